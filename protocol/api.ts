@@ -1,0 +1,192 @@
+import type { Anchor, Decision, Labels, RevocationReason, Tier, TopicAction } from './identity.js'
+import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName, TokenId } from './ids.js'
+
+/*
+ * The operators' API: paths, and the JSON that travels on them. The server's schemas and the CLI's calls are both
+ * held to these types. Times are ISO 8601 text in UTC.
+ */
+
+export const routes = {
+  joinNonce: { method: 'POST', path: '/v1/join/nonce' },
+  joinToken: { method: 'POST', path: '/v1/join/token' },
+  joinTpm: { method: 'POST', path: '/v1/join/tpm' },
+  joinTpmActivate: { method: 'POST', path: '/v1/join/tpm/activate' },
+  renew: { method: 'POST', path: '/v1/renew' },
+  status: { method: 'GET', path: '/v1/status' },
+  listDevices: { method: 'GET', path: '/v1/devices' },
+  getDevice: { method: 'GET', path: '/v1/devices/:id' },
+  registerDevice: { method: 'POST', path: '/v1/devices' },
+  labelDevice: { method: 'PUT', path: '/v1/devices/:id/labels' },
+  revokeDevice: { method: 'POST', path: '/v1/devices/:id/revoke' },
+  listTokens: { method: 'GET', path: '/v1/tokens' },
+  createToken: { method: 'POST', path: '/v1/tokens' },
+  revokeToken: { method: 'DELETE', path: '/v1/tokens/:id' },
+  listSessions: { method: 'GET', path: '/v1/sessions' },
+  getPolicy: { method: 'GET', path: '/v1/policy' },
+  applyPolicy: { method: 'PUT', path: '/v1/policy' },
+  explainPolicy: { method: 'POST', path: '/v1/policy/can' },
+  searchAudit: { method: 'GET', path: '/v1/audit' },
+  auditCheckpoint: { method: 'GET', path: '/v1/audit/checkpoint' },
+} as const satisfies Record<
+  string,
+  { readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly path: `/v1/${string}` }
+>
+
+export type RouteName = keyof typeof routes
+
+export type DeviceState = 'registered' | 'active' | 'revoked'
+
+export interface DeviceView {
+  readonly id: DeviceId
+  readonly state: DeviceState
+  readonly profile: ProfileName
+  readonly labels: Labels
+  readonly anchors: readonly Anchor[]
+  readonly online: boolean
+  readonly instances: readonly InstanceView[]
+  readonly revoked?: {
+    readonly at: string
+    readonly reason: RevocationReason
+    readonly by: OperatorName
+    readonly comment?: string
+  }
+}
+
+export interface InstanceView {
+  readonly id: InstanceId
+  readonly certificates: readonly CertificateView[]
+}
+
+export interface CertificateView {
+  readonly serial: CertificateSerial
+  readonly fingerprint: Fingerprint
+  readonly state: 'pending' | 'current' | 'previous' | 'superseded' | 'revoked'
+  readonly tier: Tier
+  readonly notBefore: string
+  readonly notAfter: string
+}
+
+export interface RegisterDeviceRequest {
+  readonly id: DeviceId
+  readonly profile?: ProfileName
+  readonly labels?: Labels
+  /** SHA-256 of the EK's DER SubjectPublicKeyInfo. */
+  readonly ekHash: Fingerprint
+}
+
+export interface RevokeRequest {
+  readonly reason: RevocationReason
+  readonly comment?: string
+}
+
+export interface RevokeAnswer {
+  readonly device: DeviceId
+  /** Sessions that were ended. */
+  readonly sessions: number
+  /** Queued and retained messages that were removed. */
+  readonly purged: number
+  /** False when the revocation acts already but the audit log could not record it yet. */
+  readonly recorded: boolean
+}
+
+export interface TokenView {
+  readonly id: TokenId
+  readonly profile: ProfileName
+  readonly state: 'usable' | 'spent' | 'expired' | 'revoked'
+  readonly device?: DeviceId
+  readonly labels: Labels
+  readonly uses: { readonly allowed: number; readonly spent: number }
+  readonly notAfter: string
+}
+
+export interface CreateTokenRequest {
+  readonly profile?: ProfileName
+  /** The only device id that the token can make; without it the server names the device. */
+  readonly device?: DeviceId
+  readonly labels?: Labels
+  /** Default 1. */
+  readonly uses?: number
+  /** Default 3600, at most 7 days. */
+  readonly ttlSeconds?: number
+}
+
+export interface CreateTokenAnswer extends TokenView {
+  /** `tm1.<id>.<secret>`: shown once, never stored. */
+  readonly token: string
+  /** Where to join with it. */
+  readonly joinUri: string
+}
+
+export interface SessionView {
+  readonly session: string
+  readonly device: DeviceId
+  readonly clientId: string
+  readonly connected: boolean
+  readonly since: string
+  readonly peer: string
+  readonly subscriptions: readonly { readonly filter: string; readonly qos: number }[]
+  readonly queued: number
+}
+
+export interface PolicyView {
+  readonly version: number
+  readonly hash: Fingerprint
+  readonly source: string
+}
+
+export interface ApplyPolicyAnswer {
+  readonly version: number
+  readonly hash: Fingerprint
+  readonly tests: { readonly passed: number }
+  readonly dryRun: boolean
+  /** Live sessions whose rights were computed anew. */
+  readonly sessions: number
+}
+
+export interface ExplainRequest {
+  /** A device that is known, or one described by its attributes. */
+  readonly as: { readonly id: DeviceId; readonly tier?: Tier; readonly labels?: Labels }
+  readonly action: TopicAction
+  readonly topic: string
+  readonly qos?: 0 | 1 | 2
+  readonly retain?: boolean
+  readonly size?: number
+}
+
+export interface Explanation {
+  readonly decision: Decision
+  /** Every rule that was looked at for this action, and what kept it from deciding. */
+  readonly considered: readonly {
+    readonly rule: string
+    readonly effect: 'allow' | 'deny'
+    readonly at: string
+    readonly failed?: 'topic' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
+  }[]
+}
+
+export interface AuditCheckpoint {
+  /** The signed note (C2SP tlog-checkpoint). */
+  readonly checkpoint: string
+  /** The verifier key that checks it (C2SP signed-note). */
+  readonly verifierKey: string
+}
+
+export interface StatusView {
+  readonly version: string
+  readonly trustDomain: string
+  readonly startedAt: string
+  readonly devices: Readonly<Record<DeviceState, number>>
+  readonly sessions: { readonly connected: number; readonly stored: number }
+  readonly audit: { readonly size: number; readonly durable: number; readonly healthy: boolean }
+  readonly policy: { readonly version: number; readonly hash: Fingerprint }
+  readonly issuer: { readonly subject: string; readonly notAfter: string }
+}
+
+/** RFC 9457 `application/problem+json`; `code` is stable. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail?: string
+}

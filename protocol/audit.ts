@@ -1,0 +1,274 @@
+import type { Anchor, ChannelBinding, DenyReason, Labels, RevocationReason, Tier, TopicAction } from './identity.js'
+import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName, TokenId } from './ids.js'
+
+/*
+ * What the audit log says. Every event names its kind in `event`; values are text, whole numbers, bytes, booleans,
+ * lists of text and maps of text, so that one table encodes them all. Times inside events are milliseconds since 1970.
+ *
+ * Events of the first group change the registry and carry all that is needed to do so again: the registry's state is
+ * what these events make of an empty one, and after a crash it catches up by reading them.
+ */
+
+/** One certificate as it was issued; with its DER, so that the log names every certificate that can open anything. */
+export interface CertificateFacts {
+  readonly fingerprint: Fingerprint
+  readonly serial: CertificateSerial
+  readonly spkiHash: Fingerprint
+  readonly tier: Tier
+  readonly notBefore: number
+  readonly notAfter: number
+  readonly certificate: Uint8Array
+}
+
+/** What an operator did carries who and from where. */
+export interface OperatorFacts {
+  readonly operator: OperatorName
+  readonly peer?: string
+}
+
+export type RegistryEvent =
+  | (OperatorFacts & {
+      readonly event: 'token.create'
+      readonly token: TokenId
+      readonly secretHash: Fingerprint
+      readonly profile: ProfileName
+      readonly device?: DeviceId
+      readonly labels: Labels
+      readonly uses: number
+      readonly notAfter: number
+    })
+  | (OperatorFacts & { readonly event: 'token.revoke'; readonly token: TokenId })
+  | (OperatorFacts & {
+      /** An EK known before its device arrives. */
+      readonly event: 'device.register'
+      readonly device: DeviceId
+      readonly profile: ProfileName
+      readonly labels: Labels
+      readonly anchorKind: Anchor['kind']
+      readonly anchorHash: Fingerprint
+    })
+  | (OperatorFacts & { readonly event: 'device.label'; readonly device: DeviceId; readonly labels: Labels })
+  | (CertificateFacts & {
+      /** A join succeeded: the device (new or known by its anchor) has a new instance with a pending certificate. */
+      readonly event: 'device.enroll'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly profile: ProfileName
+      readonly labels: Labels
+      readonly anchorKind: Anchor['kind']
+      readonly anchorHash: Fingerprint
+      readonly binding: ChannelBinding
+      readonly token?: TokenId
+      readonly akName?: Uint8Array
+      readonly resetCount?: number
+      readonly restartCount?: number
+      readonly clock?: number
+      readonly safe?: boolean
+      readonly firmware?: string
+      readonly reported?: Labels
+      readonly peer?: string
+    })
+  | (CertificateFacts & {
+      /** A new pending certificate for an instance that showed its current, pending or previous one. */
+      readonly event: 'device.renew'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly presentedSerial: CertificateSerial
+      readonly peer?: string
+    })
+  | {
+      /** First use of a pending certificate: it becomes current, the current one previous. */
+      readonly event: 'device.promote'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly serial: CertificateSerial
+      readonly fingerprint: Fingerprint
+      readonly peer?: string
+    }
+  | (OperatorFacts & {
+      readonly event: 'device.revoke'
+      readonly device: DeviceId
+      readonly reason: RevocationReason
+      readonly comment?: string
+      /** Grows by one with every revocation; what a message's publisher was admitted under. */
+      readonly epoch: number
+    })
+  | (CertificateOfOperator & { readonly event: 'operator.issue' })
+
+/** An operator's or service's own certificate; admitted by fingerprint like those of devices. */
+export interface CertificateOfOperator {
+  readonly operator: OperatorName
+  readonly fingerprint: Fingerprint
+  readonly serial: CertificateSerial
+  readonly notBefore: number
+  readonly notAfter: number
+  readonly certificate: Uint8Array
+}
+
+/** What every record of an MQTT session says about where it belongs. */
+export interface SessionFacts {
+  readonly device: DeviceId
+  readonly session: string
+  /** Position within the session, from 0, without gaps. */
+  readonly sessionIndex: number
+}
+
+export type SessionEndReason =
+  | 'client' //         DISCONNECT
+  | 'lost' //           the socket closed without one
+  | 'protocol_error'
+  | 'keep_alive'
+  | 'taken_over'
+  | 'denied' //         onDenyPublish: disconnect
+  | 'revoked'
+  | 'expired' //        the certificate's notAfter
+  | 'quota'
+  | 'slow'
+  | 'shutdown'
+  | 'internal'
+
+export type SessionEvent =
+  | (SessionFacts & {
+      readonly event: 'session.connect'
+      readonly clientId: string
+      readonly serial: CertificateSerial
+      readonly clean: boolean
+      readonly sessionPresent: boolean
+      readonly keepAliveSeconds: number
+      readonly policyVersion: number
+      readonly peer: string
+    })
+  | (SessionFacts & { readonly event: 'session.end'; readonly reason: SessionEndReason; readonly comment?: string })
+  | {
+      /** A connection that never became a session; `device` only where a certificate proved it. One record per source, reason and 10 s. */
+      readonly event: 'session.refuse'
+      readonly device?: DeviceId
+      readonly clientId?: string
+      readonly serial?: CertificateSerial
+      readonly reason: string
+      readonly comment?: string
+      readonly peer: string
+      readonly count: number
+    }
+  | (SessionFacts &
+      TopicDecisionFacts & {
+        readonly event: 'message.subscribe'
+        /** The granted QoS; absent when refused. */
+        readonly qos?: number
+      })
+  | (SessionFacts & { readonly event: 'message.unsubscribe'; readonly topic: string })
+  | (SessionFacts &
+      TopicDecisionFacts & {
+        readonly event: 'message.publish'
+        readonly action: Extract<TopicAction, 'publish' | 'will'>
+        readonly qos: number
+        readonly retain: boolean
+        readonly dup: boolean
+        readonly messageId?: number
+        readonly size: number
+        /** How many sessions the message was routed to. */
+        readonly recipients: number
+      })
+  | (SessionFacts &
+      TopicDecisionFacts & {
+        /** A message handed to a session's socket, or withheld there by policy; `publisher` and `origin` name its message.publish record. */
+        readonly event: 'message.deliver'
+        readonly qos: number
+        readonly retain: boolean
+        readonly dup: boolean
+        readonly messageId?: number
+        readonly size: number
+        readonly publisher: DeviceId
+        readonly origin: number
+      })
+  | (SessionFacts & {
+      /** Messages that a session's full queue, its age limit or its end cost it. */
+      readonly event: 'message.drop'
+      readonly reason: 'queue_full' | 'expired' | 'revoked' | 'policy'
+      readonly count: number
+    })
+
+export interface TopicDecisionFacts {
+  readonly topic: string
+  readonly decision: 'allow' | 'deny'
+  /** Why not; only with `deny`. */
+  readonly reason?: DenyReason | 'revoked'
+  readonly rules: readonly string[]
+  readonly policyVersion: number
+}
+
+export type ServiceEvent =
+  | { readonly event: 'server.start'; readonly version: string; readonly node: string }
+  | { readonly event: 'server.stop' }
+  | { readonly event: 'log.recovery'; readonly comment: string; readonly cutBytes: number }
+  | {
+      readonly event: 'ca.create'
+      readonly subject: string
+      readonly fingerprint: Fingerprint
+      readonly certificate: Uint8Array
+    }
+  | {
+      /** A join or renewal that was turned away; counted per source, reason and 10 s. */
+      readonly event: 'join.refuse'
+      readonly method: 'token' | 'tpm' | 'renew'
+      readonly reason: string
+      readonly comment?: string
+      readonly device?: DeviceId
+      readonly token?: TokenId
+      readonly anchorHash?: Fingerprint
+      readonly serial?: CertificateSerial
+      readonly peer: string
+      readonly count: number
+    }
+  | (OperatorFacts & {
+      readonly event: 'policy.activate'
+      readonly policyVersion: number
+      readonly policyHash: Fingerprint
+      readonly comment?: string
+    })
+  | (OperatorFacts & { readonly event: 'policy.refuse'; readonly reason: string; readonly comment?: string })
+  | {
+      readonly event: 'policy.render_error'
+      readonly device: DeviceId
+      readonly policyVersion: number
+      readonly comment: string
+    }
+  | (OperatorFacts & { readonly event: 'audit.read'; readonly query: string })
+  | {
+      readonly event: 'operator.refuse'
+      readonly reason: string
+      readonly method: string
+      readonly peer: string
+      readonly fingerprint?: Fingerprint
+      readonly count: number
+    }
+
+export type AuditEvent = RegistryEvent | SessionEvent | ServiceEvent
+export type AuditEventName = AuditEvent['event']
+
+/** An event with its place in the log. */
+export type AuditRecord = AuditEvent & {
+  /** Position in the node's log: from 0, without gaps. */
+  readonly sequence: number
+  /** Milliseconds since 1970 by the node's clock; order is by `sequence`, never by time. */
+  readonly time: number
+  readonly node: string
+}
+
+/**
+ * The write side of the audit log, as the other rooms see it. `append` gives the event its place at once and in memory;
+ * nothing may be answered that the record promises before `durable` has reached that place.
+ */
+export interface AuditTrail {
+  /** The event's sequence number. @throws CodedError AUDIT_CLOSED when the log has failed or ended: then nothing may happen. */
+  append(event: AuditEvent): number
+  /** Every record up to and including this sequence number is on disk; -1 at first. */
+  readonly durable: number
+  /** Resolves when `durable` has reached the sequence number; rejects with AUDIT_FAILED when it never will. */
+  whenDurable(sequence: number): Promise<void>
+  /** Called after each advance of `durable`, in order. Returns the way to stop listening. */
+  onDurable(listener: (durable: number) => void): () => void
+  /** True while so much is waiting that sources should pause; listeners are told of each change. */
+  readonly congested: boolean
+  onCongestion(listener: (congested: boolean) => void): () => void
+}

@@ -1,0 +1,19 @@
+/**
+ * The base of every error that leaves a room on purpose. `code` is public and stable; the message is for people
+ * and never holds a secret. One subclass per room, each with its own union of codes.
+ */
+export class CodedError<Code extends string = string> extends Error {
+  readonly code: Code
+
+  constructor(code: Code, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.name = new.target.name
+  }
+}
+
+/** What can be wrong with text or JSON from outside before any room has looked at its meaning. */
+export type ProtocolErrorCode =
+  'INVALID_ID' | 'INVALID_MESSAGE' | 'INVALID_JOIN_URI' | 'INVALID_TOPIC' | 'INVALID_ENCODING'
+
+export class ProtocolError extends CodedError<ProtocolErrorCode> {}

@@ -1,0 +1,126 @@
+import type { Brand } from './brand.js'
+import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, ProfileName, TokenId } from './ids.js'
+
+/*
+ * The types that travel: each step of a device's way takes the one before and gives the next.
+ * One room each may make them; everyone else may only pass them on.
+ */
+
+/** How the device's key was proven when its certificate was issued; stands in the certificate as a policy. */
+export type Tier = 'token' | 'idevid' | 'tpm' | 'tpm-unvouched' | 'tpm+pcr' | 'oidc-sim'
+
+export const tiers = [
+  'token',
+  'idevid',
+  'tpm',
+  'tpm-unvouched',
+  'tpm+pcr',
+  'oidc-sim',
+] as const satisfies readonly Tier[]
+
+/** Operator-given facts about a device that policies and queries select by; values fit one topic level. */
+export type Labels = Readonly<Record<string, string>>
+
+/** What a device is recognised by when it joins again: the hash of an EK or IDevID key, or the token that let it in. */
+export interface Anchor {
+  readonly kind: 'ek' | 'idevid' | 'token' | 'oidc'
+  readonly hash: Fingerprint
+}
+
+/** How request and TLS session were tied together: the exporter (RFC 9266), or a one-time nonce where it is out of reach. */
+export type ChannelBinding = 'exporter' | 'nonce'
+
+/** TPM2 counters as attested; compared at the next attestation to see a TPM that was reset, cleared or copied. */
+export interface TpmState {
+  readonly akName: Uint8Array
+  readonly resetCount: number
+  readonly restartCount: number
+  /** Milliseconds of powered time; TPMS_CLOCK_INFO.clock. */
+  readonly clock: number
+  readonly safe: boolean
+  readonly firmware: string
+}
+
+/** The outcome of appraising evidence (RFC 9334 §8.4). Made only by `enrollment/evidence.ts`; no certificate without one. */
+export type AttestationResult = Brand<
+  {
+    readonly profile: ProfileName
+    readonly tier: Tier
+    readonly anchor: Anchor
+    /** DER SubjectPublicKeyInfo of the key to certify; its private half was shown to be held by the sender. */
+    readonly spki: Uint8Array
+    readonly spkiHash: Fingerprint
+    readonly binding: ChannelBinding
+    readonly token?: TokenId
+    readonly tpm?: TpmState
+  },
+  'AttestationResult'
+>
+
+/** A device certificate that the registry knows. Made only by `ca/`. */
+export type IssuedCertificate = Brand<
+  {
+    readonly deviceId: DeviceId
+    readonly instanceId: InstanceId
+    readonly der: Uint8Array
+    readonly fingerprint: Fingerprint
+    readonly serial: CertificateSerial
+    readonly spkiHash: Fingerprint
+    readonly tier: Tier
+    readonly notBefore: Date
+    readonly notAfter: Date
+  },
+  'IssuedCertificate'
+>
+
+/** Who is at the other end of a TLS connection, read from the verified peer certificate. Made only by `x509/identity.ts`. */
+export type DeviceIdentity = Brand<
+  {
+    readonly deviceId: DeviceId
+    readonly serial: CertificateSerial
+    readonly fingerprint: Fingerprint
+    readonly spkiHash: Fingerprint
+    readonly tier: Tier
+    readonly notBefore: Date
+    readonly notAfter: Date
+  },
+  'DeviceIdentity'
+>
+
+/** What a device can do with a topic; `will` is publishing after it has gone. */
+export type TopicAction = 'publish' | 'will' | 'subscribe' | 'receive'
+
+/** Why a topic action is refused; stable codes for audit, `explain` and tests. */
+export type DenyReason =
+  | 'no_rule' //        nothing allows it
+  | 'denied' //         a deny rule matches
+  | 'not_contained' //  the allowed filters do not cover the whole requested filter
+  | 'overlaps_deny' //  the filter reaches into a deny and the policy says onOverlap: reject
+  | 'qos' //            above the granted QoS
+  | 'retain' //         retain is not granted
+  | 'size' //           payload above the granted size
+  | 'rate' //           the rule's bucket is empty
+  | 'condition' //      a `when` does not hold
+  | 'reserved' //       a `$` topic that no rule names
+  | 'no_rights' //      the device's policy could not be rendered, or no role is bound
+  | 'internal' //       deciding failed; deny when in doubt
+
+export type Decision =
+  | { readonly effect: 'allow'; readonly rules: readonly string[]; readonly policyVersion: number }
+  | {
+      readonly effect: 'deny'
+      readonly reason: DenyReason
+      /** The rules that determined the refusal, `role/rule`; empty when nothing matched. */
+      readonly rules: readonly string[]
+      readonly policyVersion: number
+    }
+
+/** CRLReason names (RFC 5280 §5.3.1) that an operator can give. */
+export const revocationReasons = [
+  'unspecified',
+  'keyCompromise',
+  'superseded',
+  'cessationOfOperation',
+  'privilegeWithdrawn',
+] as const
+export type RevocationReason = (typeof revocationReasons)[number]

@@ -1,0 +1,109 @@
+import { ProtocolError } from './errors.js'
+import { bytes, type Decoder, integer, list, object, optional, parsed, record, text, word } from './decode.js'
+import { parseDeviceId, parseInstanceId, parseProfileName } from './ids.js'
+
+/*
+ * Enrollment on the wire: JSON, every binary field base64url without padding. Decoded values are still untrusted claims.
+ */
+
+/** Bounds on what one request may make us hold; enough for every real TPM with room to spare. */
+export const joinLimits = {
+  maxRequestBytes: 256 * 1024,
+  maxCsrBytes: 8 * 1024,
+  maxCertificateBytes: 8 * 1024,
+  maxCertificates: 8,
+  maxPublicAreaBytes: 1024,
+  maxAttestBytes: 2 * 1024,
+  maxSignatureBytes: 1024,
+  maxCookieBytes: 4 * 1024,
+  maxReportedBytes: 8 * 1024,
+  nonceBytes: 32,
+} as const
+
+/** The label of the TLS exporter that ties a request to its connection (RFC 9266 §4.2). */
+export const channelBindingLabel = 'EXPORTER-Channel-Binding'
+
+/** Facts that the device reports about itself: stored as reported, never matched on. */
+const reported = record(text(1024), 32)
+
+const publicArea = bytes(joinLimits.maxPublicAreaBytes)
+const attestation = object({ attest: bytes(joinLimits.maxAttestBytes), signature: bytes(joinLimits.maxSignatureBytes) })
+const pcrDigests = record(bytes(64), 24, (value, path) => {
+  integer(0, 23)(typeof value === 'string' && /^\d{1,2}$/.test(value) ? Number(value) : value, path)
+  return value as string
+})
+
+export type TokenJoinRequest = Decoded<typeof decodeTokenJoinRequest>
+/** Body of `POST /v1/join/token`; the token itself comes as `Authorization: Bearer`. */
+export const decodeTokenJoinRequest = object({
+  profile: optional(parsed(parseProfileName)),
+  csr: bytes(joinLimits.maxCsrBytes),
+  reported: optional(reported),
+})
+
+export type TpmJoinRequest = Decoded<typeof decodeTpmJoinRequest>
+/** Body of `POST /v1/join/tpm`. Public areas are TPMT_PUBLIC, attestations TPMS_ATTEST, signatures TPMT_SIGNATURE. */
+export const decodeTpmJoinRequest = object({
+  profile: parsed(parseProfileName),
+  binding: word('exporter', 'nonce'),
+  nonce: optional(bytes(joinLimits.nonceBytes)),
+  token: optional(text(256)),
+  ekCertificates: optional(list(bytes(joinLimits.maxCertificateBytes), joinLimits.maxCertificates)),
+  ekPublic: publicArea,
+  akPublic: publicArea,
+  keyPublic: publicArea,
+  csr: bytes(joinLimits.maxCsrBytes),
+  certify: attestation,
+  quote: optional(
+    object({
+      attest: bytes(joinLimits.maxAttestBytes),
+      signature: bytes(joinLimits.maxSignatureBytes),
+      pcrs: object({ sha256: pcrDigests }),
+    }),
+  ),
+  reported: optional(reported),
+})
+
+export type TpmChallenge = Decoded<typeof decodeTpmChallenge>
+/** Answer to `POST /v1/join/tpm`: contents of TPM2B_ID_OBJECT and TPM2B_ENCRYPTED_SECRET, without the outer size. */
+export const decodeTpmChallenge = object({
+  cookie: text(joinLimits.maxCookieBytes),
+  credentialBlob: bytes(1024),
+  encryptedSecret: bytes(1024),
+})
+
+export type TpmActivateRequest = Decoded<typeof decodeTpmActivateRequest>
+/** Body of `POST /v1/join/tpm/activate`. */
+export const decodeTpmActivateRequest = object({ cookie: text(joinLimits.maxCookieBytes), secret: bytes(64) })
+
+export type JoinNonce = Decoded<typeof decodeJoinNonce>
+/** Answer to `POST /v1/join/nonce`; one use. */
+export const decodeJoinNonce = object({ nonce: bytes(joinLimits.nonceBytes), expires: parsed(parseTime) })
+
+export type RenewRequest = Decoded<typeof decodeRenewRequest>
+/** Body of `POST /v1/renew`, sent over mTLS with the certificate to be renewed. */
+export const decodeRenewRequest = object({ csr: bytes(joinLimits.maxCsrBytes), reported: optional(reported) })
+
+export type JoinAnswer = Decoded<typeof decodeJoinAnswer>
+/** What every join and every renewal answers with; times are ISO 8601, certificates PEM. */
+export const decodeJoinAnswer = object({
+  deviceId: parsed(parseDeviceId),
+  instanceId: parsed(parseInstanceId),
+  certificate: text(16 * 1024),
+  chain: list(text(16 * 1024), 8),
+  trustBundle: object({ sequence: integer(0, Number.MAX_SAFE_INTEGER), certificates: list(text(16 * 1024), 16) }),
+  broker: object({ mqtts: text(512), wss: optional(text(512)) }),
+  renewal: object({ start: parsed(parseTime), end: parsed(parseTime) }),
+  serverTime: parsed(parseTime),
+})
+
+/** An instant as ISO 8601 in UTC. */
+export function parseTime(source: string): Date {
+  const time = new Date(source)
+  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(source) || Number.isNaN(time.getTime())) {
+    throw new ProtocolError('INVALID_MESSAGE', 'expected a time such as 2026-01-31T12:00:00Z')
+  }
+  return time
+}
+
+type Decoded<D> = D extends Decoder<infer T> ? T : never

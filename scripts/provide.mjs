@@ -1,0 +1,35 @@
+// Provides the programs that the tests hold us against: as root from Debian's packages, otherwise by saying what is missing.
+import { spawnSync } from 'node:child_process'
+
+/** Program → Debian package. A test names the programs it needs with `needs(…)` of tests/needs.ts. */
+const programs = {
+  swtpm: 'swtpm',
+  swtpm_setup: 'swtpm-tools',
+  tpm2_nvdefine: 'tpm2-tools',
+  openssl: 'openssl',
+  mosquitto_pub: 'mosquitto-clients',
+}
+
+const missing = () => Object.keys(programs).filter((program) => spawnSync('which', [program]).status !== 0)
+
+let absent = missing()
+if (absent.length > 0 && process.getuid?.() === 0 && spawnSync('which', ['apt-get']).status === 0) {
+  const packages = [...new Set(absent.map((program) => programs[program]))]
+  process.stderr.write(`touchmark: installing ${packages.join(', ')} for the tests (once) …\n`)
+  const apt = (...args) =>
+    spawnSync('apt-get', args, {
+      stdio: ['ignore', 'ignore', 2],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
+  apt('update', '-qq')
+  apt('install', '-y', '-qq', '--no-install-recommends', ...packages)
+  absent = missing()
+}
+if (absent.length > 0) {
+  const packages = [...new Set(absent.map((program) => programs[program]))]
+  process.stderr.write(
+    `touchmark: not installed: ${absent.join(', ')}. The suites that need them cannot run and are counted as skipped` +
+      `${process.env.CI ? ', which is a failure in CI' : ''}.\n` +
+      `           On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}\n`,
+  )
+}

@@ -1,0 +1,19 @@
+// npm test [-- PREFIX …]: runs the compiled tests whose path below tests/ begins with a prefix ("ca/", "journeys/revoke").
+// The files are named one by one: Node 20 takes no globs after --test, Node 22 and later no folders.
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+
+const prefixes = process.argv.slice(2)
+const files = readdirSync('dist/tests', { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.test.js'))
+  .filter((file) => prefixes.length === 0 || prefixes.some((prefix) => file.startsWith(prefix)))
+  .sort()
+  .map((file) => `dist/tests/${file}`)
+
+if (files.length === 0) {
+  console.error(`no test file begins with ${prefixes.map((prefix) => JSON.stringify(prefix)).join(' or ')}`)
+  process.exit(2)
+}
+const reporter = ['--test-reporter=./scripts/reporter.mjs', '--test-reporter-destination=stdout']
+const run = spawnSync(process.execPath, ['--test', '--enable-source-maps', ...reporter, ...files], { stdio: 'inherit' })
+process.exit(run.status ?? 1)

@@ -1,0 +1,1 @@
+export type { Changes, Store } from './store.js'
