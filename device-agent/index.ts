@@ -1,0 +1,3 @@
+export type { DeviceKey, TlsConnection, TlsTarget } from './device-key.js'
+export { AgentError, type AgentErrorCode, type Refusal } from './errors.js'
+export { SoftwareKey } from './software-key.js'

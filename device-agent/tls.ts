@@ -1,0 +1,92 @@
+import { X509Certificate } from 'node:crypto'
+import { isIP } from 'node:net'
+import { connect, type TLSSocket } from 'node:tls'
+import type { TlsConnection, TlsTarget } from './device-key.js'
+import { AgentError } from './errors.js'
+
+const defaultTimeoutMs = 10_000
+const maxPeerCertificates = 8
+
+/** Opens TLS 1.3 with a key that Node itself can hold, or with none: then the device stays anonymous. */
+export async function openTls(target: TlsTarget, privateKeyPem?: string): Promise<TlsConnection> {
+  const socket = await shakeHands(target, privateKeyPem)
+  const peerChain = peerChainOf(socket)
+  try {
+    await target.verify?.(peerChain)
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+  return {
+    stream: socket,
+    peerChain,
+    exportKeyingMaterial: (length, label) => socket.exportKeyingMaterial(length, label, Buffer.alloc(0)),
+  }
+}
+
+async function shakeHands(target: TlsTarget, privateKeyPem?: string): Promise<TLSSocket> {
+  const socket = connect({
+    host: target.host,
+    port: target.port,
+    ...(isIP(target.host) === 0 ? { servername: target.host } : {}), // RFC 6066 §3: no IP addresses in SNI
+    minVersion: 'TLSv1.3',
+    ca: [...target.ca],
+    rejectUnauthorized: target.verify === undefined,
+    ...(target.certificateChain === undefined ? {} : { cert: target.certificateChain, key: privateKeyPem }),
+  })
+  const timer = setTimeout(() => {
+    socket.destroy(new AgentError('TIMED_OUT', `${place(target)} did not finish the TLS handshake in time`))
+  }, target.timeoutMs ?? defaultTimeoutMs)
+  // Whoever uses the stream hears of its end by 'close'; an error that nobody hears must not end the process.
+  socket.on('error', () => undefined)
+  try {
+    return await secured(socket, target)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function secured(socket: TLSSocket, target: TlsTarget): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    socket.once('secureConnect', () => {
+      resolve(socket)
+    })
+    socket.once('error', (error) => {
+      reject(error instanceof AgentError ? error : connectError(error, target))
+    })
+    socket.once('close', () => {
+      reject(new AgentError('UNREACHABLE', `${place(target)} closed the connection during the TLS handshake`))
+    })
+  })
+}
+
+/** What the server sent, in order of issuing; never more than a sane chain holds. */
+function peerChainOf(socket: TLSSocket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = []
+  let certificate: X509Certificate | undefined = socket.getPeerX509Certificate()
+  while (certificate !== undefined && chain.length < maxPeerCertificates) {
+    chain.push(certificate.raw)
+    const issuer: X509Certificate | undefined = certificate.issuerCertificate
+    certificate = issuer?.fingerprint256 === certificate.fingerprint256 ? undefined : issuer
+  }
+  return chain
+}
+
+/** Says which of the things that can be wrong before the first byte of HTTP or MQTT it was. */
+export function connectError(error: Error, target: { readonly host: string; readonly port: number }): AgentError {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (code.startsWith('ERR_SSL_TLSV1') || code.startsWith('ERR_SSL_SSLV3') || code.includes('_ALERT_')) {
+    const problem = `${place(target)} ended the TLS handshake (${code}): it does not accept this device's certificate, or it does not speak TLS 1.3`
+    return new AgentError('CERTIFICATE_REFUSED', problem, { cause: error })
+  }
+  if (/^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|INVALID_)/.test(code)) {
+    return new AgentError('SERVER_UNTRUSTED', `${place(target)} shows a certificate that is not trusted (${code})`, {
+      cause: error,
+    })
+  }
+  return new AgentError('UNREACHABLE', `cannot reach ${place(target)}: ${code || error.message}`, { cause: error })
+}
+
+export function place(target: { readonly host: string; readonly port: number }): string {
+  return target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`
+}
