@@ -1,0 +1,72 @@
+import type { AuditEvent, AuditRecord, AuditTrail } from '#protocol'
+import { Durability } from './durability.js'
+import { AuditError } from './errors.js'
+
+export interface MemoryAudit extends AuditTrail {
+  /** Everything appended, durable or not. */
+  readonly records: readonly AuditRecord[]
+  /** From now on nothing becomes durable, as on a slow disk. */
+  hold(): void
+  /** All that was held becomes durable, and each record after it at once again. */
+  release(): void
+  /** As when the disk fails: waiters are refused, and so is every further append. */
+  fail(): void
+  /** As when a high-water mark is crossed, in either direction. */
+  setCongested(congested: boolean): void
+}
+
+/** An audit trail that forgets when the process ends: the double for tests. */
+export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => number } = {}): MemoryAudit {
+  const records: AuditRecord[] = []
+  const durability = new Durability(-1)
+  const congestionListeners = new Set<(congested: boolean) => void>()
+  let held = false
+  let failed = false
+  let congested = false
+
+  // Never inside append: with a real disk no listener runs before the caller has its sequence number.
+  const advanceSoon = (): void => {
+    queueMicrotask(() => {
+      if (!held) durability.advance(records.length - 1)
+    })
+  }
+
+  return {
+    records,
+    append(event: AuditEvent) {
+      if (failed) throw new AuditError('AUDIT_CLOSED', 'the audit log has failed')
+      const sequence = records.length
+      records.push({ ...event, sequence, time: now(), node: 'memory' })
+      advanceSoon()
+      return sequence
+    },
+    get durable() {
+      return durability.durable
+    },
+    whenDurable: (sequence) => durability.when(sequence),
+    onDurable: (listener) => durability.onAdvance(listener),
+    get congested() {
+      return congested
+    },
+    onCongestion(listener) {
+      congestionListeners.add(listener)
+      return () => congestionListeners.delete(listener)
+    },
+    hold() {
+      held = true
+    },
+    release() {
+      held = false
+      advanceSoon()
+    },
+    fail() {
+      failed = true
+      durability.fail(new Error('asked to fail'))
+    },
+    setCongested(value) {
+      if (value === congested) return
+      congested = value
+      for (const listener of [...congestionListeners]) listener(congested)
+    },
+  }
+}

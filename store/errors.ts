@@ -1,0 +1,9 @@
+import { CodedError } from '#protocol'
+
+export type StoreErrorCode =
+  | 'CONFLICT' //     a condition did not hold; nothing was written
+  | 'STORE_FAILED' // the disk refused; the commit did not happen, and none will until the store is opened again
+  | 'STORE_CLOSED'
+  | 'STORE_LOCKED' // another process has the folder
+
+export class StoreError extends CodedError<StoreErrorCode> {}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { after, test } from 'node:test'
+import { openLevelStore } from '#store'
+import { testStoreContract } from '../../store/contract.js'
+
+const folders: string[] = []
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
+
+testStoreContract('level', async () => await openLevelStore(await newFolder()))
+
+test('what was committed is there when the store is opened again', async () => {
+  const folder = await newFolder()
+  const first = await openLevelStore(folder)
+  await first.commit({ puts: [['a', Uint8Array.of(1)]] })
+  await first.close()
+  const second = await openLevelStore(folder)
+  assert.deepEqual([...((await second.get('a')) ?? [])], [1])
+  await second.close()
+})
+
+test('a folder that is open already is refused with STORE_LOCKED, and the first is not disturbed', async () => {
+  const folder = await newFolder()
+  const first = await openLevelStore(folder)
+  await assert.rejects(openLevelStore(folder), { code: 'STORE_LOCKED' })
+  await first.commit({ puts: [['a', Uint8Array.of(1)]] })
+  await first.close()
+})
+
+test('a folder that cannot be one is refused with STORE_FAILED', async () => {
+  const file = join(await newFolder(), 'file')
+  await writeFile(file, '')
+  await assert.rejects(openLevelStore(join(file, 'store')), { code: 'STORE_FAILED' })
+})
+
+test('after kill -9 everything that was promised is there', async () => {
+  for (let round = 0; round < 3; round++) {
+    const folder = await newFolder()
+    const child = committing(folder)
+    const promised: string[] = []
+    for await (const line of createInterface(child.stdout)) {
+      promised.push(line)
+      if (promised.length === 20 + 17 * round) child.kill('SIGKILL')
+    }
+    const store = await openLevelStore(folder)
+    for (const key of promised) assert.equal((await store.get(key))?.length, 1000, key)
+    await store.close()
+  }
+})
+
+test('a disk that takes no more bytes rejects the commit with STORE_FAILED and keeps what was promised', async () => {
+  const folder = await newFolder()
+  const child = committing(folder, { fileBlocks: 64 })
+  const promised: string[] = []
+  const errors: string[] = []
+  createInterface(child.stderr).on('line', (line) => errors.push(line))
+  for await (const line of createInterface(child.stdout)) promised.push(line)
+  if (child.exitCode === null) await once(child, 'close')
+  assert.match(errors.join('\n'), /STORE_FAILED/)
+  assert.ok(promised.length > 0)
+  const store = await openLevelStore(folder)
+  for (const key of promised) assert.equal((await store.get(key))?.length, 1000, key)
+  await store.close()
+})
+
+/** `fileBlocks` bounds the size of any file it writes, in units of 512 or 1024 bytes: the shell's stand-in for a full disk. */
+function committing(folder: string, { fileBlocks }: { fileBlocks?: number } = {}) {
+  const program = new URL('./committing-child.js', import.meta.url).pathname
+  const limit = fileBlocks === undefined ? '' : `ulimit -f ${fileBlocks};`
+  return spawn('sh', ['-c', `${limit} exec "$@"`, 'sh', process.execPath, program, folder], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'touchmark-store-'))
+  folders.push(folder)
+  return folder
+}

@@ -1,0 +1,4 @@
+import { createMemoryStore } from '#store'
+import { testStoreContract } from '../../store/contract.js'
+
+testStoreContract('memory', async () => createMemoryStore())
