@@ -40,7 +40,7 @@ export class SoftwareKey implements DeviceKey {
   }
 
   connect(target: TlsTarget): Promise<TlsConnection> {
-    return openTls(target, this.toPem())
+    return openTls(target, { key: this.toPem() })
   }
 
   async close(): Promise<void> {

@@ -7,9 +7,13 @@ import { AgentError } from './errors.js'
 const defaultTimeoutMs = 10_000
 const maxPeerCertificates = 8
 
-/** Opens TLS 1.3 with a key that Node itself can hold, or with none: then the device stays anonymous. */
-export async function openTls(target: TlsTarget, privateKeyPem?: string): Promise<TlsConnection> {
-  const socket = await shakeHands(target, privateKeyPem)
+/** How Node's TLS gets at the private key: as PEM, or through an OpenSSL engine that holds it. */
+export type TlsPrivateKey =
+  { readonly key: string } | { readonly privateKeyEngine: string; readonly privateKeyIdentifier: string }
+
+/** Opens TLS 1.3 with a private key where the target names a certificate; else the device stays anonymous. */
+export async function openTls(target: TlsTarget, privateKey?: TlsPrivateKey): Promise<TlsConnection> {
+  const socket = await shakeHands(target, privateKey)
   const peerChain = peerChainOf(socket)
   try {
     await target.verify?.(peerChain)
@@ -24,7 +28,7 @@ export async function openTls(target: TlsTarget, privateKeyPem?: string): Promis
   }
 }
 
-async function shakeHands(target: TlsTarget, privateKeyPem?: string): Promise<TLSSocket> {
+async function shakeHands(target: TlsTarget, privateKey?: TlsPrivateKey): Promise<TLSSocket> {
   const socket = connect({
     host: target.host,
     port: target.port,
@@ -32,7 +36,7 @@ async function shakeHands(target: TlsTarget, privateKeyPem?: string): Promise<TL
     minVersion: 'TLSv1.3',
     ca: [...target.ca],
     rejectUnauthorized: target.verify === undefined,
-    ...(target.certificateChain === undefined ? {} : { cert: target.certificateChain, key: privateKeyPem }),
+    ...(target.certificateChain === undefined ? {} : { cert: target.certificateChain, ...privateKey }),
   })
   const timer = setTimeout(() => {
     socket.destroy(new AgentError('TIMED_OUT', `${place(target)} did not finish the TLS handshake in time`))
