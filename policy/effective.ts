@@ -1,0 +1,182 @@
+import type { Decision, DenyReason, DeviceId, Explanation, TopicFilter, TopicName } from '#protocol'
+import { covered, type Levels } from './containment.js'
+import type { AllowRule, Message, Qos, Question, TopicPolicy } from './policy.js'
+import type { RateLimiter } from './rate-limiter.js'
+import { type Rendered, RuleTable } from './rule-table.js'
+
+/** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
+export interface Rights {
+  readonly policy: TopicPolicy
+  readonly device: DeviceId
+  readonly maxSessions: number
+  readonly allow: readonly Rendered<AllowRule>[]
+  readonly deny: readonly Rendered[]
+  /** Why a role or all rights are missing; for the audit log. */
+  readonly renderErrors: readonly string[]
+}
+
+type Allowed = Extract<Decision, { effect: 'allow' }>
+type Denied = Extract<Decision, { effect: 'deny' }>
+
+/** An allow here says at which QoS: granted to a subscription, or the most that a delivery may have. */
+export type QosDecision = (Allowed & { readonly qos: Qos }) | Denied
+
+type Constraint = Extract<DenyReason, 'qos' | 'retain' | 'size' | 'rate'>
+
+/**
+ * The rights of one device: any matching deny refuses; else any matching allow whose constraints all hold allows; else
+ * it is refused. Answers at once and from memory. Made by `renderPolicy`, anew on any change of policy or device.
+ */
+export class EffectivePolicy {
+  readonly version: number
+  readonly maxSessions: number
+  readonly onDenyPublish: 'disconnect' | 'drop'
+  readonly renderErrors: readonly string[]
+  readonly #device: DeviceId
+  readonly #onOverlap: 'filter' | 'reject'
+  readonly #rules: RuleTable
+  readonly #rates: RateLimiter
+
+  constructor(rights: Rights, rates: RateLimiter) {
+    this.version = rights.policy.version
+    this.maxSessions = rights.maxSessions
+    this.onDenyPublish = rights.policy.onDenyPublish
+    this.renderErrors = rights.renderErrors
+    this.#device = rights.device
+    this.#onOverlap = rights.policy.onOverlap
+    this.#rules = new RuleTable(rights.allow, rights.deny)
+    this.#rates = rates
+  }
+
+  /** Pays from the bucket of the rule that allows it. */
+  publish(message: Message): Decision {
+    const { decision, by } = this.#judgeMessage('publish', message)
+    if (by?.rate) this.#rates.spend(this.#bucketOf(by), by.rate)
+    return decision
+  }
+
+  /** Asked at CONNECT and again when the will fires; the rate of publishing is neither asked nor paid. */
+  will(message: Message): Decision {
+    return this.#judgeMessage('will', message).decision
+  }
+
+  /** Exact: granted only where the allowed filters together cover all that the requested one matches. */
+  subscribe(filter: TopicFilter, requestedQos: Qos): QosDecision {
+    const { deny, allow } = this.#rules.overlapping(filter)
+    const requested = filter.split('/')
+    if (covered(requested, filtersOf(deny))) return this.#denied('denied', deny) // nothing of it would be left
+    const qos = ([2, 1, 0] as const).find(
+      (qos) => qos <= requestedQos && covered(requested, filtersOf(atQos(allow, qos))),
+    )
+    if (qos === undefined) return this.#unmatched(filter, 'not_contained')
+    if (this.#onOverlap === 'reject' && deny.length > 0) return this.#denied('overlaps_deny', deny)
+    const together = atQos(allow, qos)
+    const alone = together.find(({ filters }) => covered(requested, filters))
+    return { ...this.#allowed(alone ? [alone] : together), qos }
+  }
+
+  /** Asked at every delivery, so that a change of policy acts on live subscriptions at once. */
+  receive(topic: TopicName): QosDecision {
+    const { deny, allow } = this.#rules.matching('receive', topic)
+    if (deny.length > 0) return this.#denied('denied', deny)
+    const widest = ([2, 1, 0] as const).flatMap((qos) => atQos(allow, qos)).at(0)
+    if (widest === undefined) return this.#unmatched(topic, 'no_rule')
+    return { ...this.#allowed([widest]), qos: widest.rule.maxQos }
+  }
+
+  /** The decision that would be taken, by the same code, without paying; and what each rule had to do with it. */
+  explain(question: Question): Explanation {
+    const { action } = question
+    const decision = this.#judge(question)
+    const { deny, allow } =
+      action === 'subscribe' ? this.#rules.overlapping(question.filter) : this.#rules.matching(action, question.topic)
+    const covers = decision.effect === 'allow' || decision.reason !== 'not_contained'
+    return {
+      decision,
+      considered: [
+        ...this.#rules.deny[action].map((entry) =>
+          considered(entry, 'deny', deny.includes(entry) ? undefined : 'topic'),
+        ),
+        ...this.#rules.allow[action].map((entry) =>
+          considered(entry, 'allow', covers && allow.includes(entry) ? this.#failing(entry.rule, question) : 'topic'),
+        ),
+      ],
+    }
+  }
+
+  #judge(question: Question): Decision {
+    switch (question.action) {
+      case 'publish':
+      case 'will':
+        return this.#judgeMessage(question.action, question).decision
+      case 'subscribe':
+        return this.subscribe(question.filter, question.qos)
+      case 'receive':
+        return this.receive(question.topic)
+    }
+  }
+
+  #judgeMessage(
+    action: 'publish' | 'will',
+    message: Message,
+  ): { readonly decision: Decision; readonly by?: AllowRule } {
+    const { deny, allow } = this.#rules.matching(action, message.topic)
+    if (deny.length > 0) return { decision: this.#denied('denied', deny) }
+    for (const entry of allow) {
+      if (this.#failing(entry.rule, { action, ...message }) === undefined) {
+        return { decision: this.#allowed([entry]), by: entry.rule }
+      }
+    }
+    const [nearest] = allow
+    if (nearest === undefined) return { decision: this.#unmatched(message.topic, 'no_rule') }
+    const constraint = this.#failing(nearest.rule, { action, ...message })
+    return { decision: this.#denied(constraint ?? 'internal', [nearest]) }
+  }
+
+  /** The first constraint that keeps a matching allow from deciding. */
+  #failing(rule: AllowRule, question: Question): Constraint | undefined {
+    // A subscription is granted at a lower QoS instead, a delivery made at one.
+    if (question.action === 'subscribe' || question.action === 'receive') return undefined
+    if (question.qos > rule.maxQos) return 'qos'
+    if (question.retain && !rule.retain) return 'retain'
+    if (question.size > rule.maxPayloadBytes) return 'size'
+    const paid = question.action === 'publish' && rule.rate !== undefined
+    if (paid && !this.#rates.has(this.#bucketOf(rule), rule.rate)) return 'rate'
+    return undefined
+  }
+
+  #bucketOf(rule: AllowRule): string {
+    return `${this.#device}/${rule.id}`
+  }
+
+  #unmatched(topic: TopicName | TopicFilter, reason: 'no_rule' | 'not_contained'): Denied {
+    if (this.#rules.isEmpty) return this.#denied('no_rights', [])
+    return this.#denied(topic.startsWith('$') ? 'reserved' : reason, [])
+  }
+
+  #allowed(rules: readonly Rendered[]): Allowed {
+    return { effect: 'allow', rules: rules.map(({ rule }) => rule.id), policyVersion: this.version }
+  }
+
+  #denied(reason: DenyReason, rules: readonly Rendered[]): Denied {
+    return { effect: 'deny', reason, rules: rules.map(({ rule }) => rule.id), policyVersion: this.version }
+  }
+}
+
+function atQos(allows: readonly Rendered<AllowRule>[], qos: Qos): readonly Rendered<AllowRule>[] {
+  return allows.filter(({ rule }) => rule.maxQos >= qos)
+}
+
+function filtersOf(rules: readonly Rendered[]): readonly Levels[] {
+  return rules.flatMap(({ filters }) => filters)
+}
+
+type Considered = Explanation['considered'][number]
+
+function considered(
+  { rule }: Rendered,
+  effect: 'allow' | 'deny',
+  failed: Constraint | 'topic' | undefined,
+): Considered {
+  return { rule: rule.id, effect, at: rule.at, ...(failed === undefined ? {} : { failed }) }
+}

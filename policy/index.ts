@@ -1,0 +1,19 @@
+export { covered, type Levels, overlaps } from './containment.js'
+export { defaultPolicy } from './default-policy.js'
+export { EffectivePolicy, type QosDecision } from './effective.js'
+export { PolicyError, type PolicyErrorCode } from './errors.js'
+export { policyHash } from './hash.js'
+export { parsePolicy } from './parse.js'
+export {
+  type DeviceAttributes,
+  type Message,
+  policyLimits,
+  type PolicyTest,
+  type Qos,
+  type Question,
+  type Rate,
+  type TopicPolicy,
+} from './policy.js'
+export { RateLimiter } from './rate-limiter.js'
+export { renderPolicy } from './render.js'
+export { runPolicyTests, type TestReport } from './self-test.js'

@@ -1,0 +1,107 @@
+import type { DenyReason, DeviceId, Labels, Tier, TopicAction, TopicFilter, TopicName } from '#protocol'
+
+/*
+ * A policy file after it was read and checked, still independent of any device. `parsePolicy` makes it,
+ * `renderPolicy` turns it into the rights of one device.
+ */
+
+/** Over any of them the file is refused, never cut. Depth and size of a filter are `topicLimits` of the protocol. */
+export const policyLimits = { maxBytes: 256 * 1024, rulesPerRole: 64, rolesPerDevice: 16 } as const
+
+export interface TopicPolicy {
+  readonly name: string
+  /** Named by every decision and audit record. */
+  readonly version: number
+  /** MQTT 3.1.1 cannot refuse a PUBLISH: end the session, or acknowledge and deliver to nobody. */
+  readonly onDenyPublish: 'disconnect' | 'drop'
+  /** A subscription that reaches into a deny: grant it and withhold what is denied at delivery, or refuse it. */
+  readonly onOverlap: 'filter' | 'reject'
+  readonly roles: ReadonlyMap<string, Role>
+  readonly bindings: readonly Binding[]
+  readonly tests: readonly PolicyTest[]
+  /** The file as plain JSON; what `policyHash` is computed over. */
+  readonly content: Json
+}
+
+export interface Role {
+  readonly name: string
+  /** How many sessions at once: client id = device id, or `id~suffix` where this is above 1. */
+  readonly maxSessions: number
+  /** Both lists in the order of their ids, whatever the order in the file. */
+  readonly allow: readonly AllowRule[]
+  readonly deny: readonly Rule[]
+}
+
+export interface Rule {
+  /** `role/rule`, as decisions name it. */
+  readonly id: string
+  /** `file:line:column`. */
+  readonly at: string
+  readonly actions: readonly TopicAction[]
+  readonly topics: readonly TopicTemplate[]
+}
+
+/** A topic filter of the file, level by level: text as it stands, or a variable that stands for one whole level. */
+export type TopicTemplate = readonly (string | Variable)[]
+export type Variable = { readonly device: 'id' } | { readonly device: 'labels'; readonly label: string }
+
+/** An allow decides only where all its constraints hold; what is over one of them is refused, never lowered. */
+export interface AllowRule extends Rule {
+  /** Default 2. */
+  readonly maxQos: Qos
+  /** Default false; clearing a retained message needs it too. */
+  readonly retain: boolean
+  /** Default Infinity: the listener's packet limit holds. */
+  readonly maxPayloadBytes: number
+  readonly rate?: Rate
+}
+
+export type Qos = 0 | 1 | 2
+
+/** A token bucket: `messages` flow in every `perMs`, at most `burst` are kept. */
+export interface Rate {
+  readonly messages: number
+  readonly perMs: number
+  readonly burst: number
+}
+
+/** Gives a role to every device that meets all the conditions named; there is always at least one. */
+export interface Binding {
+  readonly role: string
+  readonly tiers?: readonly Tier[]
+  readonly labels?: Labels
+  readonly ids?: readonly DeviceId[]
+}
+
+/** What a policy may know about a device. Nothing of it ever comes from CONNECT. */
+export interface DeviceAttributes {
+  readonly id: DeviceId
+  readonly tier: Tier
+  readonly labels: Labels
+}
+
+export interface PolicyTest {
+  readonly at: string
+  readonly as: DeviceAttributes
+  readonly question: Question
+  readonly expect: 'allow' | 'deny'
+  /** `role/rule` or `rule` that must be among the deciding ones. */
+  readonly by?: string
+  readonly reason?: DenyReason
+}
+
+/** A message as far as a policy looks at it. */
+export interface Message {
+  readonly topic: TopicName
+  readonly qos: Qos
+  readonly retain: boolean
+  /** Bytes of payload. */
+  readonly size: number
+}
+
+export type Question =
+  | (Message & { readonly action: 'publish' | 'will' })
+  | { readonly action: 'subscribe'; readonly filter: TopicFilter; readonly qos: Qos }
+  | { readonly action: 'receive'; readonly topic: TopicName }
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }

@@ -1,0 +1,79 @@
+import { filterMatches, type TopicAction, type TopicFilter, type TopicName } from '#protocol'
+import { type Levels, overlaps } from './containment.js'
+import type { AllowRule, Rule } from './policy.js'
+
+/** A rule with its filters as they are for one device. */
+export interface Rendered<R extends Rule = Rule> {
+  readonly rule: R
+  readonly filters: readonly Levels[]
+}
+
+/** The rules that have to do with one topic or filter, in the order of (role, rule id). */
+export interface Matches {
+  readonly deny: readonly Rendered[]
+  readonly allow: readonly Rendered<AllowRule>[]
+}
+
+type ByAction<R extends Rule> = Readonly<Record<TopicAction, readonly Rendered<R>[]>>
+
+/** Topics remembered for each action; a client that invents topics clears them, and then costs a match per message. */
+const maxRememberedTopics = 1024
+
+/** The rules of one device by action, and which of them match. */
+export class RuleTable {
+  readonly isEmpty: boolean
+  readonly allow: ByAction<AllowRule>
+  readonly deny: ByAction<Rule>
+  readonly #remembered: Readonly<Record<TopicAction, Map<TopicName, Matches>>>
+
+  constructor(allow: readonly Rendered<AllowRule>[], deny: readonly Rendered[]) {
+    const silencing = forAction(deny, 'subscribe', 'receive')
+    this.isEmpty = allow.length === 0
+    this.allow = {
+      publish: forAction(allow, 'publish'),
+      will: forAction(allow, 'will'),
+      subscribe: forAction(allow, 'subscribe'),
+      receive: forAction(allow, 'receive'),
+    }
+    this.deny = {
+      publish: forAction(deny, 'publish'),
+      will: forAction(deny, 'will'),
+      // To deny one is to deny the other: what is never delivered need not be asked for.
+      subscribe: silencing,
+      receive: silencing,
+    }
+    this.#remembered = { publish: new Map(), will: new Map(), subscribe: new Map(), receive: new Map() }
+  }
+
+  /** The rules that match a topic name. Remembered, because the broker asks for every message and every recipient. */
+  matching(action: TopicAction, topic: TopicName): Matches {
+    const remembered = this.#remembered[action]
+    const known = remembered.get(topic)
+    if (known !== undefined) return known
+    const levels = topic.split('/')
+    const matches = this.#having(action, (filter) => filterMatches(filter, levels))
+    if (remembered.size >= maxRememberedTopics) remembered.clear()
+    remembered.set(topic, matches)
+    return matches
+  }
+
+  /** The rules that match at least one of the topics a requested filter matches. */
+  overlapping(requested: TopicFilter): Matches {
+    const levels = requested.split('/')
+    return this.#having('subscribe', (filter) => overlaps(levels, filter))
+  }
+
+  #having(action: TopicAction, holds: (filter: Levels) => boolean): Matches {
+    return {
+      deny: this.deny[action].filter(({ filters }) => filters.some(holds)),
+      allow: this.allow[action].filter(({ filters }) => filters.some(holds)),
+    }
+  }
+}
+
+function forAction<R extends Rule>(
+  rules: readonly Rendered<R>[],
+  ...actions: readonly TopicAction[]
+): readonly Rendered<R>[] {
+  return rules.filter(({ rule }) => rule.actions.some((action) => actions.includes(action)))
+}

@@ -1,0 +1,46 @@
+import { isName, parseTopicFilter, topicLimits } from '#protocol'
+import type { Levels } from './containment.js'
+import type { DeviceAttributes, TopicTemplate, Variable } from './policy.js'
+
+/** `fleet/${device.labels.site}/${device.id}/state`. @throws ProtocolError INVALID_TOPIC, or TypeError for its variables */
+export function parseTemplate(source: string): TopicTemplate {
+  const levels = parseTopicFilter(source).split('/')
+  const [first] = levels
+  // Wildcards never reach a `$` tree, and these two are the service's own.
+  if (first === '$SYS' || first === '$share') throw new TypeError(`${first} is never granted to devices`)
+  return levels.map((level) => (level.includes('${') ? parseVariable(level) : level))
+}
+
+/**
+ * The filter for one device. Values are put into parsed levels, never into text, and each fits into exactly one level.
+ * @throws TypeError naming the attribute that is missing or does not fit
+ */
+export function renderTemplate(template: TopicTemplate, device: DeviceAttributes): Levels {
+  const levels = template.map((level) => (typeof level === 'string' ? level : renderVariable(level, device)))
+  if (new TextEncoder().encode(levels.join('/')).length > topicLimits.maxBytes) {
+    throw new TypeError(`the filter for this device is over ${topicLimits.maxBytes} bytes`)
+  }
+  return levels
+}
+
+function parseVariable(level: string): Variable {
+  if (level === '${device.id}') return { device: 'id' }
+  const label = /^\$\{device\.labels\.([^{}]+)\}$/.exec(level)?.[1]
+  if (label === undefined || !isName(label)) {
+    throw new TypeError(`${JSON.stringify(level)} is not \${device.id} or \${device.labels.NAME} as a whole level`)
+  }
+  return { device: 'labels', label }
+}
+
+function renderVariable(variable: Variable, device: DeviceAttributes): string {
+  const name = variable.device === 'id' ? 'device.id' : `device.labels.${variable.label}`
+  const value = variable.device === 'id' ? device.id : ownLabel(device, variable.label)
+  if (value === undefined) throw new TypeError(`${name} is missing`)
+  if (!isName(value)) throw new TypeError(`${name} does not fit into one topic level`)
+  return value
+}
+
+/** A label, never something that the object inherits (`constructor`). */
+export function ownLabel({ labels }: DeviceAttributes, name: string): string | undefined {
+  return Object.hasOwn(labels, name) ? labels[name] : undefined
+}
