@@ -1,0 +1,58 @@
+import type { AuditRecord, AuditTrail } from '#protocol'
+import type { Store } from '#store'
+import { applyEvent, isRegistryEvent } from './apply.js'
+import { RegistryError } from './errors.js'
+import { appliedKey, changesOf, decodeApplied, prefix, restoreRow, takeChangedRows } from './rows.js'
+import { RegistryState } from './state.js'
+
+/** Durable records of the log, from a sequence number on. */
+export type Replay = (from: number) => AsyncIterable<AuditRecord>
+
+/** How many replayed events share a commit: what is waiting in memory stays bounded. */
+const replayBatch = 1000
+
+/**
+ * The state at start: what the store holds, and then what the log holds beyond it (spec §5 "Order and restore").
+ * @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT
+ */
+export async function catchUp(store: Store, audit: AuditTrail, replay: Replay): Promise<RegistryState> {
+  const state = new RegistryState()
+  let applied = await load(store, state)
+  if (applied > audit.durable) throw aheadOfLog(applied, audit.durable)
+
+  let uncommitted = 0
+  for await (const record of replay(applied + 1)) {
+    if (!isRegistryEvent(record)) continue
+    applyEvent(state, record, record.time)
+    applied = record.sequence
+    if (++uncommitted % replayBatch === 0) await commit(store, state, applied)
+  }
+  if (uncommitted > 0) await commit(store, state, applied)
+  return state
+}
+
+/** The sequence number up to which the stored rows have come; -1 for an empty store. */
+async function load(store: Store, state: RegistryState): Promise<number> {
+  const applied = await store.get(appliedKey)
+  if (applied === undefined) return -1
+  for await (const [key, value] of store.entries(prefix)) {
+    if (key !== appliedKey) restoreRow(state, key, value)
+  }
+  takeChangedRows(state) // what was just read needs no writing
+  const { sequence, epoch } = decodeApplied(applied)
+  state.epoch = epoch
+  return sequence
+}
+
+async function commit(store: Store, state: RegistryState, sequence: number): Promise<void> {
+  await store.commit(changesOf(takeChangedRows(state), { sequence, epoch: state.epoch }))
+}
+
+function aheadOfLog(applied: number, durable: number): RegistryError {
+  return new RegistryError(
+    'REGISTRY_AHEAD_OF_LOG',
+    `the registry holds changes up to record ${applied} and the audit log ends at ${durable}: the log was cut or put ` +
+      'back from an older copy, or the two come from different installations. Nothing was started, because what the ' +
+      'log does not name must not open anything. Bring back the log that belongs to this store.',
+  )
+}

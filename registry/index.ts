@@ -1,0 +1,8 @@
+export type { Admission } from './admission.js'
+export type { Replay } from './catch-up.js'
+export type { NewDevice, NewToken, RevokeOrder } from './checks.js'
+export type { EnrollmentIssue, EnrollmentPlan, EnrollmentRepeat, TokenCredential } from './enrollment-plan.js'
+export { RegistryError, type RegistryErrorCode } from './errors.js'
+export { type JoinContext, Registry, type RegistryChange, type RegistryOptions } from './registry.js'
+export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
+export type { CertificateRecord, CertificateState, Device, Instance, Revocation, Token } from './state.js'

@@ -1,0 +1,296 @@
+import type {
+  AttestationResult,
+  AuditTrail,
+  CertificateFacts,
+  CertificateOfOperator,
+  DeviceId,
+  DeviceIdentity,
+  Fingerprint,
+  InstanceId,
+  Labels,
+  OperatorFacts,
+  OperatorName,
+  RegistryEvent,
+  TokenId,
+} from '#protocol'
+import type { Store } from '#store'
+import { admit, type Admission, admitOperator } from './admission.js'
+import { applyEvent } from './apply.js'
+import { catchUp, type Replay } from './catch-up.js'
+import {
+  checkLabels,
+  checkNewDevice,
+  checkNewToken,
+  type NewDevice,
+  type NewToken,
+  type RevokeOrder,
+} from './checks.js'
+import { Commits } from './commits.js'
+import { type EnrollmentIssue, type EnrollmentPlan, planEnrollment, type TokenCredential } from './enrollment-plan.js'
+import { RegistryError } from './errors.js'
+import { planRenewal, type RenewalIssue, type RenewalPlan } from './renewal-plan.js'
+import { takeChangedRows } from './rows.js'
+import type { CertificateRecord, Device, Instance, RegistryState, Token } from './state.js'
+
+export interface RegistryOptions {
+  readonly store: Store
+  readonly audit: AuditTrail
+  readonly replay: Replay
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+/** What the connection and the device itself said at a join or renewal: recorded, never decided on. */
+export interface JoinContext {
+  readonly peer?: string
+  readonly reported?: Labels
+}
+
+export interface RegistryChange {
+  readonly kind: 'revoked' | 'labels'
+  readonly device: DeviceId
+}
+
+/**
+ * Knows every device, its instances and certificates, and the tokens that let devices in. Questions are answered from
+ * memory at once. A change is checked, given its place in the audit log and applied in one go; it resolves when the log
+ * and then the store hold it durably, so nothing that was answered can be lost. After a crash the log is read on.
+ */
+export class Registry {
+  readonly #state: RegistryState
+  readonly #audit: AuditTrail
+  readonly #commits: Commits
+  readonly #now: () => number
+  readonly #listeners = new Set<(change: RegistryChange) => void>()
+
+  /** @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT */
+  static async open({ store, audit, replay, now }: RegistryOptions): Promise<Registry> {
+    return new Registry(await catchUp(store, audit, replay), audit, new Commits(store, audit), now)
+  }
+
+  private constructor(state: RegistryState, audit: AuditTrail, commits: Commits, now: () => number) {
+    this.#state = state
+    this.#audit = audit
+    this.#commits = commits
+    this.#now = now
+  }
+
+  device(id: DeviceId): Device | undefined {
+    return this.#state.devices.get(id)
+  }
+
+  devices(): readonly Device[] {
+    return this.#state.devices.values()
+  }
+
+  instance(id: InstanceId): Instance | undefined {
+    return this.#state.instances.get(id)
+  }
+
+  /** The certificates of an instance, newest first: pending, current, previous, then the superseded that are remembered. */
+  certificatesOf(id: InstanceId): readonly CertificateRecord[] {
+    const { pending, current, previous, superseded = [] } = this.#state.instances.get(id) ?? {}
+    const line = [pending, current, previous, ...superseded.toReversed()]
+    return line.flatMap((fingerprint) => (fingerprint && this.#state.certificates.get(fingerprint)) || [])
+  }
+
+  certificate(fingerprint: Fingerprint): CertificateRecord | undefined {
+    return this.#state.certificates.get(fingerprint)
+  }
+
+  token(id: TokenId): Token | undefined {
+    return this.#state.tokens.get(id)
+  }
+
+  tokens(): readonly Token[] {
+    return this.#state.tokens.values()
+  }
+
+  /** What decides at every door whether a device's certificate opens anything. */
+  admit(identity: DeviceIdentity): Admission {
+    return admit(this.#state, identity, this.#now())
+  }
+
+  /** The operator whose certificate this is, while it is valid. */
+  admitOperator(fingerprint: Fingerprint): OperatorName | undefined {
+    return admitOperator(this.#state, fingerprint, this.#now())
+  }
+
+  /**
+   * What a join comes to. Nothing has changed yet: the certificate is signed next, and {@link enroll} checks again.
+   * Before a `repeat` is answered, wait for {@link settled}: its record may still be on its way to the disk.
+   * @throws RegistryError
+   */
+  planEnrollment(attestation: AttestationResult, token?: TokenCredential): EnrollmentPlan {
+    return planEnrollment(this.#state, attestation, token, this.#now())
+  }
+
+  /**
+   * Spends the token, binds the device and records the certificate as pending, all in one change.
+   * @throws RegistryError CONFLICT when another join came first (then plan again; this certificate is thrown away), or
+   *   what the new plan is refused with
+   */
+  async enroll(plan: EnrollmentIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
+    const { attestation, token } = plan
+    const again = this.planEnrollment(attestation, token)
+    if (again.kind === 'repeat' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
+    return this.#change({
+      event: 'device.enroll',
+      device: plan.device,
+      instance: plan.instance,
+      profile: plan.profile,
+      labels: again.labels,
+      anchorKind: attestation.anchor.kind,
+      anchorHash: attestation.anchor.hash,
+      binding: attestation.binding,
+      ...(token !== undefined && { token: token.id }),
+      ...attestation.tpm,
+      ...context,
+      ...factsOf(certificate),
+    })
+  }
+
+  /** The table of spec §5. Before a `repeat` is answered, wait for {@link settled}. @throws RegistryError */
+  planRenewal(identity: DeviceIdentity, spkiHash: Fingerprint): RenewalPlan {
+    return planRenewal(this.#state, identity, spkiHash, this.#now())
+  }
+
+  /** @throws RegistryError CONFLICT when another renewal came first (then plan again), or what the new plan is refused with */
+  async renew(plan: RenewalIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
+    const again = this.planRenewal(plan.presented, plan.spkiHash)
+    if (again.kind === 'repeat' || !isSame(again.seen, plan.seen)) throw conflict()
+    const peer = context.peer !== undefined && { peer: context.peer }
+    const promoted = again.promotesFirst ? this.promote(plan.presented, context.peer) : undefined
+    const renewed = this.#change({
+      event: 'device.renew',
+      device: plan.device,
+      instance: plan.instance,
+      presentedSerial: plan.presented.serial,
+      ...peer,
+      ...factsOf(certificate),
+    })
+    await Promise.all([promoted, renewed])
+  }
+
+  /** First use of a pending certificate makes it current. A current one stays as it is. @throws RegistryError */
+  async promote(identity: DeviceIdentity, peer?: string): Promise<void> {
+    const admission = this.admit(identity)
+    if (!admission.admitted) throw conflict()
+    if (admission.state === 'current') return this.settled()
+    const certificate = this.#state.certificates.get(identity.fingerprint)
+    if (certificate === undefined) throw conflict()
+    return this.#change({
+      event: 'device.promote',
+      device: certificate.device,
+      instance: certificate.instance,
+      serial: certificate.serial,
+      fingerprint: certificate.fingerprint,
+      ...(peer !== undefined && { peer }),
+    })
+  }
+
+  /** @throws RegistryError TOKEN_INVALID, LABEL_INVALID, DEVICE_REVOKED */
+  async createToken(token: NewToken, by: OperatorFacts): Promise<void> {
+    checkNewToken(this.#state, token, this.#now())
+    return this.#change({ event: 'token.create', ...token, ...by })
+  }
+
+  /** What joined with it stays. @throws RegistryError TOKEN_UNKNOWN */
+  async revokeToken(token: TokenId, by: OperatorFacts): Promise<void> {
+    if (!this.#state.tokens.has(token)) throw new RegistryError('TOKEN_UNKNOWN', `token ${token} is not known`)
+    return this.#change({ event: 'token.revoke', token, ...by })
+  }
+
+  /** Makes a device known by its hardware before it arrives. @throws RegistryError ID_TAKEN, ANCHOR_TAKEN, LABEL_INVALID */
+  async registerDevice(device: NewDevice, by: OperatorFacts): Promise<void> {
+    checkNewDevice(this.#state, device)
+    const { anchor, ...facts } = device
+    return this.#change({
+      event: 'device.register',
+      ...facts,
+      anchorKind: anchor.kind,
+      anchorHash: anchor.hash,
+      ...by,
+    })
+  }
+
+  /** Replaces all labels; live at once, without a new certificate. @throws RegistryError DEVICE_UNKNOWN, LABEL_INVALID */
+  async labelDevice(device: DeviceId, labels: Labels, by: OperatorFacts): Promise<void> {
+    this.#requireDevice(device)
+    checkLabels(labels)
+    const done = this.#change({ event: 'device.label', device, labels, ...by })
+    this.#tell({ kind: 'labels', device })
+    return done
+  }
+
+  /** An operator's certificate, which then opens the operators' API. */
+  async recordOperator(certificate: CertificateOfOperator): Promise<void> {
+    return this.#change({ event: 'operator.issue', ...certificate })
+  }
+
+  /**
+   * Acts before it returns: from here on nothing of this device is admitted, and every listener has been told. Only
+   * then it is recorded: `done` rejects when that failed, and the revocation then acts until the process ends.
+   * Doing it again records it again. @throws RegistryError DEVICE_UNKNOWN
+   */
+  revokeDevice(device: DeviceId, order: RevokeOrder): { readonly done: Promise<void>; readonly epoch: number } {
+    this.#requireDevice(device)
+    const epoch = this.#state.epoch + 1
+    const event: RegistryEvent = { event: 'device.revoke', device, ...order, epoch }
+    applyEvent(this.#state, event, this.#now())
+    this.#tell({ kind: 'revoked', device })
+    const done = this.#record(event)
+    done.catch(() => undefined) // the caller hears of it; one that does not listen must not end the process
+    return { done, epoch }
+  }
+
+  /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */
+  settled(): Promise<void> {
+    return this.#commits.settled()
+  }
+
+  /** Called synchronously with each change, before it is durable. Listeners must not throw. Returns the way to stop. */
+  onChange(listener: (change: RegistryChange) => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** An event that was checked: its place in the log, its effect, and the way to the disk, in the same turn. */
+  #change(event: RegistryEvent): Promise<void> {
+    this.#commits.requireHealthy()
+    const sequence = this.#audit.append(event) // when the log takes nothing any more, nothing may happen
+    applyEvent(this.#state, event, this.#now())
+    return this.#commit(sequence)
+  }
+
+  /** For what has acted already; `async`, so that a log that takes nothing ends in a rejection. */
+  async #record(event: RegistryEvent): Promise<void> {
+    return this.#commit(this.#audit.append(event))
+  }
+
+  #commit(sequence: number): Promise<void> {
+    return this.#commits.add({ sequence, epoch: this.#state.epoch }, takeChangedRows(this.#state))
+  }
+
+  #tell(change: RegistryChange): void {
+    for (const listener of this.#listeners) listener(change)
+  }
+
+  #requireDevice(id: DeviceId): void {
+    if (!this.#state.devices.has(id)) throw new RegistryError('DEVICE_UNKNOWN', `device ${id} is not known`)
+  }
+}
+
+/** Only the facts: what an event says beyond its type would stand in the log for ever. */
+function factsOf(certificate: CertificateFacts): CertificateFacts {
+  const { fingerprint, serial, spkiHash, tier, notBefore, notAfter } = certificate
+  return { fingerprint, serial, spkiHash, tier, notBefore, notAfter, certificate: certificate.certificate }
+}
+
+function isSame(a: RenewalIssue['seen'], b: RenewalIssue['seen']): boolean {
+  return a.generation === b.generation && a.pending === b.pending
+}
+
+function conflict(): RegistryError {
+  return new RegistryError('CONFLICT', 'the state has changed since it was looked at')
+}

@@ -1,0 +1,230 @@
+import {
+  boolean,
+  bytes,
+  type CertificateOfOperator,
+  type Decoder,
+  decodeJson,
+  encodeBase64url,
+  integer,
+  list,
+  object,
+  optional,
+  parseCertificateSerial,
+  parsed,
+  parseDeviceId,
+  parseFingerprint,
+  parseInstanceId,
+  parseOperatorName,
+  parseProfileName,
+  parseTokenId,
+  record,
+  revocationReasons,
+  text,
+  tiers,
+  word,
+} from '#protocol'
+import type { Changes } from '#store'
+import { RegistryError } from './errors.js'
+import {
+  anchorKey,
+  type CertificateRecord,
+  type Device,
+  type Instance,
+  type OwnedAnchor,
+  type RegistryState,
+  type Token,
+} from './state.js'
+import type { Table } from './table.js'
+
+/*
+ * How the registry stands in the store: one JSON value per row below `registry/<table>/`, and `registry/applied` with
+ * the sequence number of the last event that the rows hold. Bytes are base64url, as everywhere in our JSON.
+ */
+
+export const prefix = 'registry/'
+export const appliedKey = 'registry/applied'
+
+/** How far the stored rows have come. */
+export interface Applied {
+  readonly sequence: number
+  readonly epoch: number
+}
+
+/** Stored rows by key; `undefined` is a row to delete. */
+export type Rows = ReadonlyMap<string, Uint8Array | undefined>
+
+/** The rows that changed since the last call, encoded. */
+export function takeChangedRows(state: RegistryState): Rows {
+  const rows = new Map<string, Uint8Array | undefined>()
+  const take = <Key extends string, Row extends object>(name: string, table: Table<Key, Row>): void => {
+    for (const [key, row] of table.takeChanges()) {
+      rows.set(`${prefix}${name}/${key}`, row === undefined ? undefined : encodeRow(row))
+    }
+  }
+  take('device', state.devices)
+  take('instance', state.instances)
+  take('certificate', state.certificates)
+  take('token', state.tokens)
+  take('anchor', state.anchors)
+  take('operator', state.operators)
+  return rows
+}
+
+/** One commit: the rows, and how far they bring the store. */
+export function changesOf(rows: Rows, applied: Applied): Changes {
+  const puts: [key: string, value: Uint8Array][] = [[appliedKey, encodeRow(applied)]]
+  const deletes: string[] = []
+  for (const [key, row] of rows) {
+    if (row === undefined) deletes.push(key)
+    else puts.push([key, row])
+  }
+  return { puts, deletes }
+}
+
+/** Puts one stored row back where it was. @throws RegistryError REGISTRY_CORRUPT when it is not what was written */
+export function restoreRow(state: RegistryState, key: string, value: Uint8Array): void {
+  switch (key.split('/')[1] ?? '') {
+    case 'device': {
+      const device = decodeRow(key, value, decodeDevice)
+      return state.devices.set(device.id, device)
+    }
+    case 'instance': {
+      const instance = decodeRow(key, value, decodeInstance)
+      return state.instances.set(instance.id, instance)
+    }
+    case 'certificate': {
+      const certificate = decodeRow(key, value, decodeCertificate)
+      return state.certificates.set(certificate.fingerprint, certificate)
+    }
+    case 'token': {
+      const token = decodeRow(key, value, decodeToken)
+      return state.tokens.set(token.id, token)
+    }
+    case 'anchor': {
+      const anchor = decodeRow(key, value, decodeOwnedAnchor)
+      return state.anchors.set(anchorKey(anchor), anchor)
+    }
+    case 'operator': {
+      const operator = decodeRow(key, value, decodeOperator)
+      return state.operators.set(operator.fingerprint, operator)
+    }
+    default:
+      throw new RegistryError('REGISTRY_CORRUPT', `${key}: no such table; was this folder written by a newer version?`)
+  }
+}
+
+export function decodeApplied(value: Uint8Array): Applied {
+  return decodeRow(appliedKey, value, object({ sequence: integer(-1, Number.MAX_SAFE_INTEGER), epoch: count }))
+}
+
+function encodeRow(row: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(row, bytesAsText))
+}
+
+/** Looks at the holder and not at the value, because a Buffer has by then turned itself into an array of numbers. */
+function bytesAsText(this: Readonly<Record<string, unknown>>, name: string, value: unknown): unknown {
+  const original = this[name]
+  return original instanceof Uint8Array ? encodeBase64url(original) : value
+}
+
+function decodeRow<Row>(key: string, value: Uint8Array, decoder: Decoder<Row>): Row {
+  try {
+    return decodeJson(new TextDecoder().decode(value), decoder, key)
+  } catch (cause) {
+    throw new RegistryError('REGISTRY_CORRUPT', `the stored row ${key} cannot be read`, { cause })
+  }
+}
+
+const count = integer(0, Number.MAX_SAFE_INTEGER)
+const time = integer(-8.64e15, 8.64e15)
+const fingerprint = parsed(parseFingerprint)
+const labels = record(text(64), 64)
+const anchor = object({ kind: word('ek', 'idevid', 'token', 'oidc'), hash: fingerprint })
+
+const decodeOwnedAnchor: Decoder<OwnedAnchor> = object({
+  kind: word('ek', 'idevid', 'token', 'oidc'),
+  hash: fingerprint,
+  device: parsed(parseDeviceId),
+})
+
+const deviceFacts = {
+  id: parsed(parseDeviceId),
+  profile: parsed(parseProfileName),
+  labels,
+  anchors: list(anchor, 100_000),
+  instances: list(parsed(parseInstanceId), 1000),
+}
+const livingDevice = object({ ...deviceFacts, state: word('registered', 'active') })
+const revokedDevice = object({
+  ...deviceFacts,
+  state: word('revoked'),
+  revocation: object({
+    at: time,
+    reason: word(...revocationReasons),
+    by: parsed(parseOperatorName),
+    comment: optional(text(100_000)),
+    epoch: count,
+  }),
+})
+const decodeDevice: Decoder<Device> = (value, path) => {
+  const isRevoked = typeof value === 'object' && value !== null && 'revocation' in value
+  return isRevoked ? revokedDevice(value, path) : livingDevice(value, path)
+}
+
+const decodeInstance: Decoder<Instance> = object({
+  id: parsed(parseInstanceId),
+  device: parsed(parseDeviceId),
+  profile: parsed(parseProfileName),
+  anchor,
+  binding: word('exporter', 'nonce'),
+  tpm: optional(
+    object({
+      akName: bytes(128),
+      resetCount: count,
+      restartCount: count,
+      clock: count,
+      safe: boolean,
+      firmware: text(1024),
+    }),
+  ),
+  reported: optional(record(text(1024), 64)),
+  generation: count,
+  pending: optional(fingerprint),
+  current: optional(fingerprint),
+  previous: optional(fingerprint),
+  superseded: list(fingerprint, 1000),
+})
+
+const decodeCertificate: Decoder<CertificateRecord> = object({
+  fingerprint,
+  serial: parsed(parseCertificateSerial),
+  spkiHash: fingerprint,
+  tier: word(...tiers),
+  notBefore: time,
+  notAfter: time,
+  certificate: bytes(64 * 1024),
+  device: parsed(parseDeviceId),
+  instance: parsed(parseInstanceId),
+  state: word('pending', 'current', 'previous', 'superseded', 'revoked'),
+  origin: word('join', 'renewal'),
+})
+
+const decodeToken: Decoder<Token> = object({
+  id: parsed(parseTokenId),
+  secretHash: fingerprint,
+  profile: parsed(parseProfileName),
+  device: optional(parsed(parseDeviceId)),
+  labels,
+  uses: object({ allowed: count, spent: count }),
+  notAfter: time,
+  revoked: boolean,
+})
+
+const decodeOperator: Decoder<CertificateOfOperator> = object({
+  operator: parsed(parseOperatorName),
+  fingerprint,
+  serial: parsed(parseCertificateSerial),
+  notBefore: time,
+  notAfter: time,
+  certificate: bytes(64 * 1024),
+})

@@ -1,0 +1,109 @@
+import type {
+  Anchor,
+  CertificateFacts,
+  CertificateOfOperator,
+  ChannelBinding,
+  DeviceId,
+  Fingerprint,
+  InstanceId,
+  Labels,
+  OperatorName,
+  ProfileName,
+  RevocationReason,
+  TokenId,
+  TpmState,
+} from '#protocol'
+import { Table } from './table.js'
+
+/** A device that the operator or a join made known; it outlives every instance and certificate. */
+export type Device = DeviceFacts &
+  (
+    | { /** Known, and nothing has joined as it yet. */ readonly state: 'registered' }
+    | { readonly state: 'active' }
+    | { readonly state: 'revoked'; readonly revocation: Revocation }
+  )
+
+export interface DeviceFacts {
+  readonly id: DeviceId
+  readonly profile: ProfileName
+  readonly labels: Labels
+  /** Everything it was ever recognised by, oldest first. */
+  readonly anchors: readonly Anchor[]
+  /** Oldest first; of those that were never used or are over, only the last few. */
+  readonly instances: readonly InstanceId[]
+}
+
+export interface Revocation {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly reason: RevocationReason
+  readonly by: OperatorName
+  readonly comment?: string
+  readonly epoch: number
+}
+
+/** One enrollment of a device: one anchor and one line of certificates. */
+export interface Instance {
+  readonly id: InstanceId
+  readonly device: DeviceId
+  readonly profile: ProfileName
+  readonly anchor: Anchor
+  readonly binding: ChannelBinding
+  /** The TPM as it was attested at the last join; only for instances whose key lives in one. */
+  readonly tpm?: TpmState
+  /** What the device said of itself at the join: shown, never matched on. */
+  readonly reported?: Labels
+  /** Grows with every promotion: 0 until the first certificate was used. */
+  readonly generation: number
+  readonly pending?: Fingerprint
+  readonly current?: Fingerprint
+  readonly previous?: Fingerprint
+  /** Its last superseded certificates, oldest first: remembered so that their return is named as what it is. */
+  readonly superseded: readonly Fingerprint[]
+}
+
+export type CertificateState = 'pending' | 'current' | 'previous' | 'superseded' | 'revoked'
+
+export interface CertificateRecord extends CertificateFacts {
+  readonly device: DeviceId
+  readonly instance: InstanceId
+  readonly state: CertificateState
+  /** The first use of a join's certificate ends the device's other instances; that of a renewal's does not. */
+  readonly origin: 'join' | 'renewal'
+}
+
+export interface Token {
+  readonly id: TokenId
+  readonly secretHash: Fingerprint
+  readonly profile: ProfileName
+  /** The only device it can make; without it the device is named after its key. */
+  readonly device?: DeviceId
+  readonly labels: Labels
+  readonly uses: { readonly allowed: number; readonly spent: number }
+  readonly notAfter: number
+  readonly revoked: boolean
+}
+
+/** How an anchor is found again: its kind and hash as one key. */
+export type AnchorKey = `${Anchor['kind']}.${string}`
+
+export interface OwnedAnchor extends Anchor {
+  readonly device: DeviceId
+}
+
+export function anchorKey(anchor: Anchor): AnchorKey {
+  return `${anchor.kind}.${anchor.hash}`
+}
+
+/** Everything the registry knows, in memory. It is what the log's registry events make of an empty one. */
+export class RegistryState {
+  readonly devices = new Table<DeviceId, Device>()
+  readonly instances = new Table<InstanceId, Instance>()
+  readonly certificates = new Table<Fingerprint, CertificateRecord>()
+  readonly tokens = new Table<TokenId, Token>()
+  /** Hardware anchors only: each belongs to one device for good. A token's or a job's anchor names no device. */
+  readonly anchors = new Table<AnchorKey, OwnedAnchor>()
+  readonly operators = new Table<Fingerprint, CertificateOfOperator>()
+  /** Grows with every revocation; a message carries the epoch under which its publisher was admitted. */
+  epoch = 0
+}
