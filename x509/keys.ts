@@ -4,7 +4,7 @@ import { decodeBitString, malformed, readSequence, tags } from './der-reader.js'
 import { X509Error } from './errors.js'
 
 export type Curve = 'P-256' | 'P-384'
-export type KeyKind = Curve | 'Ed25519' | 'RSA'
+export type KeyKind = Curve | 'P-521' | 'Ed25519' | 'RSA'
 
 export function createKeyPair(curve: Curve): { readonly privateKey: KeyObject; readonly publicKey: KeyObject } {
   return generateKeyPairSync('ec', { namedCurve: curve })
@@ -37,12 +37,14 @@ export function keyIdentifierOf(spki: Uint8Array): Uint8Array {
 const algorithms: ReadonlyMap<string, KeyKind> = new Map([
   ['301306072a8648ce3d020106082a8648ce3d030107', 'P-256'], // RFC 5480 §2.1.1
   ['301006072a8648ce3d020106052b81040022', 'P-384'],
+  ['301006072a8648ce3d020106052b81040023', 'P-521'], // the CAs of several makers of TPMs
   ['300506032b6570', 'Ed25519'], // RFC 8410 §3
   ['300d06092a864886f70d0101010500', 'RSA'], // RFC 3279 §2.3.1
 ])
 
 /**
- * A public key of a kind and size that we work with: P-256, P-384, Ed25519, RSA of 2,048 to 4,096 bits.
+ * A public key of a kind and size that we can check signatures of: NIST curves, Ed25519, RSA of 2,048 to 4,096 bits.
+ * Which of them may be certified for what is decided by the caller.
  * @throws X509Error KEY_UNSUPPORTED, MALFORMED
  */
 export function decodeSpki(spki: Uint8Array): { readonly kind: KeyKind; readonly publicKey: KeyObject } {
@@ -50,7 +52,7 @@ export function decodeSpki(spki: Uint8Array): { readonly kind: KeyKind; readonly
   const kind = algorithms.get(Buffer.from(algorithm).toString('hex'))
   if (kind === undefined) throw new X509Error('KEY_UNSUPPORTED', 'a key of an algorithm or curve that is not supported')
   // RFC 5480 §2.2: compressed points are optional to support, and would give one key two SPKIs.
-  if ((kind === 'P-256' || kind === 'P-384') && key[0] !== 0x04) {
+  if (kind.startsWith('P-') && key[0] !== 0x04) {
     throw new X509Error('KEY_UNSUPPORTED', 'an EC point that is not in uncompressed form')
   }
   const publicKey = importSpki(spki)

@@ -14,7 +14,7 @@ export type Purpose = 'device' | 'server' | 'ek'
 export interface PathRequest {
   /** All certificates are DER. */
   readonly leaf: Uint8Array
-  /** From anyone, in any order; none is trusted for being here. */
+  /** From anyone, in any order; none is trusted for being here. Not to be changed afterwards, like the anchors. */
   readonly intermediates: readonly Uint8Array[]
   /** The only certificates that are trusted by being here; they are held to the rules for a CA all the same. */
   readonly anchors: readonly Uint8Array[]
@@ -49,8 +49,8 @@ class PathSearch {
 
   constructor(request: PathRequest) {
     this.#request = request
-    this.#anchors = request.anchors.map(decodeCertificate)
-    this.#intermediates = request.intermediates.map(decodeCertificate)
+    this.#anchors = request.anchors.map(recall)
+    this.#intermediates = request.intermediates.flatMap(recallIfReadable)
   }
 
   extend(path: readonly [Certificate, ...Certificate[]]): readonly Certificate[] {
@@ -85,6 +85,25 @@ class PathSearch {
   }
 }
 
+/** Anchors and intermediates come again with every request, by the hundred; the same bytes are taken apart once. */
+const recalled = new WeakMap<Uint8Array, Certificate>()
+
+function recall(der: Uint8Array): Certificate {
+  const certificate = recalled.get(der) ?? decodeCertificate(der)
+  recalled.set(der, certificate)
+  return certificate
+}
+
+/** An intermediate that cannot be read leads nowhere; it is no reason to refuse a path that does without it. */
+function recallIfReadable(der: Uint8Array): readonly Certificate[] {
+  try {
+    return [recall(der)]
+  } catch (error) {
+    asProblem(error)
+    return []
+  }
+}
+
 /** Names byte by byte, as every CA copies them; key identifiers only to tell keys of one name apart (§4.2.1.1). */
 function mayHaveIssued(issuer: Certificate, certificate: Certificate): boolean {
   if (Buffer.compare(issuer.subject, certificate.issuer) !== 0) return false
@@ -100,9 +119,16 @@ const purposeOids: Readonly<Record<Purpose, string>> = {
   ek: oids.ekCertificate,
 }
 
+const leafKeys: Readonly<Record<Purpose, readonly KeyKind[]>> = {
+  device: ['P-256', 'P-384', 'Ed25519'],
+  server: ['P-256', 'P-384', 'Ed25519', 'RSA'],
+  ek: ['P-256', 'P-384', 'RSA'],
+}
+
 function checkLeaf(leaf: Certificate, request: PathRequest): void {
   checkEvery(leaf, request)
   const { kind } = decodeSpki(leaf.spki)
+  if (!leafKeys[request.purpose].includes(kind)) throw new X509Error('KEY_UNSUPPORTED', `a leaf with a ${kind} key`)
   if (isAuthority(leaf)) throw new X509Error('PURPOSE_MISMATCH', 'a CA certificate where a leaf is expected')
   const mayLackPurpose = request.purpose === 'ek' && request.ekUsageOptional === true
   if (!mayLackPurpose && !leaf.extensions.has(oids.extKeyUsage)) {
