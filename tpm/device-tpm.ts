@@ -1,0 +1,207 @@
+import {
+  activateCredential,
+  certify,
+  contextLoad,
+  contextSave,
+  create,
+  createPrimary,
+  flushContext,
+  load,
+  type LoadedObject,
+  pcrRead,
+  policySecret,
+  quote,
+  sign,
+  startPolicySession,
+} from './commands.js'
+import { emptyPassword } from './command.js'
+import { encodeEcdsaSigValue } from './ecdsa-der.js'
+import { TpmError } from './errors.js'
+import { type HierarchyName } from './names.js'
+import { certificateIndices, readEkCertificates } from './nv-certificates.js'
+import { decodePublic, type TpmPublic } from './public-area.js'
+import { decodeSignature } from './signature.js'
+import { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from './templates.js'
+import type { CredentialBlob, EkTemplateName, EndorsementKey, Quote } from './tpm.js'
+import type { SignedAttestation, StoredSigningKey, Tpm, TpmKey } from './tpm.js'
+import type { Transport } from './transport.js'
+
+/**
+ * A TPM behind a transport. A TPM without a resource manager has room for three objects, and keeps them when its user
+ * dies, so nothing stays loaded here: keys are kept as saved contexts, and are loaded for one command at a time.
+ */
+export class DeviceTpm implements Tpm {
+  readonly #transport: Transport
+  /** What `TpmKey.handle` means: the position of the key's saved context. */
+  readonly #contexts: Uint8Array[] = []
+  readonly #endorsementKeys = new Map<EkTemplateName, EndorsementKey>()
+  #attestationKey: TpmKey | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(transport: Transport) {
+    this.#transport = transport
+  }
+
+  endorsementKeyTemplates(): Promise<readonly EkTemplateName[]> {
+    return this.#alone(async () => {
+      const indices = await certificateIndices(this.#transport)
+      const present = ekTemplates.filter(({ nvIndex }) => indices.has(nvIndex))
+      return [...new Set(present.map(({ name }) => name))]
+    })
+  }
+
+  endorsementKey(name: EkTemplateName): Promise<EndorsementKey> {
+    return this.#alone(async () => {
+      const known = this.#endorsementKeys.get(name)
+      if (known) return known
+      const indices = await certificateIndices(this.#transport)
+      const template = ekTemplateFor(name, indices)
+      const certificates = await readEkCertificates(this.#transport, template, indices)
+      const key = { ...(await this.#primary('endorsement', template.public)), template: name, certificates }
+      this.#endorsementKeys.set(name, key)
+      return key
+    })
+  }
+
+  attestationKey(): Promise<TpmKey> {
+    return this.#alone(async () => (this.#attestationKey ??= await this.#primary('endorsement', attestationKey)))
+  }
+
+  createSigningKey(): Promise<StoredSigningKey> {
+    return this.#alone(() => this.#underStorageRoot((parent) => create(this.#transport, parent, signingKey)))
+  }
+
+  loadSigningKey(stored: StoredSigningKey): Promise<TpmKey> {
+    return this.#alone(() =>
+      this.#underStorageRoot(async (parent) => {
+        const handle = await load(this.#transport, parent, stored)
+        return this.#keep({ handle, public: stored.public })
+      }),
+    )
+  }
+
+  sign(key: TpmKey, sha256Digest: Uint8Array): Promise<Uint8Array> {
+    return this.#alone(async () => {
+      const signature = decodeSignature(
+        await this.#withLoaded([key], ([loaded]) => sign(this.#transport, loaded, sha256Digest)),
+      )
+      if (signature.scheme !== 'ecdsa') throw new TpmError('KEY_UNSUITABLE', 'not an ECDSA key')
+      return encodeEcdsaSigValue(signature)
+    })
+  }
+
+  certify(key: TpmKey, signer: TpmKey, qualifyingData: Uint8Array): Promise<SignedAttestation> {
+    return this.#alone(() =>
+      this.#withLoaded([key, signer], ([object, by]) => certify(this.#transport, object, by, qualifyingData)),
+    )
+  }
+
+  quote(signer: TpmKey, qualifyingData: Uint8Array, pcrs: readonly number[]): Promise<Quote> {
+    return this.#alone(async () => {
+      const values = await this.#readPcrs(pcrs)
+      const quoted = await this.#withLoaded([signer], ([by]) => quote(this.#transport, by, qualifyingData, pcrs))
+      return { ...quoted, pcrs: values }
+    })
+  }
+
+  activateCredential(
+    attestationKey: TpmKey,
+    endorsementKey: EndorsementKey,
+    credential: CredentialBlob,
+  ): Promise<Uint8Array> {
+    return this.#alone(() =>
+      this.#withLoaded([attestationKey, endorsementKey], ([ak, ek]) =>
+        this.#withEkSession(endorsementKey, (session) =>
+          activateCredential(this.#transport, ak, { handle: ek, session }, credential),
+        ),
+      ),
+    )
+  }
+
+  async close(): Promise<void> {
+    await this.#turn
+    await this.#transport.close()
+  }
+
+  /** One operation at a time: between its commands it relies on what is loaded. */
+  #alone<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(operation)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
+  async #primary(hierarchy: HierarchyName, template: TpmPublic): Promise<TpmKey> {
+    return this.#keep(await createPrimary(this.#transport, hierarchy, template))
+  }
+
+  /** Saves the object's context and flushes it, whether saving succeeds or not. */
+  async #keep(loaded: LoadedObject): Promise<TpmKey> {
+    const context = await this.#andFlush([loaded.handle], () => contextSave(this.#transport, loaded.handle))
+    decodePublic(loaded.public)
+    return { handle: this.#contexts.push(context) - 1, public: loaded.public }
+  }
+
+  async #underStorageRoot<T>(use: (parent: number) => Promise<T>): Promise<T> {
+    const { handle } = await createPrimary(this.#transport, 'owner', storageRootKey)
+    return this.#andFlush([handle], () => use(handle))
+  }
+
+  /** Loads the keys for as long as `use` takes. */
+  async #withLoaded<Keys extends readonly TpmKey[], T>(
+    keys: readonly [...Keys],
+    use: (handles: { readonly [Index in keyof Keys]: number }) => Promise<T>,
+  ): Promise<T> {
+    const handles: number[] = []
+    return this.#andFlush(handles, async () => {
+      for (const { handle } of keys) {
+        const context = this.#contexts[handle]
+        if (context === undefined) throw new TpmError('KEY_UNSUITABLE', 'a key of another TPM')
+        handles.push(await contextLoad(this.#transport, context))
+      }
+      return use(handles as { readonly [Index in keyof Keys]: number })
+    })
+  }
+
+  /** Low-range EKs open by policy A alone; those of the high range also by their empty authorization value. */
+  async #withEkSession<T>(ek: EndorsementKey, use: (session: number) => Promise<T>): Promise<T> {
+    if (decodePublic(ek.public).attributes.userWithAuth) return use(emptyPassword)
+    const session = await startPolicySession(this.#transport)
+    return this.#andFlush([session], async () => {
+      await policySecret(this.#transport, 'endorsement', session)
+      return use(session)
+    })
+  }
+
+  /** What went wrong in `use` is what the caller must hear of, not that flushing after it failed too. */
+  async #andFlush<T>(handles: readonly number[], use: () => Promise<T>): Promise<T> {
+    let result: T
+    try {
+      result = await use()
+    } catch (error) {
+      for (const handle of handles) await flushContext(this.#transport, handle).catch(() => undefined)
+      throw error
+    }
+    for (const handle of handles) await flushContext(this.#transport, handle)
+    return result
+  }
+
+  /** A TPM gives at most eight values at once (TPML_DIGEST, Part 2 table 112). */
+  async #readPcrs(pcrs: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> {
+    const values = new Map<number, Uint8Array>()
+    for (let left = [...pcrs]; left.length > 0; left = left.filter((pcr) => !values.has(pcr))) {
+      const read = await pcrRead(this.#transport, left)
+      if (read.size === 0)
+        throw new TpmError('TPM_COMMAND_FAILED', `the TPM has no SHA-256 bank with PCR ${left.join()}`)
+      for (const [pcr, value] of read) values.set(pcr, value)
+    }
+    return values
+  }
+}
+
+/** The template whose certificate the TPM holds; where it holds none of that name, the low-range one. */
+function ekTemplateFor(name: EkTemplateName, indices: ReadonlySet<number>): EkTemplate {
+  const candidates = ekTemplates.filter((template) => template.name === name)
+  const template = candidates.find(({ nvIndex }) => indices.has(nvIndex)) ?? candidates[0]
+  if (template === undefined) throw new TpmError('KEY_UNSUITABLE', `there is no EK template ${name}`)
+  return template
+}
