@@ -92,7 +92,7 @@ export function certificateFor(world: World, spkiHash: Fingerprint, tier: Tier =
     tier,
     notBefore: world.clock.now,
     notAfter: world.clock.now + 24 * hour,
-    certificate: Buffer.from(`certificate ${serial}`),
+    certificate: new TextEncoder().encode(`certificate ${serial}`),
   }
 }
 
@@ -138,4 +138,12 @@ export async function renew(world: World, presented: DeviceIdentity, key: string
 export function issued<Plan extends EnrollmentPlan | RenewalPlan>(plan: Plan): Extract<Plan, { kind: 'issue' }> {
   if (plan.kind !== 'issue') throw new Error('expected a new certificate, got the one of before')
   return plan as Extract<Plan, { kind: 'issue' }>
+}
+
+/** A device whose EK the operator knows before it arrives. */
+export async function register(world: World, id: string, ek: string): Promise<DeviceId> {
+  const device = parseDeviceId(id)
+  const anchor = { kind: 'ek', hash: hash(`ek ${ek}`) } as const
+  await world.registry.registerDevice({ device, profile, labels: { site: 'bergen' }, anchor }, by)
+  return device
 }
