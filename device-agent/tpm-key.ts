@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { type MessagePort, MessageChannel, Worker } from 'node:worker_threads'
+import { decodePublic, type StoredSigningKey, toSpki, type Tpm, type TpmKey as LoadedKey } from '#tpm'
+import type { DeviceKey, TlsConnection, TlsTarget } from './device-key.js'
+import { AgentError, type AgentErrorCode } from './errors.js'
+import { openTls } from './tls.js'
+import { TlsThreadStream } from './tls-thread-stream.js'
+import {
+  type FromThread,
+  type OpenTls,
+  SignatureSlot,
+  type SignDigest,
+  type TlsThreadData,
+} from './tpm-tls-messages.js'
+
+/** SEC 1 §2.3.3: an uncompressed P-256 point; the last bytes of its SubjectPublicKeyInfo. */
+const pointBytes = 65
+
+/** A P-256 key that never leaves its TPM; TLS with it runs in a thread of its own, started at the first connection. */
+export class TpmKey implements DeviceKey {
+  readonly kind = 'tpm'
+  readonly spki: Uint8Array
+  readonly #tpm: Tpm
+  readonly #key: LoadedKey
+  #thread: Worker | undefined
+
+  private constructor(tpm: Tpm, key: LoadedKey) {
+    this.#tpm = tpm
+    this.#key = key
+    this.spki = toSpki(decodePublic(key.public))
+  }
+
+  /** Closing the TPM remains the caller's affair. @throws TpmError TPM_COMMAND_FAILED when the key belongs to another TPM */
+  static async load(tpm: Tpm, stored: StoredSigningKey): Promise<TpmKey> {
+    return new TpmKey(tpm, await tpm.loadSigningKey(stored))
+  }
+
+  /** What TPM2_Certify names. */
+  get loaded(): LoadedKey {
+    return this.#key
+  }
+
+  sign(data: Uint8Array): Promise<Uint8Array> {
+    return this.#tpm.sign(this.#key, createHash('sha256').update(data).digest())
+  }
+
+  /** @throws AgentError KEY_UNAVAILABLE without the native addon */
+  async connect(target: TlsTarget): Promise<TlsConnection> {
+    const { certificateChain, verify, ...rest } = target
+    if (certificateChain === undefined) return openTls(target)
+    const { port1: ours, port2: theirs } = new MessageChannel()
+    const request: OpenTls = { ...rest, certificateChain, verifiedByAgent: verify !== undefined, channel: theirs }
+    const thread = (this.#thread ??= this.#startThread())
+    thread.postMessage(request, [theirs])
+    const connection = await handshake(ours, thread)
+    try {
+      await verify?.(connection.peerChain)
+    } catch (error) {
+      connection.stream.destroy()
+      throw error
+    }
+    return connection
+  }
+
+  async close(): Promise<void> {
+    await this.#thread?.terminate()
+    this.#thread = undefined
+  }
+
+  #startThread(): Worker {
+    requireAddon()
+    const slot = new SignatureSlot()
+    const workerData: TlsThreadData = { point: this.spki.slice(-pointBytes), signature: slot.shared }
+    const thread = new Worker(new URL('./tpm-tls-worker.js', import.meta.url), { workerData })
+    thread.unref() // open connections keep the process alive, the thread alone does not
+    thread.on('message', ({ digest }: SignDigest) => {
+      this.#tpm.sign(this.#key, digest).then(
+        (signature) => slot.answer(signature),
+        () => slot.answer(new Uint8Array()), // the handshake fails, and the agent tries again
+      )
+    })
+    thread.once('exit', () => {
+      this.#thread = undefined
+    })
+    thread.on('error', () => undefined) // 'exit' follows, and every connection hears of it by its channel's end
+    return thread
+  }
+}
+
+function requireAddon(): void {
+  if (existsSync(new URL('../../native/build/Release/tpm_key.node', import.meta.url))) return
+  throw new AgentError(
+    'KEY_UNAVAILABLE',
+    'the native addon that lets TLS use a key inside a TPM is not built on this machine; ' +
+      'install a C compiler (Debian: apt-get install g++ make python3) and run "npm rebuild touchmark"',
+  )
+}
+
+/** Resolves once the thread has a secure connection on this channel. */
+function handshake(channel: MessagePort, thread: Worker): Promise<TlsConnection> {
+  return new Promise((resolve, reject) => {
+    const lost = (): void => reject(new AgentError('KEY_UNAVAILABLE', 'the TLS thread of the TPM key ended'))
+    thread.once('exit', lost)
+    channel.once('message', (message: FromThread) => {
+      thread.off('exit', lost)
+      if (message.kind === 'open') {
+        const stream = new TlsThreadStream(channel)
+        thread.once('exit', () => stream.destroy())
+        const { peerChain } = message
+        return resolve({ stream, peerChain, exportKeyingMaterial: (length, label) => stream.export(length, label) })
+      }
+      const { code, message: text } =
+        message.kind === 'failed' ? message : { code: 'UNREACHABLE', message: 'closed during the TLS handshake' }
+      reject(new AgentError(code as AgentErrorCode, text))
+    })
+  })
+}
