@@ -27,8 +27,11 @@ export interface Anchor {
   readonly hash: Fingerprint
 }
 
-/** How request and TLS session were tied together: the exporter (RFC 9266), or a one-time nonce where it is out of reach. */
-export type ChannelBinding = 'exporter' | 'nonce'
+/**
+ * How request and TLS session were tied together: the exporter (RFC 9266), or a one-time nonce where it is out of
+ * reach. `none` where the credential is a secret that is sent, such as a token: it ties nothing.
+ */
+export type ChannelBinding = 'exporter' | 'nonce' | 'none'
 
 /** TPM2 counters as attested; compared at the next attestation to see a TPM that was reset, cleared or copied. */
 export interface TpmState {

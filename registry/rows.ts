@@ -176,7 +176,7 @@ const decodeInstance: Decoder<Instance> = object({
   device: parsed(parseDeviceId),
   profile: parsed(parseProfileName),
   anchor,
-  binding: word('exporter', 'nonce'),
+  binding: word('exporter', 'nonce', 'none'),
   tpm: optional(
     object({
       akName: bytes(128),

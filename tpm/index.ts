@@ -15,6 +15,7 @@ export {
   type SignatureScheme,
   type TpmPublic,
 } from './public-area.js'
+export { type AttestationPurpose, qualifyingData } from './qualifying-data.js'
 export { decodeSignature, encodeSignature, type TpmSignature, verifySignature } from './signature.js'
 export { toKeyObject, toSpki } from './spki.js'
 export { attestationKey, type EkTemplate, ekTemplates, signingKey } from './templates.js'
