@@ -16,10 +16,14 @@ export interface DeviceKey {
   close(): Promise<void>
 }
 
-/** Where to connect to, and how the other end must prove itself. */
-export interface TlsTarget {
+export interface Endpoint {
+  /** A DNS name or an IP address, without brackets. */
   readonly host: string
   readonly port: number
+}
+
+/** Where to connect to, and how the other end must prove itself. */
+export interface TlsTarget extends Endpoint {
   /** PEM; what the server's chain must lead to. With `verify` it may be empty. */
   readonly ca: readonly string[]
   /** PEM, the device's own certificate first, then its issuers. Without it the device stays anonymous. */

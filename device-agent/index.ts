@@ -1,3 +1,5 @@
-export type { DeviceKey, TlsConnection, TlsTarget } from './device-key.js'
+export type { DeviceKey, Endpoint, TlsConnection, TlsTarget } from './device-key.js'
 export { AgentError, type AgentErrorCode, type Refusal } from './errors.js'
+export { main } from './main.js'
 export { SoftwareKey } from './software-key.js'
+export type { Surroundings } from './surroundings.js'

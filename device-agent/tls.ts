@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
-import type { TlsConnection, TlsTarget } from './device-key.js'
+import type { Endpoint, TlsConnection, TlsTarget } from './device-key.js'
 import { AgentError } from './errors.js'
 
 const defaultTimeoutMs = 10_000
@@ -77,10 +77,11 @@ function peerChainOf(socket: TLSSocket): readonly Uint8Array[] {
 }
 
 /** Says which of the things that can be wrong before the first byte of HTTP or MQTT it was. */
-export function connectError(error: Error, target: { readonly host: string; readonly port: number }): AgentError {
+export function connectError(error: Error, target: Endpoint): AgentError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  if (code.startsWith('ERR_SSL_TLSV1') || code.startsWith('ERR_SSL_SSLV3') || code.includes('_ALERT_')) {
-    const problem = `${place(target)} ended the TLS handshake (${code}): it does not accept this device's certificate, or it does not speak TLS 1.3`
+  // The alerts of RFC 8446 §6.2 that speak of the client's certificate.
+  if (/^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)) {
+    const problem = `${place(target)} does not accept this device's certificate (${code}): it is revoked, superseded, expired, or of another service`
     return new AgentError('CERTIFICATE_REFUSED', problem, { cause: error })
   }
   if (/^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT_|INVALID_)/.test(code)) {
@@ -91,6 +92,7 @@ export function connectError(error: Error, target: { readonly host: string; read
   return new AgentError('UNREACHABLE', `cannot reach ${place(target)}: ${code || error.message}`, { cause: error })
 }
 
-export function place(target: { readonly host: string; readonly port: number }): string {
+/** `host:port` as people and HTTP write it. */
+export function place(target: Endpoint): string {
   return target.host.includes(':') ? `[${target.host}]:${target.port}` : `${target.host}:${target.port}`
 }

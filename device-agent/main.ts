@@ -1,0 +1,104 @@
+import { Command, CommanderError, Option } from 'commander'
+import { CodedError } from '#protocol'
+import type { EnrollOptions } from './enroll-command.js'
+import { exitCodeOf, usageExitCode } from './exit-codes.js'
+import type { StatusOptions } from './status-command.js'
+import type { Surroundings } from './surroundings.js'
+
+/** `touchmark-agent`: reads the command line, runs one command, and resolves to the exit code. */
+export async function main(args: readonly string[], surroundings: Surroundings): Promise<number> {
+  const program = createProgram(surroundings)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode
+    surroundings.err(describe(error))
+    return exitCodeOf(error)
+  }
+}
+
+function createProgram(surroundings: Surroundings): Command {
+  const program = new Command('touchmark-agent')
+    .description('Gives this device an identity, keeps it alive, and speaks MQTT with it.')
+    .addHelpText('after', gettingStarted)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => surroundings.out(text.trimEnd()),
+      writeErr: (text) => surroundings.err(text.trimEnd()),
+    })
+    .showHelpAfterError('(see touchmark-agent --help)')
+  const folder = (): Option =>
+    new Option('--data <DIR>', 'the state folder').env('TOUCHMARK_AGENT_DATA').default(defaultFolder(surroundings))
+  const output = (): Option =>
+    new Option('-o, --output <FORM>', 'how to print').choices(['text', 'json']).default('text')
+
+  program
+    .command('enroll')
+    .description('Join a Touchmark service: make a key, ask for a certificate, keep both in the state folder.')
+    .requiredOption(
+      '--join <URI>',
+      'where to join: touchmark://HOST:PORT/PROFILE?pin=sha256:…, as the service prints it',
+    )
+    .addOption(
+      new Option('--token <TOKEN>', 'a join token (tm1.…); others can see it in the process list')
+        .env('TOUCHMARK_TOKEN')
+        .conflicts('tokenFile'),
+    )
+    .option('--token-file <FILE>', 'a file that holds the join token; - reads it from standard input')
+    .option('--tpm <TPM>', 'prove a TPM and keep the key in it: /dev/tpmrm0, swtpm:PATH or swtpm:HOST:PORT')
+    .option('--pcrs <LIST>', 'with --tpm: also quote these PCRs, for example 0,1,2,3,7')
+    .addOption(
+      new Option(
+        '--binding <HOW>',
+        'with --tpm: tie the proof to the TLS connection, or to a nonce where a proxy ends TLS',
+      )
+        .choices(['exporter', 'nonce'])
+        .default('exporter'),
+    )
+    .option('--trust-domain <NAME>', 'with --tpm: the trust domain, where the server’s certificate does not name it')
+    .option('--again', 'join with a new key although this device has joined before', false)
+    .addOption(folder())
+    .addOption(output())
+    .addHelpText('after', enrollExamples)
+    .action(async (options: EnrollOptions) =>
+      (await import('./enroll-command.js')).enrollCommand(options, surroundings),
+    )
+
+  program
+    .command('status')
+    .description('Show who this device is, how long its certificate lasts, and whether an agent is connected.')
+    .addOption(folder())
+    .addOption(output())
+    .action(async (options: StatusOptions) =>
+      (await import('./status-command.js')).statusCommand(options, surroundings),
+    )
+
+  return program
+}
+
+const gettingStarted = `
+A device's way:
+  touchmark-agent enroll --join 'touchmark://HOST:8443/default?pin=sha256:…' --token-file token
+  touchmark-agent run
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not enrolled or not found, 4 denied, 5 conflict, 6 unreachable.`
+
+const enrollExamples = `
+Examples:
+  touchmark-agent enroll --join 'touchmark://fleet.example:8443/default?pin=sha256:…' --token tm1.k3v9.…
+  touchmark-agent enroll --join 'touchmark://fleet.example:8443/default?pin=sha256:…' --tpm /dev/tpmrm0
+
+Doing it again is safe: an interrupted enrollment goes on with the same key, a finished one is left alone.
+Afterwards key, certificate and trust bundle are in DIR/current as key.pem, cert.pem and ca.pem (with --tpm the
+key stays in the TPM, and key.tpm opens there only).`
+
+function defaultFolder({ environment, home }: Surroundings): string {
+  if (home === '/root' || home === '') return '/var/lib/touchmark-agent'
+  return `${environment['XDG_STATE_HOME'] ?? `${home}/.local/state`}/touchmark-agent`
+}
+
+function describe(error: unknown): string {
+  if (error instanceof CodedError) return `touchmark-agent: ${error.message} [${error.code}]`
+  return `touchmark-agent: unexpected: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+}

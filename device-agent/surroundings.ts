@@ -1,0 +1,15 @@
+import type { OpenTpm } from './open-key.js'
+
+/** What the agent's commands get from the process they run in. */
+export interface Surroundings {
+  readonly openTpm: OpenTpm
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly home: string
+  /** Data. */
+  readonly out: (line: string) => void
+  /** Everything else. */
+  readonly err: (line: string) => void
+  readonly readInput: () => Promise<string>
+  /** Aborted when the process is asked to end. */
+  readonly stopped: AbortSignal
+}

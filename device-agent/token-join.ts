@@ -1,0 +1,20 @@
+import { decodeJoinAnswer, encodeBase64url, type Labels, routes } from '#protocol'
+import { createCsr } from '#x509'
+import type { JoinMethod } from './enroll.js'
+import { SoftwareKey } from './software-key.js'
+
+/**
+ * Joins with a token: one request (enrollment spec §1). `token` reads `tm1.<id>.<secret>`; a repeat with the same key
+ * gets the same certificate.
+ */
+export function tokenJoin(token: string, reported: Labels): JoinMethod {
+  return {
+    isUsable: (key) => key.kind === 'software',
+    createKey: () => Promise.resolve({ kind: 'software', pem: SoftwareKey.create().toPem() }),
+    ask: async (service, uri, key) => {
+      const csr = await createCsr({ spki: key.spki, sign: (data) => key.sign(data) })
+      const request = { profile: uri.profile, csr: encodeBase64url(csr), reported }
+      return service.send(routes.joinToken, decodeJoinAnswer, request, token)
+    },
+  }
+}
