@@ -1,6 +1,5 @@
 import type { Tpm } from '#tpm'
 import type { DeviceKey } from './device-key.js'
-import { AgentError } from './errors.js'
 import type { KeyFile } from './key-file.js'
 import { SoftwareKey } from './software-key.js'
 
@@ -10,7 +9,17 @@ export type OpenTpm = (spec: string) => Promise<Tpm>
 /** The key of a generation, ready to sign and to connect. */
 export async function openKey(key: KeyFile, openTpm: OpenTpm): Promise<DeviceKey> {
   if (key.kind === 'software') return SoftwareKey.fromPem(key.pem)
+  const { TpmKey } = await import('./tpm-key.js')
   const tpm = await openTpm(key.tpm)
-  await tpm.close()
-  throw new AgentError('KEY_UNAVAILABLE', 'a key in a TPM')
+  const held = await TpmKey.load(tpm, key.stored)
+  return {
+    kind: held.kind,
+    spki: held.spki,
+    sign: (data) => held.sign(data),
+    connect: (target) => held.connect(target),
+    close: async () => {
+      await held.close()
+      await tpm.close()
+    },
+  }
 }
