@@ -79,8 +79,9 @@ export class EffectivePolicy {
   receive(topic: TopicName): QosDecision {
     const { deny, allow } = this.#rules.matching('receive', topic)
     if (deny.length > 0) return this.#denied('denied', deny)
-    const widest = ([2, 1, 0] as const).flatMap((qos) => atQos(allow, qos)).at(0)
-    if (widest === undefined) return this.#unmatched(topic, 'no_rule')
+    const [first, ...others] = allow
+    if (first === undefined) return this.#unmatched(topic, 'no_rule')
+    const widest = others.reduce((best, next) => (next.rule.maxQos > best.rule.maxQos ? next : best), first)
     return { ...this.#allowed([widest]), qos: widest.rule.maxQos }
   }
 

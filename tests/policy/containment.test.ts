@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { filterMatches } from '#protocol'
+import { covered, type Levels, overlaps } from '../../policy/containment.js'
+
+const levels = (filter: string): Levels => filter.split('/')
+const all = (...filters: readonly string[]): readonly Levels[] => filters.map(levels)
+
+test('a union covers exactly what its filters cover together', () => {
+  const cases: readonly (readonly [filter: string, allowed: readonly string[], expected: boolean])[] = [
+    ['#', ['f/d1/#'], false],
+    ['f/+/cmd', ['f/d1/cmd'], false],
+    ['+/d1/cmd', ['f/d1/cmd'], false],
+    ['#', ['/#'], false],
+    ['#', ['#'], true],
+    ['#', ['+/#'], true],
+    ['+/#', ['#'], true],
+    ['#', ['+', '+/+/#'], true],
+    ['$SYS/#', ['#'], false],
+    ['$SYS/#', ['+/#'], false],
+    ['+/broker', ['#'], true],
+    ['$share/g/x', ['#'], false],
+    ['$a/#', ['$a/#'], true],
+    ['a/$b', ['a/#'], true],
+    ['a/#', ['a/+'], false],
+    ['a', ['a/#'], true],
+    ['a/', ['a/#'], true],
+    ['a', ['a/+'], false],
+    ['a/#', ['a', 'a/+', 'a/+/#'], true],
+    ['a/#', ['a', 'a/+/#'], true],
+    ['a/#', ['a/+/#'], false],
+    ['a/+', ['a/1', 'a/2'], false],
+    ['a//b', ['a/b'], false],
+    ['a//b', ['a/+/b'], true],
+    ['/a', ['a'], false],
+    ['A', ['a'], false],
+    ['a', [], false],
+    ['__proto__', ['constructor'], false],
+    ['__proto__/+', ['__proto__/#'], true],
+  ]
+  for (const [filter, allowed, expected] of cases) {
+    assert.equal(covered(levels(filter), all(...allowed)), expected, `${filter} in {${allowed.join(', ')}}`)
+  }
+})
+
+test('filters overlap exactly where some topic is matched by both', () => {
+  const cases: readonly (readonly [one: string, other: string, expected: boolean])[] = [
+    ['a/#', 'a', true],
+    ['a/#', 'a/secret', true],
+    ['+/b', 'a/+', true],
+    ['+/b', 'a/c', false],
+    ['#', '$SYS/x', false],
+    ['+/x', '$SYS/x', false],
+    ['#', '#', true],
+    ['a/+', 'a', false],
+    ['a/+/#', 'a/#', true],
+    ['a/b', 'a/b/c', false],
+  ]
+  for (const [one, other, expected] of cases) {
+    assert.equal(overlaps(levels(one), levels(other)), expected, `${one} and ${other}`)
+    assert.equal(overlaps(levels(other), levels(one)), expected, `${other} and ${one}`)
+  }
+})
+
+test('both agree with brute force over all topics of up to five levels', () => {
+  const random = seeded(20_261_122)
+  // Two words that filters name, the empty level, a `$` word, and two that no filter names.
+  const topics = sequences(['a', 'b', '', '$s', 'z', '$z'], 5)
+  let positives = 0
+  for (let round = 0; round < 2000; round++) {
+    const filter = randomFilter(random)
+    const others = Array.from({ length: 1 + random(4) }, () => randomFilter(random))
+    const matched = topics.filter((topic) => filterMatches(filter, topic))
+    const isCovered = matched.every((topic) => others.some((other) => filterMatches(other, topic)))
+    const shown = `${filter.join('/')} and {${others.map((other) => other.join('/')).join(', ')}}`
+    assert.equal(covered(filter, others), isCovered, shown)
+    for (const other of others) {
+      const meets = matched.some((topic) => filterMatches(other, topic))
+      assert.equal(overlaps(filter, other), meets, `${filter.join('/')} and ${other.join('/')}`)
+    }
+    if (isCovered) positives++
+  }
+  assert.ok(positives > 200, `only ${positives} cases were covered: the generator tests nothing`)
+})
+
+test('the hardest filter against a thousand rules takes no exponential time', () => {
+  const filter = Array.from({ length: 64 }, () => '+')
+  const rules = Array.from({ length: 1024 }, (_, at) => [...filter.slice(1), `x${at}`])
+  const start = performance.now()
+  assert.equal(covered(filter, rules), false)
+  assert.equal(covered(filter, [...rules, ['#']]), true)
+  // 2 to 3 ms here; an exponential walk would not end at all.
+  assert.ok(performance.now() - start < 500)
+})
+
+/** mulberry32; the same cases on every run. */
+function seeded(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
+
+/** At most four levels, so that five are enough to tell `#` from its end. */
+function randomFilter(random: (below: number) => number): Levels {
+  const words = ['a', 'b', '', '$s', '+', '+', '+'] as const
+  const filter = Array.from({ length: 1 + random(3) }, () => words[random(words.length)] ?? '+')
+  if (random(5) === 0) return [...filter.slice(0, -1), '#']
+  return random(3) === 0 ? [...filter, '#'] : filter
+}
+
+function sequences(words: readonly string[], longest: number): readonly Levels[] {
+  if (longest === 0) return []
+  return words.flatMap((word) => [[word], ...sequences(words, longest - 1).map((rest) => [word, ...rest])])
+}
