@@ -1,0 +1,289 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { type DeviceId, parseDeviceId, parseTopicFilter, parseTopicName, type Tier } from '#protocol'
+import type { EffectivePolicy } from '../../policy/effective.js'
+import { parsePolicy } from '../../policy/parse.js'
+import type { Message, Qos } from '../../policy/policy.js'
+import { RateLimiter } from '../../policy/rate-limiter.js'
+import { renderPolicy } from '../../policy/render.js'
+
+/** Rights of device d1 under one role `r` with these rules. */
+function rightsOf(allow: readonly string[], deny: readonly string[] = []): EffectivePolicy {
+  return renderPolicy(parse({ allow, deny }), { id: parseDeviceId('d1'), tier: 'tpm', labels: { site: 'oslo' } })
+}
+
+function parse({ allow, deny = [] }: { readonly allow: readonly string[]; readonly deny?: readonly string[] }) {
+  const denied = deny.length > 0 ? `, deny: [${deny.join(', ')}]` : ''
+  return parsePolicy(
+    `{ apiVersion: touchmark/v1, kind: TopicPolicy, metadata: { name: p, version: 7 },
+      roles: { r: { allow: [${allow.join(', ')}]${denied} } },
+      bindings: [{ role: r, match: { tier: [tpm] } }] }`,
+    'p.yaml',
+  )
+}
+
+const rule = (id: string, actions: string, topics: readonly string[], more = ''): string =>
+  `{ id: ${id}, actions: [${actions}], topics: ${JSON.stringify(topics)}${more} }`
+
+function publish(rights: EffectivePolicy, topic: string, message: Partial<Omit<Message, 'topic'>> = {}) {
+  return rights.publish({ topic: parseTopicName(topic), qos: 0, retain: false, size: 0, ...message })
+}
+
+const subscribe = (rights: EffectivePolicy, filter: string, qos: Qos = 0) =>
+  rights.subscribe(parseTopicFilter(filter), qos)
+const receive = (rights: EffectivePolicy, topic: string) => rights.receive(parseTopicName(topic))
+
+test('a device without a role has no rights', () => {
+  const rights = renderPolicy(parse({ allow: [rule('a', 'publish', ['#'])] }), {
+    id: parseDeviceId('d1'),
+    tier: 'token',
+    labels: {},
+  })
+  const denied = { effect: 'deny', reason: 'no_rights', rules: [], policyVersion: 7 }
+  assert.deepEqual(publish(rights, 'a'), denied)
+  assert.deepEqual(subscribe(rights, 'a'), denied)
+  assert.deepEqual(receive(rights, 'a'), denied)
+})
+
+test('any matching deny refuses, whatever allows it and in whatever order', () => {
+  const rights = rightsOf([rule('z', 'publish', ['a/#'])], [rule('no', 'publish', ['a/+/firmware/#'])])
+  assert.deepEqual(publish(rights, 'a/1/firmware'), {
+    effect: 'deny',
+    reason: 'denied',
+    rules: ['r/no'],
+    policyVersion: 7,
+  })
+  assert.deepEqual(publish(rights, 'a/1/state'), { effect: 'allow', rules: ['r/z'], policyVersion: 7 })
+})
+
+test('foreign, unnormalised and look-alike topics are other topics', () => {
+  const rights = rightsOf([rule('a', 'publish', ['f/${device.id}/telemetry'])])
+  assert.equal(publish(rights, 'f/d1/telemetry').effect, 'allow')
+  for (const topic of [
+    'f/d2/telemetry',
+    'f/d1/../d2',
+    'f/d1//telemetry',
+    '/f/d1/telemetry',
+    'f/d1/telemetry/',
+    'F/d1/telemetry',
+    'f／d1／telemetry',
+    'f/d1/te\u0301lemetry',
+    '__proto__',
+    'constructor',
+  ]) {
+    const decision = publish(rights, topic)
+    assert.ok(decision.effect === 'deny' && decision.reason === 'no_rule', topic)
+  }
+})
+
+test('each constraint refuses by its own name, and an other rule may still allow', () => {
+  const limited = rule('a', 'publish', ['t/#'], ', qos: { max: 0 }, payload: { maxBytes: 10 }')
+  const rights = rightsOf([limited, rule('b', 'publish', ['t/x'], ', retain: true')])
+  const reasonOf = (topic: string, message: Partial<Message>) => {
+    const decision = publish(rights, topic, message)
+    return decision.effect === 'deny' ? decision.reason : `allow ${decision.rules.join()}`
+  }
+  assert.equal(reasonOf('t/1', {}), 'allow r/a')
+  assert.equal(reasonOf('t/1', { qos: 1 }), 'qos')
+  assert.equal(reasonOf('t/1', { retain: true }), 'retain')
+  assert.equal(reasonOf('t/1', { size: 11 }), 'size')
+  assert.equal(reasonOf('t/1', { size: 10 }), 'allow r/a')
+  assert.equal(reasonOf('t/x', { size: 11, qos: 2, retain: true }), 'allow r/b')
+})
+
+test('a will is an action of its own', () => {
+  const rights = rightsOf([rule('a', 'publish', ['t']), rule('w', 'will', ['w'])])
+  const message = { qos: 0, retain: false, size: 0 } as const
+  assert.equal(rights.will({ ...message, topic: parseTopicName('t') }).effect, 'deny')
+  assert.equal(rights.will({ ...message, topic: parseTopicName('w') }).effect, 'allow')
+  const retained = rights.will({ ...message, retain: true, topic: parseTopicName('w') })
+  assert.ok(retained.effect === 'deny' && retained.reason === 'retain')
+  const reserved = rights.will({ ...message, topic: parseTopicName('$SYS/x') })
+  assert.ok(reserved.effect === 'deny' && reserved.reason === 'reserved')
+})
+
+test('a subscription is granted only where the union covers it', () => {
+  const rights = rightsOf([rule('a', 'subscribe, receive', ['a', 'a/+']), rule('b', 'subscribe, receive', ['a/+/#'])])
+  assert.deepEqual(subscribe(rights, 'a/#'), { effect: 'allow', qos: 0, rules: ['r/a', 'r/b'], policyVersion: 7 })
+  assert.deepEqual(subscribe(rights, 'a/+'), { effect: 'allow', qos: 0, rules: ['r/a'], policyVersion: 7 })
+  assert.deepEqual(subscribe(rights, '#'), { effect: 'deny', reason: 'not_contained', rules: [], policyVersion: 7 })
+})
+
+test('the granted QoS is the largest at which the filter is covered', () => {
+  const rights = rightsOf([
+    rule('all', 'subscribe, receive', ['a/#'], ', qos: { max: 0 }'),
+    rule('some', 'subscribe, receive', ['a/b/#'], ', qos: { max: 1 }'),
+  ])
+  const qosOf = (filter: string, qos: Qos) => {
+    const decision = subscribe(rights, filter, qos)
+    return decision.effect === 'allow' ? decision.qos : decision.reason
+  }
+  assert.equal(qosOf('a/b/c', 2), 1)
+  assert.equal(qosOf('a/b/c', 0), 0)
+  assert.equal(qosOf('a/+/c', 2), 0)
+  const delivery = receive(rights, 'a/b/c')
+  assert.ok(delivery.effect === 'allow' && delivery.qos === 1)
+})
+
+test('a subscription that reaches into a deny is granted and filtered, or refused, as the policy says', () => {
+  const policy = (onOverlap: string) =>
+    renderPolicy(
+      {
+        ...parse({ allow: [rule('a', 'subscribe, receive', ['a/#'])], deny: [rule('no', 'subscribe', ['a/secret'])] }),
+        onOverlap: onOverlap === 'reject' ? 'reject' : 'filter',
+      },
+      { id: parseDeviceId('d1'), tier: 'tpm', labels: {} },
+    )
+  assert.equal(subscribe(policy('filter'), 'a/#').effect, 'allow')
+  // A deny of subscribe is a deny of receive: live, queued and retained messages ask here.
+  assert.deepEqual(receive(policy('filter'), 'a/secret'), {
+    effect: 'deny',
+    reason: 'denied',
+    rules: ['r/no'],
+    policyVersion: 7,
+  })
+  assert.equal(receive(policy('filter'), 'a/open').effect, 'allow')
+  const exact = subscribe(policy('filter'), 'a/secret')
+  assert.ok(exact.effect === 'deny' && exact.reason === 'denied')
+  const rejected = subscribe(policy('reject'), 'a/#')
+  assert.ok(rejected.effect === 'deny' && rejected.reason === 'overlaps_deny')
+  assert.equal(subscribe(policy('reject'), 'a/open').effect, 'allow')
+})
+
+test('wildcards never reach a $ tree, and shared subscriptions are refused', () => {
+  const rights = rightsOf([
+    rule('a', 'publish, subscribe, receive', ['#']),
+    rule('own', 'subscribe, receive', ['$own/x']),
+  ])
+  for (const filter of ['$SYS/#', '$share/g/x', '$share/g/#', '$share//t', '$ctl', '$own/#']) {
+    const decision = subscribe(rights, filter)
+    assert.ok(decision.effect === 'deny' && decision.reason === 'reserved', filter)
+  }
+  assert.equal(subscribe(rights, '$own/x').effect, 'allow')
+  assert.equal(subscribe(rights, '#').effect, 'allow')
+  for (const topic of ['$SYS/evil/new/clients', '$SYS/x/heartbeat', '$x']) {
+    assert.equal(publish(rights, topic).effect, 'deny', topic)
+    assert.equal(receive(rights, topic).effect, 'deny', topic)
+  }
+})
+
+test('an attribute that does not fit into one level opens nothing', () => {
+  const policy = parse({ allow: [rule('a', 'publish', ['f/${device.labels.site}/t'])] })
+  for (const site of ['+', '#', 'a/b', '$SYS', '*', '.*', '${device.id}', '\0', '', 'x'.repeat(65_536)]) {
+    const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: { site } })
+    assert.equal(rights.renderErrors.length, 1, site.slice(0, 20))
+    assert.equal(publish(rights, 'f/a/t').effect, 'deny')
+  }
+  for (const id of ['+', '#', 'a/b', '$SYS', '${device.labels.site}', 'a\0', 'x'.repeat(65)]) {
+    const rights = renderPolicy(policy, { id: id as DeviceId, tier: 'tpm', labels: { site: 'oslo' } })
+    assert.equal(rights.renderErrors.length, 1)
+    assert.equal(publish(rights, 'f/oslo/t').effect, 'deny')
+  }
+})
+
+test('a label is never found on the prototype of the labels', () => {
+  const policy = parse({ allow: [rule('a', 'publish', ['${device.labels.constructor}'])] })
+  assert.equal(renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} }).renderErrors.length, 1)
+})
+
+test('an allow that cannot be rendered takes its role along, and leaves other roles and all denies', () => {
+  const policy = parsePolicy(
+    `apiVersion: touchmark/v1
+kind: TopicPolicy
+metadata: { name: p, version: 1 }
+roles:
+  broken:
+    sessions: { max: 9 }
+    allow:
+      - { id: a, actions: [publish], topics: ["x/\${device.labels.site}"] }
+      - { id: b, actions: [publish], topics: [y] }
+    deny: [{ id: c, actions: [publish], topics: [z/secret] }]
+  whole: { allow: [{ id: a, actions: [publish], topics: [z/#] }] }
+bindings: [{ role: broken, match: { tier: tpm } }, { role: whole, match: { tier: tpm } }]`,
+    'p.yaml',
+  )
+  const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+  assert.deepEqual(rights.renderErrors, ['p.yaml:8:9: broken/a: device.labels.site is missing'])
+  assert.equal(publish(rights, 'y').effect, 'deny')
+  assert.equal(publish(rights, 'z/1').effect, 'allow')
+  assert.equal(publish(rights, 'z/secret').effect, 'deny')
+  assert.equal(rights.maxSessions, 1)
+})
+
+test('a deny that cannot be rendered takes all rights', () => {
+  const policy = parse({
+    allow: [rule('a', 'publish', ['#'])],
+    deny: [rule('no', 'publish', ['x/${device.labels.site}'])],
+  })
+  const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+  assert.equal(rights.renderErrors.length, 1)
+  const decision = publish(rights, 'y')
+  assert.ok(decision.effect === 'deny' && decision.reason === 'no_rights')
+})
+
+test('a device with too many roles has no rights', () => {
+  const names = Array.from({ length: 17 }, (_, at) => `r${at}`)
+  const policy = parsePolicy(
+    `{ apiVersion: touchmark/v1, kind: TopicPolicy, metadata: { name: p, version: 1 },
+      roles: { ${names.map((name) => `${name}: { allow: [${rule('a', 'publish', ['t'])}] }`).join(', ')} },
+      bindings: [${names.map((name) => `{ role: ${name}, match: { tier: tpm } }`).join(', ')}] }`,
+    'p.yaml',
+  )
+  const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+  assert.equal(publish(rights, 't').effect, 'deny')
+  assert.equal(rights.renderErrors.length, 1)
+})
+
+test('a binding asks for all its conditions', () => {
+  const policy = parsePolicy(
+    `{ apiVersion: touchmark/v1, kind: TopicPolicy, metadata: { name: p, version: 1 },
+      roles: { r: { allow: [${rule('a', 'publish', ['t'])}] } },
+      bindings: [{ role: r, match: { tier: tpm, labels: { kind: sensor }, ids: [d1, d2] } }] }`,
+    'p.yaml',
+  )
+  const effect = (id: string, tier: Tier, labels: Record<string, string>) =>
+    publish(renderPolicy(policy, { id: parseDeviceId(id), tier, labels }), 't').effect
+  assert.equal(effect('d1', 'tpm', { kind: 'sensor', more: 'x' }), 'allow')
+  assert.equal(effect('d3', 'tpm', { kind: 'sensor' }), 'deny')
+  assert.equal(effect('d1', 'token', { kind: 'sensor' }), 'deny')
+  assert.equal(effect('d1', 'tpm', { kind: 'pump' }), 'deny')
+  assert.equal(effect('d1', 'tpm', {}), 'deny')
+})
+
+test('a bucket is paid by the smallest rule, survives a reconnect, and fills with time', () => {
+  let now = 0
+  const rates = new RateLimiter({ now: () => now })
+  const policy = parse({ allow: [rule('a', 'publish', ['t'], ', rate: { messages: 2, per: 1s, burst: 3 }')] })
+  const connect = (id: string) => renderPolicy(policy, { id: parseDeviceId(id), tier: 'tpm', labels: {} }, rates)
+  const effects = (id: string, count: number) =>
+    Array.from({ length: count }, () => publish(connect(id), 't').effect).join(' ')
+  assert.equal(effects('d1', 4), 'allow allow allow deny')
+  const refused = publish(connect('d1'), 't')
+  assert.deepEqual(refused, { effect: 'deny', reason: 'rate', rules: ['r/a'], policyVersion: 7 })
+  assert.equal(effects('d2', 1), 'allow')
+  now = 500
+  assert.equal(effects('d1', 2), 'allow deny')
+  now = 100
+  assert.equal(effects('d1', 1), 'deny')
+  now = 3_600_000
+  assert.equal(effects('d1', 4), 'allow allow allow deny')
+})
+
+test('explaining and wills spend nothing', () => {
+  const rights = rightsOf([rule('a', 'publish, will', ['t'], ', rate: { messages: 1, per: 1h }')])
+  const message = { topic: parseTopicName('t'), qos: 0, retain: false, size: 0 } as const
+  for (let round = 0; round < 3; round++) {
+    assert.equal(rights.explain({ action: 'publish', ...message }).decision.effect, 'allow')
+    assert.equal(rights.will(message).effect, 'allow')
+  }
+  assert.equal(rights.publish(message).effect, 'allow')
+  assert.equal(rights.publish(message).effect, 'deny')
+})
+
+test('more topics than are remembered change no decision', () => {
+  const rights = rightsOf([rule('a', 'receive', ['t/+'])])
+  for (let topic = 0; topic < 3000; topic++) {
+    assert.equal(receive(rights, `t/${topic}`).effect, 'allow')
+    assert.equal(receive(rights, `u/${topic}`).effect, 'deny')
+  }
+})

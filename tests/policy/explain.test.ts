@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { type Decision, parseDeviceId, parseTopicFilter, parseTopicName } from '#protocol'
+import type { EffectivePolicy } from '../../policy/effective.js'
+import { parsePolicy } from '../../policy/parse.js'
+import type { Qos, Question } from '../../policy/policy.js'
+import { renderPolicy } from '../../policy/render.js'
+
+const words = ['a', 'b', '${device.id}', '+']
+const names = ['a', 'b', 'd1']
+
+test('explain tells the decision that is enforced, over random policies and questions', () => {
+  const random = seeded(92)
+  const effects = { allow: 0, deny: 0 }
+  for (let round = 0; round < 300; round++) {
+    const rights = randomRights(random)
+    for (let at = 0; at < 20; at++) {
+      const question = randomQuestion(random)
+      const explained = rights.explain(question)
+      const enforced = enforce(rights, question)
+      assert.deepEqual(explained.decision, enforced, JSON.stringify(question))
+      effects[enforced.effect]++
+      const failed = new Map(explained.considered.map((rule) => [rule.rule, rule.failed]))
+      if (enforced.effect === 'allow' || enforced.reason === 'denied') {
+        for (const rule of enforced.rules) assert.equal(failed.get(rule), undefined, `${rule} decides`)
+      }
+    }
+  }
+  assert.ok(effects.allow > 500 && effects.deny > 500, JSON.stringify(effects))
+})
+
+test('explain names the nearest rule, its place and what it lacks', () => {
+  const policy = parsePolicy(
+    `apiVersion: touchmark/v1
+kind: TopicPolicy
+metadata: { name: p, version: 1 }
+roles:
+  r:
+    allow:
+      - { id: far, actions: [publish], topics: [a] }
+      - { id: near, actions: [publish], topics: [b/#] }
+bindings: [{ role: r, match: { tier: tpm } }]`,
+    'p.yaml',
+  )
+  const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+  const question = { action: 'publish', topic: parseTopicName('b/c'), qos: 0, retain: true, size: 0 } as const
+  assert.deepEqual(rights.explain(question), {
+    decision: { effect: 'deny', reason: 'retain', rules: ['r/near'], policyVersion: 1 },
+    considered: [
+      { rule: 'r/far', effect: 'allow', at: 'p.yaml:7:9', failed: 'topic' },
+      { rule: 'r/near', effect: 'allow', at: 'p.yaml:8:9', failed: 'retain' },
+    ],
+  })
+})
+
+function enforce(rights: EffectivePolicy, question: Question): Decision {
+  switch (question.action) {
+    case 'publish':
+      return rights.publish(question)
+    case 'will':
+      return rights.will(question)
+    case 'subscribe':
+      return rights.subscribe(question.filter, question.qos)
+    case 'receive':
+      return rights.receive(question.topic)
+  }
+}
+
+type Random = (below: number) => number
+
+function randomRights(random: Random): EffectivePolicy {
+  const pick = (from: readonly string[]) => from[random(from.length)] ?? 'a'
+  const topic = () => {
+    const levels = Array.from({ length: 1 + random(3) }, () => pick(words)).join('/')
+    return random(3) === 0 ? `${levels}/#` : levels
+  }
+  const allow = Array.from({ length: 1 + random(4) }, (_, at) => ({
+    id: `a${at}`,
+    actions: [
+      ['publish', 'will'],
+      ['subscribe', 'receive'],
+      ['publish', 'receive'],
+    ][random(3)],
+    topics: [topic(), topic()],
+    qos: { max: random(3) },
+  })).map((rule) => ({
+    ...rule,
+    ...(rule.actions?.includes('publish')
+      ? { retain: random(2) === 0, payload: { maxBytes: 10 }, rate: { messages: 1 + random(9), per: '1s' } }
+      : {}),
+  }))
+  const deny = Array.from({ length: random(3) }, (_, at) => ({
+    id: `d${at}`,
+    actions: [pick(['publish', 'will', 'subscribe', 'receive'])],
+    topics: [topic()],
+  }))
+  const content = {
+    apiVersion: 'touchmark/v1',
+    kind: 'TopicPolicy',
+    metadata: { name: 'random', version: 1 },
+    onOverlap: pick(['filter', 'reject']),
+    roles: { r: { allow, ...(deny.length > 0 ? { deny } : {}) } },
+    bindings: [{ role: 'r', match: { tier: 'tpm' } }],
+  }
+  const policy = parsePolicy(JSON.stringify(content), 'random.json')
+  return renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+}
+
+function randomQuestion(random: Random): Question {
+  const levels = (from: readonly string[]) =>
+    Array.from({ length: 1 + random(3) }, () => from[random(from.length)] ?? 'a').join('/')
+  const qos: Qos = ([0, 1, 2] as const)[random(3)] ?? 0
+  const topic = parseTopicName(levels(names))
+  const message = { topic, qos, retain: random(3) === 0, size: random(13) }
+  const filter = parseTopicFilter(levels([...names, '+']) + (random(4) === 0 ? '/#' : ''))
+  const questions: readonly Question[] = [
+    { action: 'publish', ...message },
+    { action: 'will', ...message },
+    { action: 'subscribe', filter, qos },
+    { action: 'receive', topic },
+  ]
+  return questions[random(questions.length)] ?? { action: 'receive', topic }
+}
+
+/** mulberry32; the same cases on every run. */
+function seeded(seed: number): Random {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
+  }
+}
