@@ -99,6 +99,14 @@ export function testTpm(title: string, options: { skip?: string }, open: () => T
     assert.ok(decoded.clockInfo.resetCount > 0)
   })
 
+  check('certifies no key of another TPM, and signs with none', async ({ tpm, foreign }) => {
+    const signer = await tpm.attestationKey()
+    const key = await foreign.loadSigningKey(await foreign.createSigningKey())
+    await assert.rejects(tpm.certify(key, signer, qualifyingData), failed)
+    await assert.rejects(tpm.certify(signer, key, qualifyingData), failed)
+    await assert.rejects(tpm.sign(key, createHash('sha256').update('data').digest()), failed)
+  })
+
   check('quotes PCRs: selection and digest match the values that come with it', async ({ tpm }) => {
     const signer = await tpm.attestationKey()
     const pcrs = [0, 1, 2, 3, 4, 5, 6, 7, 8, 14]

@@ -9,7 +9,6 @@ import {
   privateDecrypt,
   publicEncrypt,
   randomBytes,
-  timingSafeEqual,
 } from 'node:crypto'
 import { curves, hashBytes } from './algorithms.js'
 import { TpmReader, TpmWriter } from './codec.js'
@@ -50,20 +49,22 @@ export function openCredential(
   { credentialBlob, encryptedSecret }: CredentialBlob,
 ): Uint8Array {
   const { nameAlg } = ek.ekPublic
-  const seed = recoverSeed(ek, encryptedSecret)
-  const { algorithm, encryptionKey, integrityKey } = protection(ek.ekPublic, seed, akName)
-  const reader = new TpmReader(credentialBlob)
-  const integrity = reader.sized(hashBytes[nameAlg])
-  const sealed = reader.rest()
-  const expected = createHmac(nameAlg, integrityKey).update(sealed).update(akName).digest()
-  if (integrity.length !== expected.length || !timingSafeEqual(integrity, expected)) {
-    throw new TpmError('TPM_COMMAND_FAILED', 'TPM_RC_INTEGRITY: the credential is for another key')
+  try {
+    const seed = recoverSeed(ek, encryptedSecret)
+    const { algorithm, encryptionKey, integrityKey } = protection(ek.ekPublic, seed, akName)
+    const reader = new TpmReader(credentialBlob)
+    const integrity = reader.sized(hashBytes[nameAlg])
+    const sealed = reader.rest()
+    const expected = createHmac(nameAlg, integrityKey).update(sealed).update(akName).digest()
+    if (Buffer.compare(integrity, expected) !== 0) throw new TpmError('STRUCTURE_INVALID', 'TPM_RC_INTEGRITY')
+    const decipher = createDecipheriv(algorithm, encryptionKey, zeroIv)
+    const opened = new TpmReader(Buffer.concat([decipher.update(sealed), decipher.final()]))
+    const secret = opened.sized(hashBytes[nameAlg])
+    opened.end()
+    return secret
+  } catch (cause) {
+    throw new TpmError('TPM_COMMAND_FAILED', 'the credential is for another EK or another name', { cause })
   }
-  const decipher = createDecipheriv(algorithm, encryptionKey, zeroIv)
-  const opened = new TpmReader(Buffer.concat([decipher.update(sealed), decipher.final()]))
-  const secret = opened.sized(hashBytes[nameAlg])
-  opened.end()
-  return secret
 }
 
 /** A seed that only the EK's TPM can recover from what is sent to it. */
@@ -114,20 +115,16 @@ function recoverSeed(
   { ekPublic, ekPrivate }: { readonly ekPublic: TpmPublic; readonly ekPrivate: KeyObject },
   encryptedSecret: Uint8Array,
 ): Uint8Array {
-  try {
-    switch (ekPublic.type) {
-      case 'rsa':
-        return privateDecrypt({ key: ekPrivate, ...oaep(ekPublic) }, encryptedSecret)
-      case 'ecc': {
-        const reader = new TpmReader(encryptedSecret)
-        const { bytes } = curves[ekPublic.curve]
-        const point = { type: 'ecc', curve: ekPublic.curve, x: reader.sized(bytes), y: reader.sized(bytes) } as const
-        reader.end()
-        return ecdhSeed(ekPublic, diffieHellman({ privateKey: ekPrivate, publicKey: toKeyObject(point) }), point.x)
-      }
+  switch (ekPublic.type) {
+    case 'rsa':
+      return privateDecrypt({ key: ekPrivate, ...oaep(ekPublic) }, encryptedSecret)
+    case 'ecc': {
+      const reader = new TpmReader(encryptedSecret)
+      const { bytes } = curves[ekPublic.curve]
+      const point = { type: 'ecc', curve: ekPublic.curve, x: reader.sized(bytes), y: reader.sized(bytes) } as const
+      reader.end()
+      return ecdhSeed(ekPublic, diffieHellman({ privateKey: ekPrivate, publicKey: toKeyObject(point) }), point.x)
     }
-  } catch (cause) {
-    throw new TpmError('TPM_COMMAND_FAILED', 'TPM_RC_VALUE: the encrypted secret is for another key', { cause })
   }
 }
 

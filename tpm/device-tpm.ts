@@ -33,7 +33,7 @@ import type { Transport } from './transport.js'
 export class DeviceTpm implements Tpm {
   readonly #transport: Transport
   /** What `TpmKey.handle` means: the position of the key's saved context. */
-  readonly #contexts: Uint8Array[] = []
+  readonly #saved: { readonly context: Uint8Array; readonly public: Uint8Array }[] = []
   readonly #endorsementKeys = new Map<EkTemplateName, EndorsementKey>()
   #attestationKey: TpmKey | undefined
   #turn: Promise<unknown> = Promise.resolve()
@@ -138,7 +138,7 @@ export class DeviceTpm implements Tpm {
   async #keep(loaded: LoadedObject): Promise<TpmKey> {
     const context = await this.#andFlush([loaded.handle], () => contextSave(this.#transport, loaded.handle))
     decodePublic(loaded.public)
-    return { handle: this.#contexts.push(context) - 1, public: loaded.public }
+    return { handle: this.#saved.push({ context, public: loaded.public }) - 1, public: loaded.public }
   }
 
   async #underStorageRoot<T>(use: (parent: number) => Promise<T>): Promise<T> {
@@ -153,13 +153,18 @@ export class DeviceTpm implements Tpm {
   ): Promise<T> {
     const handles: number[] = []
     return this.#andFlush(handles, async () => {
-      for (const { handle } of keys) {
-        const context = this.#contexts[handle]
-        if (context === undefined) throw new TpmError('KEY_UNSUITABLE', 'a key of another TPM')
-        handles.push(await contextLoad(this.#transport, context))
-      }
+      for (const key of keys) handles.push(await contextLoad(this.#transport, this.#contextOf(key)))
       return use(handles as { readonly [Index in keyof Keys]: number })
     })
+  }
+
+  /** A handle alone could be another TPM's, and mean another key here. */
+  #contextOf(key: TpmKey): Uint8Array {
+    const saved = this.#saved[key.handle]
+    if (saved === undefined || Buffer.compare(saved.public, key.public) !== 0) {
+      throw new TpmError('TPM_COMMAND_FAILED', 'the key is not loaded in this TPM')
+    }
+    return saved.context
   }
 
   /** Low-range EKs open by policy A alone; those of the high range also by their empty authorization value. */

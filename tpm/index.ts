@@ -3,6 +3,7 @@ export type { CertifyAttest, ClockInfo, QuoteAttest, TpmAttest } from './attest.
 export { decodeAttest, encodeAttest } from './attest.js'
 export type { AttributeName, ObjectAttributes } from './attributes.js'
 export { makeCredential, openCredential } from './credential.js'
+export { encodeEcdsaSigValue } from './ecdsa-der.js'
 export { TpmError, type TpmErrorCode } from './errors.js'
 export { type HierarchyName, nameOf, qualifiedNameOf } from './names.js'
 export { openTpm } from './open-tpm.js'
@@ -18,7 +19,7 @@ export {
 export { type AttestationPurpose, qualifyingData } from './qualifying-data.js'
 export { decodeSignature, encodeSignature, type TpmSignature, verifySignature } from './signature.js'
 export { toKeyObject, toSpki } from './spki.js'
-export { attestationKey, type EkTemplate, ekTemplates, signingKey } from './templates.js'
+export { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from './templates.js'
 export type {
   CredentialBlob,
   EkTemplateName,
