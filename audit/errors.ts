@@ -2,8 +2,21 @@ import { CodedError } from '#protocol'
 
 export type AuditErrorCode =
   | 'AUDIT_CLOSED' //  nothing can be appended any more: the log was closed, or has failed
+  | 'AUDIT_FULL' //    too much waits for the disk; nothing was appended
   | 'AUDIT_FAILED' //  this record is not durable and never will be
   | 'AUDIT_CORRUPT' // what is on disk is not what was written; the message names the place
   | 'AUDIT_INVALID' // an entry, proof, checkpoint or key that does not follow its format
 
-export class AuditError extends CodedError<AuditErrorCode> {}
+export class AuditError extends CodedError<AuditErrorCode> {
+  /** The first record that is affected, where one can be named. */
+  readonly sequence: number | undefined
+
+  constructor(code: AuditErrorCode, message: string, { sequence, ...options }: AuditErrorOptions = {}) {
+    super(code, message, options)
+    this.sequence = sequence
+  }
+}
+
+interface AuditErrorOptions extends ErrorOptions {
+  readonly sequence?: number
+}

@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto'
+import { AuditError } from './errors.js'
+
+/*
+ * The part of CBOR that entries use, in its deterministic form (RFC 8949 §4.2.1): shortest heads, definite lengths,
+ * map keys in the order of their bytes. One value has one encoding, and anything else is refused when it is read.
+ */
+
+const unsigned = 0
+const negative = 1
+const byteString = 2
+const textString = 3
+const array = 4
+const map = 5
+const falseByte = 0xf4
+const trueByte = 0xf5
+
+/** Text over this many bytes is stored as its beginning, its length and its SHA-256. */
+const longestTextBytes = 1024
+const keptTextBytes = 256
+
+/** Writes values one after another into a buffer, and never past `end`. */
+export class CborWriter {
+  readonly #buffer: Buffer
+  readonly #end: number
+  at: number
+
+  constructor(buffer: Buffer, at: number, end: number) {
+    this.#buffer = buffer
+    this.at = at
+    this.#end = end
+  }
+
+  map(size: number): void {
+    this.#head(map, size)
+  }
+
+  integer(value: number): void {
+    if (!Number.isSafeInteger(value)) throw new AuditError('AUDIT_INVALID', `not a whole number: ${value}`)
+    if (value >= 0) this.#head(unsigned, value)
+    else this.#head(negative, -1 - value)
+  }
+
+  boolean(value: boolean): void {
+    this.#reserve(1)
+    this.#buffer[this.at++] = value ? trueByte : falseByte
+  }
+
+  bytes(value: Uint8Array): void {
+    this.#head(byteString, value.length)
+    this.#reserve(value.length)
+    this.#buffer.set(value, this.at)
+    this.at += value.length
+  }
+
+  text(value: string): void {
+    const length = Buffer.byteLength(value)
+    if (length > longestTextBytes) this.#shortened(value, length)
+    else this.#wholeText(value, length)
+  }
+
+  texts(values: readonly string[]): void {
+    this.#head(array, values.length)
+    for (const value of values) this.text(value)
+  }
+
+  textMap(values: Readonly<Record<string, string>>): void {
+    const keys = Object.keys(values).map((key) => ({ key, bytes: Buffer.from(key) }))
+    keys.sort((one, other) => byEncodedBytes(one.bytes, other.bytes))
+    this.#head(map, keys.length)
+    for (const { key, bytes } of keys) {
+      this.#wholeText(key, bytes.length)
+      this.text(values[key] ?? '')
+    }
+  }
+
+  #wholeText(value: string, length: number): void {
+    this.#head(textString, length)
+    this.#reserve(length)
+    this.#buffer.write(value, this.at, length)
+    this.at += length
+  }
+
+  #shortened(value: string, length: number): void {
+    const bytes = Buffer.from(value)
+    let kept = keptTextBytes
+    while (((bytes[kept] ?? 0) & 0xc0) === 0x80) kept-- // a character stays whole
+    this.#head(array, 3)
+    this.#wholeText(bytes.toString('utf8', 0, kept), kept)
+    this.#head(unsigned, length)
+    this.bytes(createHash('sha256').update(bytes).digest())
+  }
+
+  #head(major: number, argument: number): void {
+    this.#reserve(9)
+    const type = major << 5
+    if (argument < 24) this.#buffer[this.at++] = type | argument
+    else if (argument < 0x100) {
+      this.#buffer[this.at++] = type | 24
+      this.#buffer[this.at++] = argument
+    } else if (argument < 0x10000) {
+      this.#buffer[this.at++] = type | 25
+      this.at = this.#buffer.writeUInt16BE(argument, this.at)
+    } else if (argument < 0x100000000) {
+      this.#buffer[this.at++] = type | 26
+      this.at = this.#buffer.writeUInt32BE(argument, this.at)
+    } else {
+      this.#buffer[this.at++] = type | 27
+      this.at = this.#buffer.writeUInt32BE(Math.floor(argument / 0x100000000), this.at)
+      this.at = this.#buffer.writeUInt32BE(argument % 0x100000000, this.at)
+    }
+  }
+
+  #reserve(length: number): void {
+    if (this.at + length > this.#end) throw new AuditError('AUDIT_INVALID', 'the entry is too large')
+  }
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Reads what {@link CborWriter} writes and nothing else. @throws AuditError AUDIT_INVALID */
+export class CborReader {
+  readonly #bytes: Buffer
+  #at = 0
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  /** To be called after the last value: nothing may follow it. */
+  end(): void {
+    if (this.#at !== this.#bytes.length) throw this.#invalid('bytes after the end')
+  }
+
+  map(): number {
+    return this.#head(map)
+  }
+
+  integer(): number {
+    return this.#majorType() === negative ? -1 - this.#head(negative) : this.#head(unsigned)
+  }
+
+  boolean(): boolean {
+    const byte = this.#take(1)[0]
+    if (byte !== falseByte && byte !== trueByte) throw this.#invalid('neither true nor false')
+    return byte === trueByte
+  }
+
+  bytes(): Uint8Array {
+    return Uint8Array.from(this.#take(this.#head(byteString)))
+  }
+
+  /** Text that was shortened comes back as its beginning and a note of what it was. */
+  text(): string {
+    return this.#majorType() === array ? this.#shortened() : this.#wholeText(longestTextBytes)
+  }
+
+  texts(): readonly string[] {
+    const values: string[] = []
+    for (let left = this.#head(array); left > 0; left--) values.push(this.text())
+    return values
+  }
+
+  textMap(): Readonly<Record<string, string>> {
+    const entries: [string, string][] = []
+    let previous: Buffer | undefined
+    for (let left = this.#head(map); left > 0; left--) {
+      const key = this.#wholeText(Infinity)
+      const bytes = Buffer.from(key)
+      if (previous && byEncodedBytes(previous, bytes) >= 0) throw this.#invalid('map keys out of order')
+      previous = bytes
+      entries.push([key, this.text()])
+    }
+    return Object.fromEntries(entries)
+  }
+
+  #wholeText(maxBytes: number): string {
+    const length = this.#head(textString)
+    if (length > maxBytes) throw this.#invalid('text that should have been shortened')
+    try {
+      return utf8.decode(this.#take(length))
+    } catch (cause) {
+      throw cause instanceof AuditError ? cause : this.#invalid('not UTF-8')
+    }
+  }
+
+  #shortened(): string {
+    if (this.#head(array) !== 3) throw this.#invalid('neither text nor shortened text')
+    const kept = this.#wholeText(keptTextBytes)
+    const length = this.#head(unsigned)
+    const digest = this.bytes()
+    if (length <= longestTextBytes || digest.length !== 32) throw this.#invalid('not a shortened text')
+    return `${kept}… [${length} bytes, SHA-256 ${Buffer.from(digest).toString('hex')}]`
+  }
+
+  #majorType(): number {
+    return (this.#bytes[this.#at] ?? 0xff) >> 5
+  }
+
+  #head(major: number): number {
+    const [first = 0] = this.#take(1)
+    if (first >> 5 !== major) throw this.#invalid(`major type ${first >> 5}, expected ${major}`)
+    const info = first & 31
+    if (info < 24) return info
+    if (info > 27) throw this.#invalid('not a definite length')
+    const width = 1 << (info - 24)
+    let argument = 0
+    for (const byte of this.#take(width)) argument = argument * 256 + byte
+    const least = width === 1 ? 24 : 2 ** (4 * width)
+    if (argument < least || !Number.isSafeInteger(argument)) throw this.#invalid('not the shortest form')
+    return argument
+  }
+
+  #take(length: number): Buffer {
+    if (length > this.#bytes.length - this.#at) throw this.#invalid('ends too early')
+    const taken = this.#bytes.subarray(this.#at, this.#at + length)
+    this.#at += length
+    return taken
+  }
+
+  #invalid(problem: string): AuditError {
+    return new AuditError('AUDIT_INVALID', `entry, byte ${this.#at}: ${problem}`)
+  }
+}
+
+/** RFC 8949 §4.2.1: the encoded head makes a shorter key the smaller one. */
+function byEncodedBytes(one: Buffer, other: Buffer): number {
+  return one.length - other.length || Buffer.compare(one, other)
+}

@@ -1,0 +1,105 @@
+import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+/** The few things the log asks of a disk. Tests put one in front that fails. */
+export interface Disk {
+  /** A new, empty file to append to; its name is durable when this returns. */
+  openSegment(path: string): Segment
+  /** New files with their folders; names and content are durable when it resolves. */
+  writeFiles(files: readonly NewFile[]): Promise<void>
+  /** Old or new content, never anything between; durable when it resolves. */
+  replaceFile(file: NewFile): Promise<void>
+  /** For what is no longer needed: it may come back after a crash. */
+  removeFile(path: string): Promise<void>
+}
+
+export interface Segment {
+  /** Durable when it returns. */
+  append(bytes: Uint8Array): void
+  close(): void
+}
+
+export interface NewFile {
+  readonly path: string
+  readonly bytes: Uint8Array
+}
+
+/** So many files are written and synced at a time: the file system lets them share its journal's commits. */
+const parallelWrites = 16
+
+export function createDisk(): Disk {
+  const knownFolders = new Set<string>()
+
+  const ensureFolder = async (folder: string): Promise<void> => {
+    if (knownFolders.has(folder)) return
+    if ((await mkdir(folder, { recursive: true })) !== undefined) {
+      await ensureFolder(dirname(folder))
+      await syncFolder(dirname(folder))
+    }
+    knownFolders.add(folder)
+  }
+
+  return {
+    openSegment(path) {
+      const file = openSync(path, 'w', 0o600)
+      syncFolderNow(dirname(path))
+      return {
+        append(bytes) {
+          for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
+          fdatasyncSync(file)
+        },
+        close: () => closeSync(file),
+      }
+    },
+
+    async writeFiles(files) {
+      const folders = new Set(files.map(({ path }) => dirname(path)))
+      for (const folder of folders) await ensureFolder(folder)
+      const queue = files.values()
+      const work = async (): Promise<void> => {
+        for (const file of queue) await writeSynced(file)
+      }
+      await Promise.all(Array.from({ length: parallelWrites }, work))
+      for (const folder of folders) await syncFolder(folder)
+    },
+
+    async replaceFile({ path, bytes }) {
+      await writeSynced({ path: `${path}.new`, bytes })
+      await rename(`${path}.new`, path)
+      await syncFolder(dirname(path))
+    },
+
+    async removeFile(path) {
+      await rm(path, { force: true })
+    },
+  }
+}
+
+async function writeSynced({ path, bytes }: NewFile): Promise<void> {
+  const file = await open(path, 'w', 0o644)
+  try {
+    await file.writeFile(bytes)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+function syncFolderNow(folder: string): void {
+  const handle = openSync(folder, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
+}

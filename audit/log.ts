@@ -1,0 +1,259 @@
+import type { KeyObject } from 'node:crypto'
+import type { AuditEvent, AuditRecord, AuditTrail } from '#protocol'
+import { verifierKeyOf } from './checkpoint.js'
+import { Durability } from './durability.js'
+import { EntryBuffer } from './entry-buffer.js'
+import { AuditError } from './errors.js'
+import { type AuditQuery, matcherOf } from './query.js'
+import { LogReader } from './reader.js'
+import { type ConnectWriter, startWorker, type WriterLink } from './writer-link.js'
+import type { FromWriter } from './writer-service.js'
+import type { Opened } from './writer.js'
+
+export interface AuditLogOptions {
+  /** Holds `log/` and `wal/`; one process at a time, which whoever locks the data folder sees to. */
+  readonly directory: string
+  /** Names the log in its checkpoints and its verifier key; without white space and `+`. */
+  readonly origin: string
+  readonly node: string
+  /** Ed25519 private key that signs the checkpoints. */
+  readonly signingKey: KeyObject
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** How to reach the writer. Default: a worker thread. */
+  readonly connectWriter?: ConnectWriter
+}
+
+/** Above the first mark of waiting bytes sources should pause, below the second they go on, at the third they must. */
+const waitingBytes = { congested: 8 * 1024 * 1024, relieved: 2 * 1024 * 1024, full: 64 * 1024 * 1024 }
+
+/**
+ * The audit log of one node. `append` only encodes into memory; a worker hashes, writes and syncs. While it syncs one
+ * batch the next collects, so a lone record waits for nobody and a burst shares one sync.
+ */
+export class AuditLog implements AuditTrail {
+  readonly verifierKey: string
+  readonly #options: AuditLogOptions
+  readonly #writer: WriterLink
+  readonly #reader: LogReader
+  readonly #durability: Durability
+  readonly #waiting = new EntryBuffer()
+  readonly #congestionListeners = new Set<(congested: boolean) => void>()
+  readonly #endListeners = new Set<() => void>()
+  #next: number
+  #checkpoint: string
+  #sent: { readonly last: number; readonly bytes: number } | undefined
+  #sendSoon = false
+  #congested = false
+  #state: 'open' | 'closing' | 'closed' | 'failed' = 'open'
+
+  private constructor(options: AuditLogOptions, writer: WriterLink, opened: Opened) {
+    this.verifierKey = verifierKeyOf(options.origin, options.signingKey)
+    this.#options = options
+    this.#writer = writer
+    this.#reader = new LogReader(options.directory)
+    this.#durability = new Durability(opened.size - 1)
+    this.#next = opened.size
+    this.#checkpoint = opened.checkpoint
+  }
+
+  /**
+   * Opens the log in a folder, or begins one; records that a crash left behind are covered before it resolves.
+   * @throws AuditError AUDIT_CORRUPT when the folder does not hold what its checkpoint promises, AUDIT_FAILED
+   */
+  static async open(options: AuditLogOptions): Promise<AuditLog> {
+    const { directory, origin, signingKey, connectWriter = startWorker } = options
+    verifierKeyOf(origin, signingKey)
+    return await new Promise((resolve, reject) => {
+      let log: AuditLog | undefined
+      const writer = connectWriter({ directory, origin, signingKey }, (message) => {
+        if (log) log.#receive(message)
+        else if (message.kind === 'failed') reject(new AuditError(message.code, message.message))
+        else if (message.kind === 'opened') {
+          log = new AuditLog(options, writer, message.opened)
+          log.#recordRecovery(message.opened)
+          resolve(log)
+        }
+      })
+    })
+  }
+
+  append(event: AuditEvent): number {
+    if (this.#state !== 'open') throw new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
+    if (this.#waitingBytes() >= waitingBytes.full)
+      throw new AuditError('AUDIT_FULL', 'too many records wait for the disk')
+    const sequence = this.#next
+    this.#waiting.add({ sequence, time: this.#options.now(), node: this.#options.node }, event)
+    this.#next++
+    this.#updateCongestion()
+    this.#schedule()
+    return sequence
+  }
+
+  /** How many records there are, durable or not. */
+  get size(): number {
+    return this.#next
+  }
+
+  get durable(): number {
+    return this.#durability.durable
+  }
+
+  whenDurable(sequence: number): Promise<void> {
+    return this.#durability.when(sequence)
+  }
+
+  onDurable(listener: (durable: number) => void): () => void {
+    return this.#durability.onAdvance(listener)
+  }
+
+  get congested(): boolean {
+    return this.#congested
+  }
+
+  onCongestion(listener: (congested: boolean) => void): () => void {
+    this.#congestionListeners.add(listener)
+    return () => this.#congestionListeners.delete(listener)
+  }
+
+  /** False from the first failure of the disk on; then nothing can be appended until the process starts again. */
+  get healthy(): boolean {
+    return this.#state !== 'failed'
+  }
+
+  /** Called once, when the log is closed or has failed (see `healthy`). */
+  onEnd(listener: () => void): () => void {
+    this.#endListeners.add(listener)
+    return () => this.#endListeners.delete(listener)
+  }
+
+  /** The newest signed checkpoint, as a C2SP signed note. */
+  checkpoint(): string {
+    return this.#checkpoint
+  }
+
+  /** The records that are durable when it is called, from this sequence number on. */
+  records(from: number): AsyncIterable<AuditRecord> {
+    return this.#reader.forward(from, this.durable)
+  }
+
+  /** The durable records that match. Reads the log from the asked end, a bundle at a time. */
+  async *search(query: AuditQuery): AsyncGenerator<AuditRecord, void> {
+    const matches = matcherOf(query)
+    const records =
+      query.order === 'oldest' ? this.#reader.forward(0, this.durable) : this.#reader.backward(this.durable)
+    let left = query.limit ?? Infinity
+    if (left <= 0) return
+    for await (const record of records) {
+      if (!matches(record)) continue
+      yield record
+      if (--left === 0) return
+    }
+  }
+
+  /** Durable records from this sequence number on, and each new one, until the signal aborts or the log ends. */
+  async *follow(from: number, { signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<AuditRecord, void> {
+    for (let next = from; !signal?.aborted;) {
+      for await (const record of this.#reader.forward(next, this.durable)) {
+        if (signal?.aborted) return
+        yield record
+        next = record.sequence + 1
+      }
+      if (this.durable >= next) continue
+      if (this.#state === 'closed' || this.#state === 'failed') return
+      await this.#change(signal)
+    }
+  }
+
+  /** Makes everything durable and covers it by a last checkpoint. Rejects with AUDIT_FAILED when that cannot be. */
+  async close(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'closing'
+    await this.whenDurable(this.#next - 1)
+    const ended = new Promise<void>((resolve) => this.onEnd(resolve))
+    this.#writer.send({ kind: 'close' })
+    await ended
+    if (!this.healthy) throw new AuditError('AUDIT_FAILED', 'the last checkpoint could not be written')
+  }
+
+  #schedule(): void {
+    if (this.#sendSoon || this.#sent) return
+    this.#sendSoon = true
+    queueMicrotask(() => this.#send()) // whatever this turn still appends goes along
+  }
+
+  #send(): void {
+    this.#sendSoon = false
+    if (this.#sent || this.#waiting.byteLength === 0) return
+    const records = this.#waiting.take()
+    this.#sent = { last: this.#next - 1, bytes: records.byteLength }
+    this.#writer.send({ kind: 'batch', records })
+  }
+
+  #receive(message: FromWriter): void {
+    switch (message.kind) {
+      case 'durable':
+        return this.#advance()
+      case 'checkpoint':
+        this.#checkpoint = message.note
+        return
+      case 'closed':
+        return this.#end('closed')
+      case 'failed':
+        this.#durability.fail(new AuditError(message.code, message.message))
+        return this.#end('failed')
+      case 'opened':
+        return
+    }
+  }
+
+  /** The next batch is on its way before anybody hears of this one. */
+  #advance(): void {
+    const sent = this.#sent
+    this.#sent = undefined
+    this.#send()
+    this.#updateCongestion()
+    if (sent) this.#durability.advance(sent.last)
+  }
+
+  #end(state: 'closed' | 'failed'): void {
+    if (this.#state === 'closed' || this.#state === 'failed') return
+    this.#state = state
+    for (const listener of [...this.#endListeners]) listener()
+  }
+
+  #waitingBytes(): number {
+    return this.#waiting.byteLength + (this.#sent?.bytes ?? 0)
+  }
+
+  #updateCongestion(): void {
+    const bytes = this.#waitingBytes()
+    const congested = bytes >= (this.#congested ? waitingBytes.relieved : waitingBytes.congested)
+    if (congested === this.#congested) return
+    this.#congested = congested
+    for (const listener of [...this.#congestionListeners]) listener(congested)
+  }
+
+  #recordRecovery({ tornTail }: Opened): void {
+    if (!tornTail) return
+    const comment = `${tornTail.segment}: an incomplete record ${tornTail.sequence} was cut`
+    this.append({ event: 'log.recovery', comment, cutBytes: tornTail.bytes })
+  }
+
+  /** Something more is durable, the log has ended, or the signal aborts. */
+  async #change(signal: AbortSignal | undefined): Promise<void> {
+    const stops: (() => void)[] = []
+    await new Promise<void>((resolve) => {
+      stops.push(
+        this.onDurable(() => resolve()),
+        this.onEnd(resolve),
+      )
+      if (signal) {
+        const aborted = () => resolve()
+        signal.addEventListener('abort', aborted, { once: true })
+        stops.push(() => signal.removeEventListener('abort', aborted))
+      }
+    })
+    for (const stop of stops) stop()
+  }
+}

@@ -1,0 +1,57 @@
+import { createHash } from 'node:crypto'
+import { maxEntryBytes } from './entry.js'
+
+const leafInput = Buffer.alloc(1 + maxEntryBytes)
+const nodeInput = Buffer.alloc(65).fill(1, 0, 1)
+
+/** RFC 6962 §2.1: the prefixes keep a leaf from passing as a node. */
+export function hashLeaf(entry: Uint8Array): Buffer {
+  leafInput.set(entry, 1)
+  return sha256(leafInput.subarray(0, 1 + entry.length))
+}
+
+export function hashNode(left: Uint8Array, right: Uint8Array): Buffer {
+  nodeInput.set(left, 1)
+  nodeInput.set(right, 33)
+  return sha256(nodeInput)
+}
+
+interface Peak {
+  readonly height: number
+  readonly hash: Buffer
+}
+
+/**
+ * A Merkle tree that only grows, kept as the roots of its complete subtrees, the largest first. `onNode` hears of each
+ * complete subtree once, when it comes to be; leaves have height 0.
+ */
+export class Frontier {
+  readonly #peaks: Peak[] = []
+  readonly #onNode: (height: number, hash: Buffer) => void
+
+  constructor(onNode: (height: number, hash: Buffer) => void = () => undefined) {
+    this.#onNode = onNode
+  }
+
+  /** Adds the root of the next complete subtree of `height`; the tree before it must be made of such or larger ones. */
+  append(hash: Buffer, height = 0): void {
+    let peak: Peak = { height, hash }
+    this.#onNode(height, hash)
+    for (let left = this.#peaks.at(-1); left?.height === peak.height; left = this.#peaks.at(-1)) {
+      this.#peaks.pop()
+      peak = { height: peak.height + 1, hash: hashNode(left.hash, peak.hash) }
+      this.#onNode(peak.height, peak.hash)
+    }
+    this.#peaks.push(peak)
+  }
+
+  /** RFC 6962 §2.1; of an empty tree the hash of nothing. */
+  root(): Buffer {
+    const hashes = this.#peaks.map(({ hash }) => hash)
+    return hashes.length === 0 ? sha256(Buffer.alloc(0)) : hashes.reduceRight((right, left) => hashNode(left, right))
+  }
+}
+
+function sha256(bytes: Uint8Array): Buffer {
+  return createHash('sha256').update(bytes).digest()
+}

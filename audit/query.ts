@@ -1,0 +1,42 @@
+import type { AuditEventName, AuditRecord, DeviceId, OperatorName, TopicFilter } from '#protocol'
+import { filterMatches, topicLevels } from '#protocol'
+
+/** Which records to find; what is absent does not narrow. */
+export interface AuditQuery {
+  readonly device?: DeviceId
+  readonly session?: string
+  readonly event?: AuditEventName
+  /** Records whose topic lies in what this filter matches. */
+  readonly topicFilter?: TopicFilter
+  readonly decision?: 'allow' | 'deny'
+  /** A rule that took part in the decision, `role/rule`. */
+  readonly rule?: string
+  readonly operator?: OperatorName
+  /** Milliseconds since 1970; from this one on. */
+  readonly since?: number
+  /** Up to, and not with, this one. */
+  readonly until?: number
+  /** Default `newest` first. */
+  readonly order?: 'newest' | 'oldest'
+  /** At most so many; all by default. */
+  readonly limit?: number
+}
+
+/** The query as a test that a record passes or not. */
+export function matcherOf(query: AuditQuery): (record: AuditRecord) => boolean {
+  const { topicFilter, rule, since = -Infinity, until = Infinity } = query
+  const filter = topicFilter === undefined ? undefined : topicLevels(topicFilter)
+  const equal = (['device', 'session', 'event', 'decision', 'operator'] as const).filter(
+    (name) => query[name] !== undefined,
+  )
+  return (record) => {
+    const values: Readonly<Record<string, unknown>> = { ...record }
+    return (
+      record.time >= since &&
+      record.time < until &&
+      equal.every((name) => values[name] === query[name]) &&
+      (rule === undefined || ('rules' in record && record.rules.includes(rule))) &&
+      (filter === undefined || ('topic' in record && filterMatches(filter, record.topic.split('/'))))
+    )
+  }
+}

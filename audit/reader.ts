@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { AuditRecord } from '#protocol'
+import { parseCheckpoint } from './checkpoint.js'
+import { decodeEntry } from './entry.js'
+import { AuditError } from './errors.js'
+import { layout } from './layout.js'
+import { bundlePath, decodeBundle, tileWidth } from './tiles.js'
+import { orNothing, readWal } from './wal.js'
+
+/**
+ * Reads the records of a log that may be growing: bundles up to the checkpoint, the write-ahead log above it. A
+ * checkpoint can take files away while they are read; then they are found again below the newer checkpoint.
+ */
+export class LogReader {
+  readonly #directory: string
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** Both ends included; the caller knows that they are there. */
+  async *forward(from: number, to: number): AsyncGenerator<AuditRecord, void> {
+    for (let next = from; next <= to;) {
+      const entries = await this.#entriesFrom(next, to)
+      for (const entry of entries) yield this.#decode(entry, next++)
+    }
+  }
+
+  /** From `from` down to 0; in memory at a time only what no checkpoint covers, or one bundle. */
+  async *backward(from: number): AsyncGenerator<AuditRecord, void> {
+    for (let next = from; next >= 0;) {
+      const covered = await this.#covered()
+      const first = next >= covered ? covered : next - (next % tileWidth)
+      const entries: Uint8Array[] = []
+      while (first + entries.length <= next) entries.push(...(await this.#entriesFrom(first + entries.length, next)))
+      for (const entry of entries.reverse()) yield this.#decode(entry, next--)
+    }
+  }
+
+  /** At least one entry: the rest of a bundle, or all that the write-ahead log has up to `to`. */
+  async #entriesFrom(first: number, to: number): Promise<readonly Uint8Array[]> {
+    for (let tried = -1; ;) {
+      const covered = await this.#covered()
+      const entries = first < covered ? await this.#bundleFrom(first, covered) : await this.#walFrom(first, to)
+      if (entries && entries.length > 0) return entries.slice(0, to - first + 1)
+      if (covered === tried) throw new AuditError('AUDIT_CORRUPT', `record ${first} is missing`)
+      tried = covered
+    }
+  }
+
+  async #bundleFrom(first: number, covered: number): Promise<readonly Uint8Array[] | undefined> {
+    const index = Math.floor(first / tileWidth)
+    const width = Math.min(tileWidth, covered - index * tileWidth)
+    const path = bundlePath(index, width)
+    const bundle = await readFile(join(layout.log(this.#directory), path)).catch(orNothing(undefined))
+    return bundle && decodeBundle(bundle, width, path).slice(first - index * tileWidth)
+  }
+
+  async #walFrom(first: number, to: number): Promise<readonly Uint8Array[] | undefined> {
+    const entries: Uint8Array[] = []
+    try {
+      for await (const { sequence, entry } of readWal(layout.wal(this.#directory))) {
+        if (sequence > to) break
+        if (sequence >= first) entries.push(entry)
+      }
+    } catch (error) {
+      return orNothing(undefined)(error)
+    }
+    return entries
+  }
+
+  async #covered(): Promise<number> {
+    return parseCheckpoint(await readFile(layout.checkpoint(this.#directory), 'utf8')).size
+  }
+
+  #decode(entry: Uint8Array, sequence: number): AuditRecord {
+    const record = decodeEntry(entry)
+    if (record.sequence !== sequence) throw new AuditError('AUDIT_CORRUPT', `record ${sequence} says another place`)
+    return record
+  }
+}

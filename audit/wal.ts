@@ -1,0 +1,123 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { crc32c } from './crc32c.js'
+import { maxEntryBytes } from './entry.js'
+import { AuditError } from './errors.js'
+
+/*
+ * The write-ahead log: records that no checkpoint covers yet. One segment is a run of records, each
+ * `[u32 length][u32 CRC-32C of the length and the entry][entry]`, big-endian; the segment's name is the sequence
+ * number of its first record.
+ */
+
+export const headerBytes = 8
+
+export interface SegmentName {
+  readonly first: number
+  readonly name: string
+}
+
+export function segmentName(first: number): string {
+  return `${String(first).padStart(16, '0')}.seg`
+}
+
+/** In the order of their records. A folder that does not exist holds none. */
+export async function listSegments(folder: string): Promise<readonly SegmentName[]> {
+  const names = await readdir(folder).catch(orNothing([]))
+  return names
+    .filter((name) => /^[0-9]{16}\.seg$/.test(name))
+    .sort()
+    .map((name) => ({ name, first: Number.parseInt(name, 10) }))
+}
+
+/** Fills in the checksums of records that were written with room for them. */
+export function sealRecords(records: Buffer): void {
+  for (let at = 0; at < records.length; at += headerBytes + records.readUInt32BE(at)) {
+    const end = at + headerBytes + records.readUInt32BE(at)
+    records.writeUInt32BE(crc32c(records.subarray(at, at + 4), records.subarray(at + headerBytes, end)), at + 4)
+  }
+}
+
+/** The entries of records that are known to be whole. */
+export function* recordsOf(records: Buffer): Iterable<Buffer> {
+  for (let at = 0; at < records.length;) {
+    const end = at + headerBytes + records.readUInt32BE(at)
+    yield records.subarray(at + headerBytes, end)
+    at = end
+  }
+}
+
+/** The record at a place, `torn` where the bytes end before it does, or `bad` where it is not what was written. */
+export function readRecord(bytes: Buffer, at: number): Buffer | 'torn' | 'bad' {
+  if (bytes.length - at < headerBytes) return 'torn'
+  const length = bytes.readUInt32BE(at)
+  if (length > maxEntryBytes) return 'bad'
+  const end = at + headerBytes + length
+  if (end > bytes.length) return 'torn'
+  const entry = bytes.subarray(at + headerBytes, end)
+  return crc32c(bytes.subarray(at, at + 4), entry) === bytes.readUInt32BE(at + 4) ? entry : 'bad'
+}
+
+export interface WalEntry {
+  readonly sequence: number
+  readonly entry: Buffer
+}
+
+/** What a segment ended with that is no whole record: a write that a crash cut short. */
+export interface TornTail {
+  readonly sequence: number
+  readonly segment: string
+  readonly bytes: number
+}
+
+/**
+ * Reads all segments in order, each record once. An incomplete last record ends a segment quietly when the next segment
+ * goes on with the same sequence number, or there is none; then nothing that was promised can be missing.
+ * @throws AuditError AUDIT_CORRUPT, naming segment, byte and sequence number
+ */
+export async function* readWal(
+  folder: string,
+  onTornTail: (tail: TornTail) => void = () => undefined,
+): AsyncGenerator<WalEntry, void> {
+  let next: number | undefined
+  for (const { first, name } of await listSegments(folder)) {
+    if (next !== undefined && first !== next) throw corrupt(name, 0, next, `begins with ${first}`)
+    next = first
+    const bytes = await readFile(join(folder, name))
+    for (let at = 0; at < bytes.length;) {
+      const entry = readRecord(bytes, at)
+      if (typeof entry === 'string') {
+        if (!isTorn(entry, bytes.subarray(at))) throw corrupt(name, at, next, 'the checksum does not match')
+        onTornTail({ sequence: next, segment: name, bytes: bytes.length - at })
+        break
+      }
+      yield { sequence: next++, entry }
+      at += headerBytes + entry.length
+    }
+  }
+}
+
+/**
+ * Whether a segment's rest is what a crash leaves: the beginning of one record, or zeros where a file system had grown
+ * the file and not yet filled it. A damaged length can make records look like that, so none may be found in the rest.
+ */
+function isTorn(problem: 'torn' | 'bad', rest: Buffer): boolean {
+  if (rest.every((byte) => byte === 0)) return true
+  if (problem === 'bad') return false
+  for (let at = 1; at + headerBytes < rest.length; at++) {
+    if (typeof readRecord(rest, at) !== 'string') return false
+  }
+  return true
+}
+
+function corrupt(segment: string, at: number, sequence: number, problem: string): AuditError {
+  return new AuditError('AUDIT_CORRUPT', `wal/${segment}, byte ${at}, record ${sequence}: ${problem}`, { sequence })
+}
+
+/** For a file or folder that may rightly not be there. */
+export function orNothing<T>(nothing: T): (error: unknown) => T {
+  return (error) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return nothing
+    throw error
+  }
+}

@@ -1,0 +1,24 @@
+import { Worker } from 'node:worker_threads'
+import type { FromWriter, ToWriter } from './writer-service.js'
+import type { WriterOptions } from './writer.js'
+
+/** The way to a {@link WriterService} and back. */
+export interface WriterLink {
+  send(message: ToWriter): void
+}
+
+export type ConnectWriter = (options: WriterOptions, receive: (message: FromWriter) => void) => WriterLink
+
+/** Starts the writer in a thread of its own. A thread that dies counts as a disk that failed. */
+export const startWorker: ConnectWriter = (options, receive) => {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options })
+  const failed = (message: string) => receive({ kind: 'failed', code: 'AUDIT_FAILED', message })
+  worker.on('message', receive)
+  worker.on('error', (error: Error) => failed(error.message))
+  worker.on('exit', () => failed('the writer has ended'))
+  return {
+    send(message) {
+      worker.postMessage(message, message.kind === 'batch' ? [message.records] : [])
+    },
+  }
+}

@@ -1,0 +1,110 @@
+import type { Disk } from './disk.js'
+import { AuditError, type AuditErrorCode } from './errors.js'
+import { LogWriter, type Opened, recordsPerCheckpoint, type WriterOptions } from './writer.js'
+
+export type ToWriter =
+  | { readonly kind: 'batch'; readonly records: ArrayBuffer } // only after the one before was answered
+  | { readonly kind: 'close' } //                                only after every batch was answered
+
+export type FromWriter =
+  | { readonly kind: 'opened'; readonly opened: Opened }
+  | { readonly kind: 'durable' } // the batch that was sent is on disk
+  | { readonly kind: 'checkpoint'; readonly note: string }
+  | { readonly kind: 'closed' }
+  | { readonly kind: 'failed'; readonly code: AuditErrorCode; readonly message: string } // the last message ever
+
+const checkpointEveryMs = 1000
+
+/** So much may wait for a slow checkpoint before batches wait for it too. */
+const maxStagedBytes = 64 * 1024 * 1024
+
+/**
+ * Answers messages with a {@link LogWriter}: in its worker, or in the same thread where a test wants to stand between.
+ * The first failure is the end: a disk that has lost one write cannot be trusted with the next.
+ */
+export class WriterService {
+  readonly #post: (message: FromWriter) => void
+  readonly #opening: Promise<LogWriter | undefined>
+  readonly #timer: NodeJS.Timeout
+  #checkpointing: Promise<void> | undefined
+  #ended = false
+
+  constructor(options: WriterOptions, disk: Disk, post: (message: FromWriter) => void) {
+    this.#post = post
+    this.#opening = this.#open(options, disk)
+    this.#timer = setInterval(
+      () => void this.#attempt(async (writer) => await this.#cover(writer, 1)),
+      checkpointEveryMs,
+    )
+  }
+
+  handle(message: ToWriter): void {
+    void this.#attempt(async (writer) => {
+      if (message.kind === 'close') await this.#close(writer)
+      else await this.#write(writer, Buffer.from(message.records))
+    })
+  }
+
+  async #open(options: WriterOptions, disk: Disk): Promise<LogWriter | undefined> {
+    try {
+      const { writer, opened } = await LogWriter.open(options, disk)
+      this.#post({ kind: 'opened', opened })
+      return writer
+    } catch (error) {
+      this.#fail(error)
+      return undefined
+    }
+  }
+
+  async #write(writer: LogWriter, records: Buffer): Promise<void> {
+    if (writer.stagedBytes > maxStagedBytes) await this.#cover(writer, 1)
+    if (this.#ended) return
+    writer.write(records)
+    this.#post({ kind: 'durable' })
+    writer.grow(records)
+    void this.#attempt(async () => await this.#cover(writer, recordsPerCheckpoint))
+  }
+
+  /** Makes a checkpoint if at least so many records wait for one; a second caller shares the one under way. */
+  async #cover(writer: LogWriter, leastRecords: number): Promise<void> {
+    if (!this.#checkpointing && writer.uncovered < leastRecords) return
+    this.#checkpointing ??= writer
+      .checkpoint()
+      .then((note) => {
+        if (!this.#ended) this.#post({ kind: 'checkpoint', note })
+      })
+      .finally(() => (this.#checkpointing = undefined))
+    await this.#checkpointing
+  }
+
+  async #close(writer: LogWriter): Promise<void> {
+    await this.#checkpointing
+    await this.#cover(writer, 1)
+    if (this.#ended) return
+    this.#end()
+    writer.close()
+    this.#post({ kind: 'closed' })
+  }
+
+  async #attempt(work: (writer: LogWriter) => Promise<void>): Promise<void> {
+    const writer = await this.#opening
+    if (!writer || this.#ended) return
+    try {
+      await work(writer)
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#ended) return
+    this.#end()
+    const code = error instanceof AuditError ? error.code : 'AUDIT_FAILED'
+    this.#post({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error) })
+  }
+
+  #end(): void {
+    this.#ended = true
+    clearInterval(this.#timer)
+  }
+}

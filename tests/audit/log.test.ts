@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { verifyLog } from '#audit'
+import { type AuditRecord, parseTopicFilter } from '#protocol'
+import { appendMany, createWorld, device, published } from './world.js'
+
+test('gives records back as they were appended, with place, time and node', async (context) => {
+  const log = await (await createWorld(context)).open()
+  assert.equal(log.durable, -1)
+  assert.equal(log.append({ event: 'server.start', version: '1', node: 'node-1' }), 0)
+  assert.equal(log.append(published(0)), 1)
+  await log.whenDurable(1)
+  assert.deepEqual(await collect(log.records(1)), [
+    { ...published(0), sequence: 1, time: 1_700_000_000_000, node: 'node-1' },
+  ])
+})
+
+test('goes on where it was closed, over bundles, tiles and the write-ahead log', async (context) => {
+  const world = await createWorld(context)
+  for (const [round, count] of [1, 255, 1, 600, 0, 70_000].entries()) {
+    const log = await world.open()
+    const before = log.size
+    await appendMany(log, count)
+    assert.equal(log.size, before + count, `round ${round}`)
+    await log.close()
+    const report = await verifyLog(world.directory, log.verifierKey)
+    assert.deepEqual({ ...report, root: '' }, { ok: true, size: log.size, root: '', uncovered: 0 })
+  }
+  const log = await world.open()
+  let next = 0
+  for await (const { sequence } of log.records(0)) assert.equal(sequence, next++)
+  assert.equal(next, 70_857)
+})
+
+test('reads and verifies while it is written to', async (context) => {
+  const world = await createWorld(context)
+  const log = await world.open()
+  await appendMany(log, 1000)
+  const report = await verifyLog(world.directory, log.verifierKey)
+  assert.ok(report.ok)
+  assert.equal(report.size + report.uncovered, 1000)
+  assert.equal((await collect(log.records(0))).length, 1000)
+})
+
+test('durability is told in order, listeners before waiters, and never inside append', async (context) => {
+  const log = await (await createWorld(context)).open()
+  const heard: string[] = []
+  log.onDurable((durable) => heard.push(`listener ${durable}`))
+  log.append(published(0))
+  assert.equal(heard.length, 0)
+  await log.whenDurable(0)
+  heard.push('waiter 0')
+  assert.deepEqual(heard, ['listener 0', 'waiter 0'])
+})
+
+test('after close nothing can be appended, and what was appended is durable', async (context) => {
+  const log = await (await createWorld(context)).open()
+  log.append(published(0))
+  await log.close()
+  assert.equal(log.durable, 0)
+  assert.throws(() => log.append(published(1)), { code: 'AUDIT_CLOSED' })
+  assert.ok(log.healthy)
+})
+
+test('an event that no entry can hold is refused and takes no place', async (context) => {
+  const log = await (await createWorld(context)).open()
+  const rules = Array.from({ length: 100 }, () => 'r'.repeat(1000))
+  assert.throws(() => log.append(published(0, { rules })), { code: 'AUDIT_INVALID' })
+  const placed = { ...published(0), sequence: 7 }
+  assert.throws(() => log.append(placed), { code: 'AUDIT_INVALID' })
+  assert.equal(log.append(published(0)), 0)
+})
+
+test('search finds by what records say, newest first unless asked otherwise', async (context) => {
+  let clock = 0
+  const log = await (await createWorld(context)).open({ now: () => clock++ })
+  await appendMany(log, 300)
+  log.append(published(0, { topic: 'a/b/c', decision: 'deny', reason: 'no_rule', rules: [] }))
+  log.append({ event: 'server.stop' })
+  await log.whenDurable(301)
+  const find = async (query: Parameters<typeof log.search>[0]) =>
+    (await collect(log.search(query))).map(({ sequence }) => sequence)
+  assert.deepEqual(await find({ limit: 3 }), [301, 300, 299])
+  assert.deepEqual(await find({ limit: 2, order: 'oldest' }), [0, 1])
+  assert.deepEqual(await find({ decision: 'deny' }), [300])
+  assert.deepEqual(await find({ topicFilter: parseTopicFilter('a/+/c') }), [300])
+  assert.deepEqual(await find({ event: 'server.stop', device }), [])
+  assert.deepEqual(await find({ device, rule: 'sensor/telemetry', since: 255, until: 257 }), [256, 255])
+  assert.deepEqual(await find({ limit: 0 }), [])
+  assert.equal((await find({ session: 'session-1' })).length, 301)
+})
+
+test('following gives what is there and then each new record, until the signal', async (context) => {
+  const log = await (await createWorld(context)).open()
+  await appendMany(log, 3)
+  const stop = new AbortController()
+  const seen: number[] = []
+  for await (const { sequence } of log.follow(1, { signal: stop.signal })) {
+    seen.push(sequence)
+    if (sequence < 6) log.append(published(sequence))
+    else stop.abort()
+  }
+  assert.deepEqual(seen, [1, 2, 3, 4, 5, 6])
+})
+
+test('following ends with the log', async (context) => {
+  const log = await (await createWorld(context)).open()
+  const following = collect(log.follow(0))
+  await appendMany(log, 2)
+  await log.close()
+  assert.equal((await following).length, 2)
+})
+
+async function collect(records: AsyncIterable<AuditRecord>): Promise<readonly AuditRecord[]> {
+  const all: AuditRecord[] = []
+  for await (const record of records) all.push(record)
+  return all
+}

@@ -1,0 +1,66 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type AuditEvent, parseDeviceId } from '#protocol'
+import { AuditLog, type AuditLogOptions } from '#audit'
+
+export const origin = 'touchmark.test/log'
+export const device = parseDeviceId('sensor-7')
+
+/** A folder that goes with the test, and a key; `open` opens the log there as often as the test likes. */
+export interface World {
+  readonly directory: string
+  readonly signingKey: KeyObject
+  open(options?: Partial<AuditLogOptions>): Promise<AuditLog>
+}
+
+export async function createWorld(context: TestContext): Promise<World> {
+  const directory = await mkdtemp(join(tmpdir(), 'touchmark-audit-'))
+  const logs: AuditLog[] = []
+  context.after(async () => {
+    await Promise.allSettled(logs.map((log) => log.close()))
+    await rm(directory, { recursive: true, force: true })
+  })
+  const { privateKey: signingKey } = generateKeyPairSync('ed25519')
+  const defaults = { directory, origin, node: 'node-1', signingKey, now: () => 1_700_000_000_000 }
+  return {
+    directory,
+    signingKey,
+    async open(options) {
+      const log = await AuditLog.open({ ...defaults, ...options })
+      logs.push(log)
+      return log
+    },
+  }
+}
+
+export type Published = Extract<AuditEvent, { readonly event: 'message.publish' }>
+
+/** The event of one message, as the broker writes it. */
+export function published(sessionIndex: number, differently: Partial<Published> = {}): Published {
+  return {
+    event: 'message.publish',
+    device,
+    session: 'session-1',
+    sessionIndex,
+    topic: 'site/oslo/temperature',
+    decision: 'allow',
+    rules: ['sensor/telemetry'],
+    policyVersion: 3,
+    action: 'publish',
+    qos: 1,
+    retain: false,
+    dup: false,
+    messageId: 12,
+    size: 20,
+    recipients: 2,
+    ...differently,
+  }
+}
+
+export async function appendMany(log: AuditLog, count: number): Promise<void> {
+  for (let index = 0; index < count; index++) log.append(published(index))
+  await log.whenDurable(log.size - 1)
+}
