@@ -73,7 +73,7 @@ export async function createCertificate(spec: CertificateSpec, issuer: Issuer): 
     spec.spki,
     der(contextTag(3, 'constructed'), sequence(...extensionsOf(spec, keyIdentifier).map(encodeExtension))),
   )
-  return sequence(data, algorithm, bitString(await signAside(data, algorithm, issuer.privateKey)))
+  return new Uint8Array(sequence(data, algorithm, bitString(await signAside(data, algorithm, issuer.privateKey))))
 }
 
 function issuerFacts(spec: CertificateSpec, subject: Uint8Array, certificate: Uint8Array | undefined) {

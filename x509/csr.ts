@@ -20,7 +20,7 @@ export async function createCsr(request: CsrRequest): Promise<Uint8Array> {
   const version = unsignedInteger(Uint8Array.of(0))
   const subject = sequence()
   const info = sequence(version, subject, request.spki, der(attributesTag))
-  return sequence(info, ecdsaWithSha256, bitString(await request.sign(info)))
+  return new Uint8Array(sequence(info, ecdsaWithSha256, bitString(await request.sign(info))))
 }
 
 export interface CsrKey {
@@ -64,5 +64,5 @@ function readInfo(bytes: Uint8Array): Uint8Array {
   const spki = info.next(tags.sequence).raw
   info.optional(attributesTag) // required by the standard, left out by small implementations
   info.end()
-  return Uint8Array.from(spki)
+  return new Uint8Array(spki)
 }

@@ -1,0 +1,216 @@
+import { randomBytes } from 'node:crypto'
+import {
+  type AttestationResult,
+  type AuditTrail,
+  type CertificateFacts,
+  type CertificateSerial,
+  CodedError,
+  type DeviceId,
+  type DeviceIdentity,
+  encodeHex,
+  type InstanceId,
+  type IssuedCertificate,
+  type OperatorName,
+  parseCertificateSerial,
+  type ProfileName,
+  type Tier,
+  type TrustDomain,
+} from '#protocol'
+import type { JoinContext, Registry, TokenCredential } from '#registry'
+import { createCertificate, createKeyPair, encodePem, fingerprintOf, spkiHash, spkiOf } from '#x509'
+import { exportKey } from './custody.js'
+import { type CaCertificate, Issuer } from './issuer.js'
+import {
+  type Blank,
+  type DeviceFacts,
+  deviceProfile,
+  isProvenInTpm,
+  lifetimes,
+  operatorProfile,
+  serverProfile,
+} from './profiles.js'
+import { deviceLifetime, operatorLifetime, validityFrom } from './validity.js'
+
+export interface CertificateAuthorityOptions {
+  /** The folder of the keys; made when it is not there. Nobody else writes into it. */
+  readonly directory: string
+  readonly trustDomain: TrustDomain
+  readonly registry: Pick<
+    Registry,
+    'planEnrollment' | 'enroll' | 'planRenewal' | 'renew' | 'recordOperator' | 'settled'
+  >
+  readonly audit: AuditTrail
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Seconds that a device's certificate lives, by enrollment profile: 5 minutes to 7 days. Default: 24 hours for all. */
+  readonly deviceLifetimeSeconds?: (profile: ProfileName) => number
+  /** Bytes for serial numbers. Default: the system's. */
+  readonly random?: (length: number) => Uint8Array
+}
+
+export interface IssueContext extends JoinContext {
+  /** The join token that came with the request. */
+  readonly token?: TokenCredential
+}
+
+/** A leaf with its key, for whoever runs the service. */
+export interface ServerCredential {
+  readonly privateKeyPem: string
+  /** Leaf, chain, root: a device that knows only the root's key finds it in the handshake. */
+  readonly chainPem: string
+  readonly notAfter: Date
+}
+
+export interface OperatorCredential extends ServerCredential {
+  readonly certificatePem: string
+  readonly name: OperatorName
+  readonly serial: CertificateSerial
+}
+
+/**
+ * Issues and renews certificates of one trust domain. A device's certificate is signed first and then recorded in one
+ * change of the registry, which decides; a signature that lost a race is thrown away and opens nothing.
+ */
+export class CertificateAuthority {
+  readonly #options: CertificateAuthorityOptions
+  readonly #issuer: Issuer
+  readonly #newSerial: () => CertificateSerial
+
+  /** Opens the keys in the folder, or makes them at the first run. @throws CaError */
+  static async open(options: CertificateAuthorityOptions): Promise<CertificateAuthority> {
+    const random = options.random ?? randomBytes
+    const newSerial = () => parseCertificateSerial(encodeHex(random(16))) // 128 bits; RFC 5280 §4.1.2.2
+    const { directory, trustDomain, audit, now } = options
+    const issuer = await Issuer.open({ directory, trustDomain, audit, now, newSerial })
+    return new CertificateAuthority(options, issuer, newSerial)
+  }
+
+  private constructor(options: CertificateAuthorityOptions, issuer: Issuer, newSerial: () => CertificateSerial) {
+    this.#options = options
+    this.#issuer = issuer
+    this.#newSerial = newSerial
+  }
+
+  get root(): CaCertificate {
+    return this.#issuer.root
+  }
+
+  get issuing(): CaCertificate {
+    return this.#issuer.issuing
+  }
+
+  /** PEM, the issuing CA first, the root last; between them the issuing CA of before, while leaves of it may live. */
+  get chain(): readonly string[] {
+    return this.#issuer.chain
+  }
+
+  /** To be called now and then, daily at least: renews the issuing CA in the last third of its life. @throws CaError */
+  renewIssuingIfDue(): Promise<void> {
+    return this.#issuer.renewIfDue()
+  }
+
+  /** Replaces the issuing CA at once; what the old one signed stays good. @throws CaError */
+  renewIssuing(): Promise<void> {
+    return this.#issuer.renew()
+  }
+
+  /**
+   * The certificate of a machine that was attested. The same credential and key get the same one again.
+   * @throws RegistryError when the registry refuses the join; CaError ISSUER_EXPIRED, LIFETIME_INVALID
+   */
+  async issue(attestation: AttestationResult, context: IssueContext = {}): Promise<IssuedCertificate> {
+    const { registry } = this.#options
+    const { token, ...joinContext } = context
+    return onceMoreOnConflict(async () => {
+      const plan = registry.planEnrollment(attestation, token)
+      if (plan.kind === 'repeat') return this.#repeat(plan.certificate)
+      const { device, instance, profile } = plan
+      const { spki, tier } = attestation
+      const facts = await this.#signDevice(spki, profile, { device, tier, provenInTpm: isProvenInTpm(tier) })
+      await registry.enroll(plan, facts, joinContext)
+      return issued(device, instance, facts)
+    })
+  }
+
+  /**
+   * The next certificate of a device that showed one. It states what this request proved: the tier that the registry
+   * allows for this key, and no policy about a TPM, for which there was no evidence this time.
+   * @throws RegistryError when the registry refuses; CaError as above
+   */
+  async renew(identity: DeviceIdentity, spki: Uint8Array, context: JoinContext = {}): Promise<IssuedCertificate> {
+    const { registry } = this.#options
+    return onceMoreOnConflict(async () => {
+      const plan = registry.planRenewal(identity, spkiHash(spki))
+      if (plan.kind === 'repeat') return this.#repeat(plan.certificate)
+      const { device, instance, profile, tier } = plan
+      const facts = await this.#signDevice(spki, profile, { device, tier, provenInTpm: false })
+      await registry.renew(plan, facts, context)
+      return issued(device, instance, facts)
+    })
+  }
+
+  /** A key and certificate for our own listeners. @throws CaError HOST_INVALID, ISSUER_EXPIRED */
+  async issueServer(hosts: readonly string[]): Promise<ServerCredential> {
+    const { privateKey, publicKey } = createKeyPair('P-256')
+    const blank = this.#blank(spkiOf(publicKey), lifetimes.server)
+    const certificate = await createCertificate(serverProfile(blank, hosts), this.#issuer.holder)
+    return this.#credential(exportKey(privateKey), certificate, blank)
+  }
+
+  /** A key and certificate for one who operates the service; good as soon as the registry knows it. @throws CaError */
+  async issueOperator(name: OperatorName, options: { readonly ttlSeconds?: number } = {}): Promise<OperatorCredential> {
+    const { privateKey, publicKey } = createKeyPair('P-256')
+    const lifetime = operatorLifetime(options.ttlSeconds ?? lifetimes.operator / 1000)
+    const blank = this.#blank(spkiOf(publicKey), lifetime)
+    const { serial, validity } = blank
+    const certificate = await createCertificate(operatorProfile(blank, name), this.#issuer.holder)
+    const fingerprint = fingerprintOf(certificate)
+    await this.#options.registry.recordOperator({ operator: name, fingerprint, serial, ...validity, certificate })
+    const credential = this.#credential(exportKey(privateKey), certificate, blank)
+    return { ...credential, certificatePem: encodePem('CERTIFICATE', certificate), name, serial }
+  }
+
+  async #signDevice(spki: Uint8Array, profile: ProfileName, device: DeviceFacts): Promise<CertificateFacts> {
+    const seconds = this.#options.deviceLifetimeSeconds?.(profile) ?? lifetimes.device / 1000
+    const blank = this.#blank(spki, deviceLifetime(seconds))
+    const certificate = await createCertificate(deviceProfile(blank, device), this.#issuer.holder)
+    return factsOf(certificate, blank, device.tier)
+  }
+
+  #blank(spki: Uint8Array, lifetime: number): Blank {
+    const { trustDomain, now } = this.#options
+    const validity = validityFrom(now(), lifetime, this.issuing.validity.notAfter)
+    return { trustDomain, spki, serial: this.#newSerial(), validity }
+  }
+
+  /** What was issued before is answered only once it is durable; its record may still be on its way. */
+  async #repeat(record: CertificateFacts & { device: DeviceId; instance: InstanceId }): Promise<IssuedCertificate> {
+    await this.#options.registry.settled()
+    return issued(record.device, record.instance, record)
+  }
+
+  #credential(privateKeyPem: string, certificate: Uint8Array, { validity }: Blank): ServerCredential {
+    const chainPem = [encodePem('CERTIFICATE', certificate), ...this.chain].join('')
+    return { privateKeyPem, chainPem, notAfter: new Date(validity.notAfter) }
+  }
+}
+
+/** Between plan and record another request may have come first; against one that comes twice, a person must look. */
+async function onceMoreOnConflict<T>(attempt: () => Promise<T>): Promise<T> {
+  try {
+    return await attempt()
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.code !== 'CONFLICT') throw error
+    return attempt()
+  }
+}
+
+function factsOf(certificate: Uint8Array, { spki, serial, validity }: Blank, tier: Tier): CertificateFacts {
+  return { fingerprint: fingerprintOf(certificate), serial, spkiHash: spkiHash(spki), tier, ...validity, certificate }
+}
+
+function issued(deviceId: DeviceId, instanceId: InstanceId, facts: CertificateFacts): IssuedCertificate {
+  const { certificate: der, notBefore, notAfter, fingerprint, serial, spkiHash, tier } = facts
+  const dates = { notBefore: new Date(notBefore), notAfter: new Date(notAfter) }
+  return { deviceId, instanceId, der, fingerprint, serial, spkiHash, tier, ...dates } as IssuedCertificate
+}

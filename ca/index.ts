@@ -1,0 +1,10 @@
+export {
+  CertificateAuthority,
+  type CertificateAuthorityOptions,
+  type IssueContext,
+  type OperatorCredential,
+  type ServerCredential,
+} from './authority.js'
+export { CaError, type CaErrorCode } from './errors.js'
+export type { CaCertificate } from './issuer.js'
+export { renewalWindow } from './validity.js'
