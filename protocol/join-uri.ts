@@ -11,14 +11,20 @@ export interface JoinUri {
   readonly pins: readonly Fingerprint[]
 }
 
+/**
+ * Checked on the text itself: URL would drop line breaks, take `\\` for `/` and skip what stands before an `@`,
+ * and so read another host than the person who pasted it.
+ */
+const shape = /^touchmark:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}\/[^/?#\\]*(\?[!-~]*)?$/
+
 /** `touchmark://HOST:PORT/PROFILE?pin=sha256:<base64url>[&pin=…]` @throws ProtocolError INVALID_JOIN_URI */
 export function parseJoinUri(text: string): JoinUri {
   const uri = readUri(text)
-  if (!/^touchmark:\/\/[^/?#]+:\d+\//.test(text)) throw invalid('host or port is missing')
+  if (!shape.test(text)) throw invalid('host or port is missing or holds something that does not belong there')
   const unknown = [...uri.searchParams.keys()].find((name) => name !== 'pin')
   if (unknown !== undefined) throw invalid(`unknown parameter ${JSON.stringify(unknown)}`)
-  if (uri.username !== '' || uri.password !== '' || uri.hash !== '')
-    throw invalid('no user, password or fragment belongs here')
+  if (uri.hash !== '') throw invalid('no fragment belongs here')
+  if (uri.port === '0') throw invalid('port 0 is no port')
   const pins = uri.searchParams.getAll('pin').map(parsePin)
   if (pins.length === 0)
     throw invalid('at least one pin is needed (pin=sha256:…), it is how the device knows the service')

@@ -28,10 +28,8 @@ const reported = record(text(1024), 32)
 
 const publicArea = bytes(joinLimits.maxPublicAreaBytes)
 const attestation = object({ attest: bytes(joinLimits.maxAttestBytes), signature: bytes(joinLimits.maxSignatureBytes) })
-const pcrDigests = record(bytes(64), 24, (value, path) => {
-  integer(0, 23)(typeof value === 'string' && /^\d{1,2}$/.test(value) ? Number(value) : value, path)
-  return value as string
-})
+/** Each index in one spelling only: "7" and "07" would be two values for one PCR. */
+const pcrDigests = record(bytes(64), 24, word(...Array.from({ length: 24 }, (_, index) => String(index))))
 
 export type TokenJoinRequest = Decoded<typeof decodeTokenJoinRequest>
 /** Body of `POST /v1/join/token`; the token itself comes as `Authorization: Bearer`. */
@@ -100,7 +98,9 @@ export const decodeJoinAnswer = object({
 /** An instant as ISO 8601 in UTC. */
 export function parseTime(source: string): Date {
   const time = new Date(source)
-  if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(source) || Number.isNaN(time.getTime())) {
+  const wellFormed = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,3})?Z$/.test(source) && !Number.isNaN(time.getTime())
+  // Date reads 30 February as 2 March, and 24:00 as the next day.
+  if (!wellFormed || time.toISOString().slice(0, 19) !== source.slice(0, 19)) {
     throw new ProtocolError('INVALID_MESSAGE', 'expected a time such as 2026-01-31T12:00:00Z')
   }
   return time

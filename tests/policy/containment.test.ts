@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { filterMatches } from '#protocol'
 import { covered, type Levels, overlaps } from '../../policy/containment.js'
+import { seeded } from '../seeded.js'
 
 const levels = (filter: string): Levels => filter.split('/')
 const all = (...filters: readonly string[]): readonly Levels[] => filters.map(levels)
@@ -92,17 +93,6 @@ test('the hardest filter against a thousand rules takes no exponential time', ()
   // 2 to 3 ms here; an exponential walk would not end at all.
   assert.ok(performance.now() - start < 500)
 })
-
-/** mulberry32; the same cases on every run. */
-function seeded(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
-}
 
 /** At most four levels, so that five are enough to tell `#` from its end. */
 function randomFilter(random: (below: number) => number): Levels {

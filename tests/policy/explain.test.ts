@@ -5,6 +5,7 @@ import type { EffectivePolicy } from '../../policy/effective.js'
 import { parsePolicy } from '../../policy/parse.js'
 import type { Qos, Question } from '../../policy/policy.js'
 import { renderPolicy } from '../../policy/render.js'
+import { seeded } from '../seeded.js'
 
 const words = ['a', 'b', '${device.id}', '+']
 const names = ['a', 'b', 'd1']
@@ -120,15 +121,4 @@ function randomQuestion(random: Random): Question {
     { action: 'receive', topic },
   ]
   return questions[random(questions.length)] ?? { action: 'receive', topic }
-}
-
-/** mulberry32; the same cases on every run. */
-function seeded(seed: number): Random {
-  let state = seed
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below
-  }
 }
