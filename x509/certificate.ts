@@ -1,5 +1,15 @@
-import { contextTag, decodeBitString, decodeBoolean, decodeOid, decodeSmallInteger, DerReader } from './der-reader.js'
-import { decodeTime, malformed, readSequence, tags } from './der-reader.js'
+import {
+  contextTag,
+  decodeBitString,
+  decodeBoolean,
+  decodeOid,
+  decodeSmallInteger,
+  decodeTime,
+  DerReader,
+  malformed,
+  readSequence,
+  tags,
+} from './der-reader.js'
 import { X509Error } from './errors.js'
 import type { Extension } from './extensions.js'
 import type { Signed } from './signatures.js'

@@ -1,5 +1,13 @@
-import { contextTag, decodeBoolean, decodeNamedBits, decodeOid, decodeSmallInteger, DerReader } from './der-reader.js'
-import { readSequence, tags } from './der-reader.js'
+import {
+  contextTag,
+  decodeBoolean,
+  decodeNamedBits,
+  decodeOid,
+  decodeSmallInteger,
+  DerReader,
+  readSequence,
+  tags,
+} from './der-reader.js'
 import { boolean, der, namedBits, octetString, oid, sequence, unsignedInteger } from './der-writer.js'
 import { encodeGeneralName, type GeneralName } from './names.js'
 import { oids } from './oids.js'

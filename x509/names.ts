@@ -1,7 +1,6 @@
 import { isIPv4, isIPv6 } from 'node:net'
-import { contextTag, decodeOid, DerReader, type DerValue, readSequence, tags } from './der-reader.js'
+import { contextTag, decodeOid, DerReader, type DerValue, malformed, readSequence, tags } from './der-reader.js'
 import { der, oid, sequence, setOf, utf8String } from './der-writer.js'
-import { malformed } from './der-reader.js'
 
 /** One attribute of a distinguished name, such as commonName. */
 export interface NameAttribute {

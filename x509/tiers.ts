@@ -1,4 +1,4 @@
-import type { Tier } from '#protocol'
+import { type Tier, tiers } from '#protocol'
 
 /**
  * Where our certificate policies stand: an arc that a UUID gives us for good without asking anyone (X.667 §6.3;
@@ -15,9 +15,7 @@ const numbers: Readonly<Record<Tier, number>> = {
   'oidc-sim': 6,
 }
 
-const tierOf: ReadonlyMap<string, Tier> = new Map(
-  (Object.keys(numbers) as Tier[]).map((tier) => [tierPolicyOid(tier), tier]),
-)
+const tierOf: ReadonlyMap<string, Tier> = new Map(tiers.map((tier) => [tierPolicyOid(tier), tier]))
 
 /** The certificate policy that says how the device's key was proven. */
 export function tierPolicyOid(tier: Tier): string {

@@ -20,20 +20,23 @@ export interface Authority {
 /** What a caller of these makers wants to be otherwise. */
 export type Change = Partial<CertificateSpec>
 
-export async function makeRoot(change: Change = {}, privateKey?: KeyObject): Promise<Authority> {
-  const pair = privateKey ? undefined : createKeyPair('P-384')
-  const key = privateKey ?? pair?.privateKey
-  if (key === undefined) throw new TypeError('no key')
+interface KeyPair {
+  readonly privateKey: KeyObject
+  readonly publicKey: KeyObject
+}
+
+export async function makeRoot(change: Change = {}, pair: KeyPair = createKeyPair('P-384')): Promise<Authority> {
+  const { privateKey, publicKey } = pair
   const spec: CertificateSpec = {
     subject: [{ type: oids.commonName, value: 'Test root' }],
-    spki: pair === undefined ? (change.spki ?? new Uint8Array()) : spkiOf(pair.publicKey),
+    spki: spkiOf(publicKey),
     notBefore: new Date('2026-01-01T00:00:00Z'),
     notAfter: new Date('2036-01-01T00:00:00Z'),
     authority: {},
     keyUsage: ['keyCertSign', 'cRLSign'],
     ...change,
   }
-  return { privateKey: key, certificate: await createCertificate(spec, { privateKey: key }) }
+  return { privateKey, certificate: await createCertificate(spec, { privateKey }) }
 }
 
 export async function makeIssuing(root: Authority, change: Change = {}): Promise<Authority> {
@@ -67,7 +70,7 @@ export function deviceSpec(id: string, change: Change = {}): CertificateSpec {
 }
 
 /** An RSA pair; slow to make, so tests share what they can. */
-export function rsaPair(modulusLength: number): { privateKey: KeyObject; publicKey: KeyObject } {
+export function rsaPair(modulusLength: number): KeyPair {
   return generateKeyPairSync('rsa', { modulusLength })
 }
 
