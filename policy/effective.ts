@@ -79,9 +79,11 @@ export class EffectivePolicy {
   receive(topic: TopicName): QosDecision {
     const { deny, allow } = this.#rules.matching('receive', topic)
     if (deny.length > 0) return this.#denied('denied', deny)
-    const [first, ...others] = allow
-    if (first === undefined) return this.#unmatched(topic, 'no_rule')
-    const widest = others.reduce((best, next) => (next.rule.maxQos > best.rule.maxQos ? next : best), first)
+    const widest = allow.reduce<Rendered<AllowRule> | undefined>(
+      (best, next) => (best === undefined || next.rule.maxQos > best.rule.maxQos ? next : best),
+      undefined,
+    )
+    if (widest === undefined) return this.#unmatched(topic, 'no_rule')
     return { ...this.#allowed([widest]), qos: widest.rule.maxQos }
   }
 

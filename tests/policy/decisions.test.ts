@@ -269,6 +269,30 @@ test('a bucket is paid by the smallest rule, survives a reconnect, and fills wit
   assert.equal(effects('d1', 4), 'allow allow allow deny')
 })
 
+test('when the smallest rule cannot pay, the next one that allows it does', () => {
+  const rate = (burst: number) => `, rate: { messages: 1, per: 1h, burst: ${burst} }`
+  // Written in the other order on purpose: the ids decide.
+  const rights = rightsOf([rule('b', 'publish', ['t/#'], rate(2)), rule('a', 'publish', ['t/x'], rate(1))])
+  const paidBy = () => publish(rights, 't/x').rules.join()
+  assert.deepEqual([paidBy(), paidBy(), paidBy()], ['r/a', 'r/b', 'r/b'])
+  const refused = publish(rights, 't/x')
+  assert.ok(refused.effect === 'deny' && refused.reason === 'rate')
+})
+
+test('buckets of thousands of devices are forgotten only when they are full again', () => {
+  let now = 0
+  const rates = new RateLimiter({ now: () => now })
+  const rate = { messages: 1, perMs: 1000, burst: 1 }
+  rates.spend('empty', { ...rate, perMs: 3_600_000 })
+  for (let device = 0; device < 5000; device++) {
+    now += 10
+    rates.spend(`d${device}`, rate)
+  }
+  assert.equal(rates.has('empty', { ...rate, perMs: 3_600_000 }), false)
+  assert.equal(rates.has('d0', rate), true)
+  assert.equal(rates.has('d4999', rate), false)
+})
+
 test('explaining and wills spend nothing', () => {
   const rights = rightsOf([rule('a', 'publish, will', ['t'], ', rate: { messages: 1, per: 1h }')])
   const message = { topic: parseTopicName('t'), qos: 0, retain: false, size: 0 } as const
