@@ -12,7 +12,7 @@ export async function openTpm(spec: string, options: TransportOptions = {}): Pro
   return new DeviceTpm(await openTransport(spec, options))
 }
 
-function openTransport(spec: string, options: TransportOptions): Promise<Transport> {
+async function openTransport(spec: string, options: TransportOptions): Promise<Transport> {
   if (spec.startsWith('/')) return openDevice(spec, options)
   const [, where] = /^swtpm:(.+)$/.exec(spec) ?? []
   if (where === undefined) {
@@ -20,5 +20,6 @@ function openTransport(spec: string, options: TransportOptions): Promise<Transpo
   }
   const [, host, port] = /^([^/:]+):(\d{1,5})$/.exec(where) ?? []
   if (host === undefined) return openSocket({ path: where }, options)
+  if (Number(port) < 1 || Number(port) > 65535) throw new TpmError('TPM_SPEC_INVALID', `${port} is no port`)
   return openSocket({ host, port: Number(port) }, options)
 }
