@@ -8,7 +8,8 @@ const unfinished = '.unfinished'
 /** A folder that only its owner can look into, without what a crash left half written. @throws CaError CA_STORAGE_FAILED */
 export async function openFolder(folder: string): Promise<void> {
   await storing(folder, async () => {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    const made = await mkdir(folder, { recursive: true, mode: 0o700 })
+    if (made !== undefined) for (const parent of [dirname(folder), dirname(made)]) await syncFolder(parent)
     for (const name of await readdir(folder)) {
       if (name.endsWith(unfinished)) await rm(join(folder, name))
     }
