@@ -84,7 +84,7 @@ export class EffectivePolicy {
       undefined,
     )
     if (widest === undefined) return this.#unmatched(topic, 'no_rule')
-    return { ...this.#allowed([widest]), qos: widest.rule.maxQos }
+    return { effect: 'allow', rules: [widest.rule.id], policyVersion: this.version, qos: widest.rule.maxQos }
   }
 
   /** The decision that would be taken, by the same code, without paying; and what each rule had to do with it. */
