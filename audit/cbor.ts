@@ -65,8 +65,11 @@ export class CborWriter {
   }
 
   textMap(values: Readonly<Record<string, string>>): void {
-    const keys = Object.keys(values).map((key) => ({ key, bytes: Buffer.from(key) }))
-    keys.sort((one, other) => byEncodedBytes(one.bytes, other.bytes))
+    const sorted = Object.keys(values)
+      .map((key) => ({ key, bytes: Buffer.from(key) }))
+      .sort((one, other) => byEncodedBytes(one.bytes, other.bytes))
+    // Keys that differ only in what is no Unicode are one key in UTF-8; the first is kept.
+    const keys = sorted.filter(({ bytes }, at) => !sorted[at - 1]?.bytes.equals(bytes))
     this.#head(map, keys.length)
     for (const { key, bytes } of keys) {
       this.#wholeText(key, bytes.length)
