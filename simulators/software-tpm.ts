@@ -170,7 +170,8 @@ class SoftwareTpm implements Tpm {
   }
 
   #load(area: TpmPublic, privateKey: KeyObject, qualifiedName: Uint8Array): TpmKey {
-    const handle = this.#loaded.push({ area, privateKey, qualifiedName }) - 1
+    const known = this.#loaded.findIndex((loaded) => Buffer.compare(nameOf(loaded.area), nameOf(area)) === 0)
+    const handle = known < 0 ? this.#loaded.push({ area, privateKey, qualifiedName }) - 1 : known
     return { handle, public: encodePublic(area) }
   }
 

@@ -1,7 +1,6 @@
-import { type HashName, hashBytes } from './algorithms.js'
+import { hashBytes, unsupported } from './algorithms.js'
 import { TpmReader, TpmWriter } from './codec.js'
 import { TpmError } from './errors.js'
-import { unsupported } from './algorithms.js'
 import { encodePcrSelections, type PcrSelection, readPcrSelections } from './pcrs.js'
 
 /** TPMS_ATTEST (Part 2 table 151), of the two kinds that an enrollment rests on. */
@@ -107,7 +106,7 @@ function readAttested(reader: TpmReader, type: number, facts: AttestFacts): TpmA
 }
 
 function readDigest(reader: TpmReader): Uint8Array {
-  const sizes: readonly number[] = Object.values<number>(hashBytes satisfies Record<HashName, number>)
+  const sizes = Object.values(hashBytes)
   const digest = reader.sized(Math.max(...sizes))
   if (!sizes.includes(digest.length)) throw new TpmError('STRUCTURE_INVALID', `a digest of ${digest.length} bytes`)
   return digest

@@ -5,8 +5,7 @@ import { emptyPassword, execute } from './command.js'
 import { type HierarchyName, hierarchies } from './names.js'
 import { encodePcrSelections, readPcrSelections } from './pcrs.js'
 import { encodePublic, type TpmPublic } from './public-area.js'
-import type { SignedAttestation, StoredSigningKey } from './tpm.js'
-import type { CredentialBlob } from './tpm.js'
+import type { CredentialBlob, SignedAttestation, StoredSigningKey } from './tpm.js'
 import type { Transport } from './transport.js'
 
 /*
@@ -212,7 +211,7 @@ export function readHandles(transport: Transport, first: number, count: number):
   })
 }
 
-/** Part 3 §31.6: how many bytes an NV index holds, and whether its own empty authorization opens it. */
+/** Part 3 §31.6: how many bytes an NV index holds. */
 export function nvReadPublic(transport: Transport, index: number): Promise<{ readonly size: number }> {
   return execute(transport, { name: 'NV_ReadPublic', handles: [index] }, (reader) => {
     const area = new TpmReader(reader.sized(maxPublicBytes))
@@ -224,7 +223,7 @@ export function nvReadPublic(transport: Transport, index: number): Promise<{ rea
   })
 }
 
-/** Part 3 §31.13. */
+/** Part 3 §31.13, with the index's own authorization value, which is empty for certificates. */
 export function nvRead(transport: Transport, index: number, offset: number, size: number): Promise<Uint8Array> {
   const parameters = new TpmWriter().uint16(size).uint16(offset).encoded()
   return execute(

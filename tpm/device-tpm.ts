@@ -17,13 +17,21 @@ import {
 import { emptyPassword } from './command.js'
 import { encodeEcdsaSigValue } from './ecdsa-der.js'
 import { TpmError } from './errors.js'
-import { type HierarchyName } from './names.js'
+import type { HierarchyName } from './names.js'
 import { certificateIndices, readEkCertificates } from './nv-certificates.js'
 import { decodePublic, type TpmPublic } from './public-area.js'
 import { decodeSignature } from './signature.js'
 import { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from './templates.js'
-import type { CredentialBlob, EkTemplateName, EndorsementKey, Quote } from './tpm.js'
-import type { SignedAttestation, StoredSigningKey, Tpm, TpmKey } from './tpm.js'
+import type {
+  CredentialBlob,
+  EkTemplateName,
+  EndorsementKey,
+  Quote,
+  SignedAttestation,
+  StoredSigningKey,
+  Tpm,
+  TpmKey,
+} from './tpm.js'
 import type { Transport } from './transport.js'
 
 /**
@@ -134,11 +142,14 @@ export class DeviceTpm implements Tpm {
     return this.#keep(await createPrimary(this.#transport, hierarchy, template))
   }
 
-  /** Saves the object's context and flushes it, whether saving succeeds or not. */
+  /** Saves the object's context and flushes it, whether saving succeeds or not. One key has one place. */
   async #keep(loaded: LoadedObject): Promise<TpmKey> {
     const context = await this.#andFlush([loaded.handle], () => contextSave(this.#transport, loaded.handle))
     decodePublic(loaded.public)
-    return { handle: this.#saved.push({ context, public: loaded.public }) - 1, public: loaded.public }
+    const known = this.#saved.findIndex((saved) => Buffer.compare(saved.public, loaded.public) === 0)
+    const handle = known < 0 ? this.#saved.length : known
+    this.#saved[handle] = { context, public: loaded.public }
+    return { handle, public: loaded.public }
   }
 
   async #underStorageRoot<T>(use: (parent: number) => Promise<T>): Promise<T> {
@@ -195,9 +206,11 @@ export class DeviceTpm implements Tpm {
     const values = new Map<number, Uint8Array>()
     for (let left = [...pcrs]; left.length > 0; left = left.filter((pcr) => !values.has(pcr))) {
       const read = await pcrRead(this.#transport, left)
-      if (read.size === 0)
+      const wanted = [...read].filter(([pcr]) => left.includes(pcr))
+      if (wanted.length === 0) {
         throw new TpmError('TPM_COMMAND_FAILED', `the TPM has no SHA-256 bank with PCR ${left.join()}`)
-      for (const [pcr, value] of read) values.set(pcr, value)
+      }
+      for (const [pcr, value] of wanted) values.set(pcr, value)
     }
     return values
   }

@@ -1,5 +1,15 @@
-import { algorithmIds, type CurveName, curveOf, curves, type HashName, hashBytes, hashOf } from './algorithms.js'
-import { type SchemeName, schemeOf, unsupported } from './algorithms.js'
+import {
+  algorithmIds,
+  type CurveName,
+  curveOf,
+  curves,
+  type HashName,
+  hashBytes,
+  hashOf,
+  type SchemeName,
+  schemeOf,
+  unsupported,
+} from './algorithms.js'
 import { decodeAttributes, encodeAttributes, type ObjectAttributes } from './attributes.js'
 import { TpmReader, TpmWriter } from './codec.js'
 import { TpmError } from './errors.js'
