@@ -112,8 +112,11 @@ function claimByToken(state: RegistryState, token: Token, attestation: Attestati
   return { id, device, token }
 }
 
-/** The secret comes first: what is wrong with a token is told only to one who holds it. */
-function provenToken(state: RegistryState, credential: TokenCredential): Token {
+/**
+ * The secret comes first: what else is wrong with a token is told only to one who holds it.
+ * @throws RegistryError TOKEN_UNKNOWN, TOKEN_MISMATCH, TOKEN_REVOKED
+ */
+export function provenToken(state: RegistryState, credential: TokenCredential): Token {
   const token = state.tokens.get(credential.id)
   if (token === undefined) throw new RegistryError('TOKEN_UNKNOWN', `token ${credential.id} is not known`)
   if (!timingSafeEqual(decodeHex(token.secretHash), decodeHex(credential.secretHash))) {

@@ -26,7 +26,13 @@ import {
   type RevokeOrder,
 } from './checks.js'
 import { Commits } from './commits.js'
-import { type EnrollmentIssue, type EnrollmentPlan, planEnrollment, type TokenCredential } from './enrollment-plan.js'
+import {
+  type EnrollmentIssue,
+  type EnrollmentPlan,
+  planEnrollment,
+  provenToken,
+  type TokenCredential,
+} from './enrollment-plan.js'
 import { RegistryError } from './errors.js'
 import { planRenewal, type RenewalIssue, type RenewalPlan } from './renewal-plan.js'
 import { takeChangedRows } from './rows.js'
@@ -104,6 +110,11 @@ export class Registry {
 
   tokens(): readonly Token[] {
     return this.#state.tokens.values()
+  }
+
+  /** The token whose secret was presented, spent or not. @throws RegistryError TOKEN_UNKNOWN, TOKEN_MISMATCH, TOKEN_REVOKED */
+  requireToken(credential: TokenCredential): Token {
+    return provenToken(this.#state, credential)
   }
 
   /** What decides at every door whether a device's certificate opens anything. */

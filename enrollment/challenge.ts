@@ -1,0 +1,115 @@
+import { createHash, hkdfSync, timingSafeEqual } from 'node:crypto'
+import {
+  type AttestationResult,
+  encodeHex,
+  type JoinNonce,
+  type TpmActivateRequest,
+  type TpmChallenge,
+  type TpmJoinRequest,
+  type TrustDomain,
+} from '#protocol'
+import type { TokenCredential } from '#registry'
+import { makeCredential } from '#tpm'
+import { bindChannel, type Channel } from './channel.js'
+import { type ChallengeState, CookieJar } from './cookie.js'
+import type { EkTrust } from './ek-trust.js'
+import { EnrollmentError } from './errors.js'
+import { appraiseTpm, attestTpmJoin } from './evidence.js'
+import { challengeLifeMs, Nonces } from './nonces.js'
+import type { EnrollmentProfile } from './profile.js'
+import { Spent } from './spent.js'
+
+export interface ChallengesOptions {
+  readonly trustDomain: TrustDomain
+  readonly ekTrust: EkTrust
+  readonly cookieKey: Uint8Array
+  readonly now: () => number
+  readonly random: (bytes: number) => Uint8Array
+}
+
+const secretBytes = 32
+const cookieIdBytes = 16
+
+/**
+ * Credential activation (TPM 2.0 Part 1 §24): a secret is sealed to the EK and the Name of the AK, so that only the TPM
+ * with both can bring it back. Between the two requests the device keeps our state, sealed.
+ */
+export class Challenges {
+  readonly #options: ChallengesOptions
+  readonly #nonces: Nonces
+  readonly #cookies: CookieJar
+  readonly #spent: Spent
+
+  constructor(options: ChallengesOptions) {
+    const { cookieKey, now, random } = options
+    this.#options = options
+    this.#nonces = new Nonces({ key: derivedKey(cookieKey, 'touchmark nonces'), now, random })
+    this.#cookies = new CookieJar(derivedKey(cookieKey, 'touchmark cookies'), random)
+    this.#spent = new Spent(now)
+  }
+
+  createNonce(): JoinNonce {
+    return this.#nonces.create()
+  }
+
+  /** Spec §2 step 1: appraises the evidence, and challenges whoever sent it. @throws EnrollmentError */
+  async begin(
+    request: TpmJoinRequest,
+    profile: EnrollmentProfile,
+    token: TokenCredential | undefined,
+    channel: Channel,
+  ): Promise<TpmChallenge> {
+    const { trustDomain, ekTrust, now, random } = this.#options
+    const bound = bindChannel(request, channel, profile, this.#nonces)
+    const at = new Date(now())
+    const { appraised, ekPublic } = await appraiseTpm(request, { profile, trustDomain, channel: bound, ekTrust, at })
+    const secret = random(secretBytes)
+    const cookie = this.#cookies.seal({
+      id: random(cookieIdBytes),
+      expires: now() + challengeLifeMs,
+      appraised,
+      channel: bound.value,
+      secretHash: sha256(secret),
+      ...(token !== undefined && { token }),
+      ...(request.reported !== undefined && { reported: request.reported }),
+    })
+    return { cookie, ...makeCredential({ ekPublic }, appraised.tpm.akName, secret) }
+  }
+
+  /** What we sealed, for what it says only. @throws EnrollmentError COOKIE_INVALID */
+  open(cookie: string): ChallengeState {
+    return this.#cookies.open(cookie)
+  }
+
+  /**
+   * Spec §2 step 2. The cookie is spent before the answer is looked at, so that a wrong answer cannot be retried.
+   * @throws EnrollmentError COOKIE_EXPIRED, COOKIE_SPENT, CHANNEL_MISMATCH, ACTIVATION_FAILED, BUSY
+   */
+  conclude(state: ChallengeState, { secret }: TpmActivateRequest, channel: Channel): AttestationResult {
+    if (state.expires <= this.#options.now()) throw new EnrollmentError('COOKIE_EXPIRED', 'the challenge took too long')
+    if (!this.#spent.spend(encodeHex(state.id), state.expires)) {
+      throw new EnrollmentError('COOKIE_SPENT', 'this challenge was answered before')
+    }
+    requireSameChannel(state, channel)
+    if (!timingSafeEqual(sha256(secret), state.secretHash)) {
+      throw new EnrollmentError('ACTIVATION_FAILED', 'the secret is not the one that was sealed')
+    }
+    return attestTpmJoin(state.appraised, state.token?.id)
+  }
+}
+
+/** A nonce has no connection of its own to be compared with; the cookie holds it all the same. */
+function requireSameChannel({ appraised, channel: expected }: ChallengeState, channel: Channel): void {
+  if (appraised.binding === 'nonce') return
+  if (channel.exporter === undefined || Buffer.compare(channel.exporter, expected) !== 0) {
+    throw new EnrollmentError('CHANNEL_MISMATCH', 'the challenge was given on another connection')
+  }
+}
+
+function derivedKey(key: Uint8Array, purpose: string): Uint8Array {
+  return new Uint8Array(hkdfSync('sha256', key, '', purpose, 32))
+}
+
+function sha256(data: Uint8Array): Uint8Array {
+  return createHash('sha256').update(data).digest()
+}

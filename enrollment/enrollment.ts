@@ -1,0 +1,242 @@
+import { randomBytes } from 'node:crypto'
+import {
+  type AttestationResult,
+  type AuditTrail,
+  CodedError,
+  type DeviceIdentity,
+  type Fingerprint,
+  type IssuedCertificate,
+  type JoinAnswer,
+  type JoinNonce,
+  type Labels,
+  type ProfileName,
+  type RenewRequest,
+  type TokenJoinRequest,
+  type TpmActivateRequest,
+  type TpmChallenge,
+  type TpmJoinRequest,
+  type TrustDomain,
+} from '#protocol'
+import { type CertificateRecord, RegistryError, type Token, type TokenCredential } from '#registry'
+import { encodePem, readDeviceIdentity, X509Error } from '#x509'
+import { Challenges } from './challenge.js'
+import type { Channel } from './channel.js'
+import { EnrollmentError } from './errors.js'
+import { attestTokenJoin, readCsr } from './evidence.js'
+import { parseJoinToken } from './join-token.js'
+import { type Caller, type LimitOptions, Limits } from './limits.js'
+import type { EnrollmentProfile } from './profile.js'
+import { type JoinMethod, refusalOf } from './refusal.js'
+import { type RefusedJoin, Refusals } from './refusals.js'
+import { renewalWindow } from './renewal.js'
+
+/** Who signs; the CA is one. */
+export interface CertificateIssuer {
+  issue(attestation: AttestationResult, context: IssueContext): Promise<IssuedCertificate>
+  renew(identity: DeviceIdentity, spki: Uint8Array, context: IssueContext): Promise<IssuedCertificate>
+  /** PEM, issuing first, then root. */
+  readonly chain: readonly string[]
+  readonly root: { readonly pem: string }
+}
+
+export interface IssueContext {
+  readonly peer?: string
+  readonly reported?: Labels
+  readonly token?: TokenCredential
+}
+
+/** What enrollment asks of the registry; all changes go through the issuer. */
+export interface KnownDevices {
+  /** @throws RegistryError TOKEN_UNKNOWN, TOKEN_MISMATCH, TOKEN_REVOKED */
+  requireToken(credential: TokenCredential): Token
+  certificate(fingerprint: Fingerprint): CertificateRecord | undefined
+}
+
+export interface EnrollmentOptions {
+  readonly trustDomain: TrustDomain
+  readonly ca: CertificateIssuer
+  readonly registry: KnownDevices
+  readonly audit: AuditTrail
+  readonly profiles: readonly EnrollmentProfile[]
+  /** DER roots of the TPM manufacturers that are trusted here. */
+  readonly ekAnchors: readonly Uint8Array[]
+  readonly ekIntermediates: readonly Uint8Array[]
+  /** 32 bytes under which challenges are sealed; nodes that answer each other's devices share it. */
+  readonly cookieKey: Uint8Array
+  /** Where enrolled devices connect. */
+  readonly broker: { readonly mqtts: string; readonly wss?: string }
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** Default: the system's. */
+  readonly random?: (bytes: number) => Uint8Array
+  readonly limits?: LimitOptions
+}
+
+/**
+ * Turns an unknown machine into a known device: by a token, by a TPM, or by the certificate that it has. Every refusal
+ * stands in the audit log with its real reason; strangers hear of it only what they sent themselves.
+ */
+export class Enrollment {
+  readonly #options: EnrollmentOptions
+  readonly #profiles: ReadonlyMap<ProfileName, EnrollmentProfile>
+  readonly #challenges: Challenges
+  readonly #limits: Limits
+  readonly #refusals: Refusals
+
+  constructor(options: EnrollmentOptions) {
+    const { trustDomain, cookieKey, now, random = randomBytes } = options
+    const ekTrust = { anchors: options.ekAnchors, intermediates: options.ekIntermediates }
+    this.#options = options
+    this.#profiles = new Map(options.profiles.map((profile) => [profile.name, profile]))
+    this.#challenges = new Challenges({ trustDomain, ekTrust, cookieKey, now, random })
+    this.#limits = new Limits(now, options.limits)
+    this.#refusals = new Refusals(options.audit)
+  }
+
+  /** For those who cannot export from their TLS connection. Giving one costs us nothing to remember. */
+  createNonce(): JoinNonce {
+    return this.#challenges.createNonce()
+  }
+
+  /** Spec §1: token and CSR for a certificate. @throws EnrollmentError */
+  async joinWithToken(bearer: string, request: TokenJoinRequest, channel: Channel): Promise<JoinAnswer> {
+    return this.#serve('token', channel, async (known) => {
+      const credential = parseJoinToken(bearer)
+      known.token = credential.id
+      const token = this.#options.registry.requireToken(credential)
+      const profile = this.#profile(request.profile ?? token.profile)
+      return this.#limits.work('proven', async () => {
+        const attestation = await attestTokenJoin(request.csr, credential.id, profile)
+        return this.#issue(attestation, contextOf(channel, request.reported, credential))
+      })
+    })
+  }
+
+  /** Spec §2 step 1: evidence for a challenge. Nothing that we know of the device takes part. @throws EnrollmentError */
+  async beginTpmJoin(request: TpmJoinRequest, channel: Channel): Promise<TpmChallenge> {
+    return this.#serve('tpm', channel, async () => {
+      const profile = this.#profile(request.profile)
+      const token = request.token === undefined ? undefined : parseJoinToken(request.token)
+      return this.#limits.work(this.#callerWith(token), () => this.#challenges.begin(request, profile, token, channel))
+    })
+  }
+
+  /** Spec §2 step 2: the secret that only that TPM can recover, for a certificate. @throws EnrollmentError */
+  async activateTpmJoin(request: TpmActivateRequest, channel: Channel): Promise<JoinAnswer> {
+    return this.#serve('tpm', channel, async (known) => {
+      const state = this.#challenges.open(request.cookie)
+      known.anchorHash = state.appraised.ekHash
+      const attestation = this.#challenges.conclude(state, request, channel)
+      const context = contextOf(channel, state.reported, state.token)
+      return this.#limits.work('proven', () => this.#issue(attestation, context))
+    })
+  }
+
+  /** Spec §5, over a TLS connection made with the certificate that is to be renewed. @throws EnrollmentError */
+  async renew(peerDer: Uint8Array, request: RenewRequest, channel: Channel): Promise<JoinAnswer> {
+    return this.#serve('renew', channel, async (known) => {
+      const identity = readIdentity(peerDer, this.#options.trustDomain)
+      known.serial = identity.serial
+      this.#requireIssuedHere(identity)
+      known.device = identity.deviceId
+      return this.#limits.work('proven', async () => {
+        const { spki } = await readCsr(request.csr)
+        const context = contextOf(channel, request.reported)
+        return this.#answer(await settleRace(() => this.#options.ca.renew(identity, spki, context)))
+      })
+    })
+  }
+
+  /** Writes the refusals that are still being counted. */
+  close(): void {
+    this.#refusals.flush()
+  }
+
+  /** One request from arrival to answer; `known` collects what a refusal can be recorded with. */
+  async #serve<T>(method: JoinMethod, channel: Channel, answer: (known: Known) => Promise<T>): Promise<T> {
+    const known: Known = {}
+    try {
+      this.#limits.arrive(channel.peer)
+      return await answer(known)
+    } catch (error) {
+      const refusal = refusalOf(error, method)
+      if (refusal === undefined) throw error
+      const { reason, comment, told } = refusal
+      this.#refusals.add({ method, reason, comment, peer: channel.peer, ...known })
+      throw told
+    }
+  }
+
+  #profile(name: ProfileName): EnrollmentProfile {
+    const profile = this.#profiles.get(name)
+    if (profile === undefined) throw new EnrollmentError('PROFILE_UNKNOWN', `there is no enrollment profile ${name}`)
+    return profile
+  }
+
+  /** A share of the work is kept for those who hold a token's secret; an unknown token is no reason to refuse yet. */
+  #callerWith(token: TokenCredential | undefined): Caller {
+    if (token === undefined) return 'stranger'
+    try {
+      this.#options.registry.requireToken(token)
+      return 'proven'
+    } catch (error) {
+      if (error instanceof RegistryError) return 'stranger'
+      throw error
+    }
+  }
+
+  /** Cheap, and before anything is signed: to stand in the table by the whole DER is to have been issued here. */
+  #requireIssuedHere(identity: DeviceIdentity): void {
+    if (this.#options.registry.certificate(identity.fingerprint) === undefined) {
+      throw new RegistryError('UNKNOWN_CERTIFICATE', `certificate ${identity.serial} was not issued here`)
+    }
+  }
+
+  async #issue(attestation: AttestationResult, context: IssueContext): Promise<JoinAnswer> {
+    return this.#answer(await settleRace(() => this.#options.ca.issue(attestation, context)))
+  }
+
+  #answer(issued: IssuedCertificate): JoinAnswer {
+    const { ca, broker, now } = this.#options
+    return {
+      deviceId: issued.deviceId,
+      instanceId: issued.instanceId,
+      certificate: encodePem('CERTIFICATE', issued.der),
+      chain: ca.chain,
+      trustBundle: { sequence: 1, certificates: [ca.root.pem] },
+      broker,
+      renewal: renewalWindow(issued),
+      serverTime: new Date(now()),
+    }
+  }
+}
+
+/** What a refusal is recorded with, as it becomes known. */
+type Known = { -readonly [Name in 'device' | 'token' | 'anchorHash' | 'serial']?: NonNullable<RefusedJoin[Name]> }
+
+function contextOf(channel: Channel, reported?: Labels, token?: TokenCredential): IssueContext {
+  return {
+    peer: channel.peer,
+    ...(reported !== undefined && { reported }),
+    ...(token !== undefined && { token }),
+  }
+}
+
+function readIdentity(der: Uint8Array, trustDomain: TrustDomain): DeviceIdentity {
+  try {
+    return readDeviceIdentity(der, trustDomain)
+  } catch (cause) {
+    if (!(cause instanceof X509Error)) throw cause
+    throw new EnrollmentError('RENEWAL_REFUSED', cause.message, { cause })
+  }
+}
+
+/** The same request sent twice at once: the slower one looks again and finds what the faster one got. */
+async function settleRace<T>(issue: () => Promise<T>): Promise<T> {
+  try {
+    return await issue()
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'CONFLICT') return issue()
+    throw error
+  }
+}

@@ -1,0 +1,52 @@
+import { RegistryError, type RegistryErrorCode } from '#registry'
+import { EnrollmentError, type EnrollmentErrorCode } from './errors.js'
+
+export type JoinMethod = 'token' | 'tpm' | 'renew'
+
+type Told = Partial<Record<RegistryErrorCode, EnrollmentErrorCode>>
+
+/**
+ * What a machine that joins is told of the registry's refusals. A wrong secret and an unknown token are one answer, and
+ * so are all the reasons for which a genuine machine is not ours. What is absent is our own failure and passed on.
+ */
+const toldAtJoin: Told = {
+  TOKEN_UNKNOWN: 'TOKEN_REFUSED',
+  TOKEN_MISMATCH: 'TOKEN_REFUSED',
+  TOKEN_REVOKED: 'TOKEN_REVOKED', // from here on the secret was proven
+  TOKEN_EXPIRED: 'TOKEN_EXPIRED',
+  TOKEN_SPENT: 'TOKEN_SPENT',
+  PROFILE_MISMATCH: 'JOIN_REFUSED',
+  NOT_REGISTERED: 'JOIN_REFUSED',
+  ID_TAKEN: 'JOIN_REFUSED',
+  DEVICE_REVOKED: 'JOIN_REFUSED',
+}
+
+/** At a renewal the other end has shown a certificate of ours, and may know what became of it. */
+const toldAtRenewal: Told = {
+  DEVICE_REVOKED: 'DEVICE_REVOKED',
+  SUPERSEDED: 'SUPERSEDED',
+  CERTIFICATE_EXPIRED: 'CERTIFICATE_EXPIRED',
+  KEY_NOT_CERTIFIED: 'KEY_NOT_CERTIFIED',
+  CLONE_SUSPECTED: 'RENEWAL_REFUSED',
+  UNKNOWN_CERTIFICATE: 'RENEWAL_REFUSED',
+}
+
+/** A refusal twice: as the audit log has it, and as the other end hears it. */
+export interface Refusal {
+  readonly reason: string
+  readonly comment: string
+  readonly told: EnrollmentError
+}
+
+/** Undefined for what is no refusal but a failure of ours. */
+export function refusalOf(error: unknown, method: JoinMethod): Refusal | undefined {
+  if (error instanceof EnrollmentError) return { reason: error.code, comment: error.message, told: error }
+  if (!(error instanceof RegistryError)) return undefined
+  const code = (method === 'renew' ? toldAtRenewal : toldAtJoin)[error.code]
+  if (code === undefined) return undefined
+  const told = new EnrollmentError(
+    code,
+    method === 'renew' ? 'this certificate is not renewed' : 'this join is refused',
+  )
+  return { reason: error.code, comment: error.message, told }
+}

@@ -1,0 +1,62 @@
+import type { AuditTrail, ServiceEvent } from '#protocol'
+
+export type RefusedJoin = Omit<Extract<ServiceEvent, { readonly event: 'join.refuse' }>, 'event' | 'count'>
+
+/** Refusals of one kind from one source within this time become one record with a count. */
+const windowMs = 10_000
+/** Beyond this many sources at once the longest waiting is written at once, so that no flood grows our memory. */
+const maxOpen = 4096
+
+interface OpenWindow {
+  readonly refused: RefusedJoin
+  count: number
+  readonly timer: NodeJS.Timeout
+}
+
+/**
+ * Writes refused joins to the audit log without letting a stranger fill it: the first of a kind at once, those that
+ * follow within ten seconds as one record with their exact count.
+ */
+export class Refusals {
+  readonly #audit: AuditTrail
+  readonly #open = new Map<string, OpenWindow>()
+
+  constructor(audit: AuditTrail) {
+    this.#audit = audit
+  }
+
+  add(refused: RefusedJoin): void {
+    const key = `${refused.method} ${refused.reason} ${refused.peer}`
+    const open = this.#open.get(key)
+    if (open !== undefined) {
+      open.count++
+      return
+    }
+    this.#record(refused, 1)
+    const [oldest] = this.#open.keys()
+    if (this.#open.size >= maxOpen && oldest !== undefined) this.#end(oldest)
+    const timer = setTimeout(() => this.#end(key), windowMs).unref()
+    this.#open.set(key, { refused, count: 0, timer })
+  }
+
+  /** Writes what is still being counted. */
+  flush(): void {
+    for (const key of [...this.#open.keys()]) this.#end(key)
+  }
+
+  #end(key: string): void {
+    const open = this.#open.get(key)
+    if (open === undefined) return
+    clearTimeout(open.timer)
+    this.#open.delete(key)
+    if (open.count > 0) this.#record({ ...open.refused, comment: 'more of the same kind' }, open.count)
+  }
+
+  #record(refused: RefusedJoin, count: number): void {
+    try {
+      this.#audit.append({ event: 'join.refuse', ...refused, count })
+    } catch {
+      // The log has ended. A refusal stands all the same, and nothing is answered that its record promises.
+    }
+  }
+}
