@@ -6,6 +6,7 @@ import {
   type Decoder,
   decodeJson,
   encodeBase64url,
+  encodeJson,
   integer,
   object,
   optional,
@@ -87,10 +88,7 @@ export class CookieJar {
 function encodeState(state: ChallengeState): Uint8Array {
   const { reported, ...rest } = state
   const isSmall = reported !== undefined && Buffer.byteLength(JSON.stringify(reported)) <= maxReportedJson
-  const json = JSON.stringify(isSmall ? state : rest, (_, value: unknown) =>
-    value instanceof Uint8Array ? encodeBase64url(value) : value,
-  )
-  return Buffer.from(json)
+  return Buffer.from(encodeJson(isSmall ? state : rest))
 }
 
 const count = integer(0, Number.MAX_SAFE_INTEGER)

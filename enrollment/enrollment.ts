@@ -2,9 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   type AttestationResult,
   type AuditTrail,
-  CodedError,
   type DeviceIdentity,
-  type Fingerprint,
   type IssuedCertificate,
   type JoinAnswer,
   type JoinNonce,
@@ -17,7 +15,8 @@ import {
   type TpmJoinRequest,
   type TrustDomain,
 } from '#protocol'
-import { type CertificateRecord, RegistryError, type Token, type TokenCredential } from '#registry'
+import { type CertificateAuthority, type IssueContext, renewalWindow } from '#ca'
+import { type Registry, RegistryError, type TokenCredential } from '#registry'
 import { encodePem, readDeviceIdentity, X509Error } from '#x509'
 import { Challenges } from './challenge.js'
 import type { Channel } from './channel.js'
@@ -28,34 +27,12 @@ import { type Caller, type LimitOptions, Limits } from './limits.js'
 import type { EnrollmentProfile } from './profile.js'
 import { type JoinMethod, refusalOf } from './refusal.js'
 import { type RefusedJoin, Refusals } from './refusals.js'
-import { renewalWindow } from './renewal.js'
-
-/** Who signs; the CA is one. */
-export interface CertificateIssuer {
-  issue(attestation: AttestationResult, context: IssueContext): Promise<IssuedCertificate>
-  renew(identity: DeviceIdentity, spki: Uint8Array, context: IssueContext): Promise<IssuedCertificate>
-  /** PEM, issuing first, then root. */
-  readonly chain: readonly string[]
-  readonly root: { readonly pem: string }
-}
-
-export interface IssueContext {
-  readonly peer?: string
-  readonly reported?: Labels
-  readonly token?: TokenCredential
-}
-
-/** What enrollment asks of the registry; all changes go through the issuer. */
-export interface KnownDevices {
-  /** @throws RegistryError TOKEN_UNKNOWN, TOKEN_MISMATCH, TOKEN_REVOKED */
-  requireToken(credential: TokenCredential): Token
-  certificate(fingerprint: Fingerprint): CertificateRecord | undefined
-}
 
 export interface EnrollmentOptions {
   readonly trustDomain: TrustDomain
-  readonly ca: CertificateIssuer
-  readonly registry: KnownDevices
+  /** All changes go through it; the registry is only asked here. */
+  readonly ca: Pick<CertificateAuthority, 'issue' | 'renew' | 'chain' | 'root'>
+  readonly registry: Pick<Registry, 'requireToken' | 'certificate'>
   readonly audit: AuditTrail
   readonly profiles: readonly EnrollmentProfile[]
   /** DER roots of the TPM manufacturers that are trusted here. */
@@ -142,7 +119,7 @@ export class Enrollment {
       return this.#limits.work('proven', async () => {
         const { spki } = await readCsr(request.csr)
         const context = contextOf(channel, request.reported)
-        return this.#answer(await settleRace(() => this.#options.ca.renew(identity, spki, context)))
+        return this.#answer(await this.#options.ca.renew(identity, spki, context))
       })
     })
   }
@@ -193,7 +170,7 @@ export class Enrollment {
   }
 
   async #issue(attestation: AttestationResult, context: IssueContext): Promise<JoinAnswer> {
-    return this.#answer(await settleRace(() => this.#options.ca.issue(attestation, context)))
+    return this.#answer(await this.#options.ca.issue(attestation, context))
   }
 
   #answer(issued: IssuedCertificate): JoinAnswer {
@@ -228,15 +205,5 @@ function readIdentity(der: Uint8Array, trustDomain: TrustDomain): DeviceIdentity
   } catch (cause) {
     if (!(cause instanceof X509Error)) throw cause
     throw new EnrollmentError('RENEWAL_REFUSED', cause.message, { cause })
-  }
-}
-
-/** The same request sent twice at once: the slower one looks again and finds what the faster one got. */
-async function settleRace<T>(issue: () => Promise<T>): Promise<T> {
-  try {
-    return await issue()
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'CONFLICT') return issue()
-    throw error
   }
 }

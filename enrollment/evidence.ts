@@ -15,6 +15,8 @@ import {
   type CertifyAttest,
   decodeAttest,
   decodePublic,
+  ekTemplates,
+  encodePublic,
   nameOf,
   pcrDigest,
   qualifiedNameOf,
@@ -140,25 +142,21 @@ function decodeQuote(quote: NonNullable<TpmJoinRequest['quote']>): NonNullable<T
   return { attest, values }
 }
 
-/** TCG EK Credential Profile §B.3, B.4: the templates differ in key, and with it in hash and AES size. */
+/**
+ * The EK is what its maker's certificate is about, and its certificate names the key only: so everything else about it
+ * is held to the TCG's templates (EK Credential Profile §B), by which every agent makes it. Among it are restricted,
+ * decrypt, fixedTPM and fixedParent, and the hash and AES size that the credential is sealed with.
+ */
 function requireEndorsementKey(ek: TpmPublic): void {
-  requireAttributes(ek, ['restricted', 'decrypt', 'fixedTPM', 'fixedParent'], ['sign'], 'EK_UNSUITABLE')
-  const kind = ek.type === 'rsa' ? `RSA-${ek.keyBits}` : ek.curve
-  const expected = ekProtections[kind]
-  if (expected === undefined) throw new EnrollmentError('EK_UNSUITABLE', `no EK template has a ${kind} key`)
-  if (ek.nameAlg !== expected.nameAlg || ek.symmetricBits !== expected.symmetricBits) {
-    throw new EnrollmentError(
-      'EK_UNSUITABLE',
-      `an EK of ${kind} has ${expected.nameAlg} and AES-${expected.symmetricBits}`,
-    )
+  if (!ekTemplates.some((template) => isSame(shapeOf(ek), shapeOf(template.public)))) {
+    throw new EnrollmentError('EK_UNSUITABLE', 'the endorsement key is of none of the TCG’s templates')
   }
 }
 
-const ekProtections: Readonly<Record<string, { readonly nameAlg: string; readonly symmetricBits: number }>> = {
-  'RSA-2048': { nameAlg: 'sha256', symmetricBits: 128 },
-  'RSA-3072': { nameAlg: 'sha384', symmetricBits: 256 },
-  'P-256': { nameAlg: 'sha256', symmetricBits: 128 },
-  'P-384': { nameAlg: 'sha384', symmetricBits: 256 },
+/** The public area without the key itself. */
+function shapeOf(area: TpmPublic): Uint8Array {
+  const none = new Uint8Array(0)
+  return encodePublic(area.type === 'rsa' ? { ...area, exponent: 0, modulus: none } : { ...area, x: none, y: none })
 }
 
 /** Restricted, so it signs only what its TPM has made; bound to its TPM, so it is that TPM's word. */

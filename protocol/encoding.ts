@@ -49,3 +49,14 @@ export function decodeHex(text: string): Uint8Array {
     throw new ProtocolError('INVALID_ENCODING', 'not hexadecimal')
   return Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(2 * at, 2 * at + 2), 16))
 }
+
+/** JSON in which bytes, Buffers too, are base64url text: what the decoders of this room read back. */
+export function encodeJson(value: object): string {
+  return JSON.stringify(value, bytesAsText)
+}
+
+/** Looks at the holder and not at the value, because a Buffer has by then turned itself into a list of numbers. */
+function bytesAsText(this: Readonly<Record<string, unknown>>, name: string, value: unknown): unknown {
+  const original = this[name]
+  return original instanceof Uint8Array ? encodeBase64url(original) : value
+}

@@ -50,7 +50,7 @@ export {
   text,
   word,
 } from './decode.js'
-export { decodeBase64url, decodeHex, encodeBase64url, encodeHex } from './encoding.js'
+export { decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from './encoding.js'
 export { CodedError, ProtocolError, type ProtocolErrorCode } from './errors.js'
 export {
   type Anchor,

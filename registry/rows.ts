@@ -4,7 +4,7 @@ import {
   type CertificateOfOperator,
   type Decoder,
   decodeJson,
-  encodeBase64url,
+  encodeJson,
   integer,
   list,
   object,
@@ -118,13 +118,7 @@ export function decodeApplied(value: Uint8Array): Applied {
 }
 
 function encodeRow(row: object): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(row, bytesAsText))
-}
-
-/** Looks at the holder and not at the value, because a Buffer has by then turned itself into an array of numbers. */
-function bytesAsText(this: Readonly<Record<string, unknown>>, name: string, value: unknown): unknown {
-  const original = this[name]
-  return original instanceof Uint8Array ? encodeBase64url(original) : value
+  return new TextEncoder().encode(encodeJson(row))
 }
 
 function decodeRow<Row>(key: string, value: Uint8Array, decoder: Decoder<Row>): Row {

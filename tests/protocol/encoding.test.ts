@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { decodeBase64url, decodeHex, encodeBase64url, encodeHex } from '../../protocol/encoding.js'
+import { decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from '../../protocol/encoding.js'
 import { seeded } from '../seeded.js'
 
 test('base64url gives back every byte, and agrees with Node', () => {
@@ -39,3 +39,8 @@ function isCanonical(text: string): boolean {
     return false
   }
 }
+
+test('JSON carries bytes as base64url, of a Buffer as of any other array of bytes', () => {
+  const bytes = Uint8Array.of(0, 255, 7)
+  assert.equal(encodeJson({ a: bytes, b: { c: [Buffer.from(bytes)] } }), '{"a":"AP8H","b":{"c":["AP8H"]}}')
+})

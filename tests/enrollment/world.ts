@@ -1,0 +1,154 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { type Labels, type ProfileName, type TpmChallenge, type TpmJoinRequest } from '#protocol'
+import {
+  type Channel,
+  createJoinToken,
+  Enrollment,
+  type EnrollmentOptions,
+  type EnrollmentProfile,
+  type LimitOptions,
+} from '#enrollment'
+import { createEkAuthority, openSoftwareTpm } from '#simulators'
+import {
+  decodePublic,
+  type EkTemplateName,
+  type EndorsementKey,
+  qualifyingData,
+  type Tpm,
+  type TpmKey,
+  toSpki,
+} from '#tpm'
+import { createCsr, createKeyPair, spkiHash, spkiOf } from '#x509'
+import { sign } from 'node:crypto'
+import { createCaWorld, trustDomain } from '../ca/world.js'
+import { by, newToken, profile as profileName } from '../registry/world.js'
+
+/** Enrollment on a real CA and registry, with a manufacturer of software TPMs that it trusts. */
+export async function createEnrollmentWorld(
+  t: TestContext,
+  profiles: readonly Partial<EnrollmentProfile>[] = [{}],
+  limits: LimitOptions = { perAddress: { burst: 1e6, perSecond: 1e6 } },
+) {
+  const world = await createCaWorld(t)
+  const ca = await world.openCa()
+  const ekAuthority = await createEkAuthority({ folder: join(world.folder, 'maker'), now: world.now })
+  const options: EnrollmentOptions = {
+    trustDomain,
+    ca,
+    registry: world.registry,
+    audit: world.audit,
+    profiles: profiles.map((profile) => ({ name: profileName, ...profile })),
+    ekAnchors: [ekAuthority.root],
+    ekIntermediates: [],
+    cookieKey: new Uint8Array(32).fill(9),
+    broker: { mqtts: 'mqtts://broker.example:8883' },
+    now: world.now,
+    limits,
+  }
+  const enrollment = new Enrollment(options)
+  t.after(() => enrollment.close())
+  const openTpm = (template: EkTemplateName = 'ecc-p256', authority = ekAuthority) => {
+    const folder = mkdtempSync(join(tmpdir(), 'touchmark-tpm-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    return openSoftwareTpm({ folder, templates: [template], ekAuthority: authority, now: world.now })
+  }
+  return { ...world, ca, ekAuthority, options, enrollment, openTpm }
+}
+export type EnrollmentWorld = Awaited<ReturnType<typeof createEnrollmentWorld>>
+
+/** A connection of its own. */
+export function newChannel(peer = '192.0.2.7'): Required<Channel> {
+  return { peer, exporter: Uint8Array.from(randomBytes(32)) }
+}
+
+/** A token that an operator made, as text. */
+export async function makeToken(world: EnrollmentWorld, over: Partial<Parameters<typeof newToken>[2]> = {}) {
+  const { id, token, secretHash } = createJoinToken()
+  await world.registry.createToken(newToken(world, id, { secretHash, ...over }), by)
+  return { id, text: token }
+}
+
+/** A key in software with its CSR. */
+export async function softwareKey() {
+  const { privateKey, publicKey } = createKeyPair('P-256')
+  const spki = spkiOf(publicKey)
+  const csr = await createCsr({
+    spki,
+    sign: (data) => Promise.resolve(Uint8Array.from(sign('sha256', data, privateKey))),
+  })
+  return { privateKey, spki, csr }
+}
+
+/** A device with a TPM, its keys loaded before it connects. */
+export async function openDevice(tpm: Tpm, template: EkTemplateName = 'ecc-p256') {
+  const ek = await tpm.endorsementKey(template)
+  const ak = await tpm.attestationKey()
+  const key = await tpm.loadSigningKey(await tpm.createSigningKey())
+  return { tpm, ek, ak, key, ekHash: spkiHash(toSpki(decodePublic(ek.public))) }
+}
+export type Device = Awaited<ReturnType<typeof openDevice>>
+
+export interface EvidencePurpose {
+  readonly channel: Uint8Array
+  readonly binding?: 'exporter' | 'nonce'
+  readonly profile?: ProfileName
+  readonly pcrs?: readonly number[]
+  readonly reported?: Labels
+}
+
+/** What an honest device sends first. */
+export async function evidenceOf(device: Device, purpose: EvidencePurpose): Promise<TpmJoinRequest> {
+  const { tpm, ek, ak, key } = device
+  const { binding = 'exporter', profile = profileName, channel } = purpose
+  const spki = toSpki(decodePublic(key.public))
+  const data = qualifyingData({ binding, channel, trustDomain, spki, profile })
+  return {
+    profile,
+    binding,
+    ...(binding === 'nonce' && { nonce: channel }),
+    ekCertificates: ek.certificates,
+    ekPublic: ek.public,
+    akPublic: ak.public,
+    keyPublic: key.public,
+    csr: await csrOf(tpm, key),
+    certify: await tpm.certify(key, ak, data),
+    ...(purpose.pcrs && { quote: await quoteOf(device, data, purpose.pcrs) }),
+    ...(purpose.reported && { reported: purpose.reported }),
+  }
+}
+
+export async function quoteOf({ tpm, ak }: Device, data: Uint8Array, pcrs: readonly number[]) {
+  const { attest, signature, pcrs: values } = await tpm.quote(ak, data, pcrs)
+  return { attest, signature, pcrs: { sha256: Object.fromEntries(values) } }
+}
+
+export function csrOf(tpm: Tpm, key: TpmKey): Promise<Uint8Array> {
+  return createCsr({
+    spki: toSpki(decodePublic(key.public)),
+    sign: (data) => tpm.sign(key, createHash('sha256').update(data).digest()),
+  })
+}
+
+/** Both requests of a TPM join over one connection. */
+export async function joinWithTpm(world: EnrollmentWorld, device: Device, token?: string) {
+  const channel = newChannel()
+  const request = await evidenceOf(device, { channel: channel.exporter })
+  const challenge = await world.enrollment.beginTpmJoin({ ...request, ...(token !== undefined && { token }) }, channel)
+  return world.enrollment.activateTpmJoin(await answerTo(device, challenge), channel)
+}
+
+export async function answerTo(
+  { tpm, ak, ek }: { readonly tpm: Tpm; readonly ak: TpmKey; readonly ek: EndorsementKey },
+  challenge: TpmChallenge,
+) {
+  return { cookie: challenge.cookie, secret: await tpm.activateCredential(ak, ek, challenge) }
+}
+
+/** Why joins were refused, as the log has it. */
+export function refusals(world: EnrollmentWorld): readonly string[] {
+  return world.audit.records.flatMap((record) => (record.event === 'join.refuse' ? [record.reason] : []))
+}
