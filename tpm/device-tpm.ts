@@ -1,13 +1,9 @@
 import {
   activateCredential,
   certify,
-  contextLoad,
-  contextSave,
   create,
   createPrimary,
-  flushContext,
   load,
-  type LoadedObject,
   pcrRead,
   policySecret,
   quote,
@@ -20,6 +16,7 @@ import { TpmError } from './errors.js'
 import type { HierarchyName } from './names.js'
 import { certificateIndices, readEkCertificates } from './nv-certificates.js'
 import { decodePublic, type TpmPublic } from './public-area.js'
+import { flushAfter, SavedKeys } from './saved-keys.js'
 import { decodeSignature } from './signature.js'
 import { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from './templates.js'
 import type {
@@ -34,20 +31,17 @@ import type {
 } from './tpm.js'
 import type { Transport } from './transport.js'
 
-/**
- * A TPM behind a transport. A TPM without a resource manager has room for three objects, and keeps them when its user
- * dies, so nothing stays loaded here: keys are kept as saved contexts, and are loaded for one command at a time.
- */
+/** A TPM behind a transport. Nothing stays loaded in it between two operations. */
 export class DeviceTpm implements Tpm {
   readonly #transport: Transport
-  /** What `TpmKey.handle` means: the position of the key's saved context. */
-  readonly #saved: { readonly context: Uint8Array; readonly public: Uint8Array }[] = []
+  readonly #keys: SavedKeys
   readonly #endorsementKeys = new Map<EkTemplateName, EndorsementKey>()
   #attestationKey: TpmKey | undefined
   #turn: Promise<unknown> = Promise.resolve()
 
   constructor(transport: Transport) {
     this.#transport = transport
+    this.#keys = new SavedKeys(transport)
   }
 
   endorsementKeyTemplates(): Promise<readonly EkTemplateName[]> {
@@ -83,7 +77,7 @@ export class DeviceTpm implements Tpm {
     return this.#alone(() =>
       this.#underStorageRoot(async (parent) => {
         const handle = await load(this.#transport, parent, stored)
-        return this.#keep({ handle, public: stored.public })
+        return this.#keys.keep({ handle, public: stored.public })
       }),
     )
   }
@@ -91,7 +85,7 @@ export class DeviceTpm implements Tpm {
   sign(key: TpmKey, sha256Digest: Uint8Array): Promise<Uint8Array> {
     return this.#alone(async () => {
       const signature = decodeSignature(
-        await this.#withLoaded([key], ([loaded]) => sign(this.#transport, loaded, sha256Digest)),
+        await this.#keys.withLoaded([key], ([loaded]) => sign(this.#transport, loaded, sha256Digest)),
       )
       if (signature.scheme !== 'ecdsa') throw new TpmError('KEY_UNSUITABLE', 'not an ECDSA key')
       return encodeEcdsaSigValue(signature)
@@ -100,14 +94,14 @@ export class DeviceTpm implements Tpm {
 
   certify(key: TpmKey, signer: TpmKey, qualifyingData: Uint8Array): Promise<SignedAttestation> {
     return this.#alone(() =>
-      this.#withLoaded([key, signer], ([object, by]) => certify(this.#transport, object, by, qualifyingData)),
+      this.#keys.withLoaded([key, signer], ([object, by]) => certify(this.#transport, object, by, qualifyingData)),
     )
   }
 
   quote(signer: TpmKey, qualifyingData: Uint8Array, pcrs: readonly number[]): Promise<Quote> {
     return this.#alone(async () => {
       const values = await this.#readPcrs(pcrs)
-      const quoted = await this.#withLoaded([signer], ([by]) => quote(this.#transport, by, qualifyingData, pcrs))
+      const quoted = await this.#keys.withLoaded([signer], ([by]) => quote(this.#transport, by, qualifyingData, pcrs))
       return { ...quoted, pcrs: values }
     })
   }
@@ -118,7 +112,7 @@ export class DeviceTpm implements Tpm {
     credential: CredentialBlob,
   ): Promise<Uint8Array> {
     return this.#alone(() =>
-      this.#withLoaded([attestationKey, endorsementKey], ([ak, ek]) =>
+      this.#keys.withLoaded([attestationKey, endorsementKey], ([ak, ek]) =>
         this.#withEkSession(endorsementKey, (session) =>
           activateCredential(this.#transport, ak, { handle: ek, session }, credential),
         ),
@@ -139,66 +133,22 @@ export class DeviceTpm implements Tpm {
   }
 
   async #primary(hierarchy: HierarchyName, template: TpmPublic): Promise<TpmKey> {
-    return this.#keep(await createPrimary(this.#transport, hierarchy, template))
-  }
-
-  /** Saves the object's context and flushes it, whether saving succeeds or not. One key has one place. */
-  async #keep(loaded: LoadedObject): Promise<TpmKey> {
-    const context = await this.#andFlush([loaded.handle], () => contextSave(this.#transport, loaded.handle))
-    decodePublic(loaded.public)
-    const known = this.#saved.findIndex((saved) => Buffer.compare(saved.public, loaded.public) === 0)
-    const handle = known < 0 ? this.#saved.length : known
-    this.#saved[handle] = { context, public: loaded.public }
-    return { handle, public: loaded.public }
+    return this.#keys.keep(await createPrimary(this.#transport, hierarchy, template))
   }
 
   async #underStorageRoot<T>(use: (parent: number) => Promise<T>): Promise<T> {
     const { handle } = await createPrimary(this.#transport, 'owner', storageRootKey)
-    return this.#andFlush([handle], () => use(handle))
-  }
-
-  /** Loads the keys for as long as `use` takes. */
-  async #withLoaded<Keys extends readonly TpmKey[], T>(
-    keys: readonly [...Keys],
-    use: (handles: { readonly [Index in keyof Keys]: number }) => Promise<T>,
-  ): Promise<T> {
-    const handles: number[] = []
-    return this.#andFlush(handles, async () => {
-      for (const key of keys) handles.push(await contextLoad(this.#transport, this.#contextOf(key)))
-      return use(handles as { readonly [Index in keyof Keys]: number })
-    })
-  }
-
-  /** A handle alone could be another TPM's, and mean another key here. */
-  #contextOf(key: TpmKey): Uint8Array {
-    const saved = this.#saved[key.handle]
-    if (saved === undefined || Buffer.compare(saved.public, key.public) !== 0) {
-      throw new TpmError('TPM_COMMAND_FAILED', 'the key is not loaded in this TPM')
-    }
-    return saved.context
+    return flushAfter(this.#transport, [handle], () => use(handle))
   }
 
   /** Low-range EKs open by policy A alone; those of the high range also by their empty authorization value. */
   async #withEkSession<T>(ek: EndorsementKey, use: (session: number) => Promise<T>): Promise<T> {
     if (decodePublic(ek.public).attributes.userWithAuth) return use(emptyPassword)
     const session = await startPolicySession(this.#transport)
-    return this.#andFlush([session], async () => {
+    return flushAfter(this.#transport, [session], async () => {
       await policySecret(this.#transport, 'endorsement', session)
       return use(session)
     })
-  }
-
-  /** What went wrong in `use` is what the caller must hear of, not that flushing after it failed too. */
-  async #andFlush<T>(handles: readonly number[], use: () => Promise<T>): Promise<T> {
-    let result: T
-    try {
-      result = await use()
-    } catch (error) {
-      for (const handle of handles) await flushContext(this.#transport, handle).catch(() => undefined)
-      throw error
-    }
-    for (const handle of handles) await flushContext(this.#transport, handle)
-    return result
   }
 
   /** A TPM gives at most eight values at once (TPML_DIGEST, Part 2 table 112). */
