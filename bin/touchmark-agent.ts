@@ -1,17 +1,4 @@
 #!/usr/bin/env node
-import { homedir } from 'node:os'
-import { text } from 'node:stream/consumers'
-import { main } from '#device-agent'
+import { runAgent } from './run-agent.js'
 
-const stopped = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
-
-process.exitCode = await main(process.argv.slice(2), {
-  openTpm: async (spec) => (await import('#tpm')).openTpm(spec),
-  environment: process.env,
-  home: homedir(),
-  out: (line) => process.stdout.write(`${line}\n`),
-  err: (line) => process.stderr.write(`${line}\n`),
-  readInput: () => text(process.stdin),
-  stopped: stopped.signal,
-})
+await runAgent(async (spec) => (await import('#tpm')).openTpm(spec))

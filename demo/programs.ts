@@ -51,7 +51,8 @@ export class RunningProgram {
 
   constructor(program: ProgramName, args: readonly string[], environment: Environment = {}) {
     this.#name = [program, ...args.slice(0, 1)].join(' ')
-    this.#child = launch(program, args, environment)
+    this.#child = launch(program, args, environment, 'pipe')
+    this.#child.stdin?.on('error', () => undefined) // a program may end without reading all that it was told
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream) createInterface({ input: stream }).on('line', (line) => this.#take(line))
     }
@@ -85,6 +86,16 @@ export class RunningProgram {
       if (left <= 0) throw new Error(`${this.#name} did not say what was expected: ${this.#tail()}`)
       await this.#change(left)
     }
+  }
+
+  /** Says a line to its standard input. */
+  say(line: string): void {
+    this.#child.stdin?.write(`${line}\n`)
+  }
+
+  /** Resolves with the exit code once it has ended. */
+  get ended(): Promise<number | null> {
+    return this.#ended
   }
 
   /** Asks it to end in order, and waits until it has. */
@@ -126,10 +137,15 @@ export class RunningProgram {
   }
 }
 
-function launch(program: ProgramName, args: readonly string[], environment: Environment): ChildProcess {
+function launch(
+  program: ProgramName,
+  args: readonly string[],
+  environment: Environment,
+  input: 'ignore' | 'pipe' = 'ignore',
+): ChildProcess {
   const file = fileURLToPath(new URL(`../bin/${program}.js`, import.meta.url))
   return spawn(process.execPath, ['--enable-source-maps', file, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [input, 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...environment },
   })
 }

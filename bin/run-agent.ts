@@ -1,0 +1,20 @@
+import { homedir } from 'node:os'
+import { text } from 'node:stream/consumers'
+import { main } from '#device-agent'
+import type { Tpm } from '#tpm'
+
+/** Runs the agent in this process: its arguments, its environment, its signals. */
+export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise<void> {
+  const stopped = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
+
+  process.exitCode = await main(process.argv.slice(2), {
+    openTpm,
+    environment: process.env,
+    home: homedir(),
+    out: (line) => process.stdout.write(`${line}\n`),
+    err: (line) => process.stderr.write(`${line}\n`),
+    readInput: () => text(process.stdin),
+    stopped: stopped.signal,
+  })
+}
