@@ -10,8 +10,11 @@ const maxOpen = 4096
 interface OpenWindow {
   readonly refused: RefusedJoin
   count: number
-  readonly timer: NodeJS.Timeout
+  readonly cancel: () => void
 }
+
+/** Calls `then` after some time, unless it is cancelled before. */
+export type Timer = (milliseconds: number, then: () => void) => () => void
 
 /**
  * Writes refused joins to the audit log without letting a stranger fill it: the first of a kind at once, those that
@@ -19,10 +22,12 @@ interface OpenWindow {
  */
 export class Refusals {
   readonly #audit: AuditTrail
+  readonly #timer: Timer
   readonly #open = new Map<string, OpenWindow>()
 
-  constructor(audit: AuditTrail) {
+  constructor(audit: AuditTrail, timer: Timer = startTimer) {
     this.#audit = audit
+    this.#timer = timer
   }
 
   add(refused: RefusedJoin): void {
@@ -35,8 +40,8 @@ export class Refusals {
     this.#record(refused, 1)
     const [oldest] = this.#open.keys()
     if (this.#open.size >= maxOpen && oldest !== undefined) this.#end(oldest)
-    const timer = setTimeout(() => this.#end(key), windowMs).unref()
-    this.#open.set(key, { refused, count: 0, timer })
+    const cancel = this.#timer(windowMs, () => this.#end(key))
+    this.#open.set(key, { refused, count: 0, cancel })
   }
 
   /** Writes what is still being counted. */
@@ -47,7 +52,7 @@ export class Refusals {
   #end(key: string): void {
     const open = this.#open.get(key)
     if (open === undefined) return
-    clearTimeout(open.timer)
+    open.cancel()
     this.#open.delete(key)
     if (open.count > 0) this.#record({ ...open.refused, comment: 'more of the same kind' }, open.count)
   }
@@ -59,4 +64,10 @@ export class Refusals {
       // The log has ended. A refusal stands all the same, and nothing is answered that its record promises.
     }
   }
+}
+
+/** Keeps no process alive: whoever ends it flushes first. */
+function startTimer(milliseconds: number, then: () => void): () => void {
+  const timer = setTimeout(then, milliseconds).unref()
+  return () => clearTimeout(timer)
 }

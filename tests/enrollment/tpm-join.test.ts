@@ -67,7 +67,7 @@ test('a TPM whose maker is not trusted is refused', async (t) => {
 
 test('a TPM without a certificate joins only where profile and operator both say so', async (t) => {
   const strict = await createEnrollmentWorld(t)
-  const lenient = await createEnrollmentWorld(t, [{ allowUnvouchedTpm: true }])
+  const lenient = await createEnrollmentWorld(t, { profiles: [{ allowUnvouchedTpm: true }] })
   const bare = async (world: typeof strict) => {
     const device = await openDevice(await world.openTpm())
     return { ...device, ek: { ...device.ek, certificates: [] } }
@@ -192,7 +192,7 @@ test('where TLS ends before us a nonce stands in for the exporter, once and for 
 })
 
 test('a profile that insists on the exporter takes no nonce', async (t) => {
-  const world = await createEnrollmentWorld(t, [{ requireExporter: true }])
+  const world = await createEnrollmentWorld(t, { profiles: [{ requireExporter: true }] })
   const device = await openDevice(await world.openTpm())
   const { nonce } = world.enrollment.createNonce()
   const request = await evidenceOf(device, { channel: nonce, binding: 'nonce' })

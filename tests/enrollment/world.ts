@@ -27,13 +27,20 @@ import { sign } from 'node:crypto'
 import { createCaWorld, trustDomain } from '../ca/world.js'
 import { by, newToken, profile as profileName } from '../registry/world.js'
 
+export interface WorldOptions {
+  readonly profiles?: readonly Partial<EnrollmentProfile>[]
+  readonly limits?: LimitOptions
+  /** Default: the day on which the registry's world stands. */
+  readonly at?: number
+}
+
+const unlimited = { perAddress: { burst: 1e6, perSecond: 1e6 } }
+
 /** Enrollment on a real CA and registry, with a manufacturer of software TPMs that it trusts. */
-export async function createEnrollmentWorld(
-  t: TestContext,
-  profiles: readonly Partial<EnrollmentProfile>[] = [{}],
-  limits: LimitOptions = { perAddress: { burst: 1e6, perSecond: 1e6 } },
-) {
+export async function createEnrollmentWorld(t: TestContext, worldOptions: WorldOptions = {}) {
+  const { profiles = [{}], limits = unlimited } = worldOptions
   const world = await createCaWorld(t)
+  world.clock.now = worldOptions.at ?? world.clock.now
   const ca = await world.openCa()
   const ekAuthority = await createEkAuthority({ folder: join(world.folder, 'maker'), now: world.now })
   const options: EnrollmentOptions = {
