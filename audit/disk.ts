@@ -4,6 +4,8 @@ import { dirname } from 'node:path'
 
 /** The few things the log asks of a disk. Tests put one in front that fails. */
 export interface Disk {
+  /** With the folders above it; durable when it resolves. */
+  makeFolder(path: string): Promise<void>
   /** A new, empty file to append to; its name is durable when this returns. */
   openSegment(path: string): Segment
   /** New files with their folders; names and content are durable when it resolves. */
@@ -31,16 +33,19 @@ const parallelWrites = 16
 export function createDisk(): Disk {
   const knownFolders = new Set<string>()
 
-  const ensureFolder = async (folder: string): Promise<void> => {
-    if (knownFolders.has(folder)) return
-    if ((await mkdir(folder, { recursive: true })) !== undefined) {
-      await ensureFolder(dirname(folder))
-      await syncFolder(dirname(folder))
+  const makeFolder = async (path: string): Promise<void> => {
+    if (knownFolders.has(path)) return
+    const outermost = await mkdir(path, { recursive: true, mode: 0o755 })
+    for (let made = path; outermost !== undefined; made = dirname(made)) {
+      await syncFolder(dirname(made))
+      if (made === outermost || made === dirname(made)) break
     }
-    knownFolders.add(folder)
+    knownFolders.add(path)
   }
 
   return {
+    makeFolder,
+
     openSegment(path) {
       const file = openSync(path, 'w', 0o600)
       syncFolderNow(dirname(path))
@@ -55,7 +60,7 @@ export function createDisk(): Disk {
 
     async writeFiles(files) {
       const folders = new Set(files.map(({ path }) => dirname(path)))
-      for (const folder of folders) await ensureFolder(folder)
+      for (const folder of folders) await makeFolder(folder)
       const queue = files.values()
       const work = async (): Promise<void> => {
         for (const file of queue) await writeSynced(file)

@@ -6,7 +6,7 @@ import { decodeEntry } from './entry.js'
 import { AuditError } from './errors.js'
 import { layout } from './layout.js'
 import { bundlePath, decodeBundle, tileWidth } from './tiles.js'
-import { orNothing, readWal } from './wal.js'
+import { readWal, type WalPosition } from './wal.js'
 
 /**
  * Reads the records of a log that may be growing: bundles up to the checkpoint, the write-ahead log above it. A
@@ -14,6 +14,8 @@ import { orNothing, readWal } from './wal.js'
  */
 export class LogReader {
   readonly #directory: string
+  /** Where the last record of the write-ahead log was read, so that a follower need not read a segment again. */
+  #walPosition: WalPosition | undefined
 
   constructor(directory: string) {
     this.#directory = directory
@@ -40,32 +42,38 @@ export class LogReader {
 
   /** At least one entry: the rest of a bundle, or all that the write-ahead log has up to `to`. */
   async #entriesFrom(first: number, to: number): Promise<readonly Uint8Array[]> {
-    for (let tried = -1; ;) {
+    for (let tried: number | undefined; ;) {
       const covered = await this.#covered()
-      const entries = first < covered ? await this.#bundleFrom(first, covered) : await this.#walFrom(first, to)
-      if (entries && entries.length > 0) return entries.slice(0, to - first + 1)
-      if (covered === tried) throw new AuditError('AUDIT_CORRUPT', `record ${first} is missing`)
+      let cause: unknown
+      try {
+        const entries = first < covered ? await this.#bundleFrom(first, covered) : await this.#walFrom(first, to)
+        if (entries.length > 0) return entries.slice(0, to - first + 1)
+      } catch (error) {
+        cause = error
+      }
+      if (covered === tried)
+        throw new AuditError('AUDIT_CORRUPT', `cannot read record ${first}`, { cause, sequence: first })
       tried = covered
     }
   }
 
-  async #bundleFrom(first: number, covered: number): Promise<readonly Uint8Array[] | undefined> {
+  async #bundleFrom(first: number, covered: number): Promise<readonly Uint8Array[]> {
     const index = Math.floor(first / tileWidth)
     const width = Math.min(tileWidth, covered - index * tileWidth)
     const path = bundlePath(index, width)
-    const bundle = await readFile(join(layout.log(this.#directory), path)).catch(orNothing(undefined))
-    return bundle && decodeBundle(bundle, width, path).slice(first - index * tileWidth)
+    const bundle = await readFile(join(layout.log(this.#directory), path))
+    return decodeBundle(bundle, width, path).slice(first - index * tileWidth)
   }
 
-  async #walFrom(first: number, to: number): Promise<readonly Uint8Array[] | undefined> {
+  /** Nothing when the segment that held `first` has gone since. */
+  async #walFrom(first: number, to: number): Promise<readonly Uint8Array[]> {
+    const start = this.#walPosition?.sequence === first ? this.#walPosition : undefined
+    this.#walPosition = undefined
     const entries: Uint8Array[] = []
-    try {
-      for await (const { sequence, entry } of readWal(layout.wal(this.#directory))) {
-        if (sequence > to) break
-        if (sequence >= first) entries.push(entry)
-      }
-    } catch (error) {
-      return orNothing(undefined)(error)
+    for await (const { sequence, entry, end } of readWal(layout.wal(this.#directory), undefined, start)) {
+      if (sequence > to || (sequence > first && entries.length === 0)) break
+      if (sequence >= first) entries.push(entry)
+      this.#walPosition = end
     }
     return entries
   }

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { crc32c } from './crc32c.js'
 import { maxEntryBytes } from './entry.js'
@@ -58,9 +58,18 @@ export function readRecord(bytes: Buffer, at: number): Buffer | 'torn' | 'bad' {
   return crc32c(bytes.subarray(at, at + 4), entry) === bytes.readUInt32BE(at + 4) ? entry : 'bad'
 }
 
+/** A place between two records. */
+export interface WalPosition {
+  readonly sequence: number
+  readonly segment: string
+  readonly at: number
+}
+
 export interface WalEntry {
   readonly sequence: number
   readonly entry: Buffer
+  /** Where reading can go on after this record. */
+  readonly end: WalPosition
 }
 
 /** What a segment ended with that is no whole record: a write that a crash cut short. */
@@ -71,29 +80,46 @@ export interface TornTail {
 }
 
 /**
- * Reads all segments in order, each record once. An incomplete last record ends a segment quietly when the next segment
- * goes on with the same sequence number, or there is none; then nothing that was promised can be missing.
+ * Reads all segments in order, each record once, or what comes after a position. An incomplete last record ends a
+ * segment quietly when the next segment goes on with the same sequence number, or there is none; then nothing that was
+ * promised can be missing.
  * @throws AuditError AUDIT_CORRUPT, naming segment, byte and sequence number
  */
 export async function* readWal(
   folder: string,
   onTornTail: (tail: TornTail) => void = () => undefined,
+  start?: WalPosition,
 ): AsyncGenerator<WalEntry, void> {
-  let next: number | undefined
+  let next = start?.sequence
   for (const { first, name } of await listSegments(folder)) {
-    if (next !== undefined && first !== next) throw corrupt(name, 0, next, `begins with ${first}`)
-    next = first
-    const bytes = await readFile(join(folder, name))
+    if (start && name < start.segment) continue
+    const from = name === start?.segment ? start.at : 0
+    if (next !== undefined && from === 0 && first !== next) throw corrupt(name, 0, next, `begins with ${first}`)
+    next ??= first
+    const bytes = await readFrom(join(folder, name), from).catch(orNothing(undefined))
+    if (!bytes) throw corrupt(name, from, next, 'the segment has gone')
     for (let at = 0; at < bytes.length;) {
       const entry = readRecord(bytes, at)
       if (typeof entry === 'string') {
-        if (!isTorn(entry, bytes.subarray(at))) throw corrupt(name, at, next, 'the checksum does not match')
+        if (!isTorn(entry, bytes.subarray(at))) throw corrupt(name, from + at, next, 'the checksum does not match')
         onTornTail({ sequence: next, segment: name, bytes: bytes.length - at })
         break
       }
-      yield { sequence: next++, entry }
       at += headerBytes + entry.length
+      yield { sequence: next, entry, end: { sequence: next + 1, segment: name, at: from + at } }
+      next++
     }
+  }
+}
+
+async function readFrom(path: string, at: number): Promise<Buffer> {
+  const file = await open(path)
+  try {
+    const { size } = await file.stat()
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(Math.max(size - at, 0)), { position: at })
+    return buffer.subarray(0, bytesRead)
+  } finally {
+    await file.close()
   }
 }
 

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import { signCheckpoint } from './checkpoint.js'
@@ -53,8 +52,8 @@ export class LogWriter {
 
   /** Recovers, and covers all that was found by a checkpoint. @throws AuditError AUDIT_CORRUPT */
   static async open(options: WriterOptions, disk: Disk): Promise<{ writer: LogWriter; opened: Opened }> {
-    await mkdir(layout.log(options.directory), { recursive: true })
-    await mkdir(layout.wal(options.directory), { recursive: true, mode: 0o700 })
+    await disk.makeFolder(layout.log(options.directory))
+    await disk.makeFolder(layout.wal(options.directory))
     const recovered = await recover(options.directory, options.origin, options.signingKey)
     const writer = new LogWriter(options, disk, recovered)
     const checkpoint = await writer.checkpoint()

@@ -84,6 +84,7 @@ function failingDisk(): Disk & { fail(operation: Operation): void } {
   }
   return {
     fail: (operation) => void broken.add(operation),
+    makeFolder: (path) => disk.makeFolder(path),
     openSegment(path) {
       attempt('openSegment')
       const segment = disk.openSegment(path)

@@ -42,6 +42,30 @@ test('reads and verifies while it is written to', async (context) => {
   assert.equal((await collect(log.records(0))).length, 1000)
 })
 
+test('a follower and a verifier keep up with a log that makes checkpoints under them', async (context) => {
+  const world = await createWorld(context)
+  const log = await world.open()
+  const stop = new AbortController()
+  const last = 70_000
+  const following = follow()
+  const verifying: Promise<boolean>[] = []
+  while (log.size <= last) {
+    await appendMany(log, 1000)
+    if (log.size % 35_000 === 0) verifying.push(verifyLog(world.directory, log.verifierKey).then(({ ok }) => ok))
+  }
+  assert.equal(await following, last)
+  assert.deepEqual(await Promise.all(verifying), [true, true])
+
+  async function follow(): Promise<number> {
+    let next = 0
+    for await (const { sequence } of log.follow(0, { signal: stop.signal })) {
+      assert.equal(sequence, next++)
+      if (sequence === last) stop.abort()
+    }
+    return next - 1
+  }
+})
+
 test('durability is told in order, listeners before waiters, and never inside append', async (context) => {
   const log = await (await createWorld(context)).open()
   const heard: string[] = []
