@@ -1,0 +1,63 @@
+/** What any peer can make the broker hold or wait for. Every bound of this room has its name here. */
+export interface BrokerLimits {
+  /** Network connections at once; the rest wait in the backlog of the operating system or are turned away. */
+  readonly maxConnections: number
+  /** Connections at once that have not been answered with CONNACK yet. */
+  readonly maxUnconnected: number
+  /** The largest packet, its header included; checked when the length is announced. */
+  readonly maxPacketBytes: number
+  /** The same before CONNACK: a CONNECT with its will. */
+  readonly maxConnectBytes: number
+  readonly handshakeSeconds: number
+  /** From the TLS handshake to a complete CONNECT, and for CONNECT to be answered. */
+  readonly connectSeconds: number
+  /** From a packet's first byte to its last. */
+  readonly packetSeconds: number
+  /** What keep alive 0 ("never") and all larger values mean here. */
+  readonly maxKeepAliveSeconds: number
+  /** Publishes of one connection that wait for the audit log or the store; then its socket is not read. */
+  readonly maxWaiting: number
+  readonly maxWaitingBytes: number
+  /** QoS 1 messages sent and not yet acknowledged, per session. */
+  readonly maxInflight: number
+  /** Messages waiting for one session, connected or not; beyond them the session is ended. */
+  readonly maxQueued: number
+  readonly maxQueuedBytes: number
+  /** Bytes waiting for one socket; beyond them QoS 0 messages to it are dropped and QoS 1 messages wait in the queue. */
+  readonly maxOutputBytes: number
+  /** How long a socket may take no byte at all of what waits for it. */
+  readonly stallSeconds: number
+  /** How long the state of a client that is away is kept. */
+  readonly sessionExpirySeconds: number
+  readonly maxSubscriptionsPerDevice: number
+  readonly maxRetainedPerDevice: number
+  readonly maxRetainedBytesPerDevice: number
+  /** How long a graceful close waits for the audit log, the store and the sockets. */
+  readonly drainSeconds: number
+  /** How often the time limits above are looked at. */
+  readonly sweepMilliseconds: number
+}
+
+export const defaultLimits: BrokerLimits = {
+  maxConnections: 20_000,
+  maxUnconnected: 2_000,
+  maxPacketBytes: 256 * 1024,
+  maxConnectBytes: 128 * 1024,
+  handshakeSeconds: 10,
+  connectSeconds: 10,
+  packetSeconds: 30,
+  maxKeepAliveSeconds: 1200,
+  maxWaiting: 1000,
+  maxWaitingBytes: 1024 * 1024,
+  maxInflight: 64,
+  maxQueued: 10_000,
+  maxQueuedBytes: 16 * 1024 * 1024,
+  maxOutputBytes: 1024 * 1024,
+  stallSeconds: 20,
+  sessionExpirySeconds: 7 * 24 * 3600,
+  maxSubscriptionsPerDevice: 1000,
+  maxRetainedPerDevice: 1000,
+  maxRetainedBytesPerDevice: 4 * 1024 * 1024,
+  drainSeconds: 5,
+  sweepMilliseconds: 500,
+}
