@@ -56,7 +56,10 @@ export class FrameReader {
     if (length === undefined) return undefined
     const start = this.#at + 1 + length.bytes
     if (1 + length.bytes + length.value > this.maxBytes) {
-      throw new BrokerError('PACKET_TOO_LARGE', `a packet of ${length.value} bytes; at most ${this.maxBytes} are allowed`)
+      throw new BrokerError(
+        'PACKET_TOO_LARGE',
+        `a packet of ${length.value} bytes; at most ${this.maxBytes} are allowed`,
+      )
     }
     if (this.#end < start + length.value) return undefined
     this.#at = start + length.value

@@ -42,7 +42,12 @@ export class Message implements MessageFields {
     return (this.#liveFrame ??= encodePublish({ ...this.#shared, qos: 0, retain: false, dup: false, packetId: 0 }))
   }
 
-  frame(how: { readonly qos: 0 | 1; readonly retain: boolean; readonly dup: boolean; readonly packetId: number }): Buffer {
+  frame(how: {
+    readonly qos: 0 | 1
+    readonly retain: boolean
+    readonly dup: boolean
+    readonly packetId: number
+  }): Buffer {
     return encodePublish({ ...this.#shared, ...how })
   }
 

@@ -5,6 +5,8 @@ export interface Sink {
   /** False when the bytes wait for the peer to read; then `drained` is told when they have gone. */
   write(bytes: Uint8Array): boolean
   end(): void
+  /** The writer was found full, and no longer is. */
+  room(): void
 }
 
 /** Written at once at most: what is in the socket's hands can no longer be taken back from a revoked publisher. */
@@ -24,6 +26,7 @@ export class Writer {
   #scheduled = false
   #blocked = false
   #ending = false
+  #foundFull = false
   /** When the socket last took something, or had nothing to take. */
   #progressAt: number
 
@@ -36,7 +39,9 @@ export class Writer {
 
   /** True when no further message should be added; answers to the client's own packets still are. */
   get full(): boolean {
-    return this.#waitingBytes + this.#handedOver >= this.#maxBytes
+    const full = this.#waitingBytes + this.#handedOver >= this.#maxBytes
+    if (full) this.#foundFull = true
+    return full
   }
 
   /** Since when the peer has read nothing although something waits for it. */
@@ -66,6 +71,7 @@ export class Writer {
     this.#handedOver = 0
     this.#progressAt = this.#now()
     if (this.#chunks.length > 0 || this.#ending) this.#schedule()
+    this.#tellRoom()
   }
 
   /** Sends what waits, then ends the socket; nothing can be added any more. */
@@ -99,6 +105,13 @@ export class Writer {
     }
     if (this.#chunks.length > 0) this.#schedule()
     else if (this.#ending && !this.#blocked) this.#sink.end()
+    this.#tellRoom()
+  }
+
+  #tellRoom(): void {
+    if (!this.#foundFull || this.#ending || this.full) return
+    this.#foundFull = false
+    this.#sink.room()
   }
 
   #takeBatch(): Uint8Array {

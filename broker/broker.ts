@@ -1,0 +1,239 @@
+import type { DeviceId, SessionView } from '#protocol'
+import type { TLSSocket } from 'node:tls'
+import { handleConnect, isOwnClientId, refuse } from './connect.js'
+import { Connection, type ConnectionEvents } from './connection.js'
+import { connectReturnCodes, pingresp } from './encode.js'
+import { endConnection } from './ending.js'
+import { BrokerError } from './errors.js'
+import { type BrokerOptions, Hub } from './hub.js'
+import { type Listener, type ListenOptions, listenTls } from './listener.js'
+import type { Packet } from './packet.js'
+import { handlePublish } from './publish.js'
+import type { Session } from './session.js'
+import { handleSubscribe, handleUnsubscribe, recheckSubscriptions } from './subscribe.js'
+
+/**
+ * Speaks MQTT 3.1.1 to devices that hold a valid certificate. A device says and hears what its policy allows and nothing
+ * else; all of it is in the audit log before it has any effect.
+ */
+export class Broker {
+  readonly #hub: Hub
+  readonly #connections = new Set<Connection>()
+  readonly #listeners: Listener[] = []
+  readonly #sweeper: NodeJS.Timeout
+  readonly #stopListening: () => void
+  readonly #events: ConnectionEvents = {
+    packet: (connection, packet) => this.#handle(connection, packet),
+    failed: (connection, error) => fail(connection, error),
+    room: ({ session }) => session && this.#hub.delivery.drain(session),
+    closed: (connection, reason, comment) => endConnection(this.#hub, connection, reason, comment),
+  }
+  #closing = false
+
+  private constructor(options: BrokerOptions) {
+    this.#hub = new Hub(options, (error) => this.#failStore(error))
+    this.#stopListening = options.audit.onCongestion((congested) => this.#pause(congested))
+    this.#sweeper = setInterval(() => this.#sweep(), this.#hub.limits.sweepMilliseconds)
+    this.#sweeper.unref()
+  }
+
+  /** Finds the sessions and retained messages of the process before. @throws BrokerError STORE_CORRUPT */
+  static async open(options: BrokerOptions): Promise<Broker> {
+    const broker = new Broker(options)
+    try {
+      await broker.#hub.restore()
+    } catch (error) {
+      broker.#stop()
+      throw error
+    }
+    return broker
+  }
+
+  /** @throws BrokerError LISTEN_FAILED */
+  async listen(options: ListenOptions): Promise<{ readonly port: number }> {
+    const listener = await listenTls(options, this.#hub.limits, {
+      connection: (socket) => this.#welcome(socket),
+      refused: (error, address) => {
+        this.#hub.refusals.record({ peer: address ?? 'unknown', reason: 'tls', comment: codeOf(error) })
+      },
+    })
+    this.#listeners.push(listener)
+    return { port: listener.port }
+  }
+
+  /**
+   * Takes a device's voice and ears. When this returns, no message of it is delivered any more and none to it: its
+   * connections are gone, its will is dropped, what it published and what has not reached a socket is taken back from
+   * everyone's queues, and its own sessions and retained messages no longer exist. The store follows.
+   */
+  endDevice(device: DeviceId, reason: 'revoked'): { readonly sessions: number; readonly purged: number } {
+    const hub = this.#hub
+    hub.revoked.add(device)
+    const own = [...this.#connections].filter(({ identity, closed }) => identity?.deviceId === device && !closed)
+    for (const connection of own) connection.close(reason)
+    let purged = hub.retained.removeOf(device)
+    for (const session of hub.sessions.of(device)) {
+      purged += session.pending
+      hub.discard(session)
+    }
+    for (const session of hub.sessions) purged += hub.delivery.removeOf(session, device)
+    return { sessions: own.length, purged }
+  }
+
+  /** Renders the rights of all sessions anew and ends what they no longer allow. Returns how many are connected. */
+  policyChanged(): number {
+    let connected = 0
+    for (const session of this.#hub.sessions) {
+      if (session.link) connected++
+      this.#recheck(session)
+    }
+    return connected
+  }
+
+  sessions(): readonly SessionView[] {
+    return [...this.#hub.sessions].map((session) => ({
+      session: session.name,
+      device: session.device,
+      clientId: session.clientId,
+      connected: session.link !== undefined,
+      since: new Date(session.since).toISOString(),
+      peer: session.link?.peer ?? '',
+      subscriptions: [...session.subscriptions].map(([filter, qos]) => ({ filter, qos })),
+      queued: session.pending,
+    }))
+  }
+
+  /** Takes no new work, lets what was accepted become durable and be answered, and then ends all sessions without wills. */
+  async closeGracefully(): Promise<void> {
+    this.#closing = true
+    for (const listener of this.#listeners) listener.close()
+    for (const connection of this.#connections) connection.hold()
+    const { trail, store, limits, refusals } = this.#hub
+    const deadline = new Deadline(limits.drainSeconds)
+    await deadline.before(trail.settled())
+    await deadline.before(store.flushed())
+    for (const connection of this.#connections) connection.close('shutdown', undefined, { flush: true })
+    refusals.sweep({ all: true })
+    await deadline.before(this.#allGone())
+    for (const connection of this.#connections) connection.destroy()
+    await deadline.before(store.flushed())
+    deadline.end()
+    this.#stop()
+  }
+
+  #welcome(socket: TLSSocket): void {
+    const waiting = [...this.#connections].filter(({ accepted }) => !accepted).length
+    const connection = new Connection(socket, this.#hub.limits, this.#hub.now, this.#events)
+    this.#connections.add(connection)
+    socket.once('close', () => this.#connections.delete(connection))
+    if (this.#closing) connection.close('shutdown')
+    else if (waiting >= this.#hub.limits.maxUnconnected)
+      connection.close('quota', 'too many connections before CONNECT')
+    else if (this.#hub.options.audit.congested) connection.hold()
+  }
+
+  #handle(connection: Connection, packet: Packet): void {
+    if (packet.type === 'connect') {
+      handleConnect(this.#hub, connection, packet).catch((error: unknown) => fail(connection, error))
+      return
+    }
+    const { session } = connection
+    if (!session) throw new BrokerError('PROTOCOL_VIOLATION', 'a packet before CONNACK')
+    switch (packet.type) {
+      case 'publish':
+        return handlePublish(this.#hub, connection, session, packet)
+      case 'puback':
+        return this.#hub.delivery.acknowledge(session, packet.packetId)
+      case 'subscribe':
+        return handleSubscribe(this.#hub, connection, session, packet)
+      case 'unsubscribe':
+        return handleUnsubscribe(this.#hub, connection, session, packet)
+      case 'pingreq':
+        return connection.send(pingresp)
+      case 'disconnect':
+        return connection.close('client', undefined, { flush: true }) // [MQTT-3.14.4-3]: without its will
+    }
+  }
+
+  #recheck(session: Session): void {
+    const rights = this.#hub.options.policyFor(session.device)
+    if (!rights || !isOwnClientId(session.device, rights, session.clientId)) {
+      this.#hub.expire(session, 'denied')
+      return
+    }
+    session.useRights(rights)
+    recheckSubscriptions(this.#hub, session)
+  }
+
+  /** While the log cannot keep up, nobody is read. */
+  #pause(congested: boolean): void {
+    for (const connection of this.#connections) {
+      if (congested) connection.hold()
+      else connection.release()
+    }
+  }
+
+  #sweep(): void {
+    const { refusals, sessions, delivery, limits, now } = this.#hub
+    for (const connection of this.#connections) connection.sweep()
+    refusals.sweep()
+    for (const session of sessions) {
+      delivery.recordDrops(session)
+      const away = session.link ? 0 : now() - session.since
+      if (away > limits.sessionExpirySeconds * 1000) this.#hub.expire(session, 'expired')
+    }
+  }
+
+  /** What sessions were promised can no longer be kept, so nobody is told that it was. */
+  #failStore(error: unknown): void {
+    for (const connection of this.#connections) connection.close('internal', codeOf(error))
+  }
+
+  async #allGone(): Promise<void> {
+    const gone = [...this.#connections].map((connection) => connection.whenGone())
+    await Promise.all(gone)
+  }
+
+  #stop(): void {
+    clearInterval(this.#sweeper)
+    this.#stopListening()
+    this.#hub.trail.close()
+  }
+}
+
+/** The only table from what went wrong to what the client is told, which in MQTT 3.1.1 is little. */
+function fail(connection: Connection, error: unknown): void {
+  const comment = error instanceof Error ? error.message : String(error)
+  if (!(error instanceof BrokerError)) {
+    connection.close('internal', comment)
+  } else if (error.code === 'UNSUPPORTED_PROTOCOL') {
+    const code = connectReturnCodes.unacceptableProtocol // [MQTT-3.1.2-2]
+    refuse(connection, { code, reason: error.code.toLowerCase(), comment })
+  } else {
+    connection.refusal = { reason: error.code.toLowerCase(), comment }
+    connection.close('protocol_error', `${error.code}: ${comment}`)
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error)
+}
+
+/** One time limit over several waits. */
+class Deadline {
+  readonly #passed: Promise<void>
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(seconds: number) {
+    this.#passed = new Promise((resolve) => (this.#timer = setTimeout(resolve, seconds * 1000)))
+  }
+
+  /** Waits for the work, or for the time to be over; what fails is over too. */
+  async before(work: Promise<void>): Promise<void> {
+    await Promise.race([work.catch(() => undefined), this.#passed])
+  }
+
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+}

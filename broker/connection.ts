@@ -1,0 +1,199 @@
+import type { TLSSocket } from 'node:tls'
+import type { DeviceIdentity, SessionEndReason, SessionFacts } from '#protocol'
+import { decodePacket } from './decode.js'
+import { FrameReader } from './frame.js'
+import type { BrokerLimits } from './limits.js'
+import type { Packet } from './packet.js'
+import type { Link, Session } from './session.js'
+import { Writer } from './writer.js'
+
+/** What the broker does with a connection's life. */
+export interface ConnectionEvents {
+  packet(connection: Connection, packet: Packet): void
+  /** Something was thrown while a packet was read or handled; the connection has to end. */
+  failed(connection: Connection, error: unknown): void
+  /** The socket takes messages again after it had too many waiting. */
+  room(connection: Connection): void
+  /** Called once, before the socket goes. */
+  closed(connection: Connection, reason: SessionEndReason, comment: string | undefined): void
+}
+
+/** One TLS connection: bytes in, packets out, and how far it may go ahead of what is durable. */
+export class Connection implements Link {
+  readonly writer: Writer
+  /** Address and port. */
+  readonly peer: string
+  readonly address: string
+  /** Who the certificate proved; set while CONNECT is handled. */
+  identity: DeviceIdentity | undefined
+  clientId: string | undefined
+  /** Set from the moment the session.connect record is written until the session is there. */
+  opening: SessionFacts | undefined
+  session: Session | undefined
+  /** Why it was turned away, where a reason was given. */
+  refusal: { readonly reason: string; readonly comment?: string } | undefined
+  /** True once CONNACK 0 was sent. */
+  accepted = false
+  closed = false
+  /** Acknowledgements that wait for the store; later ones stay behind them. */
+  acksWaiting = 0
+  readonly #socket: TLSSocket
+  readonly #reader: FrameReader
+  readonly #limits: BrokerLimits
+  readonly #now: () => number
+  readonly #events: ConnectionEvents
+  readonly #openedAt: number
+  #keepAliveMilliseconds = 0
+  #lastSeen: number
+  #partialSince: number | undefined
+  #closedAt: number | undefined
+  #waiting = 0
+  #waitingBytes = 0
+  #backlogged = false
+  #holds = 0
+  #pumping = false
+
+  constructor(socket: TLSSocket, limits: BrokerLimits, now: () => number, events: ConnectionEvents) {
+    this.#socket = socket
+    this.#limits = limits
+    this.#now = now
+    this.#events = events
+    this.#openedAt = this.#lastSeen = now()
+    this.address = socket.remoteAddress ?? 'unknown'
+    this.peer = `${this.address.includes(':') ? `[${this.address}]` : this.address}:${socket.remotePort ?? 0}`
+    this.#reader = new FrameReader(limits.maxConnectBytes)
+    const sink = {
+      write: (bytes: Uint8Array) => socket.write(bytes),
+      end: () => socket.destroySoon(),
+      room: () => events.room(this),
+    }
+    this.writer = new Writer(sink, limits.maxOutputBytes, now)
+
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    socket.on('drain', () => this.writer.drained())
+    socket.on('error', (error) => this.close('lost', error.message))
+    socket.on('close', () => this.close('lost'))
+  }
+
+  /** DER of the certificate that the TLS handshake, or the one it resumes, has verified. */
+  get peerCertificate(): Uint8Array | undefined {
+    return this.#socket.getPeerX509Certificate()?.raw
+  }
+
+  /** CONNACK 0: from now on this is a session. */
+  accept(connack: Uint8Array, keepAliveSeconds: number): void {
+    const { maxKeepAliveSeconds, maxPacketBytes } = this.#limits
+    const seconds = keepAliveSeconds === 0 ? maxKeepAliveSeconds : Math.min(keepAliveSeconds, maxKeepAliveSeconds)
+    this.#keepAliveMilliseconds = seconds * 1500 // one and a half times: MQTT 3.1.1 §3.1.2.10 [MQTT-3.1.2-24]
+    this.#reader.maxBytes = maxPacketBytes
+    this.accepted = true
+    this.writer.push(connack)
+  }
+
+  send(bytes: Uint8Array): void {
+    if (!this.closed) this.writer.push(bytes)
+  }
+
+  /** Stops reading until {@link release}; calls add up. */
+  hold(): void {
+    this.#holds++
+    this.#socket.pause()
+  }
+
+  release(): void {
+    this.#holds--
+    if (this.#holds > 0 || this.closed) return
+    this.#lastSeen = this.#now()
+    this.#socket.resume()
+    this.#pump()
+  }
+
+  /** A packet waits for what it promises to be durable. Too many of them, and the socket waits too. */
+  beginWait(bytes: number): void {
+    this.#waiting++
+    this.#waitingBytes += bytes
+    const { maxWaiting, maxWaitingBytes } = this.#limits
+    if (this.#backlogged || (this.#waiting < maxWaiting && this.#waitingBytes < maxWaitingBytes)) return
+    this.#backlogged = true
+    this.hold()
+  }
+
+  endWait(bytes: number): void {
+    this.#waiting--
+    this.#waitingBytes -= bytes
+    const { maxWaiting, maxWaitingBytes } = this.#limits
+    if (!this.#backlogged || this.#waiting > maxWaiting / 2 || this.#waitingBytes > maxWaitingBytes / 2) return
+    this.#backlogged = false
+    this.release()
+  }
+
+  /** Ends the connection: at once, or with `flush` after what was written has gone. */
+  close(reason: SessionEndReason, comment?: string, { flush = false } = {}): void {
+    if (this.closed) return
+    this.closed = true
+    this.#closedAt = this.#now()
+    this.#events.closed(this, reason, comment)
+    if (flush) {
+      this.writer.end()
+      return
+    }
+    this.writer.discard()
+    this.#socket.destroy()
+  }
+
+  /** Ends the connection when one of its time limits has passed. */
+  sweep(): void {
+    const now = this.#now()
+    const passed = (since: number | undefined, seconds: number) => since !== undefined && now - since > seconds * 1000
+    if (this.closed) {
+      if (passed(this.#closedAt, this.#limits.drainSeconds)) this.#socket.destroy()
+    } else if (!this.accepted) {
+      if (passed(this.#openedAt, this.#limits.connectSeconds)) this.close('protocol_error', 'connect_timeout')
+    } else if (this.identity && this.identity.notAfter.getTime() <= now) {
+      this.close('expired')
+    } else if (passed(this.#partialSince, this.#limits.packetSeconds)) {
+      this.close('protocol_error', 'packet_timeout')
+    } else if (passed(this.writer.stalledSince, this.#limits.stallSeconds)) {
+      this.close('slow')
+    } else if (this.#holds === 0 && now - this.#lastSeen > this.#keepAliveMilliseconds) {
+      this.close('keep_alive')
+    }
+  }
+
+  /** Resolves when the socket is closed. */
+  async whenGone(): Promise<void> {
+    if (!this.#socket.closed) await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
+  }
+
+  /** Lets go of the socket whatever state it is in. */
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.closed) return
+    this.#lastSeen = this.#now()
+    this.#reader.push(chunk)
+    this.#pump()
+  }
+
+  /** Handles what has been received, packet by packet, until it ends or has to wait. */
+  #pump(): void {
+    if (this.#pumping) return
+    this.#pumping = true
+    try {
+      while (!this.closed && this.#holds === 0) {
+        const frame = this.#reader.next()
+        if (!frame) break
+        this.#partialSince = undefined
+        this.#events.packet(this, decodePacket(frame))
+      }
+    } catch (error) {
+      this.#events.failed(this, error)
+    }
+    this.#pumping = false
+    if (!this.#reader.partial || this.#holds > 0) this.#partialSince = undefined
+    else this.#partialSince ??= this.#now()
+  }
+}

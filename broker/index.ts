@@ -1,0 +1,6 @@
+export { Broker } from './broker.js'
+export { BrokerError, type BrokerErrorCode } from './errors.js'
+export type { Admission, BrokerOptions } from './hub.js'
+export { type BrokerLimits, defaultLimits } from './limits.js'
+export type { ListenOptions } from './listener.js'
+export type { Rights } from './session.js'

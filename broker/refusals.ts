@@ -1,0 +1,53 @@
+import type { CertificateSerial, DeviceId } from '#protocol'
+import type { Trail } from './trail.js'
+
+/** A connection that never became a session. */
+export interface Refused {
+  /** The address, without the port: a caller has as many ports as it likes. */
+  readonly peer: string
+  readonly reason: string
+  readonly comment?: string
+  readonly device?: DeviceId
+  readonly clientId?: string
+  readonly serial?: CertificateSerial
+}
+
+const windowMilliseconds = 10_000
+/** Sources counted apart; beyond them all are counted together. */
+const maxSources = 10_000
+
+/**
+ * Refusals of callers cost them nothing, so they must not fill the log: the first of a source and reason is recorded at
+ * once, those of the following ten seconds together as one record with their exact number.
+ */
+export class Refusals {
+  readonly #trail: Trail
+  readonly #now: () => number
+  readonly #windows = new Map<string, { readonly refused: Refused; readonly since: number; count: number }>()
+
+  constructor(trail: Trail, now: () => number) {
+    this.#trail = trail
+    this.#now = now
+  }
+
+  record(refused: Refused): void {
+    const many = this.#windows.size >= maxSources
+    const key = many ? refused.reason : `${refused.peer} ${refused.reason} ${refused.device ?? ''}`
+    const window = this.#windows.get(key)
+    if (window) {
+      window.count++
+      return
+    }
+    this.#windows.set(key, { refused, since: this.#now(), count: 0 })
+    this.#trail.recordIfPossible({ event: 'session.refuse', ...refused, count: 1 })
+  }
+
+  /** Records what the windows that have passed held; called every now and then, and with `all` at the end. */
+  sweep({ all = false } = {}): void {
+    for (const [key, { refused, since, count }] of this.#windows) {
+      if (!all && this.#now() - since < windowMilliseconds) continue
+      this.#windows.delete(key)
+      if (count > 0) this.#trail.recordIfPossible({ event: 'session.refuse', ...refused, count })
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import type { AuditEvent, AuditTrail } from '#protocol'
+
+/**
+ * The audit log as the broker lives by it: a packet is recorded first, and what it brings about (an answer, a fan-out, a
+ * change of subscriptions) happens when the record is durable. All of it happens in the order of the log, so that the
+ * log's order is the order of the world.
+ */
+export class Trail {
+  readonly #audit: AuditTrail
+  /** First in, first out: both sequence numbers and actions come in rising order. */
+  #waiting: { readonly sequence: number; readonly action: () => void }[] = []
+  #head = 0
+  #running = false
+  readonly #stopListening: () => void
+
+  constructor(audit: AuditTrail) {
+    this.#audit = audit
+    this.#stopListening = audit.onDurable(() => this.#run())
+  }
+
+  /** @throws CodedError AUDIT_CLOSED: then nothing may happen. */
+  record(event: AuditEvent): number {
+    return this.#audit.append(event)
+  }
+
+  /** For what happens whether it can be recorded or not: a connection that is gone, a revocation. */
+  recordIfPossible(event: AuditEvent): number | undefined {
+    try {
+      return this.#audit.append(event)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Runs the action when the record is durable and all actions before it have run. It must not throw. */
+  after(sequence: number, action: () => void): void {
+    this.#waiting.push({ sequence, action })
+    this.#run()
+  }
+
+  /** Resolves when everything that waits now has run. */
+  async settled(): Promise<void> {
+    const last = this.#waiting.at(-1)
+    if (last) await this.#audit.whenDurable(last.sequence)
+  }
+
+  close(): void {
+    this.#stopListening()
+  }
+
+  /** Not re-entrant: an action that waits for a record which is durable already comes after those in the queue. */
+  #run(): void {
+    if (this.#running) return
+    this.#running = true
+    let next = this.#waiting[this.#head]
+    while (next && next.sequence <= this.#audit.durable) {
+      this.#head++
+      next.action()
+      next = this.#waiting[this.#head]
+    }
+    if (this.#head === this.#waiting.length || this.#head > 1000) {
+      this.#waiting = this.#waiting.slice(this.#head)
+      this.#head = 0
+    }
+    this.#running = false
+  }
+}
