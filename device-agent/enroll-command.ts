@@ -20,7 +20,6 @@ export interface EnrollOptions {
   readonly tpm?: string
   readonly pcrs?: string
   readonly binding: 'exporter' | 'nonce'
-  readonly trustDomain?: string
   readonly again: boolean
   readonly data: string
   readonly output: 'text' | 'json'
@@ -29,34 +28,57 @@ export interface EnrollOptions {
 /** `touchmark-agent enroll` */
 export async function enrollCommand(options: EnrollOptions, surroundings: Surroundings): Promise<void> {
   const uri = parseJoinUri(options.join)
-  const method = await chooseMethod(options, surroundings)
   const lock = await lockFolder(options.data)
   try {
     const state = new StateFolder(options.data, nodeDisk)
     await state.repair()
     const clock = await openClock(state)
     const known = options.again ? undefined : await alreadyThere(state, uri, clock.now())
-    const generation = known ?? (await enroll({ uri, method, state, clock, openTpm: surroundings.openTpm }))
-    const status = {
-      ...generationStatus(generation),
-      state: 'enrolled',
-      updatedAt: new Date(clock.now()).toISOString(),
-    } as const
-    await writeStatus(options.data, status, nodeDisk)
-    report(generation, known !== undefined, options, surroundings)
+    if (known !== undefined) return report(known, 'already enrolled', options, surroundings)
+    const generation = await byMethod(options, surroundings, (method) => enroll({ uri, method, state, clock }))
+    const updatedAt = new Date(clock.now()).toISOString()
+    await writeStatus(options.data, { ...generationStatus(generation), state: 'enrolled', updatedAt }, nodeDisk)
+    report(generation, 'enrolled', options, surroundings)
   } finally {
     await lock.release()
   }
 }
 
-async function chooseMethod(options: EnrollOptions, surroundings: Surroundings): Promise<JoinMethod> {
+/** Runs one join by the method that the options ask for, and lets go of the TPM afterwards. */
+async function byMethod<T>(
+  options: EnrollOptions,
+  surroundings: Surroundings,
+  join: (method: JoinMethod) => Promise<T>,
+): Promise<T> {
   const token = await readToken(options, surroundings)
   const reported = reportedFacts()
-  if (options.tpm === undefined) {
-    if (token !== undefined) return tokenJoin(token, reported)
-    throw new AgentError('USAGE', 'expected a proof to join with: --token, --token-file or --tpm')
+  if (options.tpm !== undefined) {
+    const { tpm: spec, binding } = options
+    const pcrs = parsePcrs(options.pcrs ?? '')
+    const { tpmJoin } = await import('./tpm-join.js')
+    const tpm = await surroundings.openTpm(spec)
+    try {
+      return await join(tpmJoin({ tpm, spec, binding, pcrs, reported, ...(token === undefined ? {} : { token }) }))
+    } finally {
+      await tpm.close()
+    }
   }
-  throw new AgentError('USAGE', 'TPM')
+  if (token !== undefined) return join(tokenJoin(token, reported))
+  throw new AgentError('USAGE', 'expected a proof to join with: --token, --token-file or --tpm')
+}
+
+function parsePcrs(list: string): readonly number[] {
+  if (list === '') return []
+  return list.split(',').map((item) => {
+    const index = Number(item)
+    if (!/^\d{1,2}$/.test(item.trim()) || index > 23) {
+      throw new AgentError(
+        'USAGE',
+        `--pcrs: expected numbers from 0 to 23 with commas between, got ${JSON.stringify(item)}`,
+      )
+    }
+    return index
+  })
 }
 
 async function readToken(options: EnrollOptions, surroundings: Surroundings): Promise<string | undefined> {
@@ -88,31 +110,20 @@ async function alreadyThere(state: StateFolder, uri: JoinUri, now: number): Prom
 }
 
 function report(
-  { facts, number, key }: IssuedGeneration,
-  wasThere: boolean,
+  generation: IssuedGeneration,
+  outcome: 'enrolled' | 'already enrolled',
   { data, output }: EnrollOptions,
   { out, err }: Surroundings,
 ): void {
-  const current = join(data, 'current')
+  const { deviceId, instanceId, broker, keyKind, notAfter } = generation.facts
+  const folder = join(data, 'current')
   if (output === 'json') {
-    const { deviceId, instanceId, broker, notAfter } = facts
-    out(
-      JSON.stringify({
-        deviceId,
-        instanceId,
-        generation: number,
-        keyKind: key.kind,
-        broker,
-        notAfter,
-        folder: current,
-      }),
+    return out(
+      JSON.stringify({ deviceId, instanceId, generation: generation.number, keyKind, broker, notAfter, folder }),
     )
-    return
   }
-  out(facts.deviceId)
-  err(
-    `${wasThere ? 'already enrolled' : 'enrolled'} as ${facts.deviceId}; the certificate lasts until ${facts.notAfter.toISOString()}`,
-  )
-  err(`broker ${facts.broker}; key, certificate and trust bundle are in ${current}`)
+  out(deviceId)
+  err(`${outcome} as ${deviceId}; the certificate lasts until ${notAfter.toISOString()}`)
+  err(`broker ${broker}; key, certificate and trust bundle are in ${folder}`)
   err(`next: touchmark-agent run --data ${data}`)
 }

@@ -4,7 +4,6 @@ import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
 import type { IssuedGeneration } from './generation.js'
 import type { KeyFile } from './key-file.js'
-import { openKey, type OpenTpm } from './open-key.js'
 import { ServiceConnection, type ServiceLimits } from './service.js'
 import type { StateFolder } from './state-folder.js'
 import { openTls } from './tls.js'
@@ -13,9 +12,15 @@ import { verifyServer } from './trust.js'
 /** One way in: how the device's key comes to be, and what is said to the service with it. */
 export interface JoinMethod {
   /** Whether a key that was written before, and never answered, can be asked for this way. */
-  isUsable(key: KeyFile): boolean
+  isUsable(key: KeyFile): Promise<boolean>
   createKey(): Promise<KeyFile>
-  ask(service: ServiceConnection, uri: JoinUri, key: DeviceKey): Promise<JoinAnswer>
+  /** Whatever takes time without the service, so that the service does not wait for it. */
+  prepare(key: KeyFile): Promise<Prepared>
+}
+
+export interface Prepared {
+  readonly key: DeviceKey
+  ask(service: ServiceConnection, uri: JoinUri): Promise<JoinAnswer>
 }
 
 export interface Enrolling {
@@ -23,7 +28,6 @@ export interface Enrolling {
   readonly method: JoinMethod
   readonly state: StateFolder
   readonly clock: Clock
-  readonly openTpm: OpenTpm
   readonly limits?: ServiceLimits
 }
 
@@ -33,9 +37,9 @@ export interface Enrolling {
  * halfway, doing it again carries the same key and so gets the same certificate.
  * @throws AgentError
  */
-export async function enroll({ uri, method, state, clock, openTpm, limits }: Enrolling): Promise<IssuedGeneration> {
+export async function enroll({ uri, method, state, clock, limits }: Enrolling): Promise<IssuedGeneration> {
   const generation = await state.requestKey(method.isUsable, method.createKey)
-  const key = await openKey(generation.key, openTpm)
+  const { key, ask } = await method.prepare(generation.key)
   try {
     const trust = { pins: uri.pins }
     const verify = (chain: readonly Uint8Array[]): Promise<void> => verifyServer(chain, uri, trust, clock)
@@ -45,7 +49,7 @@ export async function enroll({ uri, method, state, clock, openTpm, limits }: Enr
       limits,
     )
     try {
-      const answer = await method.ask(service, uri, key)
+      const answer = await ask(service, uri)
       await state.keepClockFloor(clock.set(answer.serverTime.getTime()))
       // A clock that was only a floor has now been set: the chain must hold at that time too.
       await verify(service.peerChain)

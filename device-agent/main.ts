@@ -56,7 +56,6 @@ function createProgram(surroundings: Surroundings): Command {
         .choices(['exporter', 'nonce'])
         .default('exporter'),
     )
-    .option('--trust-domain <NAME>', 'with --tpm: the trust domain, where the server’s certificate does not name it')
     .option('--again', 'join with a new key although this device has joined before', false)
     .addOption(folder())
     .addOption(output())

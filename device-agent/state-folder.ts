@@ -47,12 +47,12 @@ export class StateFolder {
   }
 
   /** The key to ask a certificate for: the one that was written before and never answered, or else a new one. */
-  async requestKey(isUsable: (key: KeyFile) => boolean, create: () => Promise<KeyFile>): Promise<Generation> {
+  async requestKey(isUsable: (key: KeyFile) => Promise<boolean>, create: () => Promise<KeyFile>): Promise<Generation> {
     const numbers = await this.#numbers()
     const last = numbers.at(-1)
     if (last !== undefined && !(await this.#isComplete(last))) {
       const key = await this.#key(last)
-      if (key !== undefined && isUsable(key)) return { number: last, folder: this.#path(last), key }
+      if (key !== undefined && (await isUsable(key))) return { number: last, folder: this.#path(last), key }
       await this.#disk.remove(this.#path(last))
     }
     const number = Math.max(...numbers, 0) + 1

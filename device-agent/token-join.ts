@@ -9,12 +9,17 @@ import { SoftwareKey } from './software-key.js'
  */
 export function tokenJoin(token: string, reported: Labels): JoinMethod {
   return {
-    isUsable: (key) => key.kind === 'software',
+    isUsable: (key) => Promise.resolve(key.kind === 'software'),
     createKey: () => Promise.resolve({ kind: 'software', pem: SoftwareKey.create().toPem() }),
-    ask: async (service, uri, key) => {
+    prepare: async (file) => {
+      if (file.kind !== 'software') throw new TypeError('a key that isUsable has let pass')
+      const key = SoftwareKey.fromPem(file.pem)
       const csr = await createCsr({ spki: key.spki, sign: (data) => key.sign(data) })
-      const request = { profile: uri.profile, csr: encodeBase64url(csr), reported }
-      return service.send(routes.joinToken, decodeJoinAnswer, request, token)
+      return {
+        key,
+        ask: (service, { profile }) =>
+          service.send(routes.joinToken, decodeJoinAnswer, { profile, csr: encodeBase64url(csr), reported }, token),
+      }
     },
   }
 }

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
-import { type Fingerprint, decodeHex, encodeBase64url } from '#protocol'
+import { decodeHex, encodeBase64url, type Fingerprint, parseTrustDomain, type TrustDomain } from '#protocol'
 import { decodePem, spkiHash, verifyPath, X509Error } from '#x509'
 import type { Clock } from './clock.js'
 import type { Endpoint } from './device-key.js'
@@ -48,13 +48,25 @@ function requireHost(leaf: Uint8Array, endpoint: Endpoint): void {
   const certificate = new X509Certificate(leaf)
   const named =
     isIP(endpoint.host) === 0
-      ? certificate.checkHost(endpoint.host, { subject: 'never', wildcards: false })
+      ? certificate.checkHost(endpoint.host, { subject: 'never', partialWildcards: false })
       : certificate.checkIP(endpoint.host)
   if (named !== undefined) return
   const names = certificate.subjectAltName ?? 'no name'
   throw untrusted(
     endpoint,
     `shows a certificate for other names: expected ${endpoint.host}, got ${names.slice(0, 300)}`,
+  )
+}
+
+/** The trust domain of a service whose chain is verified: its CAs name it (SPIFFE X509-SVID §3.1). @throws AgentError SERVER_UNTRUSTED */
+export function trustDomainOf(peerChain: readonly Uint8Array[]): TrustDomain {
+  const authorities = peerChain.map((der) => new X509Certificate(der)).filter((certificate) => certificate.ca)
+  const names = authorities.flatMap((certificate) => certificate.subjectAltName?.split(', ') ?? [])
+  const domain = names.map((name) => /^URI:spiffe:\/\/([a-z0-9._-]{1,255})$/.exec(name)?.[1]).find((found) => found)
+  if (domain !== undefined) return parseTrustDomain(domain)
+  throw new AgentError(
+    'SERVER_UNTRUSTED',
+    'expected a CA in the service’s chain to name its trust domain (URI:spiffe://…)',
   )
 }
 

@@ -228,7 +228,6 @@ function enrolling(
     method: tokenJoin('tm1.id.secret', { os: 'test' }),
     state: new StateFolder(folder, disk),
     clock: new Clock({ system: () => systemTime, monotonic: () => 0 }),
-    openTpm: () => Promise.reject(new Error('no TPM here')),
     ...(limits === undefined ? {} : { limits }),
   }
 }

@@ -39,6 +39,7 @@ export async function createTestCa(now = Date.now()): Promise<TestCa> {
       spki: spkiOf(rootKey.publicKey),
       authority: {},
       keyUsage: ['keyCertSign'],
+      subjectAltName: [{ uri: 'spiffe://test.local' }],
     },
     { privateKey: rootKey.privateKey },
   )
