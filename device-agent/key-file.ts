@@ -1,6 +1,7 @@
 import { bytes, decodeJson, encodeBase64url, object, ProtocolError, text } from '#protocol'
 import type { StoredSigningKey } from '#tpm'
 import { AgentError } from './errors.js'
+import { SoftwareKey } from './software-key.js'
 
 /** A device's key as it lies in a generation folder: in the clear, or as a blob that opens in one TPM only. */
 export type KeyFile =
@@ -9,6 +10,10 @@ export type KeyFile =
 
 /** A generation holds exactly one of these. */
 export const keyFileNames = { software: 'key.pem', tpm: 'key.tpm' } as const satisfies Record<KeyFile['kind'], string>
+
+export function createSoftwareKeyFile(): KeyFile {
+  return { kind: 'software', pem: SoftwareKey.create().toPem() }
+}
 
 export function encodeKeyFile(key: KeyFile): string {
   if (key.kind === 'software') return key.pem

@@ -1,9 +1,11 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { CodedError } from '#protocol'
 import type { EnrollOptions } from './enroll-command.js'
 import { exitCodeOf, usageExitCode } from './exit-codes.js'
+import type { RunOptions } from './run-command.js'
 import type { StatusOptions } from './status-command.js'
 import type { Surroundings } from './surroundings.js'
+import type { PublishOptions, SubscribeOptions } from './talk-command.js'
 
 /** `touchmark-agent`: reads the command line, runs one command, and resolves to the exit code. */
 export async function main(args: readonly string[], surroundings: Surroundings): Promise<number> {
@@ -65,6 +67,40 @@ function createProgram(surroundings: Surroundings): Command {
     )
 
   program
+    .command('run')
+    .description('Stay connected to the broker and renew the certificate in time, until stopped (SIGTERM, Ctrl-C).')
+    .option(
+      '--announce <TOPIC>',
+      'publish {"online":true} here, retained, and false as the will; {id} is the device id',
+    )
+    .addOption(folder())
+    .addHelpText('after', runNotes)
+    .action(async (options: RunOptions) => (await import('./run-command.js')).runCommand(options, surroundings))
+
+  program
+    .command('publish')
+    .description('Publish one message (QoS 1) and wait until the broker has acknowledged it.')
+    .argument('<TOPIC>')
+    .argument('<MESSAGE>', '- reads it from standard input')
+    .option('--retain', 'keep it for those who subscribe later', false)
+    .addOption(folder())
+    .action(async (topic: string, message: string, options: PublishOptions) =>
+      (await import('./talk-command.js')).publishCommand(topic, message, options, surroundings),
+    )
+
+  program
+    .command('subscribe')
+    .description('Print the messages that arrive on a topic filter, one a line.')
+    .argument('<FILTER>')
+    .option('--count <N>', 'end after so many messages', wholeNumber)
+    .option('--timeout <SECONDS>', 'end after so long; with --count an error when too few have arrived', wholeNumber)
+    .addOption(folder())
+    .addOption(output())
+    .action(async (filter: string, options: SubscribeOptions) =>
+      (await import('./talk-command.js')).subscribeCommand(filter, options, surroundings),
+    )
+
+  program
     .command('status')
     .description('Show who this device is, how long its certificate lasts, and whether an agent is connected.')
     .addOption(folder())
@@ -82,6 +118,15 @@ A device's way:
   touchmark-agent run
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not enrolled or not found, 4 denied, 5 conflict, 6 unreachable.`
+
+function wholeNumber(text: string): number {
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('expected a whole number from 1 on')
+}
+
+const runNotes = `
+Writes one line per event to standard error, and what it is doing to DIR/status.json. A lost connection is tried again
+after 1 s, then later and later up to 60 s, with chance in it; a renewal after 10 s up to 15 min.`
 
 const enrollExamples = `
 Examples:

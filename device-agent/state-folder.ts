@@ -85,13 +85,16 @@ export class StateFolder {
     }
   }
 
-  /** The current generation does not work: back to the one before. */
+  /**
+   * The current generation does not work: back to the one before. Its key stays as one that was never answered, because
+   * the service would take a third key for a copy of this device (enrollment spec §5).
+   */
   async fallBack(): Promise<IssuedGeneration | undefined> {
     const older = await this.previous()
     const inUse = await this.#currentNumber()
     if (older === undefined || inUse === undefined) return undefined
     await this.switchTo(older.number)
-    await this.#disk.remove(this.#path(inUse))
+    await this.#disk.remove(this.#path(inUse, 'meta.json'))
     return older
   }
 

@@ -1,6 +1,7 @@
 import { decodeJoinAnswer, encodeBase64url, type Labels, routes } from '#protocol'
 import { createCsr } from '#x509'
 import type { JoinMethod } from './enroll.js'
+import { createSoftwareKeyFile } from './key-file.js'
 import { SoftwareKey } from './software-key.js'
 
 /**
@@ -10,7 +11,7 @@ import { SoftwareKey } from './software-key.js'
 export function tokenJoin(token: string, reported: Labels): JoinMethod {
   return {
     isUsable: (key) => Promise.resolve(key.kind === 'software'),
-    createKey: () => Promise.resolve({ kind: 'software', pem: SoftwareKey.create().toPem() }),
+    createKey: () => Promise.resolve(createSoftwareKeyFile()),
     prepare: async (file) => {
       if (file.kind !== 'software') throw new TypeError('a key that isUsable has let pass')
       const key = SoftwareKey.fromPem(file.pem)

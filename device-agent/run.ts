@@ -1,0 +1,220 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { CodedError } from '#protocol'
+import { reconnecting, renewing, waitAfter } from './back-off.js'
+import { type Announcement, type BrokerSession, connectBroker } from './broker.js'
+import type { Clock } from './clock.js'
+import type { DeviceKey } from './device-key.js'
+import type { Disk } from './disk.js'
+import { AgentError } from './errors.js'
+import type { IssuedGeneration } from './generation.js'
+import { openKey, type OpenTpm } from './open-key.js'
+import { renew, renewalTime } from './renewal.js'
+import type { StateFolder } from './state-folder.js'
+import { type AgentStatus, generationStatus, writeStatus } from './status.js'
+
+export interface Running {
+  readonly state: StateFolder
+  readonly disk: Disk
+  readonly clock: Clock
+  /** 0 to 1. */
+  readonly random: () => number
+  readonly openTpm: OpenTpm
+  readonly stopped: AbortSignal
+  /** One line per event. */
+  readonly log: (event: string, facts?: Readonly<Record<string, string | number>>) => void
+  readonly announce?: Announcement
+}
+
+/** A session that ends sooner counts as a failure: whoever throws us out at once must not be asked again at once. */
+const steadyMs = 60_000
+/** Timers count powered time only; looking at the clock now and then finds a device that slept. */
+const longestSleepMs = 15 * 60_000
+
+/** Keeps a device alive: connected to its broker, and with a certificate that lasts. */
+export class Agent {
+  readonly #running: Running
+  #generation: IssuedGeneration
+  #key: DeviceKey
+  #status: AgentStatus
+  /** Aborted, and made anew, whenever another generation comes into use. */
+  #replaced = new AbortController()
+  /** Whoever changes generations waits for the one before. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  /** Aborted when one of the two loops has ended. */
+  readonly #ended = new AbortController()
+  readonly #stopped: AbortSignal
+
+  private constructor(running: Running, generation: IssuedGeneration, key: DeviceKey) {
+    this.#running = running
+    this.#stopped = AbortSignal.any([running.stopped, this.#ended.signal])
+    this.#generation = generation
+    this.#key = key
+    this.#status = { ...generationStatus(generation), state: 'connecting', updatedAt: this.#nowText() }
+  }
+
+  static async start(running: Running, generation: IssuedGeneration): Promise<Agent> {
+    return new Agent(running, generation, await openKey(generation.key, running.openTpm))
+  }
+
+  /** Until it is told to stop. */
+  async run(): Promise<void> {
+    try {
+      await this.#together([this.#stayConnected(), this.#stayCertified()])
+    } finally {
+      await this.#turn
+      await this.#key.close()
+      await this.#report({ state: 'stopped', connectedSince: undefined })
+      this.#running.log('stopped')
+    }
+  }
+
+  /** What nobody foresaw in one ends the other too: then it is the supervisor's turn. */
+  async #together(loops: readonly Promise<void>[]): Promise<void> {
+    const ended = loops.map((loop) => loop.finally(() => this.#ended.abort()))
+    await Promise.allSettled(ended)
+    await Promise.all(ended)
+  }
+
+  async #stayConnected(): Promise<void> {
+    let failures = 0
+    while (!this.#stopped.aborted) {
+      const replaced = this.#replaced.signal
+      const since = performance.now()
+      const error = await this.#session(replaced)
+      if (error === undefined) continue
+      failures = performance.now() - since > steadyMs ? 1 : failures + 1
+      await this.#fallBackFrom(error)
+      const wait = waitAfter(reconnecting, failures, this.#running.random)
+      await this.#waiting('disconnected', error, wait)
+      await this.#sleep(wait, AbortSignal.any([this.#stopped, replaced]))
+    }
+  }
+
+  /** One connection, from first to last; undefined when it was us who ended it. */
+  async #session(replaced: AbortSignal): Promise<CodedError | undefined> {
+    const { state, clock, log, announce } = this.#running
+    const generation = this.#generation
+    const { deviceId, broker } = generation.facts
+    try {
+      await this.#report({ state: 'connecting', connectedSince: undefined })
+      const options = { clientId: deviceId, clean: false, ...(announce === undefined ? {} : { announce }) }
+      const session = await connectBroker(generation, this.#key, clock, options)
+      log('connected', { device: deviceId, broker, generation: generation.number })
+      await this.#exclusively(() => state.dropOlder())
+      await this.#report({ state: 'connected', connectedSince: this.#nowText(), lastError: undefined })
+      return await untilEnded(session, AbortSignal.any([this.#stopped, replaced]))
+    } catch (error) {
+      if (error instanceof CodedError) return error
+      throw error
+    }
+  }
+
+  async #stayCertified(): Promise<void> {
+    const { clock, random, log } = this.#running
+    let failures = 0
+    let next = renewalTime(this.#generation.facts.renewal, random)
+    while (!this.#stopped.aborted) {
+      await this.#report({ renewal: { ...this.#status.renewal, next: new Date(next).toISOString() } })
+      await this.#sleepUntil(next)
+      if (this.#stopped.aborted) return
+      try {
+        await this.#exclusively(() => this.#renewNow())
+        failures = 0
+        log('renewed', { until: this.#generation.facts.notAfter.toISOString(), generation: this.#generation.number })
+        // Whatever window a service gives, it is never asked twice in a row.
+        const soonest = clock.now() + waitAfter(renewing, 1, random)
+        next = Math.max(soonest, renewalTime(this.#generation.facts.renewal, random))
+      } catch (error) {
+        if (!(error instanceof CodedError)) throw error
+        const asked = error instanceof AgentError ? error.refusal?.retryAfterSeconds : undefined
+        const wait = waitAfter(renewing, ++failures, random, asked)
+        next = clock.now() + wait
+        await this.#failed('not renewed', error, wait)
+      }
+    }
+  }
+
+  async #renewNow(): Promise<void> {
+    const { state, clock } = this.#running
+    await this.#use(await renew(this.#generation, this.#key, { state, clock }))
+  }
+
+  /** A new certificate that the broker does not take must not cost the device its old one. */
+  async #fallBackFrom(error: CodedError): Promise<void> {
+    if (error.code !== 'CERTIFICATE_REFUSED' && error.code !== 'BROKER_REFUSED') return
+    await this.#exclusively(async () => {
+      const older = await this.#running.state.fallBack()
+      if (older === undefined) return
+      this.#running.log('fell back', { generation: older.number, error: error.code })
+      await this.#use(older)
+    })
+  }
+
+  async #use(generation: IssuedGeneration): Promise<void> {
+    // A key in a TPM is the same in every generation, and its TPM may allow one user only.
+    if (generation.key.kind === 'software') {
+      await this.#key.close()
+      this.#key = await openKey(generation.key, this.#running.openTpm)
+    }
+    this.#generation = generation
+    await this.#report(generationStatus(generation))
+    this.#replaced.abort()
+    this.#replaced = new AbortController()
+  }
+
+  async #waiting(event: string, error: CodedError, waitMs: number): Promise<void> {
+    await this.#report({ state: 'waiting', connectedSince: undefined })
+    await this.#failed(event, error, waitMs)
+  }
+
+  async #failed(event: string, error: CodedError, waitMs: number): Promise<void> {
+    const { code, message } = error
+    this.#running.log(event, { error: code, message, 'again-in': `${Math.round(waitMs / 1000)}s` })
+    await this.#report({ lastError: { code, message: message.slice(0, 4096), at: this.#nowText() } })
+  }
+
+  /** A status that cannot be written must not cost the device its connection. */
+  async #report(change: { readonly [Name in keyof AgentStatus]?: AgentStatus[Name] | undefined }): Promise<void> {
+    this.#status = { ...this.#status, ...change, updatedAt: this.#nowText() } as AgentStatus
+    const { state, disk, log } = this.#running
+    await writeStatus(state.folder, this.#status, disk).catch((error: unknown) => {
+      log('status not written', { message: error instanceof Error ? error.message : String(error) })
+    })
+  }
+
+  async #exclusively(change: () => Promise<void>): Promise<void> {
+    const mine = this.#turn.then(change)
+    this.#turn = mine.catch(() => undefined)
+    await mine
+  }
+
+  async #sleepUntil(instant: number): Promise<void> {
+    const { clock } = this.#running
+    for (let left = instant - clock.now(); left > 0 && !this.#stopped.aborted; left = instant - clock.now()) {
+      await this.#sleep(Math.min(left, longestSleepMs), this.#stopped)
+    }
+  }
+
+  async #sleep(ms: number, signal: AbortSignal): Promise<void> {
+    await delay(ms, undefined, { signal }).catch(() => undefined)
+  }
+
+  #nowText(): string {
+    return new Date(this.#running.clock.now()).toISOString()
+  }
+}
+
+/** Waits for the session's end, or ends it when the signal says so. */
+async function untilEnded(session: BrokerSession, signal: AbortSignal): Promise<CodedError | undefined> {
+  const told = new Promise<undefined>((resolve) => {
+    const tell = (): void => {
+      resolve(undefined)
+    }
+    if (signal.aborted) tell()
+    else signal.addEventListener('abort', tell, { once: true })
+  })
+  const error = await Promise.race([session.ended, told])
+  if (error === undefined) await session.close()
+  return error
+}

@@ -1,0 +1,127 @@
+import { randomBytes } from 'node:crypto'
+import { parseTopicFilter, parseTopicName } from '#protocol'
+import { type BrokerSession, connectBroker } from './broker.js'
+import { nodeDisk } from './disk.js'
+import { AgentError } from './errors.js'
+import { openClock } from './open-clock.js'
+import { openKey } from './open-key.js'
+import { StateFolder } from './state-folder.js'
+import { notEnrolled } from './status-command.js'
+import type { Surroundings } from './surroundings.js'
+
+/*
+ * One message, or the messages of one filter, on a connection of their own beside the agent's: for scripts, and to try
+ * out what the device may do.
+ */
+
+export interface PublishOptions {
+  readonly data: string
+  readonly retain: boolean
+}
+
+/** `touchmark-agent publish`: done when the broker has acknowledged, or else it fails. */
+export async function publishCommand(
+  topic: string,
+  message: string,
+  { data, retain }: PublishOptions,
+  surroundings: Surroundings,
+): Promise<void> {
+  const name = parseTopicName(topic)
+  const payload = message === '-' ? await surroundings.readInput() : message
+  await withSession(data, surroundings, async ({ client, ended }) => {
+    const lost = ended.then((cause) => {
+      const problem = `the broker closed the connection instead of acknowledging; most likely this device may not publish to ${topic}`
+      throw new AgentError('BROKER_REFUSED', problem, { cause })
+    })
+    await Promise.race([client.publishAsync(name, payload, { qos: 1, retain }), lost])
+  })
+}
+
+export interface SubscribeOptions {
+  readonly data: string
+  readonly count?: number
+  readonly timeout?: number
+  readonly output: 'text' | 'json'
+}
+
+/** `touchmark-agent subscribe`: prints what arrives until it has enough, time is up, or it is stopped. */
+export async function subscribeCommand(
+  filter: string,
+  { data, count = Infinity, timeout, output }: SubscribeOptions,
+  surroundings: Surroundings,
+): Promise<void> {
+  const name = parseTopicFilter(filter)
+  await withSession(data, surroundings, async ({ client, ended }) => {
+    let received = 0
+    const enough = new Promise<void>((resolve) => {
+      client.on('message', (topic, payload) => {
+        if (received >= count) return
+        received++
+        surroundings.out(output === 'json' ? asJson(topic, payload) : `${topic} ${payload.toString('utf8')}`)
+        if (received >= count) resolve()
+      })
+    })
+    const lost = ended.then((error) => {
+      throw error
+    })
+    const granted = await Promise.race([client.subscribeAsync(name, { qos: 1 }).catch(asNotGranted), lost])
+    if (granted.some(({ qos }) => qos === 128)) {
+      throw new AgentError('BROKER_REFUSED', `this device may not subscribe to ${filter}`) // MQTT 3.1.1 §3.9.3
+    }
+    surroundings.err(`subscribed to ${filter}`)
+    await Promise.race([
+      enough,
+      lost,
+      aborted(surroundings.stopped),
+      ...(timeout === undefined ? [] : [elapsed(timeout)]),
+    ])
+    if (received < count && count !== Infinity && !surroundings.stopped.aborted) {
+      throw new AgentError('TIMED_OUT', `${received} of ${count} messages arrived within ${timeout ?? 0} s`)
+    }
+  })
+}
+
+/** The client throws what the broker answers with: SUBACK 0x80 comes as an error, or as a QoS, by its version. */
+function asNotGranted(): readonly { readonly qos: number }[] {
+  return [{ qos: 128 }]
+}
+
+async function withSession(
+  data: string,
+  { openTpm }: Surroundings,
+  use: (session: BrokerSession) => Promise<void>,
+): Promise<void> {
+  const state = new StateFolder(data, nodeDisk)
+  const generation = await state.current()
+  if (generation === undefined) throw notEnrolled(data)
+  const key = await openKey(generation.key, openTpm)
+  try {
+    const clientId = `${generation.facts.deviceId}~${randomBytes(4).toString('hex')}`
+    const session = await connectBroker(generation, key, await openClock(state), { clientId, clean: true })
+    try {
+      await use(session)
+    } finally {
+      await session.close()
+    }
+  } finally {
+    await key.close()
+  }
+}
+
+function asJson(topic: string, payload: Buffer): string {
+  return JSON.stringify({ topic, payload: payload.toString('utf8'), base64: payload.toString('base64') })
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => {
+      resolve()
+    })
+  })
+}
+
+function elapsed(seconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, seconds * 1000).unref()
+  })
+}
