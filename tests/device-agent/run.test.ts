@@ -1,0 +1,187 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { parseJoinUri } from '#protocol'
+import { parseTopicName } from '#protocol'
+import { Clock } from '../../device-agent/clock.js'
+import { nodeDisk } from '../../device-agent/disk.js'
+import { enroll } from '../../device-agent/enroll.js'
+import { Agent } from '../../device-agent/run.js'
+import { StateFolder } from '../../device-agent/state-folder.js'
+import { readStatus } from '../../device-agent/status.js'
+import { tokenJoin } from '../../device-agent/token-join.js'
+import { startBroker, type TestBroker, type TestConnect } from './broker-double.js'
+import {
+  createTestCa,
+  issuingReply,
+  type Reply,
+  startService,
+  type TestRequest,
+  type TestService,
+} from './service-double.js'
+import { temporaryFolder } from './temporary-folder.js'
+
+const ca = await createTestCa()
+const hourMs = 3_600_000
+
+test('connects with its certificate, says so, and says goodbye when it is stopped', async (context) => {
+  const device = await enrolledDevice(context)
+  const agent = device.run()
+  await agent.event('connected')
+
+  const [connect] = device.broker.connects
+  assert.equal(connect?.packet.clientId, 'gate-7')
+  assert.equal(connect?.packet.clean, false)
+  assert.equal(connect?.certificate.subject, 'CN=gate-7')
+  await agent.event('reported connected')
+  const status = await readStatus(device.folder, nodeDisk)
+  assert.equal(status?.state, 'connected')
+  assert.ok(status.connectedSince !== undefined && status.renewal.next !== undefined)
+
+  await agent.stop()
+  assert.equal((await readStatus(device.folder, nodeDisk))?.state, 'stopped')
+  assert.deepEqual(device.broker.published, [
+    'devices/gate-7/state {"online":true}',
+    'devices/gate-7/state {"online":false}',
+  ])
+})
+
+test('renews when the window says so: a new key, switched as a whole, the old one kept until the new has connected', async (context) => {
+  const device = await enrolledDevice(context, { renewal: 'now' })
+  const before = readFileSync(join(device.folder, 'current/key.pem'), 'utf8')
+  const agent = device.run()
+  await agent.event('renewed')
+  await agent.event('connected', ({ generation }) => generation === 2)
+
+  const renewal = device.service.requests.find(({ path }) => path === '/v1/renew')
+  assert.ok(renewal)
+  assert.notEqual(readFileSync(join(device.folder, 'current/key.pem'), 'utf8'), before)
+  await agent.stop()
+  assert.deepEqual(readdirSync(join(device.folder, 'generations')), ['2'])
+})
+
+test('falls back to the old certificate when the broker does not take the new one, and keeps the new key for the next try', async (context) => {
+  let first: string | undefined
+  const device = await enrolledDevice(context, {
+    renewal: 'now',
+    returnCode: ({ certificate }) => {
+      first ??= certificate.fingerprint256
+      return certificate.fingerprint256 === first ? 0 : 5
+    },
+  })
+  const agent = device.run()
+  await agent.event('connected', ({ generation }) => generation === 1)
+  await agent.event('fell back')
+  await agent.event('connected', ({ generation }) => generation === 1)
+  await agent.stop()
+  assert.deepEqual(readdirSync(join(device.folder, 'generations')), ['1', '2'])
+  assert.ok(!readdirSync(join(device.folder, 'generations/2')).includes('meta.json'))
+})
+
+test('comes back after a lost connection', async (context) => {
+  const device = await enrolledDevice(context)
+  const agent = device.run()
+  await agent.event('connected')
+  device.broker.connects[0]?.socket.destroy()
+  await agent.event('disconnected', ({ error }) => error === 'CONNECTION_LOST')
+  await agent.event('connected')
+  await agent.stop()
+})
+
+test('a renewal that is refused is tried later, and leaves the connection alone', async (context) => {
+  const device = await enrolledDevice(context, {
+    renewal: 'now',
+    renewReply: () => ({ status: 503, body: { code: 'BUSY', title: 'Busy' }, headers: { 'retry-after': '3600' } }),
+  })
+  const agent = device.run()
+  const failed = await agent.event('not renewed')
+  assert.equal(failed['error'], 'REFUSED')
+  assert.ok(Number.parseInt(String(failed['again-in'])) >= 3600)
+  await agent.stop()
+  assert.equal(device.service.requests.filter(({ path }) => path === '/v1/renew').length, 1)
+  assert.equal(device.broker.connects.length, 1)
+})
+
+interface DeviceOptions {
+  readonly renewal?: 'now'
+  readonly returnCode?: (connect: TestConnect) => number
+  readonly renewReply?: (request: TestRequest) => Reply
+}
+
+type Facts = Readonly<Record<string, string | number>>
+
+/** A device that has joined, with the service and the broker that it will speak to. */
+async function enrolledDevice(context: TestContext, options: DeviceOptions = {}) {
+  const folder = temporaryFolder(context)
+  const broker: TestBroker = await startBroker(ca, options.returnCode)
+  const issue = issuingReply(ca)
+  let joined = false
+  const service: TestService = await startService(ca, async (request) => {
+    if (joined && options.renewReply) return options.renewReply(request)
+    const reply = await issue(request)
+    assert.ok(typeof reply === 'object' && 'body' in reply)
+    const passed = { start: new Date(Date.now() - hourMs).toISOString(), end: new Date(Date.now() - 1).toISOString() }
+    const renewal = options.renewal === 'now' && !joined ? { renewal: passed } : {}
+    joined = true
+    return {
+      ...reply,
+      body: Object.assign({}, reply.body, { broker: { mqtts: `mqtts://localhost:${broker.port}` } }, renewal),
+    }
+  })
+  context.after(() => Promise.all([service.close(), broker.close()]))
+
+  const state = new StateFolder(folder, nodeDisk)
+  const clock = new Clock({ system: () => Date.now(), monotonic: () => performance.now() })
+  const generation = await enroll({
+    uri: parseJoinUri(service.joinUri()),
+    method: tokenJoin('tm1.id.secret', {}),
+    state,
+    clock,
+  })
+
+  const run = () => {
+    const stopping = new AbortController()
+    context.after(() => {
+      stopping.abort()
+    })
+    const events: { readonly name: string; readonly facts: Facts }[] = []
+    const waiting: (() => void)[] = []
+    const log = (name: string, facts: Facts = {}): void => {
+      events.push({ name, facts })
+      for (const look of waiting.splice(0)) look()
+    }
+    const disk = {
+      ...nodeDisk,
+      write: async (path: string, content: string, mode?: number) => {
+        await nodeDisk.write(path, content, mode)
+        if (path.endsWith('status.json') && content.includes('"connected"')) log('reported connected')
+      },
+    }
+    const ended = Agent.start(
+      {
+        ...{ state, disk, clock, random: () => 0, stopped: stopping.signal, log },
+        openTpm: () => Promise.reject(new Error('no TPM here')),
+        announce: { topic: parseTopicName('devices/gate-7/state') },
+      },
+      generation,
+    ).then((agent) => agent.run())
+    let seen = 0
+    /** The next event of that name that has not been asked for yet. */
+    const event = async (name: string, matches: (facts: Facts) => boolean = () => true): Promise<Facts> => {
+      for (;;) {
+        while (seen < events.length) {
+          const next = events[seen++]
+          if (next?.name === name && matches(next.facts)) return next.facts
+        }
+        await new Promise<void>((resolve) => waiting.push(resolve))
+      }
+    }
+    const stop = async (): Promise<void> => {
+      stopping.abort()
+      await ended
+    }
+    return { event, stop }
+  }
+  return { folder, broker, service, run }
+}
