@@ -81,10 +81,11 @@ export class Agent {
     while (!this.#stopped.aborted) {
       const replaced = this.#replaced.signal
       const since = performance.now()
+      const tried = this.#generation
       const error = await this.#session(replaced)
       if (error === undefined) continue
       failures = performance.now() - since > steadyMs ? 1 : failures + 1
-      await this.#fallBackFrom(error)
+      await this.#fallBackFrom(tried, error)
       const wait = waitAfter(reconnecting, failures, this.#running.random)
       await this.#waiting('disconnected', error, wait)
       await this.#sleep(wait, AbortSignal.any([this.#stopped, replaced]))
@@ -101,7 +102,7 @@ export class Agent {
       const options = { clientId: deviceId, clean: false, ...(announce === undefined ? {} : { announce }) }
       const session = await connectBroker(generation, this.#key, clock, options)
       log('connected', { device: deviceId, broker, generation: generation.number })
-      await this.#exclusively(() => state.dropOlder())
+      await this.#exclusively(() => state.dropOlderThan(generation.number))
       await this.#report({ state: 'connected', connectedSince: this.#nowText(), lastError: undefined })
       return await untilEnded(session, AbortSignal.any([this.#stopped, replaced]))
     } catch (error) {
@@ -141,9 +142,10 @@ export class Agent {
   }
 
   /** A new certificate that the broker does not take must not cost the device its old one. */
-  async #fallBackFrom(error: CodedError): Promise<void> {
+  async #fallBackFrom(tried: IssuedGeneration, error: CodedError): Promise<void> {
     if (error.code !== 'CERTIFICATE_REFUSED' && error.code !== 'BROKER_REFUSED') return
     await this.#exclusively(async () => {
+      if (this.#generation !== tried) return // it was replaced while it was being tried
       const older = await this.#running.state.fallBack()
       if (older === undefined) return
       this.#running.log('fell back', { generation: older.number, error: error.code })

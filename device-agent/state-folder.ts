@@ -77,11 +77,10 @@ export class StateFolder {
     await this.#disk.point(join(this.folder, 'current'), join('generations', String(number)))
   }
 
-  /** The current generation has connected: nothing older is needed any more. */
-  async dropOlder(): Promise<void> {
-    const inUse = await this.#currentNumber()
+  /** This generation has connected: nothing older is needed any more. A newer one, not yet tried, is no reason to go. */
+  async dropOlderThan(connected: number): Promise<void> {
     for (const number of await this.#numbers()) {
-      if (number < (inUse ?? 0)) await this.#disk.remove(this.#path(number))
+      if (number < connected) await this.#disk.remove(this.#path(number))
     }
   }
 

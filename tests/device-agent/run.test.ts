@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { parseJoinUri } from '#protocol'
-import { parseTopicName } from '#protocol'
+import { parseJoinUri, parseTopicName } from '#protocol'
 import { Clock } from '../../device-agent/clock.js'
 import { nodeDisk } from '../../device-agent/disk.js'
 import { enroll } from '../../device-agent/enroll.js'
@@ -25,61 +25,68 @@ import { temporaryFolder } from './temporary-folder.js'
 const ca = await createTestCa()
 const hourMs = 3_600_000
 
-test('connects with its certificate, says so, and says goodbye when it is stopped', async (context) => {
-  const device = await enrolledDevice(context)
-  const agent = device.run()
-  await agent.event('connected')
+test(
+  'connects with its certificate, says so, and says goodbye when it is stopped',
+  { timeout: 20_000 },
+  async (context) => {
+    const device = await enrolledDevice(context)
+    const agent = device.run()
+    await agent.event('connected')
 
-  const [connect] = device.broker.connects
-  assert.equal(connect?.packet.clientId, 'gate-7')
-  assert.equal(connect?.packet.clean, false)
-  assert.equal(connect?.certificate.subject, 'CN=gate-7')
-  await agent.event('reported connected')
-  const status = await readStatus(device.folder, nodeDisk)
-  assert.equal(status?.state, 'connected')
-  assert.ok(status.connectedSince !== undefined && status.renewal.next !== undefined)
+    const [connect] = device.broker.connects
+    assert.equal(connect?.packet.clientId, 'gate-7')
+    assert.equal(connect?.packet.clean, false)
+    assert.equal(connect?.certificate.subject, 'CN=gate-7')
+    await agent.event('reported connected')
+    const status = await readStatus(device.folder, nodeDisk)
+    assert.equal(status?.state, 'connected')
+    assert.ok(status.connectedSince !== undefined && status.renewal.next !== undefined)
 
-  await agent.stop()
-  assert.equal((await readStatus(device.folder, nodeDisk))?.state, 'stopped')
-  assert.deepEqual(device.broker.published, [
-    'devices/gate-7/state {"online":true}',
-    'devices/gate-7/state {"online":false}',
-  ])
-})
+    await agent.stop()
+    assert.equal((await readStatus(device.folder, nodeDisk))?.state, 'stopped')
+    assert.deepEqual(device.broker.published, [
+      'devices/gate-7/state {"online":true}',
+      'devices/gate-7/state {"online":false}',
+    ])
+  },
+)
 
-test('renews when the window says so: a new key, switched as a whole, the old one kept until the new has connected', async (context) => {
-  const device = await enrolledDevice(context, { renewal: 'now' })
-  const before = readFileSync(join(device.folder, 'current/key.pem'), 'utf8')
-  const agent = device.run()
-  await agent.event('renewed')
-  await agent.event('connected', ({ generation }) => generation === 2)
+test(
+  'renews when the window says so: a new key, switched as a whole, the old one kept until the new has connected',
+  { timeout: 20_000 },
+  async (context) => {
+    const device = await enrolledDevice(context, { renewal: 'now' })
+    const before = readFileSync(join(device.folder, 'current/key.pem'), 'utf8')
+    const agent = device.run()
+    await agent.event('renewed')
+    await agent.event('connected', ({ generation }) => generation === 2)
 
-  const renewal = device.service.requests.find(({ path }) => path === '/v1/renew')
-  assert.ok(renewal)
-  assert.notEqual(readFileSync(join(device.folder, 'current/key.pem'), 'utf8'), before)
-  await agent.stop()
-  assert.deepEqual(readdirSync(join(device.folder, 'generations')), ['2'])
-})
+    const renewal = device.service.requests.find(({ path }) => path === '/v1/renew')
+    assert.ok(renewal)
+    assert.notEqual(readFileSync(join(device.folder, 'current/key.pem'), 'utf8'), before)
+    await agent.stop()
+    assert.deepEqual(readdirSync(join(device.folder, 'generations')), ['2'])
+  },
+)
 
-test('falls back to the old certificate when the broker does not take the new one, and keeps the new key for the next try', async (context) => {
-  let first: string | undefined
-  const device = await enrolledDevice(context, {
-    renewal: 'now',
-    returnCode: ({ certificate }) => {
-      first ??= certificate.fingerprint256
-      return certificate.fingerprint256 === first ? 0 : 5
-    },
-  })
-  const agent = device.run()
-  await agent.event('connected', ({ generation }) => generation === 1)
-  await agent.event('fell back')
-  await agent.event('connected', ({ generation }) => generation === 1)
-  await agent.stop()
-  assert.deepEqual(readdirSync(join(device.folder, 'generations')), ['1', '2'])
-  assert.ok(!readdirSync(join(device.folder, 'generations/2')).includes('meta.json'))
-})
+test(
+  'falls back to the old certificate when the broker does not take the new one, and keeps the new key for the next try',
+  { timeout: 20_000 },
+  async (context) => {
+    const device = await enrolledDevice(context, {
+      renewal: 'now',
+      returnCode: ({ certificate }, enrolled) => (certificate.fingerprint256 === enrolled ? 0 : 5),
+    })
+    const agent = device.run()
+    await agent.event('fell back')
+    await agent.event('connected', ({ generation }) => generation === 1)
+    await agent.stop()
+    assert.deepEqual(readdirSync(join(device.folder, 'generations')), ['1', '2'])
+    assert.ok(!readdirSync(join(device.folder, 'generations/2')).includes('meta.json'))
+  },
+)
 
-test('comes back after a lost connection', async (context) => {
+test('comes back after a lost connection', { timeout: 20_000 }, async (context) => {
   const device = await enrolledDevice(context)
   const agent = device.run()
   await agent.event('connected')
@@ -89,23 +96,28 @@ test('comes back after a lost connection', async (context) => {
   await agent.stop()
 })
 
-test('a renewal that is refused is tried later, and leaves the connection alone', async (context) => {
-  const device = await enrolledDevice(context, {
-    renewal: 'now',
-    renewReply: () => ({ status: 503, body: { code: 'BUSY', title: 'Busy' }, headers: { 'retry-after': '3600' } }),
-  })
-  const agent = device.run()
-  const failed = await agent.event('not renewed')
-  assert.equal(failed['error'], 'REFUSED')
-  assert.ok(Number.parseInt(String(failed['again-in'])) >= 3600)
-  await agent.stop()
-  assert.equal(device.service.requests.filter(({ path }) => path === '/v1/renew').length, 1)
-  assert.equal(device.broker.connects.length, 1)
-})
+test(
+  'a renewal that is refused is tried later, and leaves the connection alone',
+  { timeout: 20_000 },
+  async (context) => {
+    const device = await enrolledDevice(context, {
+      renewal: 'now',
+      renewReply: () => ({ status: 503, body: { code: 'BUSY', title: 'Busy' }, headers: { 'retry-after': '3600' } }),
+    })
+    const agent = device.run()
+    const failed = await agent.event('not renewed')
+    assert.equal(failed['error'], 'REFUSED')
+    assert.ok(Number.parseInt(String(failed['again-in'])) >= 3600)
+    await agent.stop()
+    assert.equal(device.service.requests.filter(({ path }) => path === '/v1/renew').length, 1)
+    assert.equal(device.broker.connects.length, 1)
+  },
+)
 
 interface DeviceOptions {
   readonly renewal?: 'now'
-  readonly returnCode?: (connect: TestConnect) => number
+  /** `enrolled` is the fingerprint of the certificate that the device joined with. */
+  readonly returnCode?: (connect: TestConnect, enrolled: string) => number
   readonly renewReply?: (request: TestRequest) => Reply
 }
 
@@ -114,7 +126,8 @@ type Facts = Readonly<Record<string, string | number>>
 /** A device that has joined, with the service and the broker that it will speak to. */
 async function enrolledDevice(context: TestContext, options: DeviceOptions = {}) {
   const folder = temporaryFolder(context)
-  const broker: TestBroker = await startBroker(ca, options.returnCode)
+  let enrolled = ''
+  const broker: TestBroker = await startBroker(ca, (connect) => options.returnCode?.(connect, enrolled) ?? 0)
   const issue = issuingReply(ca)
   let joined = false
   const service: TestService = await startService(ca, async (request) => {
@@ -139,6 +152,8 @@ async function enrolledDevice(context: TestContext, options: DeviceOptions = {})
     state,
     clock,
   })
+
+  enrolled = new X509Certificate(generation.certificateChain).fingerprint256
 
   const run = () => {
     const stopping = new AbortController()
