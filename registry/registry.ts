@@ -266,8 +266,11 @@ export class Registry {
     return () => void this.#listeners.delete(listener)
   }
 
-  /** An event that was checked: its place in the log, its effect, and the way to the disk, in the same turn. */
-  #change(event: RegistryEvent): Promise<void> {
+  /**
+   * An event that was checked: its place in the log, its effect, and the way to the disk, all before this returns.
+   * `async` only so that every failure is a rejection, and of two changes made together neither goes unheard.
+   */
+  async #change(event: RegistryEvent): Promise<void> {
     this.#commits.requireHealthy()
     const sequence = this.#audit.append(event) // when the log takes nothing any more, nothing may happen
     applyEvent(this.#state, event, this.#now())

@@ -97,6 +97,24 @@ test('when the log takes nothing any more, nothing else changes', async () => {
   assert.deepEqual(world.registry.tokens(), [])
 })
 
+test('a renewal whose second half the log does not take fails as a whole, and ends no process', async () => {
+  const world = await createWorld()
+  const first = await joinByToken(world, 'key 1')
+  const registry = await world.open({
+    audit: {
+      ...world.audit,
+      durable: world.audit.durable,
+      append(event) {
+        const sequence = world.audit.append(event)
+        world.audit.fail()
+        return sequence
+      },
+    },
+  })
+  await assert.rejects(renew({ ...world, registry }, first, 'key 2'))
+  await assert.rejects(registry.settled(), { code: 'REGISTRY_FAILED' })
+})
+
 test('after the store has failed once no change is accepted, but revocations act', async () => {
   const world = await createWorld()
   const registry = await world.open({ store: failingAfter(world.store, 3) })
