@@ -86,6 +86,7 @@ async function start(folder: string): Promise<Pick<RunningSwtpm, 'spec' | 'tcti'
     ],
     { stdio: 'ignore' },
   )
+  endWithUs(child)
   const swtpm = { spec: `swtpm:${path}`, tcti: `swtpm:path=${path}`, stop: () => stop(child) }
   try {
     await ready(child, path)
@@ -94,6 +95,13 @@ async function start(folder: string): Promise<Pick<RunningSwtpm, 'spec' | 'tcti'
     throw error
   }
   return swtpm
+}
+
+/** Whoever forgets to stop it, or fails before, leaves no process behind. */
+function endWithUs(child: ChildProcess): void {
+  const end = (): void => void child.kill()
+  process.once('exit', end)
+  child.once('exit', () => process.off('exit', end))
 }
 
 /** swtpm says nothing when it is ready; its sockets appear. */

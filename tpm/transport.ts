@@ -87,7 +87,7 @@ function oneAtATime(
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
-        void close()
+        close().catch(() => undefined)
         reject(new TpmError('TPM_TIMEOUT', `the TPM did not answer within ${timeoutMs} ms`))
       }, timeoutMs)
     })
