@@ -1,0 +1,25 @@
+import { CodedError } from '#protocol'
+
+export type ServerErrorCode =
+  // why it does not start
+  | 'CONFIG_INVALID'
+  | 'FOLDER_UNUSABLE'
+  | 'PORT_IN_USE'
+  | 'CANNOT_LISTEN'
+  | 'POLICY_MISSING'
+  // why it does not answer as asked
+  | 'OPERATOR_UNKNOWN' //     no client certificate came
+  | 'OPERATOR_NOT_ADMITTED' // one came, and it opens nothing here
+  | 'DEVICE_CERTIFICATE_REQUIRED'
+  | 'TOKEN_REQUIRED'
+  | 'REQUEST_INVALID'
+  | 'REQUEST_TOO_LARGE'
+  | 'ROUTE_UNKNOWN'
+  | 'NOT_FOUND'
+  | 'QUERY_INVALID'
+  | 'POLICY_TESTS_FAILED'
+  | 'POLICY_VERSION'
+  | 'NOT_READY'
+  | 'INTERNAL'
+
+export class ServerError extends CodedError<ServerErrorCode> {}

@@ -1,0 +1,79 @@
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface Check {
+  readonly name: 'store' | 'signer' | 'audit' | 'broker'
+  /** Undefined when all is well, else what is not, in words. */
+  readonly problem: () => Promise<string | undefined> | string | undefined
+}
+
+/** One line of `/metrics`; a count that only grows, or a value that goes both ways. */
+export interface Metric {
+  readonly name: `touchmark_${string}`
+  readonly help: string
+  readonly type: 'counter' | 'gauge'
+  readonly value: () => number
+}
+
+export interface Health {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** `/livez`, `/readyz` and `/metrics` for the machine itself: plain HTTP, loopback only, nothing about any device. */
+export async function serveHealth(port: number, checks: readonly Check[], metrics: readonly Metric[]): Promise<Health> {
+  const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
+    const path = request.url?.split('?', 1)[0]
+    if (request.method !== 'GET') return answer(response, 405, { error: 'GET only' })
+    if (path === '/livez') return answer(response, 200, { live: true })
+    if (path === '/readyz') return void answerReady(response, checks)
+    if (path === '/metrics') return answerMetrics(response, metrics)
+    answer(response, 404, { error: 'only /livez, /readyz and /metrics are here' })
+  })
+  await listen(server, port)
+  const { port: bound } = server.address() as AddressInfo // A TCP server that listens has one.
+  return {
+    port: bound,
+    close: () => new Promise((resolve) => void server.close(() => resolve()).closeAllConnections()),
+  }
+}
+
+async function answerReady(response: ServerResponse, checks: readonly Check[]): Promise<void> {
+  const results = await Promise.all(checks.map(runCheck))
+  const ready = results.every(({ ok }) => ok)
+  answer(response, ready ? 200 : 503, {
+    ready,
+    checks: Object.fromEntries(results.map(({ name, ...result }) => [name, result])),
+  })
+}
+
+async function runCheck({ name, problem }: Check): Promise<{ name: string; ok: boolean; problem?: string }> {
+  try {
+    const found = await problem()
+    return found === undefined ? { name, ok: true } : { name, ok: false, problem: found }
+  } catch (error) {
+    return { name, ok: false, problem: error instanceof Error ? error.message : 'unknown' }
+  }
+}
+
+/** Prometheus text exposition format 0.0.4. */
+function answerMetrics(response: ServerResponse, metrics: readonly Metric[]): void {
+  const lines = metrics.map(({ name, help, type, value }) => {
+    return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value()}\n`
+  })
+  response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(lines.join(''))
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`)
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: '127.0.0.1', port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,90 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Server } from 'node:https'
+import { TLSSocket } from 'node:tls'
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import fastifySwagger from '@fastify/swagger'
+import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
+import { joinLimits, type routes } from '#protocol'
+import { answerProblem, answerUnknownRoute } from './problems.js'
+
+/** What every face is registered on. */
+export type App = FastifyInstance<Server, IncomingMessage, ServerResponse, FastifyBaseLogger, TypeBoxTypeProvider>
+
+export interface HttpOptions {
+  readonly version: string
+  readonly tls: { readonly key: string; readonly cert: string }
+  readonly log: boolean
+}
+
+/** Bounds on what a stranger can make us hold and for how long. */
+const limits = {
+  maxBodyBytes: 16 * 1024,
+  maxHeaderBytes: 8 * 1024,
+  maxConnections: 4096,
+  handshakeMilliseconds: 10_000,
+  headersMilliseconds: 10_000,
+  requestMilliseconds: 20_000,
+  idleMilliseconds: 10_000,
+} as const
+
+/** Bodies that may be larger than an ordinary request's. */
+export const bodyLimits = { join: joinLimits.maxRequestBytes, policy: 256 * 1024 } as const
+
+/**
+ * HTTPS with TLS 1.3 only. A client certificate is asked for and never judged here: each face looks at what came and
+ * admits for itself. Nothing that a proxy might add (Forwarded, client certificate headers) is ever read.
+ */
+export async function createApp({ version, tls, log }: HttpOptions): Promise<App> {
+  const app = Fastify({
+    https: {
+      ...tls,
+      minVersion: 'TLSv1.3',
+      requestCert: true,
+      rejectUnauthorized: false,
+      handshakeTimeout: limits.handshakeMilliseconds,
+      maxHeaderSize: limits.maxHeaderBytes,
+    },
+    bodyLimit: limits.maxBodyBytes,
+    requestTimeout: limits.requestMilliseconds,
+    keepAliveTimeout: limits.idleMilliseconds,
+    forceCloseConnections: 'idle',
+    trustProxy: false,
+    exposeHeadRoutes: false,
+    logger: log && { level: 'info', stream: process.stderr },
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+  }).withTypeProvider<TypeBoxTypeProvider>()
+  app.server.headersTimeout = limits.headersMilliseconds
+  app.server.maxConnections = limits.maxConnections
+  // Handlers are held to their answer's schema by the compiler; at run time plain JSON is the same and starts at once.
+  app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
+  app.setErrorHandler(answerProblem)
+  app.setNotFoundHandler(answerUnknownRoute)
+  await app.register(fastifySwagger, {
+    openapi: { openapi: '3.1.0', info: { title: 'Touchmark', version } },
+  })
+  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  return app
+}
+
+/** Where a route of protocol/api.ts is served. */
+export function at(route: (typeof routes)[keyof typeof routes]): { method: typeof route.method; url: string } {
+  return { method: route.method, url: route.path }
+}
+
+/** The client certificate as it came, DER, unverified; and who holds the other end, for the records. */
+export interface Peer {
+  readonly der?: Uint8Array
+  readonly address: string
+  readonly socket: TLSSocket
+}
+
+export function peerOf(request: FastifyRequest): Peer {
+  const { socket } = request.raw
+  if (!(socket instanceof TLSSocket)) throw new TypeError('served on TLS only')
+  const der = socket.getPeerX509Certificate()?.raw
+  return {
+    ...(der !== undefined && { der }),
+    address: `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`,
+    socket,
+  }
+}

@@ -1,0 +1,113 @@
+import { type DeviceId, type DeviceView, parseProfileName, routes } from '#protocol'
+import type { Device } from '#registry'
+import { ServerError } from '../errors.js'
+import { type App, at } from './app.js'
+import { parseDeviceQuery } from './device-query.js'
+import {
+  deviceList,
+  deviceParams,
+  deviceQuery,
+  deviceView,
+  labels,
+  registerDeviceRequest,
+  revokeAnswer,
+  revokeRequest,
+} from './schemas.js'
+import type { Service } from './service.js'
+import { onlineDevices, viewDevice } from './views.js'
+
+const tags = ['devices']
+const defaultProfile = parseProfileName('default')
+
+export function addDeviceRoutes(app: App, service: Service): void {
+  const { registry, operators } = service
+
+  app.route({
+    ...at(routes.listDevices),
+    schema: {
+      tags,
+      summary: 'Devices, all or those that a query matches',
+      querystring: deviceQuery,
+      response: { 200: deviceList },
+    },
+    handler: async (request) => {
+      const online = onlineDevices(service.sessions())
+      const views = registry.devices().map((device) => viewDevice(device, registry, online.has(device.id)))
+      return views.filter(parseDeviceQuery(request.query.q ?? ''))
+    },
+  })
+
+  app.route({
+    ...at(routes.getDevice),
+    schema: { tags, summary: 'One device', params: deviceParams, response: { 200: deviceView } },
+    handler: async (request) => view(request.params.id),
+  })
+
+  app.route({
+    ...at(routes.registerDevice),
+    schema: {
+      tags,
+      summary: 'Make a TPM known before its device arrives',
+      body: registerDeviceRequest,
+      response: { 201: deviceView },
+    },
+    handler: async (request, reply) => {
+      const by = operators.of(request)
+      const { id: device, profile = defaultProfile, labels = {}, ekHash } = request.body
+      await registry.registerDevice({ device, profile, labels, anchor: { kind: 'ek', hash: ekHash } }, by)
+      return reply.code(201).send(view(device))
+    },
+  })
+
+  app.route({
+    ...at(routes.labelDevice),
+    schema: {
+      tags,
+      summary: 'Replace all labels of a device',
+      params: deviceParams,
+      body: labels,
+      response: { 200: deviceView },
+    },
+    handler: async (request) => {
+      const by = operators.of(request)
+      await registry.labelDevice(request.params.id, request.body, by)
+      return view(request.params.id)
+    },
+  })
+
+  app.route({
+    ...at(routes.revokeDevice),
+    schema: {
+      tags,
+      summary: 'End a device: its sessions before this answers, its certificates, its way back',
+      params: deviceParams,
+      body: revokeRequest,
+      response: { 200: revokeAnswer },
+    },
+    handler: async (request) => {
+      const by = operators.of(request)
+      const device = request.params.id
+      // Acts first and is recorded second, so that a full disk cannot keep a device alive.
+      const { done } = registry.revokeDevice(device, { ...request.body, ...by })
+      const ended = service.endDevice(device)
+      return { device, ...ended, recorded: await succeeds(done) }
+    },
+  })
+
+  function view(id: DeviceId): DeviceView {
+    return viewDevice(require(id), registry, onlineDevices(service.sessions()).has(id))
+  }
+
+  function require(id: DeviceId): Device {
+    const device = registry.device(id)
+    if (device === undefined) throw new ServerError('NOT_FOUND', `there is no device ${id}`)
+    return device
+  }
+}
+
+async function succeeds(work: Promise<void>): Promise<boolean> {
+  return work.then(
+    () => true,
+    () => false,
+  )
+}

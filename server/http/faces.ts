@@ -1,0 +1,21 @@
+import { type App, createApp, type HttpOptions } from './app.js'
+import { addAuditRoutes } from './audit-routes.js'
+import { addDeviceRoutes } from './device-routes.js'
+import { addJoinRoutes } from './join-routes.js'
+import { addPolicyRoutes } from './policy-routes.js'
+import type { Service } from './service.js'
+import { addStatusRoutes } from './status-routes.js'
+import { addTokenRoutes } from './token-routes.js'
+
+const operatorFaces = [addStatusRoutes, addDeviceRoutes, addTokenRoutes, addPolicyRoutes, addAuditRoutes] as const
+
+/** Everything that is served over HTTPS: joining is open to strangers, all else to operators only. */
+export async function createFaces(service: Service, options: HttpOptions): Promise<App> {
+  const app = await createApp(options)
+  await app.register(async (strangers: App) => addJoinRoutes(strangers, service))
+  await app.register(async (operators: App) => {
+    operators.addHook('onRequest', async (request) => service.operators.admit(request))
+    for (const addRoutes of operatorFaces) addRoutes(operators, service)
+  })
+  return app
+}

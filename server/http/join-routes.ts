@@ -1,0 +1,117 @@
+import type { FastifyRequest } from 'fastify'
+import Type from 'typebox'
+import {
+  channelBindingLabel,
+  decodeRenewRequest,
+  decodeTokenJoinRequest,
+  decodeTpmActivateRequest,
+  decodeTpmJoinRequest,
+  encodeBase64url,
+  type JoinAnswer,
+  type JoinNonce,
+  routes,
+  type TpmChallenge,
+} from '#protocol'
+import { ServerError } from '../errors.js'
+import { type App, at, bodyLimits, peerOf } from './app.js'
+import type { Channel, Service } from './service.js'
+
+const tags = ['enrollment']
+const exporterBytes = 32
+
+/** For the document only: the decoders of protocol/join.ts read these bodies, and say more exactly what is wrong. */
+const body = Type.Unsafe<unknown>({ type: 'object', description: 'See protocol/join.ts; binary fields are base64url' })
+
+/**
+ * How a device gets its certificate, and the next one. Open to strangers: every decision is enrollment's, by what the
+ * request proves; the client certificate counts at renewal alone.
+ */
+export function addJoinRoutes(app: App, { enrollment }: Service): void {
+  const common = { bodyLimit: bodyLimits.join, validatorCompiler: () => () => true } as const
+
+  app.route({
+    ...common,
+    ...at(routes.joinNonce),
+    schema: { tags, summary: 'A nonce for clients that cannot export from TLS; one use' },
+    handler: async () => encodeNonce(enrollment.createNonce()),
+  })
+
+  app.route({
+    ...common,
+    ...at(routes.joinToken),
+    schema: { tags, summary: 'Join with a token (Authorization: Bearer tm1.…)', body },
+    handler: async (request, reply) => {
+      const decoded = decodeTokenJoinRequest(request.body, '')
+      const answer = await enrollment.joinWithToken(bearerOf(request), decoded, channelOf(request))
+      return reply.code(201).send(encodeJoinAnswer(answer))
+    },
+  })
+
+  app.route({
+    ...common,
+    ...at(routes.joinTpm),
+    schema: { tags, summary: 'Join with a TPM: evidence for a challenge', body },
+    handler: async (request) =>
+      encodeChallenge(await enrollment.beginTpmJoin(decodeTpmJoinRequest(request.body, ''), channelOf(request))),
+  })
+
+  app.route({
+    ...common,
+    ...at(routes.joinTpmActivate),
+    schema: { tags, summary: 'Join with a TPM: the activated secret for a certificate', body },
+    handler: async (request, reply) => {
+      const decoded = decodeTpmActivateRequest(request.body, '')
+      return reply.code(201).send(encodeJoinAnswer(await enrollment.activateTpmJoin(decoded, channelOf(request))))
+    },
+  })
+
+  app.route({
+    ...common,
+    ...at(routes.renew),
+    schema: { tags, summary: 'The next certificate, shown the present one as client certificate', body },
+    handler: async (request, reply) => {
+      const { der } = peerOf(request)
+      if (der === undefined) {
+        throw new ServerError(
+          'DEVICE_CERTIFICATE_REQUIRED',
+          "this needs the device's client certificate, and none came",
+        )
+      }
+      const decoded = decodeRenewRequest(request.body, '')
+      return reply.code(201).send(encodeJoinAnswer(await enrollment.renew(der, decoded, channelOf(request))))
+    },
+  })
+}
+
+/** What ties the request to its connection; both ends export the same bytes (RFC 9266 §4.2). */
+function channelOf(request: FastifyRequest): Channel {
+  const { socket, address } = peerOf(request)
+  return { peer: address, exporter: socket.exportKeyingMaterial(exporterBytes, channelBindingLabel, Buffer.alloc(0)) }
+}
+
+function bearerOf(request: FastifyRequest): string {
+  const [, token] = /^Bearer ([A-Za-z0-9._-]{1,256})$/.exec(request.headers.authorization ?? '') ?? []
+  if (token === undefined) throw new ServerError('TOKEN_REQUIRED', 'expected "Authorization: Bearer tm1.…"')
+  return token
+}
+
+function encodeJoinAnswer(answer: JoinAnswer) {
+  const { renewal, serverTime } = answer
+  return {
+    ...answer,
+    renewal: { start: renewal.start.toISOString(), end: renewal.end.toISOString() },
+    serverTime: serverTime.toISOString(),
+  }
+}
+
+function encodeChallenge({ cookie, credentialBlob, encryptedSecret }: TpmChallenge) {
+  return {
+    cookie,
+    credentialBlob: encodeBase64url(credentialBlob),
+    encryptedSecret: encodeBase64url(encryptedSecret),
+  }
+}
+
+function encodeNonce({ nonce, expires }: JoinNonce) {
+  return { nonce: encodeBase64url(nonce), expires: expires.toISOString() }
+}

@@ -1,0 +1,55 @@
+import type {
+  AuditCheckpoint,
+  AuditRecord,
+  AuditTrail,
+  DeviceId,
+  Fingerprint,
+  JoinAnswer,
+  JoinNonce,
+  ProfileName,
+  RenewRequest,
+  SessionView,
+  StatusView,
+  TokenId,
+  TokenJoinRequest,
+  TpmActivateRequest,
+  TpmChallenge,
+  TpmJoinRequest,
+} from '#protocol'
+import type { Registry } from '#registry'
+import type { PolicyInForce } from '../policy-in-force.js'
+import type { AuditSearch } from './audit-search.js'
+import type { OperatorGate } from './operators.js'
+
+/** The other end of a connection, as far as a join is bound to it. */
+export interface Channel {
+  readonly peer: string
+  readonly exporter?: Uint8Array
+}
+
+/** The rules of joining, without their transport. */
+export interface Enrollment {
+  createNonce(): JoinNonce
+  joinWithToken(bearer: string, request: TokenJoinRequest, channel: Channel): Promise<JoinAnswer>
+  beginTpmJoin(request: TpmJoinRequest, channel: Channel): Promise<TpmChallenge>
+  activateTpmJoin(request: TpmActivateRequest, channel: Channel): Promise<JoinAnswer>
+  renew(peerDer: Uint8Array, request: RenewRequest, channel: Channel): Promise<JoinAnswer>
+}
+
+/** What the HTTP faces ask of the rooms; `wire.ts` answers it. */
+export interface Service {
+  readonly registry: Registry
+  readonly policy: PolicyInForce
+  readonly enrollment: Enrollment
+  readonly audit: AuditTrail
+  readonly operators: OperatorGate
+  readonly sessions: () => readonly SessionView[]
+  /** Ends every session of a device; when it returns, nothing more of it is delivered. */
+  readonly endDevice: (device: DeviceId) => { readonly sessions: number; readonly purged: number }
+  readonly searchAudit: (search: AuditSearch, leaving: AbortSignal) => AsyncIterable<AuditRecord>
+  readonly checkpoint: () => AuditCheckpoint
+  readonly status: () => StatusView
+  readonly createJoinToken: () => { readonly id: TokenId; readonly token: string; readonly secretHash: Fingerprint }
+  readonly joinUri: (profile: ProfileName) => string
+  readonly now: () => number
+}

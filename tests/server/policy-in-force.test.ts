@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import { createMemoryAudit } from '#audit'
+import { parseDeviceId, parseOperatorName, parseTopicName } from '#protocol'
+import { defaultPolicy } from '#policy'
+import { createMemoryStore } from '#store'
+import { PolicyInForce } from '../../server/policy-in-force.js'
+
+const by = { operator: parseOperatorName('ada') }
+const d1 = parseDeviceId('d1')
+const options = { file: 'policy.yaml', dryRun: false, by }
+const newer = defaultPolicy.replace('version: 1 ', 'version: 2 ').replaceAll('/telemetry', '/readings')
+
+async function open(t: TestContext) {
+  const labels = { now: { site: 'oslo' } as Record<string, string> }
+  const audit = createMemoryAudit()
+  const store = createMemoryStore()
+  t.after(() => store.close())
+  const attributesOf = (id: typeof d1) => (id === d1 ? { id, tier: 'token' as const, labels: labels.now } : undefined)
+  const reopen = () => PolicyInForce.open({ store, audit, attributesOf, now: () => 0 }, defaultPolicy, by)
+  const policy = await reopen()
+  const publish = (topic: string, of = policy) =>
+    of.effectiveFor(d1)?.publish({ topic: parseTopicName(topic), qos: 0, retain: false, size: 1 }).effect
+  const events = () => audit.records.map(({ event }) => event)
+  return { policy, audit, labels, publish, events, reopen }
+}
+
+test('a new policy decides at once, is recorded, and is in force after a restart', async (t) => {
+  const { policy, publish, events, reopen } = await open(t)
+  policy.onChange(() => 7)
+  assert.equal(publish('devices/d1/readings/t'), 'deny')
+  const answer = await policy.apply(newer, options)
+  assert.deepEqual([answer.version, answer.tests.passed, answer.sessions], [2, 9, 7])
+  assert.equal(publish('devices/d1/readings/t'), 'allow')
+  assert.equal(publish('devices/d1/telemetry/t'), 'deny')
+  assert.deepEqual(events(), ['policy.activate', 'policy.activate'])
+  const again = await reopen()
+  assert.deepEqual(again.view, policy.view)
+  assert.equal(publish('devices/d1/readings/t', again), 'allow')
+})
+
+test('a policy that cannot be read or fails its tests leaves the old one in force, and is recorded', async (t) => {
+  const { policy, events } = await open(t)
+  const before = policy.view
+  const failing = newer.replace('expect: allow', 'expect: deny')
+  for (const [source, code] of [
+    ['roles: [', 'POLICY_SYNTAX'],
+    ['', 'POLICY_EMPTY'],
+    [newer.replace('sessions:', 'session:'), 'POLICY_UNKNOWN_KEY'],
+    [failing, 'POLICY_TESTS_FAILED'],
+    [newer.replace('version: 2', 'version: 1'), 'POLICY_VERSION'],
+  ] as const) {
+    await assert.rejects(policy.apply(source, options), { code })
+  }
+  assert.deepEqual(policy.view, before)
+  assert.deepEqual(events(), ['policy.activate', ...Array<string>(5).fill('policy.refuse')])
+})
+
+test('a dry run checks all and changes nothing', async (t) => {
+  const { policy, events } = await open(t)
+  const answer = await policy.apply(newer, { ...options, dryRun: true })
+  assert.deepEqual([answer.version, answer.dryRun, policy.view.version], [2, true, 1])
+  assert.deepEqual(events(), ['policy.activate'])
+})
+
+test('is not answered before the log holds it durably, and not applied when the log takes nothing', async (t) => {
+  const { policy, audit } = await open(t)
+  audit.hold()
+  let answered = false
+  const applying = policy.apply(newer, options).then(() => (answered = true))
+  await new Promise(setImmediate)
+  assert.equal(answered, false)
+  audit.release()
+  await applying
+  audit.fail()
+  const newest = newer.replace('version: 2', 'version: 3')
+  await assert.rejects(policy.apply(newest, options), { code: 'AUDIT_CLOSED' })
+  assert.equal(policy.view.version, 2)
+})
+
+test('rights follow the labels of a device at once, and a device that is not known has none', async (t) => {
+  const { policy, labels, publish } = await open(t)
+  assert.equal(publish('devices/d2/cmd/reboot'), 'deny')
+  labels.now = { role: 'gateway' }
+  assert.equal(publish('devices/d2/cmd/reboot'), 'allow')
+  assert.equal(policy.effectiveFor(parseDeviceId('nobody')), undefined)
+})

@@ -1,0 +1,225 @@
+import type { KeyObject } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import type { TestContext } from 'node:test'
+import { createMemoryAudit } from '#audit'
+import {
+  type AuditRecord,
+  type DeviceId,
+  parseDeviceId,
+  parseFingerprint,
+  parseOperatorName,
+  parseProfileName,
+  parseTokenId,
+  type RouteName,
+  routes,
+  type SessionView,
+} from '#protocol'
+import { defaultPolicy } from '#policy'
+import { Registry } from '#registry'
+import { createMemoryStore } from '#store'
+import { createCertificate, createKeyPair, encodePem, fingerprintOf, oids, readSerial, spkiOf } from '#x509'
+import { createFaces } from '../../server/http/faces.js'
+import { OperatorGate } from '../../server/http/operators.js'
+import type { Channel, Service } from '../../server/http/service.js'
+import { Issuers } from '../../server/issuers.js'
+import { PolicyInForce } from '../../server/policy-in-force.js'
+import { OperatorRefusals } from '../../server/refusals.js'
+import { type Authority, makeIssuing, makeRoot, trustDomain } from '../x509/world.js'
+
+/** Node verifies the server by the real clock, so these certificates are valid on any day that tests run. */
+const always = { notBefore: new Date('2020-01-01T00:00:00Z'), notAfter: new Date('2090-01-01T00:00:00Z') }
+export const by = { operator: parseOperatorName('ada'), peer: '192.0.2.1:1000' }
+
+/** What a client shows: nothing, or a certificate chain with its key. */
+export interface Client {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+  json(): unknown
+}
+
+/** The HTTPS faces on a free port, over a real registry, policy and certificates; log, store and sessions in memory. */
+export async function createWorld(t: TestContext) {
+  const clock = { now: Date.parse('2026-03-01T12:00:00Z') }
+  const now = () => clock.now
+  const root = await makeRoot(always)
+  const issuing = await makeIssuing(root, always)
+  const audit = createMemoryAudit({ now })
+  const store = createMemoryStore()
+  const registry = await Registry.open({ store, audit, replay: (from) => fromLog(audit.records, from), now })
+  const policy = await PolicyInForce.open({ store, audit, attributesOf: attributes(registry), now }, defaultPolicy, by)
+  const refusals = new OperatorRefusals(audit)
+  const issuers = new Issuers(authorityOf(root, issuing), trustDomain, now)
+  const ended: DeviceId[] = []
+  const sessions: SessionView[] = []
+  const channels: Channel[] = []
+  const service: Service = {
+    registry,
+    policy,
+    audit,
+    enrollment: createEnrollmentDouble(channels),
+    operators: new OperatorGate({
+      identifyOperator: (der) => issuers.identifyOperator(der),
+      admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
+      refusals,
+    }),
+    sessions: () => sessions,
+    endDevice: (device) => {
+      ended.push(device)
+      return { sessions: 1, purged: 2 }
+    },
+    searchAudit: (search) => fromLog(audit.records, search.kind === 'from' ? search.sequence : 0),
+    checkpoint: () => ({ checkpoint: 'note', verifierKey: 'key' }),
+    status: () => {
+      throw new TypeError('a fault of our own')
+    },
+    createJoinToken: () => ({
+      id: parseTokenId('t1'),
+      token: 'tm1.t1.secret',
+      secretHash: parseFingerprint('ab'.repeat(32)),
+    }),
+    joinUri: () => 'touchmark://localhost:8443/default?pin=sha256:x',
+    now,
+  }
+  const server = await createLeaf(issuing, 'localhost', { server: true })
+  const app = await createFaces(service, { version: '0', tls: server, log: false })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  t.after(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const ca = encodePem('CERTIFICATE', root.certificate)
+
+  return {
+    ...{ clock, root, issuing, audit, store, registry, policy, ended, sessions, channels, port, ca, app, refusals },
+    /** An operator whose certificate the registry knows. */
+    async operator(name = 'ada', lifeSeconds = 3600): Promise<Client> {
+      const leaf = await createLeaf(issuing, name, { at: clock.now, lifeSeconds })
+      const der = leaf.der
+      const times = { notBefore: clock.now - 1000, notAfter: clock.now + lifeSeconds * 1000 }
+      const facts = { fingerprint: fingerprintOf(der), serial: readSerial(der), certificate: der, ...times }
+      await registry.recordOperator({ operator: parseOperatorName(name), ...facts })
+      return leaf
+    },
+    call: (name: RouteName, client: Client | undefined, options: CallOptions = {}) => {
+      const { method, path } = routes[name]
+      return send(port, ca, client, { method, path: path.replace(':id', options.id ?? ''), ...options })
+    },
+    send: (options: SendOptions, client?: Client) => send(port, ca, client, options),
+    refusalsOnRecord: () => audit.records.filter((record) => record.event === 'operator.refuse'),
+    async device(id: string): Promise<DeviceId> {
+      const device = parseDeviceId(id)
+      const anchor = { kind: 'ek', hash: fingerprintOf(new TextEncoder().encode(id)) } as const
+      await registry.registerDevice({ device, profile: parseProfileName('default'), labels: {}, anchor }, by)
+      return device
+    },
+  }
+}
+
+export interface CallOptions {
+  readonly id?: string
+  readonly query?: string
+  readonly body?: unknown
+  readonly type?: string
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface SendOptions extends CallOptions {
+  readonly method: string
+  readonly path: string
+}
+
+export async function createLeaf(
+  issuer: Authority,
+  name: string,
+  { server = false, at, lifeSeconds = 3600, device = false }: LeafOptions = {},
+): Promise<Client & { readonly der: Uint8Array; readonly privateKey: KeyObject }> {
+  const { privateKey, publicKey } = createKeyPair('P-256')
+  const uri = `spiffe://${trustDomain}/${device ? 'device' : 'operator'}/${name}`
+  const der = await createCertificate(
+    {
+      subject: [{ type: oids.commonName, value: name }],
+      spki: spkiOf(publicKey),
+      ...(at === undefined ? always : { notBefore: new Date(at - 1000), notAfter: new Date(at + lifeSeconds * 1000) }),
+      keyUsage: ['digitalSignature'],
+      extKeyUsage: [server ? oids.serverAuth : oids.clientAuth],
+      subjectAltName: server ? [{ dns: 'localhost' }] : [{ uri }],
+    },
+    issuer,
+  )
+  return {
+    der,
+    privateKey,
+    key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    cert: encodePem('CERTIFICATE', der) + encodePem('CERTIFICATE', issuer.certificate),
+  }
+}
+
+interface LeafOptions {
+  readonly server?: boolean
+  readonly device?: boolean
+  /** Valid from then; without it, on any day. */
+  readonly at?: number
+  readonly lifeSeconds?: number
+}
+
+function send(port: number, ca: string, client: Client | undefined, options: SendOptions): Promise<Answer> {
+  const { method, path, query = '', body, type = 'application/json', headers = {} } = options
+  const content = typeof body === 'string' ? body : body === undefined ? undefined : JSON.stringify(body)
+  return new Promise((resolve, reject) => {
+    const sending = request({
+      ...{ host: '127.0.0.1', servername: 'localhost', port, method, path: path + query, ca, agent: false },
+      ...(client && { cert: client.cert, key: client.key }),
+      headers: { ...(content !== undefined && { 'content-type': type }), ...headers },
+    })
+    sending.on('error', reject)
+    sending.on('response', (response) => {
+      text(response).then((body) => {
+        const { statusCode: status = 0, headers } = response
+        resolve({ status, headers, body, json: () => JSON.parse(body) as unknown })
+      }, reject)
+    })
+    sending.end(content)
+  })
+}
+
+/** Notes what it was given; what joining means is tested in its own room. */
+function createEnrollmentDouble(channels: Channel[]): Service['enrollment'] {
+  const refuse = async (_first: unknown, _second: unknown, channel?: Channel): Promise<never> => {
+    if (channel) channels.push(channel)
+    throw new TypeError('not in this test')
+  }
+  return {
+    createNonce: () => ({ nonce: new Uint8Array(32), expires: new Date('2026-03-01T12:02:00Z') }),
+    joinWithToken: refuse,
+    beginTpmJoin: (request, channel) => refuse(request, undefined, channel),
+    activateTpmJoin: (request, channel) => refuse(request, undefined, channel),
+    renew: refuse,
+  }
+}
+
+/** As much of the CA as checking a path needs. */
+function authorityOf(root: Authority, issuing: Authority): ConstructorParameters<typeof Issuers>[0] {
+  return {
+    root: { der: root.certificate },
+    issuing: { der: issuing.certificate },
+    renewIssuingIfDue: async () => undefined,
+  }
+}
+
+function attributes(registry: Registry) {
+  return (id: DeviceId) => {
+    const device = registry.device(id)
+    return device && { id, tier: 'token' as const, labels: device.labels }
+  }
+}
+
+async function* fromLog(records: readonly AuditRecord[], from: number): AsyncIterable<AuditRecord> {
+  yield* records.slice(from)
+}
