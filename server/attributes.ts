@@ -1,0 +1,12 @@
+import type { DeviceId } from '#protocol'
+import type { DeviceAttributes } from '#policy'
+import type { Registry } from '#registry'
+
+/** Who a device is to a policy; undefined when it is not known or holds no certificate that admits it. */
+export function attributesOf(registry: Registry, id: DeviceId): DeviceAttributes | undefined {
+  const device = registry.device(id)
+  const certificates = device?.instances.toReversed().flatMap((instance) => registry.certificatesOf(instance)) ?? []
+  const inUse =
+    certificates.find(({ state }) => state === 'current') ?? certificates.find(({ state }) => state === 'pending')
+  return device && inUse && { id, tier: inUse.tier, labels: device.labels }
+}

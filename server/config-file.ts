@@ -1,0 +1,94 @@
+import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import {
+  integer,
+  list,
+  object,
+  optional,
+  parsed,
+  parseTrustDomain,
+  ProtocolError,
+  text,
+  type TrustDomain,
+} from '#protocol'
+import { ServerError } from './errors.js'
+
+/** `touchmark.yaml`; what it leaves out has the default of config.ts. */
+export type ConfigFile = ReturnType<typeof decodeConfigFile>
+
+const port = integer(0, 65_535)
+
+const decodeConfigFile = object({
+  trustDomain: optional(parsed(parseTrustDomain)),
+  names: optional(list(text(253), 32)),
+  listen: optional(
+    object({
+      host: optional(text(253)),
+      httpsPort: optional(port),
+      mqttPort: optional(port),
+      healthPort: optional(port),
+    }),
+  ),
+  ekRoots: optional(list(text(4096), 256)),
+})
+
+/** @throws ServerError CONFIG_INVALID with file, line and column */
+export function parseConfigFile(source: string, file: string): ConfigFile {
+  const lines = new LineCounter()
+  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true })
+  const at = (offset: number) => `${file}:${lines.linePos(offset).line}:${lines.linePos(offset).col}`
+  const [mistake] = document.errors
+  if (mistake) throw new ServerError('CONFIG_INVALID', `${at(mistake.pos[0])}: ${mistake.message.split('\n')[0] ?? ''}`)
+  try {
+    return decodeConfigFile(document.toJS({ maxAliasCount: 0 }) ?? {}, '')
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError))
+      throw new ServerError('CONFIG_INVALID', `${file}: ${String(cause)}`, { cause })
+    const [path = ''] = cause.message.split(':', 1) // The decoders begin with the path of what is wrong.
+    throw new ServerError('CONFIG_INVALID', `${at(offsetOf(document.contents, path))}: ${cause.message}`, { cause })
+  }
+}
+
+/** Where the value (or, of an unknown field, the key) of `listen.httpsPort` or `names[0]` stands. */
+function offsetOf(contents: unknown, path: string): number {
+  let offset = 0
+  let node = contents
+  for (const step of path.split(/[.[\]]+/).filter((part) => part !== '')) {
+    if (!isMap(node)) break
+    const pair = node.items.find(({ key }) => isScalar(key) && key.value === step)
+    if (pair === undefined) break
+    if (isScalar(pair.key)) offset = pair.key.range?.[0] ?? offset
+    node = pair.value
+  }
+  return offset
+}
+
+/** The file of a first run: every setting with what it does, and what was chosen on the command line filled in. */
+export function renderConfigFile(chosen: {
+  readonly trustDomain: TrustDomain
+  readonly names: readonly string[]
+  readonly host: string
+  readonly httpsPort: number
+  readonly mqttPort: number
+  readonly healthPort: number
+  readonly ekRoots: readonly string[]
+}): string {
+  return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
+
+# Names the installation in every certificate (spiffe://TRUST-DOMAIN/device/ID). It cannot change later.
+trustDomain: ${chosen.trustDomain}
+
+# Host names and addresses under which devices reach this server; the first one stands in join URIs.
+# localhost and this machine's own name always work.
+names: ${JSON.stringify(chosen.names)}
+
+listen:
+  host: ${JSON.stringify(chosen.host)}
+  httpsPort: ${chosen.httpsPort} #  enrollment and operators
+  mqttPort: ${chosen.mqttPort} #   MQTT over TLS
+  healthPort: ${chosen.healthPort} # health and metrics, on 127.0.0.1 only
+
+# PEM files with the roots of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
+# Without any, a TPM that was registered beforehand can still join, as the tier tpm-unvouched.
+ekRoots: ${JSON.stringify(chosen.ekRoots)}
+`
+}

@@ -1,0 +1,173 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
+import { type ConfigFile, parseConfigFile } from './config-file.js'
+import { ServerError } from './errors.js'
+import { isErrno } from './files.js'
+
+/** Everything the server goes by, checked once; nothing below reads the environment or a configuration file. */
+export interface ServerConfig {
+  /** Of this package. */
+  readonly version: string
+  readonly dataFolder: string
+  /** Whether the `touchmark` command finds the folder without being told. */
+  readonly isDefaultFolder: boolean
+  readonly configFile: string
+  readonly trustDomain: TrustDomain
+  readonly names: readonly string[]
+  readonly host: string
+  readonly httpsPort: number
+  readonly mqttPort: number
+  readonly healthPort: number
+  /** Absolute paths, as they go into a new configuration file. */
+  readonly ekRootFiles: readonly string[]
+  /** DER of the certificates in those files. */
+  readonly ekRoots: readonly Uint8Array[]
+  /** What stdout gets: sentences for a person, or one JSON document a line. */
+  readonly output: 'text' | 'json'
+  /** JSON log lines on stderr. */
+  readonly log: boolean
+}
+
+const defaults = {
+  dataFolder: 'touchmark-data',
+  trustDomain: parseTrustDomain('touchmark.local'),
+  host: '0.0.0.0',
+  httpsPort: 8443,
+  mqttPort: 8883,
+  healthPort: 9464,
+} as const
+
+interface Flags {
+  readonly data?: string
+  readonly config?: string
+  readonly trustDomain?: TrustDomain
+  readonly name: readonly string[]
+  readonly host?: string
+  readonly httpsPort?: number
+  readonly mqttPort?: number
+  readonly healthPort?: number
+  readonly ekRoot: readonly string[]
+  readonly output: 'text' | 'json'
+  readonly log?: true
+}
+
+/** Options before the file before the defaults. @throws ServerError CONFIG_INVALID; CommanderError for the command line */
+export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): ServerConfig {
+  const flags = parseFlags(argv)
+  const dataFolder = resolve(flags.data ?? env['TOUCHMARK_HOME'] ?? defaults.dataFolder)
+  const configFile = resolve(flags.config ?? join(dataFolder, 'touchmark.yaml'))
+  const file = readConfigFile(configFile, flags.config !== undefined)
+  const ekRootFiles = [
+    ...(file.ekRoots ?? []).map((path) => resolve(dirname(configFile), path)),
+    ...flags.ekRoot.map((path) => resolve(path)),
+  ]
+  return {
+    version: readVersion(),
+    dataFolder,
+    isDefaultFolder: flags.data === undefined,
+    configFile,
+    trustDomain: flags.trustDomain ?? file.trustDomain ?? defaults.trustDomain,
+    names: [...new Set([...flags.name, ...(file.names ?? [])])],
+    host: flags.host ?? file.listen?.host ?? defaults.host,
+    httpsPort: flags.httpsPort ?? file.listen?.httpsPort ?? defaults.httpsPort,
+    mqttPort: flags.mqttPort ?? file.listen?.mqttPort ?? defaults.mqttPort,
+    healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
+    ekRootFiles,
+    ekRoots: ekRootFiles.flatMap(readCertificates),
+    output: flags.output,
+    log: flags.log ?? false,
+  }
+}
+
+/** The name that a device elsewhere is told to use. */
+export function publicHost(config: ServerConfig): string {
+  const [first] = config.names
+  if (first !== undefined) return first
+  return /^(127\.|::1$|localhost$)/.test(config.host) ? 'localhost' : hostname()
+}
+
+/** Every name and address for which the server's certificates must hold. */
+export function certificateHosts(config: ServerConfig): readonly string[] {
+  const anyAddress = /^(0\.0\.0\.0|::)$/.test(config.host)
+  return [
+    ...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...(anyAddress ? [] : [config.host]), ...config.names]),
+  ]
+}
+
+function parseFlags(argv: readonly string[]): Flags {
+  const collect = (value: string, previous: readonly string[]) => [...previous, value]
+  return new Command('touchmark up')
+    .description('Start the server. The first run makes everything it needs in the data folder and says how to go on.')
+    .option('--data <dir>', `data folder (TOUCHMARK_HOME; default ./${defaults.dataFolder})`)
+    .option('--config <file>', 'configuration (default: touchmark.yaml in the data folder)')
+    .option(
+      '--trust-domain <name>',
+      `first run only: names the installation (default ${defaults.trustDomain})`,
+      trustDomain,
+    )
+    .option('--name <host>', 'host name or address under which devices reach it; can be repeated', collect, [])
+    .option('--host <address>', `address to listen on (default ${defaults.host})`)
+    .option('--https-port <port>', `enrollment and operators (default ${defaults.httpsPort})`, port)
+    .option('--mqtt-port <port>', `MQTT over TLS (default ${defaults.mqttPort})`, port)
+    .option('--health-port <port>', `health and metrics on 127.0.0.1 (default ${defaults.healthPort})`, port)
+    .option('--ek-root <file>', 'PEM with roots of TPM manufacturers; can be repeated', collect, [])
+    .addOption(new Option('-o, --output <format>', 'what to write on stdout').choices(['text', 'json']).default('text'))
+    .option('--log', 'write a JSON log to stderr')
+    .addHelpText('after', '\nA port of 0 takes any free one. With -o json the line with "event":"ready" names them.')
+    .exitOverride()
+    .parse(argv, { from: 'user' })
+    .opts<Flags>()
+}
+
+function readConfigFile(path: string, mustExist: boolean): ConfigFile {
+  try {
+    return parseConfigFile(readFileSync(path, 'utf8'), path)
+  } catch (cause) {
+    if (!isErrno(cause)) throw cause
+    if (!mustExist && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) return {}
+    throw new ServerError('CONFIG_INVALID', `cannot read ${path} (${cause.code})`, { cause })
+  }
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest
+  return isNamed && typeof manifest.version === 'string' ? manifest.version : '0.0.0'
+}
+
+function readCertificates(path: string): readonly Uint8Array[] {
+  const blocks = readPem(path).match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  if (blocks.length === 0) throw new ServerError('CONFIG_INVALID', `${path}: expected PEM certificates, found none`)
+  try {
+    return blocks.map((block) => new X509Certificate(block).raw)
+  } catch (cause) {
+    throw new ServerError('CONFIG_INVALID', `${path}: holds a certificate that cannot be read`, { cause })
+  }
+}
+
+function readPem(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new ServerError('CONFIG_INVALID', `cannot read ${path}, which is to hold manufacturers' roots`, { cause })
+  }
+}
+
+function port(text: string): number {
+  if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('expected a port from 0 to 65535')
+  return Number(text)
+}
+
+function trustDomain(text: string): TrustDomain {
+  try {
+    return parseTrustDomain(text)
+  } catch (error) {
+    if (error instanceof ProtocolError) throw new InvalidArgumentError(error.message)
+    throw error
+  }
+}

@@ -1,0 +1,69 @@
+import { relative } from 'node:path'
+import type { ServerConfig } from './config.js'
+import type { OpenServer } from './wire.js'
+
+/** What stdout says once everything listens: for programs one line of JSON, for people what was made and how to go on. */
+export function greet(server: OpenServer, config: ServerConfig): string {
+  if (config.output === 'json') return `${JSON.stringify(readyLine(server, config))}\n`
+  return server.firstRun ? greetFirst(server, config) : greetAgain(server, config)
+}
+
+function readyLine({ ports, addresses, joinUri, firstRun, firstToken }: OpenServer, config: ServerConfig) {
+  return {
+    event: 'ready',
+    version: config.version,
+    pid: process.pid,
+    dataFolder: config.dataFolder,
+    firstRun,
+    ports,
+    addresses,
+    joinUri,
+    ...(firstToken !== undefined && { token: firstToken }),
+  }
+}
+
+function greetFirst(server: OpenServer, config: ServerConfig): string {
+  const folder = relative(process.cwd(), config.dataFolder) || '.'
+  return `Touchmark ${config.version}, trust domain ${config.trustDomain}
+
+Made in ${folder}/
+  ca/              root and issuing CA; keep the root's key safe, it is the installation
+  audit/           the log of every message and act; operator/audit.vkey checks it
+  store/           state
+  operator/        your credential for the touchmark command (owner only)
+  policy.yaml      who may publish and subscribe what; in force as version ${server.policyVersion}
+  touchmark.yaml   configuration
+
+${listening(server)}
+
+Let a device join. On the device (this token is good once, for an hour):
+  touchmark-agent enroll --join '${server.joinUri}' --token ${server.firstToken ?? ''}
+More tokens, here:   touchmark${dataOption(config)} tokens create
+Then see it:         touchmark${dataOption(config)} devices ls
+
+ready
+`
+}
+
+function greetAgain(server: OpenServer, config: ServerConfig): string {
+  const { devices, sessions, audit } = server.status()
+  const folder = relative(process.cwd(), config.dataFolder) || '.'
+  return `Touchmark ${config.version}, trust domain ${config.trustDomain}, data in ${folder}/
+${devices.active} active devices, ${sessions.stored} stored sessions, ${audit.size} audit records, policy version ${server.policyVersion}
+${listening(server)}
+Join: ${server.joinUri}
+ready
+`
+}
+
+function listening({ addresses }: OpenServer): string {
+  return `Listening
+  ${addresses.https}   devices join, operators work
+  ${addresses.mqtts}   MQTT
+  ${addresses.health}   health and metrics`
+}
+
+/** Said only where the command would not find the folder by itself. */
+function dataOption(config: ServerConfig): string {
+  return config.isDefaultFolder ? '' : ` --data ${config.dataFolder}`
+}

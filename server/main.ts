@@ -1,0 +1,52 @@
+import { CommanderError } from 'commander'
+import { CodedError } from '#protocol'
+import { readConfig, type ServerConfig } from './config.js'
+import { ServerError } from './errors.js'
+import { adviceFor } from './files.js'
+import { greet } from './greeting.js'
+import { openServer } from './wire.js'
+
+/** `touchmark up`: runs until a signal ends it. The exit code is 0 when it ended in order, 1 when not, 2 for bad usage. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const config = readConfig(argv.slice(1), process.env)
+    await run(config)
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    process.stderr.write(`touchmark: ${describe(error)}\n`)
+    return error instanceof ServerError && error.code === 'CONFIG_INVALID' ? 2 : 1
+  }
+}
+
+async function run(config: ServerConfig): Promise<void> {
+  const stopping = stopSignal() // before anything is opened, so that a signal in the middle closes it again
+  const server = await openServer(config, () => Date.now())
+  process.stdout.write(greet(server, config))
+  await stopping
+  if (config.output === 'text') process.stdout.write('Stopping …\n')
+  await server.close()
+  if (config.output === 'text') process.stdout.write('Stopped; everything is on disk.\n')
+}
+
+/** The first signal ends the service in order; a second one at once. */
+function stopSignal(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    const stop = () => {
+      if (asked) process.exit(1)
+      asked = true
+      resolve()
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  })
+}
+
+/** What happened, what to do about it where we know, and the code to search for. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const advice = adviceFor(error)
+  const known = advice !== undefined && !error.message.includes(advice) ? ` (${advice})` : ''
+  return error instanceof CodedError ? `${error.message}${known} [${error.code}]` : `${error.message}${known}`
+}

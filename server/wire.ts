@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto'
+import type { AddressInfo } from 'node:net'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { AuditLog } from '#audit'
+import { Broker } from '#broker'
+import { CertificateAuthority } from '#ca'
+import { createJoinToken, Enrollment } from '#enrollment'
+import { encodeJoinUri, parseOperatorName, parseProfileName, type ProfileName, type StatusView } from '#protocol'
+import { defaultPolicy } from '#policy'
+import { Registry } from '#registry'
+import { openLevelStore } from '#store'
+import { attributesOf } from './attributes.js'
+import { Closing } from './closing.js'
+import { certificateHosts, publicHost, type ServerConfig } from './config.js'
+import { renderConfigFile } from './config-file.js'
+import { makeFolder, readIfThere, writeDurably } from './files.js'
+import { serveHealth } from './health.js'
+import { createFaces } from './http/faces.js'
+import { OperatorGate } from './http/operators.js'
+import type { Service } from './http/service.js'
+import { Issuers } from './issuers.js'
+import { openSigningKey } from './keys.js'
+import { listening } from './listening.js'
+import { ensureOperatorCredential } from './operator-credential.js'
+import { PolicyInForce } from './policy-in-force.js'
+import { OperatorRefusals } from './refusals.js'
+import { checksOf, metricsOf, statusOf } from './status.js'
+
+/** A service that listens. */
+export interface OpenServer {
+  /** Whether this run made the installation. */
+  readonly firstRun: boolean
+  /** A first join token, made at the first run only. */
+  readonly firstToken?: string
+  readonly ports: { readonly https: number; readonly mqtt: number; readonly health: number }
+  readonly addresses: { readonly https: string; readonly mqtts: string; readonly health: string }
+  readonly joinUri: string
+  readonly policyVersion: number
+  readonly status: () => StatusView
+  /** Ends sessions in order, makes everything durable, lets go of the folder. */
+  close(): Promise<void>
+}
+
+const defaultProfile = parseProfileName('default')
+const firstTokenLifeMilliseconds = 3_600_000
+/** What the service does by itself stands in the log under this name. */
+const ourselves = { operator: parseOperatorName('touchmark') }
+
+/** Opens everything or nothing. @throws CodedError of the room that could not be opened */
+export async function openServer(config: ServerConfig, now: () => number): Promise<OpenServer> {
+  const closing = new Closing()
+  try {
+    return await wire(config, now, closing)
+  } catch (error) {
+    await closing.run().catch(() => undefined) // the first error is the one to tell
+    throw error
+  }
+}
+
+/** The only place where rooms meet. */
+async function wire(config: ServerConfig, now: () => number, closing: Closing): Promise<OpenServer> {
+  const { dataFolder, trustDomain } = config
+  const inData = (...names: string[]) => join(dataFolder, ...names)
+  const startedAt = now()
+
+  await makeFolder(dataFolder)
+  const store = await openLevelStore(inData('store')) // locks the folder, so it comes before anything else is touched
+  closing.add(() => store.close())
+  const firstRun = (await readIfThere(inData('operator', 'operator.crt'))) === undefined
+
+  await makeFolder(inData('keys'))
+  const signingKey = await openSigningKey(inData('keys', 'audit.key'))
+  const origin = `${trustDomain}/audit`
+  const audit = await AuditLog.open({ directory: inData('audit'), origin, node: hostname(), signingKey, now })
+  closing.add(() => audit.close())
+  audit.append({ event: 'server.start', version: config.version, node: process.version })
+
+  const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now })
+  const ca = await CertificateAuthority.open({ directory: inData('ca'), trustDomain, registry, audit, now })
+  const issuers = new Issuers(ca, trustDomain, now)
+  const admitOperator = registry.admitOperator.bind(registry)
+  await ensureOperatorCredential({ folder: inData('operator'), ca, admitOperator, now })
+  await writeDurably(inData('operator', 'audit.vkey'), `${audit.verifierKey}\n`)
+
+  const policy = await PolicyInForce.open(
+    { store, audit, attributesOf: (device) => attributesOf(registry, device), now },
+    await firstPolicy(inData('policy.yaml')),
+    ourselves,
+  )
+  const refusals = new OperatorRefusals(audit)
+  closing.add(async () => {
+    refusals.flush()
+    audit.append({ event: 'server.stop' })
+    await registry.settled()
+  })
+
+  const broker = await Broker.open({
+    audit,
+    store,
+    identify: (peerDer) => issuers.identifyDevice(peerDer),
+    admit: (identity) => registry.admit(identity),
+    promote: (identity, peer) => registry.promote(identity, peer),
+    policyFor: (device) => policy.effectiveFor(device),
+    now,
+  })
+  closing.add(() => broker.closeGracefully())
+  policy.onChange(() => broker.policyChanged())
+  registry.onChange(({ kind }) => void (kind === 'labels' && broker.policyChanged()))
+
+  const server = await ca.issueServer(certificateHosts(config))
+  const tls = { key: server.privateKeyPem, cert: server.chainPem }
+  const { port: mqttPort } = await listening('MQTT', config.host, config.mqttPort, () =>
+    broker.listen({ host: config.host, port: config.mqttPort, tls: { ...tls, ca: ca.chain.join('') } }),
+  )
+
+  const host = publicHost(config)
+  const enrollment = new Enrollment({
+    trustDomain,
+    ca,
+    registry,
+    audit,
+    profiles: [{ name: defaultProfile, allowUnvouchedTpm: true }],
+    ekAnchors: config.ekRoots,
+    ekIntermediates: [],
+    cookieKey: randomBytes(32),
+    broker: { mqtts: `mqtts://${host}:${mqttPort}` },
+    now,
+  })
+
+  closing.add(() => enrollment.close())
+
+  const stopping = new AbortController()
+  const status = () => statusOf({ config, startedAt, registry, broker, audit, policy, ca })
+  const service: Service = {
+    registry,
+    policy,
+    enrollment,
+    audit,
+    operators: new OperatorGate({ identifyOperator: (der) => issuers.identifyOperator(der), admitOperator, refusals }),
+    sessions: () => broker.sessions(),
+    endDevice: (device) => broker.endDevice(device, 'revoked'),
+    searchAudit: (search, leaving) => {
+      if (search.kind === 'matching') return audit.search(search.query)
+      const signal = AbortSignal.any([leaving, stopping.signal])
+      return search.follow ? audit.follow(search.sequence, { signal }) : audit.records(search.sequence)
+    },
+    checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
+    status,
+    createJoinToken,
+    joinUri: (profile) => joinUri(profile),
+    now,
+  }
+  const faces = await createFaces(service, { version: config.version, tls, log: config.log })
+  closing.add(async () => {
+    stopping.abort()
+    await faces.close()
+  })
+  await listening('HTTPS', config.host, config.httpsPort, () =>
+    faces.listen({ host: config.host, port: config.httpsPort }),
+  )
+  const httpsPort = portOf(faces.server.address())
+  const joinUri = (profile: ProfileName) => encodeJoinUri({ host, port: httpsPort, profile, pins: [ca.root.spkiHash] })
+
+  const parts = { now, store, audit, ca, registry, broker, policy, startedAt }
+  const health = await listening('health', '127.0.0.1', config.healthPort, () =>
+    serveHealth(config.healthPort, checksOf(parts), metricsOf(parts)),
+  )
+  closing.add(() => health.close())
+  closing.add(issuers.keepRenewed())
+
+  await writeDurably(inData('operator', 'server.url'), `https://localhost:${httpsPort}\n`)
+  if ((await readIfThere(inData('touchmark.yaml'))) === undefined) {
+    await writeDurably(inData('touchmark.yaml'), renderConfigFile({ ...config, ekRoots: config.ekRootFiles }))
+  }
+  return {
+    firstRun,
+    ...(firstRun && { firstToken: await createFirstToken(registry, now) }),
+    ports: { https: httpsPort, mqtt: mqttPort, health: health.port },
+    addresses: {
+      https: `https://${host}:${httpsPort}`,
+      mqtts: `mqtts://${host}:${mqttPort}`,
+      health: `http://127.0.0.1:${health.port}`,
+    },
+    joinUri: joinUri(defaultProfile),
+    policyVersion: policy.view.version,
+    status,
+    close: () => closing.run(),
+  }
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (typeof address !== 'object' || address === null) throw new TypeError('a TCP listener has a port')
+  return address.port
+}
+
+/** The policy file of a first run; once a policy is in force the store's copy counts. */
+async function firstPolicy(path: string): Promise<string> {
+  const file = await readIfThere(path)
+  if (file !== undefined) return new TextDecoder().decode(file)
+  await writeDurably(path, defaultPolicy)
+  return defaultPolicy
+}
+
+async function createFirstToken(registry: Registry, now: () => number): Promise<string> {
+  const { id, token, secretHash } = createJoinToken()
+  const terms = { profile: defaultProfile, labels: {}, uses: 1, notAfter: now() + firstTokenLifeMilliseconds }
+  await registry.createToken({ token: id, secretHash, ...terms }, ourselves)
+  return token
+}
