@@ -1,0 +1,154 @@
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+import { text } from 'node:stream/consumers'
+import {
+  type ApplyPolicyAnswer,
+  type AuditCheckpoint,
+  type CreateTokenAnswer,
+  type DeviceView,
+  type Explanation,
+  type PolicyView,
+  type Problem,
+  type RevokeAnswer,
+  type RouteName,
+  routes,
+  type SessionView,
+  type StatusView,
+  type TokenView,
+} from '#protocol'
+import type { Credential } from './credential.js'
+import { CliError, ServerRefusal } from './errors.js'
+
+/** What each operator's route answers with. */
+export interface Answers {
+  readonly status: StatusView
+  readonly listDevices: readonly DeviceView[]
+  readonly getDevice: DeviceView
+  readonly registerDevice: DeviceView
+  readonly labelDevice: DeviceView
+  readonly revokeDevice: RevokeAnswer
+  readonly listTokens: readonly TokenView[]
+  readonly createToken: CreateTokenAnswer
+  readonly revokeToken: TokenView
+  readonly listSessions: readonly SessionView[]
+  readonly getPolicy: PolicyView
+  readonly applyPolicy: ApplyPolicyAnswer
+  readonly explainPolicy: Explanation
+  readonly auditCheckpoint: AuditCheckpoint
+}
+
+export interface Call {
+  /** What replaces `:id` in the path. */
+  readonly id?: string
+  readonly query?: Readonly<Record<string, string | undefined>>
+  /** Sent as JSON. */
+  readonly body?: unknown
+  /** Sent as it is, as YAML. */
+  readonly text?: string
+}
+
+/** The operators' API as one operator sees it: HTTPS with the operator's certificate, the server known by our root. */
+export class ApiClient {
+  readonly #server: URL
+  readonly #credential: Credential
+
+  constructor(server: URL, credential: Credential) {
+    this.#server = server
+    this.#credential = credential
+  }
+
+  /** @throws ServerRefusal with the server's code; CliError UNREACHABLE, SERVER_NOT_TRUSTED, BAD_ANSWER */
+  async call<Name extends keyof Answers>(name: Name, call: Call = {}): Promise<Answers[Name]> {
+    const response = await this.#send(name, call)
+    const body = await text(response)
+    if ((response.statusCode ?? 500) >= 400) throw refusal(response, body)
+    const answer = parseJson(body)
+    if (answer === undefined) throw new CliError('BAD_ANSWER', `${this.#server.origin} answered ${name} without JSON`)
+    // Our own root vouches for the sender, and its schemas are held to these same types where it is compiled.
+    return answer as Answers[Name]
+  }
+
+  /** One JSON document a line (NDJSON), as long as the server sends. */
+  async *lines(name: RouteName, call: Call = {}): AsyncIterable<string> {
+    const response = await this.#send(name, call)
+    if ((response.statusCode ?? 500) >= 400) throw refusal(response, await text(response))
+    let rest = ''
+    try {
+      for await (const chunk of response.setEncoding('utf8')) {
+        const lines = `${rest}${String(chunk)}`.split('\n')
+        rest = lines.pop() ?? ''
+        yield* lines
+      }
+    } catch (cause) {
+      throw new CliError('UNREACHABLE', `${this.#server.origin} closed the connection midway`, { cause })
+    } finally {
+      response.destroy()
+    }
+  }
+
+  #send(name: RouteName, call: Call): Promise<IncomingMessage> {
+    const { method, path } = routes[name]
+    const url = new URL(path.replace(':id', encodeURIComponent(call.id ?? '')), this.#server)
+    for (const [key, value] of Object.entries(call.query ?? {}))
+      if (value !== undefined) url.searchParams.set(key, value)
+    const content = contentOf(call)
+    const { certificate, key, ca } = this.#credential
+    return new Promise((resolve, reject) => {
+      const sending = request(url, {
+        method,
+        cert: certificate,
+        key,
+        ca,
+        agent: false,
+        minVersion: 'TLSv1.3',
+        headers: content === undefined ? {} : { 'content-type': content.type },
+      })
+      sending.on('response', resolve)
+      sending.on('error', (cause) => reject(unreachable(this.#server, cause)))
+      sending.end(content?.text)
+    })
+  }
+}
+
+function contentOf({ body, text }: Call): { readonly type: string; readonly text: string } | undefined {
+  if (text !== undefined) return { type: 'application/yaml', text }
+  return body === undefined ? undefined : { type: 'application/json', text: JSON.stringify(body) }
+}
+
+function refusal(response: IncomingMessage, body: string): ServerRefusal {
+  const status = response.statusCode ?? 500
+  const problem = parseJson(body)
+  if (isProblem(problem)) return new ServerRefusal(status, problem.code, problem.detail ?? problem.title)
+  return new ServerRefusal(status, 'BAD_ANSWER', `status ${status}, and no problem document that says why`)
+}
+
+function isProblem(value: unknown): value is Pick<Problem, 'code' | 'title' | 'detail'> {
+  if (typeof value !== 'object' || value === null || !('code' in value) || !('title' in value)) return false
+  const detail = 'detail' in value ? value.detail : ''
+  return typeof value.code === 'string' && typeof value.title === 'string' && typeof detail === 'string'
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const notTrusted =
+  /^(ERR_TLS_CERT_ALTNAME_INVALID|CERT_|SELF_SIGNED|DEPTH_ZERO_|UNABLE_TO_(VERIFY|GET_ISSUER)|ERR_SSL_WRONG_VERSION)/
+
+function unreachable(server: URL, cause: NodeJS.ErrnoException): CliError {
+  const reason = cause.code ?? cause.message
+  if (notTrusted.test(reason)) {
+    return new CliError(
+      'SERVER_NOT_TRUSTED',
+      `${server.origin} is not the server that this credential belongs to (${reason}): ` +
+        'expected a certificate of the root in ca.crt for this host name. Check --server and --identity.',
+      { cause },
+    )
+  }
+  const advice = 'Is "touchmark up" running there? Another address: --server URL or TOUCHMARK_SERVER.'
+  return new CliError('UNREACHABLE', `cannot reach ${server.origin} (${reason}). ${advice}`, { cause })
+}

@@ -1,0 +1,37 @@
+import { InvalidArgumentError } from 'commander'
+import { CliError } from '../errors.js'
+
+const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** `90s`, `15m`, `2h`, `7d` → seconds. */
+export function parseDuration(text: string): number {
+  const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
+  const seconds = unitSeconds[unit ?? '']
+  if (count === undefined || seconds === undefined) {
+    throw new InvalidArgumentError('expected a duration such as 90s, 15m, 2h or 7d')
+  }
+  return Number(count) * seconds
+}
+
+export function parseCount(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number')
+  return Number(text)
+}
+
+/** One of repeated `key=value`s; a later one wins over an earlier one of the same key. */
+export function parseLabel(text: string, previous: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const [, key, value] = /^([^=]+)=(.*)$/s.exec(text) ?? []
+  if (key === undefined || value === undefined) throw new InvalidArgumentError('expected KEY=VALUE')
+  return { ...previous, [key]: value }
+}
+
+export function parseLabels(texts: readonly string[]): Readonly<Record<string, string>> {
+  if (texts.length === 0) throw new CliError('USAGE', 'expected at least one KEY=VALUE')
+  return texts.reduce<Record<string, string>>((labels, text) => parseLabel(text, labels), {})
+}
+
+export function formatLabels(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',')
+}

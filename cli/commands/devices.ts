@@ -1,0 +1,161 @@
+import { type Command, Option } from 'commander'
+import {
+  type DeviceView,
+  type Labels,
+  parseDeviceId,
+  parseFingerprint,
+  parseProfileName,
+  type RegisterDeviceRequest,
+  type RevocationReason,
+  revocationReasons,
+} from '#protocol'
+import type { ApiClient } from '../client.js'
+import type { Context } from '../context.js'
+import { CliError } from '../errors.js'
+import type { Column, Output } from '../output.js'
+import { formatLabels, parseLabel, parseLabels } from './arguments.js'
+
+const columns: readonly Column<DeviceView>[] = [
+  { name: 'id', of: (device) => device.id },
+  { name: 'state', of: (device) => device.state },
+  { name: 'online', of: (device) => (device.online ? 'yes' : 'no') },
+  { name: 'tier', of: (device) => currentCertificate(device)?.tier ?? '' },
+  { name: 'until', of: (device) => currentCertificate(device)?.notAfter ?? '' },
+  { name: 'labels', of: (device) => formatLabels(device.labels) },
+  { name: 'profile', of: (device) => device.profile, wide: true },
+  { name: 'anchors', of: (device) => device.anchors.map(({ kind, hash }) => `${kind}:${hash}`).join(' '), wide: true },
+]
+
+interface RegisterOptions {
+  readonly ekHash: string
+  readonly profile?: string
+  readonly label?: Labels
+}
+
+interface RevokeOptions {
+  readonly reason: RevocationReason
+  readonly comment?: string
+  readonly dryRun?: true
+}
+
+export function addDevices(program: Command, { client, output }: Context): void {
+  const devices = program.command('devices').description('devices and the state of their lives')
+
+  devices
+    .command('ls')
+    .description('every device, or those that a query matches')
+    .option('-q, --query <query>', "such as 'label.site=oslo is:online -is:revoked'")
+    .action(async ({ query }: { query?: string }) =>
+      output().list(await client().call('listDevices', { query: { q: query } }), columns),
+    )
+
+  devices
+    .command('show')
+    .argument('<id>')
+    .description('one device with its instances and certificates')
+    .action(async (id: string) => show(output(), await client().call('getDevice', { id })))
+
+  devices
+    .command('register')
+    .argument('<id>')
+    .description('make a TPM known before its device arrives')
+    .requiredOption('--ek-hash <sha256>', "SHA-256 of the EK's SubjectPublicKeyInfo, in hex")
+    .option('--profile <name>', 'enrollment profile')
+    .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
+    .action(async (id: string, options: RegisterOptions) =>
+      show(output(), await client().call('registerDevice', { body: registration(id, options) })),
+    )
+
+  devices
+    .command('label')
+    .argument('<id>')
+    .argument('<key=value...>')
+    .description('set labels; KEY= takes one away')
+    .action(async (id: string, pairs: readonly string[]) =>
+      show(output(), await label(client(), id, parseLabels(pairs))),
+    )
+
+  devices
+    .command('revoke')
+    .argument('<id>')
+    .description('end a device: its session now, its certificates, its way back')
+    .addOption(new Option('--reason <reason>').choices(revocationReasons).makeOptionMandatory())
+    .option('--comment <text>', 'for the audit log')
+    .option('--dry-run', 'only say what it would end')
+    .action(async (id: string, options: RevokeOptions) => {
+      if (options.dryRun) await previewRevocation(client(), output(), id)
+      else await revoke(client(), output(), id, options)
+    })
+}
+
+function registration(id: string, { ekHash, profile, label }: RegisterOptions): RegisterDeviceRequest {
+  return {
+    id: parseDeviceId(id),
+    ekHash: parseFingerprint(ekHash.toLowerCase()),
+    ...(profile !== undefined && { profile: parseProfileName(profile) }),
+    ...(label !== undefined && { labels: label }),
+  }
+}
+
+/** The server replaces all labels at once; here the ones that are not named stay. */
+async function label(client: ApiClient, id: string, changes: Labels): Promise<DeviceView> {
+  const { labels } = await client.call('getDevice', { id })
+  const kept = Object.entries({ ...labels, ...changes }).filter(([, value]) => value !== '')
+  return client.call('labelDevice', { id, body: Object.fromEntries(kept) })
+}
+
+async function revoke(client: ApiClient, output: Output, id: string, options: RevokeOptions): Promise<void> {
+  const { reason, comment } = options
+  const answer = await client.call('revokeDevice', { id, body: { reason, ...(comment !== undefined && { comment }) } })
+  output.one(answer, [
+    ['device', answer.device],
+    ['sessions ended', String(answer.sessions)],
+    ['messages removed', String(answer.purged)],
+    ['recorded', answer.recorded ? 'yes' : 'not yet'],
+  ])
+  if (answer.recorded) return
+  throw new CliError(
+    'PARTLY_DONE',
+    'the revocation acts, but the audit log could not record it: see "touchmark status"',
+  )
+}
+
+async function previewRevocation(client: ApiClient, output: Output, id: string): Promise<void> {
+  const device = await client.call('getDevice', { id })
+  if (device.state === 'revoked')
+    throw new CliError('USAGE', `${id} is revoked already, since ${device.revoked?.at ?? '?'}`)
+  const sessions = (await client.call('listSessions')).filter((session) => session.device === device.id)
+  const certificates = device.instances.flatMap((instance) => instance.certificates)
+  const open = certificates.filter(({ state }) => state === 'current' || state === 'pending')
+  output.one({ device: device.id, sessions: sessions.length, certificates: open.length, dryRun: true }, [
+    ['device', device.id],
+    ['would end sessions', String(sessions.length)],
+    ['would revoke certificates', String(open.length)],
+  ])
+  output.note('Nothing was changed (--dry-run).')
+}
+
+function show(output: Output, device: DeviceView): void {
+  const revoked = device.revoked
+  output.one(device, [
+    ['id', device.id],
+    ['state', device.state],
+    ['online', device.online ? 'yes' : 'no'],
+    ['profile', device.profile],
+    ['labels', formatLabels(device.labels) || '-'],
+    ...device.anchors.map(({ kind, hash }) => ['anchor', `${kind} ${hash}`] as const),
+    ...device.instances.flatMap((instance) =>
+      instance.certificates.map(
+        ({ serial, state, tier, notAfter }) =>
+          ['certificate', `${serial} ${state}, ${tier}, until ${notAfter}, instance ${instance.id}`] as const,
+      ),
+    ),
+    ['revoked', revoked && `${revoked.at} by ${revoked.by}: ${revoked.reason}`],
+    ['comment', revoked?.comment],
+  ])
+}
+
+function currentCertificate(device: DeviceView) {
+  const certificates = device.instances.flatMap((instance) => instance.certificates)
+  return certificates.find(({ state }) => state === 'current') ?? certificates.find(({ state }) => state === 'pending')
+}

@@ -1,0 +1,150 @@
+import { readFileSync } from 'node:fs'
+import { basename } from 'node:path'
+import { type Command, Option } from 'commander'
+import {
+  type ExplainRequest,
+  type Explanation,
+  type Labels,
+  parseDeviceId,
+  type Tier,
+  tiers,
+  type TopicAction,
+} from '#protocol'
+import { parsePolicy, PolicyError, runPolicyTests } from '#policy'
+import type { Context } from '../context.js'
+import { CliError } from '../errors.js'
+import type { Output } from '../output.js'
+import { parseCount, parseLabel } from './arguments.js'
+
+const actions = ['publish', 'will', 'subscribe', 'receive'] as const satisfies readonly TopicAction[]
+
+type CanOptions = Partial<Record<TopicAction, string>> & {
+  readonly as: string
+  readonly tier?: Tier
+  readonly label?: Labels
+  readonly qos?: '0' | '1' | '2'
+  readonly retain?: true
+  readonly size?: number
+  readonly explain?: true
+}
+
+export function addPolicy(program: Command, { client, output }: Context): void {
+  const policy = program.command('policy').description('who may publish, subscribe and receive what')
+
+  policy
+    .command('show')
+    .description('the policy in force')
+    .action(async () => {
+      const view = await client().call('getPolicy')
+      if (output().format === 'table' || output().format === 'wide') {
+        output().note(`version ${view.version}, ${view.hash}`)
+        output().text(view.source.trimEnd())
+      } else output().one(view, [])
+    })
+
+  policy
+    .command('test')
+    .argument('<file>')
+    .description('read a policy file and ask it its own tests; needs no server')
+    .action((file: string) => test(output(), file))
+
+  policy
+    .command('can')
+    .description('whether a device may do something, and why')
+    .requiredOption('--as <id>', 'device; one that is not known needs --tier')
+    .option('--publish <topic>', 'may it publish to this topic?')
+    .option('--will <topic>', 'may it leave a will for this topic?')
+    .option('--subscribe <filter>', 'may it subscribe to this filter?')
+    .option('--receive <topic>', 'may it be given a message of this topic?')
+    .addOption(new Option('--tier <tier>', 'as if its key had been proven so').choices(tiers))
+    .option('--label <key=value>', 'as if it had these labels; can be repeated', parseLabel)
+    .addOption(new Option('--qos <qos>').choices(['0', '1', '2']))
+    .option('--retain', 'as a retained message')
+    .option('--size <bytes>', 'of the payload', parseCount)
+    .option('--explain', 'every rule that was looked at, and what kept it from deciding')
+    .action(async (options: CanOptions) => {
+      const explanation = await client().call('explainPolicy', { body: questionOf(options) })
+      printExplanation(output(), explanation, options.explain ?? false)
+      if (explanation.decision.effect === 'deny') throw new CliError('DENIED', `${options.as} may not`)
+    })
+
+  policy
+    .command('apply')
+    .argument('<file>')
+    .description('put a policy in force, at once and for live sessions too')
+    .option('--dry-run', 'only check it')
+    .action(async (file: string, { dryRun }: { dryRun?: true }) => {
+      const query = { file: basename(file), ...(dryRun && { dryRun: 'true' }) }
+      const answer = await client().call('applyPolicy', { query, text: readPolicyFile(file) })
+      output().one(answer, [
+        ['version', String(answer.version)],
+        ['hash', answer.hash],
+        ['tests passed', String(answer.tests.passed)],
+        ['sessions checked', answer.dryRun ? undefined : String(answer.sessions)],
+      ])
+      if (answer.dryRun) output().note('Nothing was changed (--dry-run).')
+    })
+}
+
+function test(output: Output, file: string): void {
+  const { passed, failed } = runTests(readPolicyFile(file), file)
+  output.one({ passed, failed }, [
+    ['passed', String(passed)],
+    ['failed', String(failed.length)],
+    ...failed.map(({ at, problem }) => [at, problem] as const),
+  ])
+  if (failed.length > 0) throw new CliError('CHECK_FAILED', `${failed.length} of the policy's tests failed`)
+}
+
+function runTests(source: string, file: string) {
+  try {
+    return runPolicyTests(parsePolicy(source, file))
+  } catch (cause) {
+    if (cause instanceof PolicyError) throw new CliError('CHECK_FAILED', `${cause.message} [${cause.code}]`, { cause })
+    throw cause
+  }
+}
+
+function readPolicyFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new CliError('CANNOT_READ', `cannot read the policy file ${file}`, { cause })
+  }
+}
+
+function questionOf(options: CanOptions): ExplainRequest {
+  const asked = actions.filter((action) => options[action] !== undefined)
+  const [action] = asked
+  const topic = action && options[action]
+  if (action === undefined || topic === undefined || asked.length > 1) {
+    throw new CliError('USAGE', `expected one of ${actions.map((name) => `--${name}`).join(', ')}`)
+  }
+  const { as, tier, label, qos, retain, size } = options
+  return {
+    as: { id: parseDeviceId(as), ...(tier && { tier }), ...(label && { labels: label }) },
+    action,
+    topic,
+    ...(qos && { qos: parseQos(qos) }),
+    ...(retain && { retain }),
+    ...(size !== undefined && { size }),
+  }
+}
+
+function parseQos(text: '0' | '1' | '2'): 0 | 1 | 2 {
+  return text === '2' ? 2 : text === '1' ? 1 : 0
+}
+
+function printExplanation(output: Output, explanation: Explanation, all: boolean): void {
+  const { decision, considered } = explanation
+  output.one(all ? explanation : decision, [
+    ['decision', decision.effect],
+    ['because', decision.effect === 'deny' ? decision.reason : undefined],
+    ['by', decision.rules.join(', ') || undefined],
+    ['policy version', String(decision.policyVersion)],
+    ...(all ? considered : []).map(
+      ({ rule, effect, at, failed }) =>
+        [`${effect} ${rule}`, `${at}  ${failed === undefined ? 'matches' : `not by its ${failed}`}`] as const,
+    ),
+  ])
+}

@@ -1,0 +1,25 @@
+import type { Command } from 'commander'
+import type { Context } from '../context.js'
+
+export function addStatus(program: Command, { client, output }: Context): void {
+  program
+    .command('status')
+    .description('how the server is: devices, sessions, audit log, policy, issuing CA')
+    .action(async () => {
+      const status = await client().call('status')
+      const { devices, sessions, audit, policy, issuer } = status
+      output().one(status, [
+        ['version', status.version],
+        ['trust domain', status.trustDomain],
+        ['started', status.startedAt],
+        ['devices', `${devices.active} active, ${devices.registered} registered, ${devices.revoked} revoked`],
+        ['sessions', `${sessions.connected} connected, ${sessions.stored} stored`],
+        [
+          'audit',
+          `${audit.healthy ? 'healthy' : 'FAILED'}, ${audit.size} records, ${audit.durable + 1} of them durable`,
+        ],
+        ['policy', `version ${policy.version}, ${policy.hash}`],
+        ['issuing CA', `${issuer.subject}, until ${issuer.notAfter}`],
+      ])
+    })
+}

@@ -1,0 +1,72 @@
+import type { Command } from 'commander'
+import { type CreateTokenRequest, type Labels, parseDeviceId, parseProfileName, type TokenView } from '#protocol'
+import type { Context } from '../context.js'
+import type { Column } from '../output.js'
+import { formatLabels, parseCount, parseDuration, parseLabel } from './arguments.js'
+
+const columns: readonly Column<TokenView>[] = [
+  { name: 'id', of: (token) => token.id },
+  { name: 'state', of: (token) => token.state },
+  { name: 'device', of: (token) => token.device ?? '' },
+  { name: 'used', of: (token) => `${token.uses.spent}/${token.uses.allowed}` },
+  { name: 'until', of: (token) => token.notAfter },
+  { name: 'profile', of: (token) => token.profile, wide: true },
+  { name: 'labels', of: (token) => formatLabels(token.labels) },
+]
+
+interface CreateOptions {
+  readonly device?: string
+  readonly profile?: string
+  readonly label?: Labels
+  readonly uses?: number
+  readonly ttl?: number
+}
+
+export function addTokens(program: Command, { client, output }: Context): void {
+  const tokens = program.command('tokens').description('tokens that let a device join once')
+
+  tokens
+    .command('create')
+    .description('make a token; it is shown once')
+    .option('--device <id>', 'the only device id it can make (default: the server names the device)')
+    .option('--profile <name>', 'enrollment profile')
+    .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
+    .option('--uses <n>', 'how many devices may join with it (default 1)', parseCount)
+    .option('--ttl <duration>', 'how long it is good, such as 30m or 7d (default 1h)', parseDuration)
+    .action(async (options: CreateOptions) => {
+      const made = await client().call('createToken', { body: tokenRequest(options) })
+      output().one(made, [
+        ['token', made.token],
+        ['until', made.notAfter],
+        ['join', made.joinUri],
+        ['on the device', `touchmark-agent enroll --join '${made.joinUri}' --token ${made.token}`],
+      ])
+    })
+
+  tokens
+    .command('ls')
+    .description('every token and what became of it')
+    .action(async () => output().list(await client().call('listTokens'), columns))
+
+  tokens
+    .command('revoke')
+    .argument('<id>')
+    .description('make a token useless')
+    .action(async (id: string) => {
+      const token = await client().call('revokeToken', { id })
+      output().one(token, [
+        ['token', token.id],
+        ['state', token.state],
+      ])
+    })
+}
+
+function tokenRequest({ device, profile, label, uses, ttl }: CreateOptions): CreateTokenRequest {
+  return {
+    ...(device !== undefined && { device: parseDeviceId(device) }),
+    ...(profile !== undefined && { profile: parseProfileName(profile) }),
+    ...(label !== undefined && { labels: label }),
+    ...(uses !== undefined && { uses }),
+    ...(ttl !== undefined && { ttlSeconds: ttl }),
+  }
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import { CodedError } from '#protocol'
+import { ApiClient } from './client.js'
+import { addAudit } from './commands/audit.js'
+import { addDevices } from './commands/devices.js'
+import { addPolicy } from './commands/policy.js'
+import { addSessions } from './commands/sessions.js'
+import { addStatus } from './commands/status.js'
+import { addTokens } from './commands/tokens.js'
+import type { Context } from './context.js'
+import { readCredential } from './credential.js'
+import { type ExitCode, exitCodeOf, exitCodes } from './exit.js'
+import { type Format, formats, Output, printable } from './output.js'
+import { type GlobalOptions, readSettings } from './settings.js'
+
+/** Runs one operator's command; the exit code says how it went. */
+export async function main(argv: readonly string[]): Promise<ExitCode> {
+  const program = createProgram()
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return exitCodes.ok
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    process.stderr.write(`touchmark: ${printable(describe(error))}\n`)
+    return exitCodeOf(error)
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command('touchmark')
+    .description('Device identity for fleets: who is it, what may it say, what did it say.')
+    .addHelpText('before', 'touchmark up starts the server ("touchmark up --help"). Everything else asks it:\n')
+    .version(readVersion(), '--version', 'version of this program')
+    .option('--server <url>', 'address of the server (TOUCHMARK_SERVER; default: where "touchmark up" last listened)')
+    .option('--identity <dir>', 'folder with operator.crt, operator.key and ca.crt (TOUCHMARK_IDENTITY)')
+    .option('--data <dir>', 'data folder of the server on this machine (TOUCHMARK_HOME; default ./touchmark-data)')
+    .addOption(new Option('-o, --output <format>', 'how to write the answer').choices(formats).default('table'))
+    .configureHelp({ showGlobalOptions: true })
+    .showHelpAfterError('(touchmark --help says more)')
+    .exitOverride()
+  const context = createContext(program)
+  for (const add of [addStatus, addDevices, addTokens, addSessions, addPolicy, addAudit]) add(program, context)
+  return program
+}
+
+function createContext(program: Command): Context {
+  const settings = () => readSettings(program.opts<GlobalOptions>(), process.env)
+  return {
+    settings,
+    client: () => new ApiClient(settings().server, readCredential(settings().identityFolder)),
+    output: () => new Output(program.opts<{ output: Format }>().output, process),
+  }
+}
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest
+  return isNamed ? String(manifest.version) : ''
+}
+
+function describe(error: unknown): string {
+  if (error instanceof CodedError) return `${error.message} [${error.code}]`
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,119 @@
+import { stringify } from 'yaml'
+
+export const formats = ['table', 'wide', 'json', 'yaml', 'csv'] as const
+export type Format = (typeof formats)[number]
+
+/** One column of a table; `wide` ones are shown with `-o wide` and in CSV only. */
+export interface Column<Row> {
+  readonly name: string
+  readonly of: (row: Row) => string
+  readonly wide?: true
+}
+
+export interface Streams {
+  /** Data, and nothing else. */
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  /** What is said to a person. */
+  readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly env: NodeJS.ProcessEnv
+}
+
+/** Writes answers in the format that was asked for. */
+export class Output {
+  readonly format: Format
+  readonly #streams: Streams
+
+  constructor(format: Format, streams: Streams) {
+    this.format = format
+    this.#streams = streams
+  }
+
+  list<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): void {
+    switch (this.format) {
+      case 'json':
+        return this.text(encodeJson(rows, 2))
+      case 'yaml':
+        return this.text(encodeYaml(rows))
+      case 'csv':
+        return this.text(encodeCsv(rows, columns))
+      case 'table':
+      case 'wide':
+        return this.text(this.#table(rows, columns))
+    }
+  }
+
+  /** One thing: its own form in JSON and YAML; for people, a name and a value a line. */
+  one(value: unknown, lines: readonly (readonly [name: string, value: string | undefined])[]): void {
+    const shown = lines.filter((line): line is readonly [string, string] => line[1] !== undefined)
+    if (this.format === 'json') return this.text(encodeJson(value, 2))
+    if (this.format === 'yaml') return this.text(encodeYaml(value))
+    if (this.format === 'csv') return this.text(shown.map((line) => line.map(csvField).join(',')).join('\n'))
+    const width = Math.max(...shown.map(([name]) => name.length))
+    this.text(shown.map(([name, text]) => `${this.#dim(name.padEnd(width))}  ${printable(text)}`).join('\n'))
+  }
+
+  /** One item of a stream: a JSON document a line, or the line given. */
+  item(value: unknown, line: string): void {
+    if (this.format === 'json') return this.text(encodeJson(value))
+    if (this.format === 'yaml') return this.text(`---\n${encodeYaml(value)}`)
+    this.text(printable(line))
+  }
+
+  /** Data as it is. */
+  text(text: string): void {
+    if (text !== '') this.#streams.stdout.write(`${text}\n`)
+  }
+
+  /** For the person at the terminal; never data. */
+  note(text: string): void {
+    this.#streams.stderr.write(`${printable(text)}\n`)
+  }
+
+  #table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+    const shown = columns.filter((column) => this.format === 'wide' || column.wide === undefined)
+    const cells = rows.map((row) => shown.map((column) => printable(column.of(row)) || '-'))
+    const widths = shown.map(({ name }, at) => Math.max(name.length, ...cells.map((line) => line[at]?.length ?? 0)))
+    const line = (fields: readonly string[]) =>
+      fields
+        .map((field, at) => field.padEnd(widths[at] ?? 0))
+        .join('  ')
+        .trimEnd()
+    return [this.#dim(line(shown.map(({ name }) => name.toUpperCase()))), ...cells.map(line)].join('\n')
+  }
+
+  #dim(text: string): string {
+    const { stdout, env } = this.#streams
+    return stdout.isTTY === true && !env['NO_COLOR'] ? `\x1b[2m${text}\x1b[22m` : text
+  }
+}
+
+/** Topics, client ids and labels come from outside: whatever could steer a terminal is shown as its code point. */
+export function printable(text: string): string {
+  return text.replace(/[^\P{C}\n]|[\u2028\u2029]/gu, escapeCodePoint)
+}
+
+/** JSON escapes only some of what a terminal obeys; the rest is escaped the same way, so that it stays the same JSON. */
+export function encodeJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(/[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu, (found) =>
+    [...Array(found.length).keys()].map((at) => `\\u${found.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
+  )
+}
+
+function encodeYaml(value: unknown): string {
+  return stringify(value, { lineWidth: 0 }).trimEnd()
+}
+
+function encodeCsv<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  const header = columns.map(({ name }) => csvField(name)).join(',')
+  return [header, ...rows.map((row) => columns.map((column) => csvField(column.of(row))).join(','))].join('\n')
+}
+
+/** RFC 4180 §2; a leading `=`, `+`, `-` or `@` is quoted away from spreadsheets that would calculate it. */
+function csvField(text: string): string {
+  const safe = /^[=+@-]/.test(text) ? `'${text}` : text
+  return /[",\r\n']/.test(safe) ? `"${printable(safe).replaceAll('"', '""')}"` : printable(safe)
+}
+
+function escapeCodePoint(found: string): string {
+  return `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`
+}

@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { defaultPolicy } from '#policy'
+import { run, temporaryFolder, up } from '../server/running.js'
+
+const ekHash = 'ab'.repeat(32)
+
+/** One server for a test, and its operator's command line. */
+async function open(t: TestContext) {
+  const folder = temporaryFolder(t)
+  const running = await up(t, folder)
+  const touchmark = (...args: readonly string[]) => run(folder, args)
+  return {
+    ...{ folder, running, touchmark },
+    async json(...args: readonly string[]): Promise<unknown> {
+      const { code, stdout, stderr } = await touchmark(...args, '-o', 'json')
+      assert.equal(code, 0, stderr)
+      return JSON.parse(stdout)
+    },
+    async code(...args: readonly string[]): Promise<number | null> {
+      return (await touchmark(...args)).code
+    },
+  }
+}
+
+test('an operator registers, labels, finds, previews and revokes a device', async (t) => {
+  const { json, code, touchmark } = await open(t)
+  await json(
+    'devices',
+    'register',
+    'd1',
+    '--ek-hash',
+    ekHash.toUpperCase(),
+    '--label',
+    'site=oslo',
+    '--label',
+    'kind=pump',
+  )
+  const labelled = (await json('devices', 'label', 'd1', 'site=rome', 'kind=')) as { labels: unknown }
+  assert.deepEqual(labelled.labels, { site: 'rome' })
+  assert.equal(((await json('devices', 'ls', '-q', 'label.site=rome is:registered')) as unknown[]).length, 1)
+  assert.equal(((await json('devices', 'ls', '-q', '-label.site=rome')) as unknown[]).length, 0)
+
+  const preview = await touchmark('devices', 'revoke', 'd1', '--reason', 'keyCompromise', '--dry-run')
+  assert.deepEqual([preview.code, /Nothing was changed/.test(preview.stderr)], [0, true])
+  assert.equal(((await json('devices', 'show', 'd1')) as { state: string }).state, 'registered')
+  const revoked = await json('devices', 'revoke', 'd1', '--reason', 'keyCompromise', '--comment', 'found open')
+  assert.deepEqual(revoked, { device: 'd1', sessions: 0, purged: 0, recorded: true })
+  const records = (await touchmark('audit', 'search', '--device', 'd1', '--event', 'device.revoke', '-o', 'json'))
+    .stdout
+  const record = JSON.parse(records) as { operator: string; comment: string }
+  assert.deepEqual([record.operator, record.comment], ['admin', 'found open'])
+  assert.equal(await code('devices', 'register', 'd1', '--ek-hash', ekHash), 5)
+})
+
+test('exit codes tell a script what happened', async (t) => {
+  const { code, running, folder } = await open(t)
+  assert.equal(await code('status'), 0)
+  assert.equal(await code('--help'), 0)
+  assert.equal(await code('--version'), 0)
+  assert.equal(await code('devices', 'revoke', 'd1'), 2)
+  assert.equal(await code('devices', 'revoke', 'd1', '--reason', 'boredom'), 2)
+  assert.equal(await code('no-such-command'), 2)
+  assert.equal(await code('devices', 'register', 'a/b', '--ek-hash', ekHash), 2)
+  assert.equal(await code('devices', 'ls', '-q', 'nonsense'), 2)
+  assert.equal(await code('--server', 'http://localhost', 'status'), 2)
+  assert.equal(await code('devices', 'show', 'nobody'), 3)
+  assert.equal(await code('tokens', 'revoke', 'nothing'), 3)
+  assert.equal(await code('--identity', folder, 'status'), 1)
+  assert.equal(await code('audit', 'verify', join(folder, 'data', 'audit'), '--vkey', 'not-a-key'), 1)
+  await running.stop()
+  assert.equal(await code('status'), 6)
+})
+
+test('answers come as a table, JSON, YAML or CSV on stdout, and nothing else does', async (t) => {
+  const { touchmark, json } = await open(t)
+  await json('devices', 'register', 'd1', '--ek-hash', ekHash)
+  assert.equal(
+    (await touchmark('devices', 'ls')).stdout,
+    'ID  STATE       ONLINE  TIER  UNTIL  LABELS\nd1  registered  no      -     -      -\n',
+  )
+  assert.match((await touchmark('devices', 'ls', '-o', 'wide')).stdout, new RegExp(`ek:${ekHash}`))
+  assert.match((await touchmark('devices', 'ls', '-o', 'yaml')).stdout, /^- id: d1$/m)
+  assert.match((await touchmark('devices', 'ls', '-o', 'csv')).stdout, /^d1,registered,no,,,,default,ek:/m)
+  const refused = await touchmark('devices', 'show', 'nobody', '-o', 'json')
+  assert.deepEqual([refused.stdout, /\[NOT_FOUND\]$/m.test(refused.stderr)], ['', true])
+})
+
+test('a token is made with the command that a device needs, listed without its secret, and revoked', async (t) => {
+  const { json, touchmark } = await open(t)
+  const made = (await json(
+    'tokens',
+    'create',
+    '--device',
+    'd1',
+    '--label',
+    'site=oslo',
+    '--uses',
+    '2',
+    '--ttl',
+    '2h',
+  )) as {
+    id: string
+    token: string
+    joinUri: string
+  }
+  assert.match(made.token, /^tm1\./)
+  assert.match(made.joinUri, /^touchmark:\/\/localhost:\d+\/default\?pin=sha256:/)
+  const listed = (await touchmark('tokens', 'ls')).stdout
+  assert.ok(listed.includes(made.id) && !listed.includes(made.token.split('.')[2] ?? made.token))
+  assert.match((await touchmark('tokens', 'create')).stdout, /touchmark-agent enroll --join 'touchmark:/)
+  assert.equal(((await json('tokens', 'revoke', made.id)) as { state: string }).state, 'revoked')
+})
+
+test('a policy is tested offline, tried, applied, and asked why', async (t) => {
+  const { folder, json, code, touchmark } = await open(t)
+  const file = (name: string, source: string) => {
+    writeFileSync(join(folder, name), source)
+    return join(folder, name)
+  }
+  const newer = defaultPolicy.replace('version: 1 ', 'version: 2 ')
+  const good = file('good.yaml', newer)
+  const failing = file('failing.yaml', newer.replace('expect: allow', 'expect: deny'))
+  const broken = file('broken.yaml', newer.replace('roles:', 'rules:'))
+  assert.deepEqual(await json('policy', 'test', good), { passed: 9, failed: [] })
+  assert.equal(await code('policy', 'test', failing), 8)
+  const mistake = await touchmark('policy', 'test', broken)
+  assert.deepEqual([mistake.code, /broken\.yaml:\d+:\d+: /.test(mistake.stderr)], [8, true])
+  assert.equal(await code('policy', 'test', join(folder, 'absent.yaml')), 1)
+
+  assert.equal(((await json('policy', 'apply', good, '--dry-run')) as { dryRun: boolean }).dryRun, true)
+  assert.equal(((await json('policy', 'show')) as { version: number }).version, 1)
+  assert.equal(await code('policy', 'apply', broken), 1)
+  assert.equal(((await json('policy', 'apply', good)) as { version: number }).version, 2)
+  const stale = await touchmark('policy', 'apply', file('stale.yaml', defaultPolicy))
+  assert.deepEqual([stale.code, /\[POLICY_VERSION\]/.test(stale.stderr)], [5, true])
+
+  const own = ['policy', 'can', '--as', 'd1', '--tier', 'token', '--publish'] as const
+  assert.equal(await code(...own, 'devices/d1/telemetry/t'), 0)
+  const denied = await touchmark(...own, 'devices/d2/telemetry/t', '--explain')
+  assert.equal(denied.code, 4)
+  assert.match(denied.stdout, /no_rule/)
+  assert.match(denied.stdout, /device\/telemetry +policy\.yaml:\d+:\d+|device\/telemetry +good\.yaml:\d+:\d+/)
+  assert.equal(await code('policy', 'can', '--as', 'd1', '--tier', 'token'), 2)
+  assert.equal(await code('policy', 'can', '--as', 'nobody', '--publish', 'a'), 3)
+})
+
+test('the log is shown, searched and verified; a changed byte fails the check', async (t) => {
+  const { folder, running, touchmark } = await open(t)
+  const tail = (await touchmark('audit', 'tail', '-n', '2', '-o', 'json')).stdout.trimEnd().split('\n')
+  assert.equal(tail.length, 2)
+  const [first = 0, second = 0] = tail.map((line) => (JSON.parse(line) as { sequence: number }).sequence)
+  assert.equal(second, first + 1)
+  const nothing = await touchmark('audit', 'search', '--decision', 'deny')
+  assert.deepEqual([nothing.code, nothing.stdout], [0, ''])
+  assert.match((await touchmark('audit', 'search', '--event', 'server.start', '--since', '1h')).stdout, /server\.start/)
+  await running.stop()
+  assert.equal((await touchmark('audit', 'verify')).code, 0)
+  const foreign = 'other+12345678+AAAA'
+  assert.notEqual((await touchmark('audit', 'verify', '--vkey', foreign)).code, 0)
+  writeFileSync(join(folder, 'data', 'audit', 'log', 'checkpoint'), 'not a note')
+  assert.equal((await touchmark('audit', 'verify')).code, 8)
+})
