@@ -1,4 +1,5 @@
 import { homedir } from 'node:os'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { main } from '#device-agent'
 import type { Tpm } from '#tpm'
@@ -15,6 +16,7 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
     out: (line) => process.stdout.write(`${line}\n`),
     err: (line) => process.stderr.write(`${line}\n`),
     readInput: () => text(process.stdin),
+    readLines: () => createInterface({ input: process.stdin }),
     stopped: stopped.signal,
   })
 }

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { arch, release, type } from 'node:os'
 import { join } from 'node:path'
+import type { EkTemplateName } from '#tpm'
 import { parseJoinUri, type JoinUri, type Labels } from '#protocol'
 import { nodeDisk } from './disk.js'
 import { enroll, type JoinMethod } from './enroll.js'
@@ -19,6 +20,7 @@ export interface EnrollOptions {
   readonly tokenFile?: string
   readonly tpm?: string
   readonly pcrs?: string
+  readonly ek?: EkTemplateName
   readonly binding: 'exporter' | 'nonce'
   readonly again: boolean
   readonly data: string
@@ -53,12 +55,13 @@ async function byMethod<T>(
   const token = await readToken(options, surroundings)
   const reported = reportedFacts()
   if (options.tpm !== undefined) {
-    const { tpm: spec, binding } = options
+    const { tpm: spec, binding, ek } = options
     const pcrs = parsePcrs(options.pcrs ?? '')
     const { tpmJoin } = await import('./tpm-join.js')
     const tpm = await surroundings.openTpm(spec)
     try {
-      return await join(tpmJoin({ tpm, spec, binding, pcrs, reported, ...(token === undefined ? {} : { token }) }))
+      const optional = { ...(token !== undefined && { token }), ...(ek !== undefined && { ek }) }
+      return await join(tpmJoin({ tpm, spec, binding, pcrs, reported, ...optional }))
     } finally {
       await tpm.close()
     }

@@ -1,5 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { CodedError } from '#protocol'
+import type { EkTemplateName } from '#tpm'
+import type { EkOptions } from './ek-command.js'
 import type { EnrollOptions } from './enroll-command.js'
 import { exitCodeOf, usageExitCode } from './exit-codes.js'
 import type { RunOptions } from './run-command.js'
@@ -49,6 +51,7 @@ function createProgram(surroundings: Surroundings): Command {
     )
     .option('--token-file <FILE>', 'a file that holds the join token; - reads it from standard input')
     .option('--tpm <TPM>', 'prove a TPM and keep the key in it: /dev/tpmrm0, swtpm:PATH or swtpm:HOST:PORT')
+    .addOption(ekOption())
     .option('--pcrs <LIST>', 'with --tpm: also quote these PCRs, for example 0,1,2,3,7')
     .addOption(
       new Option(
@@ -67,6 +70,14 @@ function createProgram(surroundings: Surroundings): Command {
     )
 
   program
+    .command('ek')
+    .description('Print the SHA-256 of the TPM’s endorsement key, by which an operator can make this device known.')
+    .requiredOption('--tpm <TPM>', '/dev/tpmrm0, swtpm:PATH or swtpm:HOST:PORT')
+    .addOption(ekOption())
+    .addOption(output())
+    .action(async (options: EkOptions) => (await import('./ek-command.js')).ekCommand(options, surroundings))
+
+  program
     .command('run')
     .description('Stay connected to the broker and renew the certificate in time, until stopped (SIGTERM, Ctrl-C).')
     .option(
@@ -79,12 +90,13 @@ function createProgram(surroundings: Surroundings): Command {
 
   program
     .command('publish')
-    .description('Publish one message (QoS 1) and wait until the broker has acknowledged it.')
+    .description('Publish messages (QoS 1) and wait until the broker has acknowledged each.')
     .argument('<TOPIC>')
-    .argument('<MESSAGE>', '- reads it from standard input')
+    .argument('[MESSAGE]', 'one message; - reads it from standard input')
+    .option('--lines', 'publish each line of standard input as a message, over one connection, until it ends', false)
     .option('--retain', 'keep it for those who subscribe later', false)
     .addOption(folder())
-    .action(async (topic: string, message: string, options: PublishOptions) =>
+    .action(async (topic: string, message: string | undefined, options: PublishOptions) =>
       (await import('./talk-command.js')).publishCommand(topic, message, options, surroundings),
     )
 
@@ -111,6 +123,15 @@ function createProgram(surroundings: Surroundings): Command {
 
   return program
 }
+
+function ekOption(): Option {
+  return new Option('--ek <TEMPLATE>', 'which endorsement key (default: the best that its maker vouches for)').choices(
+    ekTemplates,
+  )
+}
+
+/** Said here so that the parser of the command line need not load the TPM room. */
+const ekTemplates: readonly EkTemplateName[] = ['ecc-p384', 'ecc-p256', 'rsa-2048']
 
 const gettingStarted = `
 A device's way:

@@ -10,6 +10,8 @@ export interface Surroundings {
   /** Everything else. */
   readonly err: (line: string) => void
   readonly readInput: () => Promise<string>
+  /** The same, a line at a time as they come. */
+  readonly readLines: () => AsyncIterable<string>
   /** Aborted when the process is asked to end. */
   readonly stopped: AbortSignal
 }

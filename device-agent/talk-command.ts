@@ -17,24 +17,36 @@ import type { Surroundings } from './surroundings.js'
 export interface PublishOptions {
   readonly data: string
   readonly retain: boolean
+  readonly lines: boolean
 }
 
-/** `touchmark-agent publish`: done when the broker has acknowledged, or else it fails. */
+/** `touchmark-agent publish`: done when the broker has acknowledged everything, or else it fails. */
 export async function publishCommand(
   topic: string,
-  message: string,
-  { data, retain }: PublishOptions,
+  message: string | undefined,
+  { data, retain, lines }: PublishOptions,
   surroundings: Surroundings,
 ): Promise<void> {
+  if ((message === undefined) !== lines) throw new AgentError('USAGE', 'expected either a MESSAGE or --lines')
   const name = parseTopicName(topic)
-  const payload = message === '-' ? await surroundings.readInput() : message
   await withSession(data, surroundings, async ({ client, ended }) => {
+    surroundings.err('connected')
     const lost = ended.then((cause) => {
-      const problem = `the broker closed the connection instead of acknowledging; most likely this device may not publish to ${topic}`
+      const problem = `the broker closed the connection instead of acknowledging; most likely this device may not publish to ${topic}, or not any more`
       throw new AgentError('BROKER_REFUSED', problem, { cause })
     })
-    await Promise.race([client.publishAsync(name, payload, { qos: 1, retain }), lost])
+    const publishAll = async (): Promise<void> => {
+      for await (const payload of messagesOf(message, surroundings)) {
+        await client.publishAsync(name, payload, { qos: 1, retain })
+      }
+    }
+    await Promise.race([publishAll(), lost, aborted(surroundings.stopped)])
   })
+}
+
+async function* messagesOf(message: string | undefined, { readInput, readLines }: Surroundings): AsyncIterable<string> {
+  if (message === undefined) return yield* readLines()
+  yield message === '-' ? await readInput() : message
 }
 
 export interface SubscribeOptions {

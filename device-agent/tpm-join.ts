@@ -10,6 +10,7 @@ import {
   routes,
 } from '#protocol'
 import {
+  type EkTemplateName,
   type EndorsementKey,
   qualifyingData,
   type SignedAttestation,
@@ -18,6 +19,7 @@ import {
   type TpmKey as Loaded,
 } from '#tpm'
 import { createCsr } from '#x509'
+import { chooseEk } from './ek-command.js'
 import type { JoinMethod } from './enroll.js'
 import type { ServiceConnection } from './service.js'
 import { TpmKey } from './tpm-key.js'
@@ -32,6 +34,8 @@ export interface TpmJoinOptions {
   readonly binding: 'exporter' | 'nonce'
   /** PCRs to quote; none: no quote. */
   readonly pcrs: readonly number[]
+  /** Default: the best that the TPM's maker vouches for. */
+  readonly ek?: EkTemplateName
   readonly token?: string
   readonly reported: Labels
 }
@@ -45,8 +49,7 @@ export function tpmJoin(options: TpmJoinOptions): JoinMethod {
     prepare: async (file) => {
       if (file.kind !== 'tpm') throw new TypeError('a key that isUsable has let pass')
       const key = await TpmKey.load(tpm, file.stored)
-      const [template = 'ecc-p256'] = await tpm.endorsementKeyTemplates()
-      const endorsementKey = await tpm.endorsementKey(template)
+      const endorsementKey = await tpm.endorsementKey(await chooseEk(tpm, options.ek))
       const attestationKey = await tpm.attestationKey()
       const keys = { endorsementKey, attestationKey, key }
       return { key, ask: (service, uri) => ask(service, uri, keys, options) }
