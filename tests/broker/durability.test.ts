@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { makeWorld, publishPacket, subscribePacket, until } from './harness.js'
+
+test('PUBACK, fan-out and SUBACK wait until their record is durable', async (t) => {
+  const world = await makeWorld(t)
+  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  await speaker.connect('d1')
+  await listener.connect('d2')
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+
+  world.audit.hold()
+  speaker.send(publishPacket('open/x', 'one', { qos: 1, messageId: 5 }), publishPacket('open/x', 'two'))
+  listener.send(subscribePacket(2, ['f/d2/#', 1]))
+  await speaker.ping()
+  await listener.ping()
+  assert.equal(world.records('message.publish').length, 2)
+  assert.equal(speaker.all('puback').length, 0)
+  assert.equal(listener.all('publish').length, 0)
+  assert.equal(listener.all('suback').length, 1)
+
+  world.audit.release()
+  assert.equal((await speaker.next('puback')).messageId, 5)
+  await listener.next('publish', 2)
+  await listener.next('suback', 2)
+  assert.deepEqual(
+    listener.all('publish').map(({ payload }) => payload.toString()),
+    ['one', 'two'],
+  )
+})
+
+test('CONNACK waits until the session is recorded', async (t) => {
+  const world = await makeWorld(t)
+  world.audit.hold()
+  const client = await world.raw('d1')
+  const answered = client.connect('d1')
+  await until(() => world.records('session.connect').length === 1)
+  assert.equal(client.received.length, 0)
+  world.audit.release()
+  assert.equal((await answered).returnCode, 0)
+})
+
+test('a client that runs ahead of the log is not read until the log has caught up, and loses nothing', async (t) => {
+  const world = await makeWorld(t, { limits: { maxWaiting: 100 } })
+  const client = await world.raw('d1')
+  await client.connect('d1')
+  world.audit.hold()
+  const packets = Array.from({ length: 1000 }, (_, at) => publishPacket('f/d1/t', 'x', { qos: 1, messageId: at + 1 }))
+  client.send(...packets)
+  await until(() => world.records('message.publish').length === 100)
+  assert.equal(world.records('message.publish').length, 100)
+  world.audit.release()
+  await client.next('puback', 1000)
+  assert.deepEqual(
+    client.all('puback').map(({ messageId }) => messageId),
+    packets.map((_, at) => at + 1),
+  )
+})
+
+test('5,000 pipelined publishes and a dropped socket leave the service alive, and what was recorded is delivered', async (t) => {
+  const world = await makeWorld(t)
+  const listener = await world.raw('d2')
+  await listener.connect('d2')
+  listener.send(subscribePacket(1, ['open/#', 0]))
+  await listener.next('suback')
+  const client = await world.raw('d1')
+  await client.connect('d1')
+  client.send(subscribePacket(1, ['open/#', 0]), ...Array.from({ length: 5000 }, () => publishPacket('open/x', 'x')))
+  await until(() => world.records('message.publish').length > 0)
+  client.socket.destroy()
+  await until(() => world.records('session.end').length === 1)
+  await listener.next('publish', world.records('message.publish').length)
+  await listener.ping()
+  assert.equal(listener.all('publish').length, world.records('message.publish').length)
+})
+
+test('when the log has failed nothing is acknowledged and nobody is served', async (t) => {
+  const world = await makeWorld(t)
+  const client = await world.raw('d1')
+  await client.connect('d1')
+  world.audit.fail()
+  client.send(publishPacket('f/d1/t', 'x', { qos: 1, messageId: 1 }))
+  await client.closed
+  assert.equal(client.all('puback').length, 0)
+})
+
+test('while the log is congested no socket is read', async (t) => {
+  const world = await makeWorld(t)
+  const client = await world.raw('d1')
+  await client.connect('d1')
+  world.audit.setCongested(true)
+  const other = await world.raw('d2')
+  other.send({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'd2', keepalive: 9, clean: true })
+  client.send(publishPacket('f/d1/t', 'x', { qos: 1, messageId: 1 }))
+  await world.credentials('d3') // some turns of the loop
+  assert.equal(world.records('message.publish').length, 0)
+  world.audit.setCongested(false)
+  await client.next('puback')
+  await other.next('connack')
+})

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { device, makeWorld, publishPacket, subscribePacket, until, type World } from './harness.js'
+
+function revoke(world: World, id: string) {
+  world.refused.set(device(id), 'revoked')
+  return world.broker.endDevice(device(id), 'revoked')
+}
+
+test('with 5,000 messages in flight, not one more is delivered after the revocation has returned', async (t) => {
+  const world = await makeWorld(t, { limits: { maxWaiting: 10_000 } })
+  const listener = await world.raw('d2')
+  await listener.connect('d2')
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+  const speaker = await world.raw('d1')
+  await speaker.connect('d1')
+
+  world.audit.hold()
+  speaker.send(...Array.from({ length: 5000 }, (_, at) => publishPacket('open/x', 'x', { qos: 1, messageId: at + 1 })))
+  await until(() => world.records('message.publish').length === 5000)
+  assert.equal(revoke(world, 'd1').sessions, 1)
+  world.audit.release()
+  await speaker.closed
+  await listener.ping()
+  await until(() => world.records('message.publish').length === 10_000)
+  assert.equal(world.records('message.deliver').length, 0)
+  assert.equal(listener.all('publish').length, 0)
+  const cancelled = world.records('message.publish').slice(5000)
+  assert.ok(cancelled.every(({ decision, reason }) => decision === 'deny' && reason === 'revoked'))
+  assert.equal(world.records('session.end')[0]?.reason, 'revoked')
+})
+
+test('messages of a revoked device are taken out of the queues, in-flight windows and output of others', async (t) => {
+  const world = await makeWorld(t, { limits: { maxInflight: 1 } })
+  const listener = await world.raw('d2')
+  await listener.connect('d2')
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+  const speaker = await world.raw('d1')
+  await speaker.connect('d1')
+  const [first, second, third] = [1, 2, 3].map((messageId) => publishPacket('open/x', 'x', { qos: 1, messageId }))
+  assert.ok(first && second && third)
+  speaker.send(first, second, third)
+  await speaker.next('puback', 3)
+  await listener.next('publish')
+  assert.equal(revoke(world, 'd1').purged, 2)
+  listener.send({ cmd: 'puback', messageId: 1 })
+  await listener.ping()
+  assert.equal(listener.all('publish').length, 1)
+  const [drop] = world.records('message.drop')
+  assert.deepEqual([drop?.device, drop?.reason, drop?.count], ['d2', 'revoked', 2])
+})
+
+test('a revoked device loses its will, its retained messages and its stored session, also after a restart', async (t) => {
+  const world = await makeWorld(t)
+  const listener = await world.raw('d2')
+  await listener.connect('d2')
+  listener.send(subscribePacket(1, ['open/+', 1]))
+  await listener.next('suback')
+  const speaker = await world.raw('d1')
+  const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 1, retain: false } as const
+  await speaker.connect('d1', { clean: false, will })
+  speaker.send(
+    publishPacket('open/kept', 'x', { qos: 1, messageId: 1, retain: true }),
+    subscribePacket(2, ['open/#', 1]),
+  )
+  await speaker.next('suback')
+  await listener.next('publish')
+
+  assert.equal(revoke(world, 'd1').purged, 1 + 1) // the retained message, and its own copy that waits for PUBACK
+  await speaker.closed
+  assert.equal(world.broker.sessions().length, 1)
+  await world.restart()
+  const late = await world.raw('d3')
+  await late.connect('d3')
+  late.send(subscribePacket(1, ['open/#', 1]))
+  await late.next('suback')
+  await late.ping()
+  assert.equal(late.all('publish').length, 0)
+  assert.equal(world.records('message.publish').filter(({ action }) => action === 'will').length, 0)
+  const left: string[] = []
+  for await (const [key] of world.store.entries('broker/')) left.push(key)
+  assert.deepEqual(left, [])
+})
+
+test('a revoked device does not get back in, nor does one that is revoked while its CONNECT is on the way', async (t) => {
+  const world = await makeWorld(t)
+  world.audit.hold()
+  const early = await world.raw('d1')
+  const answered = early.connect('d1').catch((error: unknown) => error)
+  await until(() => world.records('session.connect').length === 1)
+  revoke(world, 'd1')
+  world.audit.release()
+  assert.ok((await answered) instanceof Error)
+  const late = await world.raw('d1')
+  assert.equal((await late.connect('d1')).returnCode, 5)
+  await late.closed
+  const [refused] = world.records('session.refuse')
+  assert.deepEqual([refused?.reason, refused?.device, refused?.count], ['revoked', 'd1', 1])
+})
