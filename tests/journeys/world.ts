@@ -1,0 +1,116 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { type Outcome } from '../../demo/programs.js'
+import { type ServiceOptions, Stage, type StageDevice } from '../../demo/stage.js'
+
+/** What a journey reads of an audit record. */
+export interface Entry {
+  readonly sequence: number
+  readonly event: string
+  readonly device?: string
+  readonly topic?: string
+  readonly decision?: string
+  readonly dup?: boolean
+  readonly reason?: string
+  readonly clientId?: string
+  readonly count?: number
+}
+
+/** A service of the test's own, of real programs; ended and removed with it. */
+export async function openStage(t: TestContext, options?: ServiceOptions): Promise<Stage> {
+  const stage = emptyStage(t)
+  await stage.openService(options)
+  return stage
+}
+
+/** The same before its service has started. */
+export function emptyStage(t: TestContext): Stage {
+  const stage = new Stage(temporaryFolder(t))
+  t.after(() => stage.clear())
+  return stage
+}
+
+export function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'touchmark-journey-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A device that has joined with a token; labels as `role=gateway`. */
+export async function enroll(stage: Stage, name: string, ...labels: readonly string[]): Promise<StageDevice> {
+  const labelled = labels.flatMap((label) => ['--label', label])
+  const { token } = await stage.ask<{ token: string }>('tokens', 'create', '--device', name, ...labelled)
+  const device = stage.device(name)
+  await device.does('enroll', '--join', stage.joinUri, '--token', token)
+  return device
+}
+
+/** The files that the agent wrote, as others use them. */
+export function filesOf(device: StageDevice) {
+  const current = (name: string) => join(device.data, 'current', name)
+  return { ca: current('ca.pem'), cert: current('cert.pem'), key: current('key.pem') }
+}
+
+/** What TLS needs to connect to the broker with a device's certificate. */
+export function credentialOf(device: StageDevice) {
+  const { ca, cert, key } = filesOf(device)
+  return { ca: readFileSync(ca, 'utf8'), cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') }
+}
+
+/** An MQTT client with a device's certificate that has connected. */
+export async function connected(
+  t: TestContext,
+  stage: Stage,
+  device: StageDevice,
+  options: IClientOptions,
+): Promise<MqttClient> {
+  const client = mqtt.connect({
+    ...{ protocol: 'mqtts', host: 'localhost', port: stage.ports.mqtt, protocolVersion: 4, reconnectPeriod: 0 },
+    ...credentialOf(device),
+    ...options,
+  })
+  t.after(() => client.end(true))
+  await new Promise<void>((resolve, reject) => {
+    client.once('connect', () => resolve())
+    client.once('error', reject)
+    client.once('close', () => reject(new Error('the broker closed the connection')))
+  })
+  client.on('error', () => undefined)
+  return client
+}
+
+/** What the log says, oldest first, as `touchmark audit search` gives it. */
+export async function searchAudit(stage: Stage, ...query: readonly string[]): Promise<readonly Entry[]> {
+  const found = await stage.operator(
+    'audit',
+    'search',
+    '-o',
+    'json',
+    '--order',
+    'oldest',
+    '--limit',
+    '100000',
+    ...query,
+  )
+  return found
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Entry)
+}
+
+/** Runs a program of others to its end; one that does not end by itself is killed. */
+export async function runForeign(program: string, args: readonly string[], input = ''): Promise<Outcome> {
+  const child = execFile(program, args, { timeout: 15_000, killSignal: 'SIGKILL', maxBuffer: 16 * 1024 * 1024 })
+  const output = { stdout: '', stderr: '' }
+  child.stdout?.on('data', (chunk: string) => (output.stdout += chunk))
+  child.stderr?.on('data', (chunk: string) => (output.stderr += chunk))
+  child.stdin?.on('error', () => undefined)
+  child.stdin?.end(input)
+  const [exitCode] = (await once(child, 'close')) as [number | null]
+  return { exitCode: exitCode ?? -1, ...output }
+}
