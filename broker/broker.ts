@@ -156,7 +156,7 @@ export class Broker {
   }
 
   #recheck(session: Session): void {
-    const rights = this.#hub.options.policyFor(session.device)
+    const rights = this.#hub.rightsOf(session.device)
     if (!rights || !isOwnClientId(session.device, rights, session.clientId)) {
       this.#hub.expire(session, 'denied')
       return

@@ -34,7 +34,7 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
     if (!second.admitted) return refuse(connection, notAdmitted(second.reason))
   }
 
-  const rights = hub.options.policyFor(identity.deviceId)
+  const rights = hub.rightsOf(identity.deviceId)
   if (!rights || hub.revoked.has(identity.deviceId)) return refuse(connection, notAdmitted('no_rights'))
   const refusal =
     refuseTime(hub, identity) ??
@@ -123,9 +123,10 @@ function recordAndOpen(
     peer: connection.peer,
   })
   connection.opening = facts
-  hub.trail.after(sequence, () => {
+  const begin = (): void => {
     if (!connection.closed) open(hub, connection, packet, facts)
-  })
+  }
+  hub.trail.after(sequence, connection.guarded(begin))
 }
 
 /** A session that a client coming back with clean session 0 would find (MQTT 3.1.1 §3.2.2.2). */
@@ -136,7 +137,7 @@ function storedSession(hub: Hub, clientId: string): Session | undefined {
 
 /** Takes over from an older connection of the same client id, finds or makes the session, and answers. */
 function open(hub: Hub, connection: Connection, packet: ConnectPacket, { device, session: name }: SessionFacts): void {
-  const rights = hub.options.policyFor(device) // again: it may have changed while the record was written
+  const rights = hub.rightsOf(device) // again: it may have changed while the record was written
   if (!rights) return refuse(connection, notAdmitted('no_rights'))
   const { clientId, clean } = packet
   const before = hub.store.changes
@@ -152,13 +153,13 @@ function open(hub: Hub, connection: Connection, packet: ConnectPacket, { device,
   if (!clean) hub.store.putSession(session)
   connection.session = session
 
-  const answer = (): void => {
+  const answer = connection.guarded(() => {
     if (connection.closed) return
     connection.accept(encodeConnack(connectReturnCodes.accepted, present !== undefined), packet.keepAliveSeconds)
     session.ready = true
     hub.delivery.resume(session)
     connection.release()
-  }
+  })
   if (hub.store.changes === before) answer()
   else hub.store.afterFlush(answer)
 }

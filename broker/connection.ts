@@ -95,6 +95,17 @@ export class Connection implements Link {
     if (!this.closed) this.writer.push(bytes)
   }
 
+  /** For what runs later on this connection's behalf: an error in it ends this connection and nothing else. */
+  guarded(action: () => void): () => void {
+    return () => {
+      try {
+        action()
+      } catch (error) {
+        this.#events.failed(this, error)
+      }
+    }
+  }
+
   /** Stops reading until {@link release}; calls add up. */
   hold(): void {
     this.#holds++

@@ -72,6 +72,15 @@ export class Hub {
     }
   }
 
+  /** The device's rights now; none when they cannot be told. */
+  rightsOf(device: DeviceId): Rights | undefined {
+    try {
+      return this.options.policyFor(device)
+    } catch {
+      return undefined
+    }
+  }
+
   /** Sends a recorded message to everyone who subscribed to its topic. One receiver's trouble is not the others'. */
   route(message: Message): void {
     if (message.retain) this.retained.set(message)

@@ -27,11 +27,12 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
       : undefined
   const bytes = packet.payload.length
   connection.beginWait(bytes)
-  hub.trail.after(sequence, () => {
+  const act = (): void => {
     const before = hub.store.changes
     if (message) routeUnlessRevoked(hub, session, message)
     acknowledge(hub, connection, packet, { stored: hub.store.changes > before, bytes })
-  })
+  }
+  hub.trail.after(sequence, connection.guarded(act))
 }
 
 /** Writes down that a session publishes, and what was decided. Returns the record's sequence number. */
@@ -110,8 +111,9 @@ function acknowledge(
     return
   }
   connection.acksWaiting++
-  hub.store.afterFlush(() => {
+  const answerInTurn = (): void => {
     connection.acksWaiting--
     answer()
-  })
+  }
+  hub.store.afterFlush(connection.guarded(answerInTurn))
 }

@@ -27,15 +27,17 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     return { filter, granted, sequence }
   })
 
-  hub.trail.after(results.at(-1)?.sequence ?? -1, () => {
-    if (connection.closed) return
+  const begin = (): void => {
+    if (!isCurrent(hub, session)) return
     for (const { filter, granted } of results) if (granted !== undefined) add(hub, session, filter, granted)
     const codes = results.map(({ granted }) => granted ?? subscriptionRefused)
-    hub.store.afterFlush(() => {
+    const answer = (): void => {
       connection.send(encodeSuback(packet.packetId, codes))
       for (const { filter, granted } of results) if (granted !== undefined) sendRetained(hub, session, filter, granted)
-    })
-  })
+    }
+    hub.store.afterFlush(connection.guarded(answer))
+  }
+  hub.trail.after(results.at(-1)?.sequence ?? -1, connection.guarded(begin))
 }
 
 /** MQTT 3.1.1 §3.10; answered also where there was no such subscription [MQTT-3.10.4-5]. */
@@ -45,7 +47,7 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
     sequence = hub.trail.record({ event: 'message.unsubscribe', ...session.facts(), topic: filter })
   }
   hub.trail.after(sequence, () => {
-    if (connection.closed) return
+    if (!isCurrent(hub, session)) return
     for (const filter of packet.filters) removeSubscription(hub, session, filter)
     hub.store.afterFlush(() => connection.send(encodeUnsuback(packet.packetId)))
   })
@@ -67,6 +69,11 @@ export function recheckSubscriptions(hub: Hub, session: Session): void {
     if (granted === undefined) removeSubscription(hub, session, filter)
     else add(hub, session, filter, granted)
   }
+}
+
+/** Whether the session is still there; with clean session 0 it can be while its connection is not. */
+function isCurrent(hub: Hub, session: Session): boolean {
+  return hub.sessions.get(session.clientId) === session
 }
 
 function judge({ rights }: Session, filter: TopicFilter, qos: Qos): QosDecision {

@@ -18,7 +18,7 @@ export function fireWill(hub: Hub, session: Session): void {
   const { will } = session
   session.will = undefined
   if (!will || hub.revoked.has(session.device)) return
-  const rights = hub.options.policyFor(session.device)
+  const rights = hub.rightsOf(session.device)
   if (!rights) return
   const decision = judgeWill(rights, will)
   const sequence = recordPublish(hub, session, 'will', will, decision)
