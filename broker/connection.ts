@@ -160,7 +160,7 @@ export class Connection implements Link {
     if (this.closed) {
       if (passed(this.#closedAt, this.#limits.drainSeconds)) this.#socket.destroy()
     } else if (!this.accepted) {
-      if (passed(this.#openedAt, this.#limits.connectSeconds)) this.close('protocol_error', 'connect_timeout')
+      if (passed(this.#openedAt, this.#limits.connectSeconds)) this.#giveUpConnecting()
     } else if (this.identity && this.identity.notAfter.getTime() <= now) {
       this.close('expired')
     } else if (passed(this.#partialSince, this.#limits.packetSeconds)) {
@@ -180,6 +180,11 @@ export class Connection implements Link {
   /** Lets go of the socket whatever state it is in. */
   destroy(): void {
     this.#socket.destroy()
+  }
+
+  #giveUpConnecting(): void {
+    this.refusal = { reason: 'connect_timeout' }
+    this.close('protocol_error')
   }
 
   #read(chunk: Buffer): void {

@@ -106,8 +106,10 @@ function removeSubscription(hub: Hub, session: Session, filter: TopicFilter): vo
 }
 
 function sendRetained(hub: Hub, session: Session, filter: TopicFilter, qos: 0 | 1): void {
-  if (!session.link) return
-  for (const message of hub.retained.matching(filter)) hub.delivery.deliver(session, message, qos, true)
+  for (const message of hub.retained.matching(filter)) {
+    if (!session.link) return // it can end on the way, by being too slow for what it asked for
+    hub.delivery.deliver(session, message, qos, true)
+  }
 }
 
 /** How many different filters a device may have subscribed to, over all its sessions. */

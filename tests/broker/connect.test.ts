@@ -120,7 +120,7 @@ test('silence is ended: no CONNECT, a half-sent packet, no keep alive, a certifi
       .sort(),
     ['d2 protocol_error', 'd3 keep_alive', 'd4 expired'],
   )
-  assert.equal(world.records('session.refuse')[0]?.comment, 'connect_timeout')
+  assert.equal(world.records('session.refuse')[0]?.reason, 'connect_timeout')
 })
 
 test('a client without a certificate, or with one of a foreign CA, gets no connection', async (t) => {
