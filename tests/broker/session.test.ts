@@ -265,9 +265,10 @@ test('mosquitto_pub and mosquitto_sub speak on allowed topics', needs('mosquitto
   const to = ['-h', '127.0.0.1', '-p', String(world.port), ...files, '-q', '1']
   const listener = spawn('mosquitto_sub', [...to, '-i', 'd1~sub', '-t', 'f/d1/#', '-C', '1', '-W', '10'])
   const heard = once(listener.stdout, 'data')
+  const closed = once(listener, 'close')
   await until(() => world.records('message.subscribe').length === 1)
   await promisify(execFile)('mosquitto_pub', [...to, '-i', 'd1~pub', '-t', 'f/d1/t', '-m', 'hello'])
   assert.equal(String((await heard)[0]), 'hello\n')
-  await once(listener, 'close')
+  await closed
   assert.equal(device('d1'), world.records('message.deliver')[0]?.device)
 })
