@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
-import { type Command, Option } from 'commander'
+import { Argument, type Command, Option } from 'commander'
 import {
   type ExplainRequest,
   type Explanation,
@@ -18,8 +18,7 @@ import { parseCount, parseLabel } from './arguments.js'
 
 const actions = ['publish', 'will', 'subscribe', 'receive'] as const satisfies readonly TopicAction[]
 
-type CanOptions = Partial<Record<TopicAction, string>> & {
-  readonly as: string
+interface CanOptions {
   readonly tier?: Tier
   readonly label?: Labels
   readonly qos?: '0' | '1' | '2'
@@ -51,21 +50,19 @@ export function addPolicy(program: Command, { client, output }: Context): void {
   policy
     .command('can')
     .description('whether a device may do something, and why')
-    .requiredOption('--as <id>', 'device; one that is not known needs --tier')
-    .option('--publish <topic>', 'may it publish to this topic?')
-    .option('--will <topic>', 'may it leave a will for this topic?')
-    .option('--subscribe <filter>', 'may it subscribe to this filter?')
-    .option('--receive <topic>', 'may it be given a message of this topic?')
+    .argument('<device>', 'one that is not known yet needs --tier')
+    .addArgument(new Argument('<action>').choices(actions))
+    .argument('<topic>', 'topic name; to subscribe, a filter')
     .addOption(new Option('--tier <tier>', 'as if its key had been proven so').choices(tiers))
     .option('--label <key=value>', 'as if it had these labels; can be repeated', parseLabel)
     .addOption(new Option('--qos <qos>').choices(['0', '1', '2']))
     .option('--retain', 'as a retained message')
     .option('--size <bytes>', 'of the payload', parseCount)
     .option('--explain', 'every rule that was looked at, and what kept it from deciding')
-    .action(async (options: CanOptions) => {
-      const explanation = await client().call('explainPolicy', { body: questionOf(options) })
+    .action(async (device: string, action: TopicAction, topic: string, options: CanOptions) => {
+      const explanation = await client().call('explainPolicy', { body: questionOf(device, action, topic, options) })
       printExplanation(output(), explanation, options.explain ?? false)
-      if (explanation.decision.effect === 'deny') throw new CliError('DENIED', `${options.as} may not`)
+      if (explanation.decision.effect === 'deny') throw new CliError('DENIED', `${device} may not ${action} ${topic}`)
     })
 
   policy
@@ -113,16 +110,10 @@ function readPolicyFile(file: string): string {
   }
 }
 
-function questionOf(options: CanOptions): ExplainRequest {
-  const asked = actions.filter((action) => options[action] !== undefined)
-  const [action] = asked
-  const topic = action && options[action]
-  if (action === undefined || topic === undefined || asked.length > 1) {
-    throw new CliError('USAGE', `expected one of ${actions.map((name) => `--${name}`).join(', ')}`)
-  }
-  const { as, tier, label, qos, retain, size } = options
+function questionOf(device: string, action: TopicAction, topic: string, options: CanOptions): ExplainRequest {
+  const { tier, label, qos, retain, size } = options
   return {
-    as: { id: parseDeviceId(as), ...(tier && { tier }), ...(label && { labels: label }) },
+    as: { id: parseDeviceId(device), ...(tier && { tier }), ...(label && { labels: label }) },
     action,
     topic,
     ...(qos && { qos: parseQos(qos) }),

@@ -137,14 +137,14 @@ test('a policy is tested offline, tried, applied, and asked why', async (t) => {
   const stale = await touchmark('policy', 'apply', file('stale.yaml', defaultPolicy))
   assert.deepEqual([stale.code, /\[POLICY_VERSION\]/.test(stale.stderr)], [5, true])
 
-  const own = ['policy', 'can', '--as', 'd1', '--tier', 'token', '--publish'] as const
+  const own = ['policy', 'can', '--tier', 'token', 'd1', 'publish'] as const
   assert.equal(await code(...own, 'devices/d1/telemetry/t'), 0)
   const denied = await touchmark(...own, 'devices/d2/telemetry/t', '--explain')
   assert.equal(denied.code, 4)
   assert.match(denied.stdout, /no_rule/)
   assert.match(denied.stdout, /device\/telemetry +policy\.yaml:\d+:\d+|device\/telemetry +good\.yaml:\d+:\d+/)
-  assert.equal(await code('policy', 'can', '--as', 'd1', '--tier', 'token'), 2)
-  assert.equal(await code('policy', 'can', '--as', 'nobody', '--publish', 'a'), 3)
+  assert.equal(await code('policy', 'can', 'd1', 'shout', 'a'), 2)
+  assert.equal(await code('policy', 'can', 'nobody', 'publish', 'a'), 3)
 })
 
 test('the log is shown, searched and verified; a changed byte fails the check', async (t) => {
