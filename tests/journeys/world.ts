@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -18,7 +19,11 @@ export interface Entry {
   readonly dup?: boolean
   readonly reason?: string
   readonly clientId?: string
-  readonly count?: number
+  readonly method?: string
+  readonly tier?: string
+  readonly anchorHash?: string
+  readonly spkiHash?: string
+  readonly binding?: string
 }
 
 /** A service of the test's own, of real programs; ended and removed with it. */
@@ -54,6 +59,14 @@ export async function enroll(stage: Stage, name: string, ...labels: readonly str
 export function filesOf(device: StageDevice) {
   const current = (name: string) => join(device.data, 'current', name)
   return { ca: current('ca.pem'), cert: current('cert.pem'), key: current('key.pem') }
+}
+
+/** Moves the renewal window that the service gave into the past, so that the agent renews as soon as it runs. */
+export async function makeRenewalDue(device: StageDevice): Promise<void> {
+  const file = join(device.data, 'current', 'meta.json')
+  const facts = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
+  const past = '2020-01-01T00:00:00.000Z'
+  await writeFile(file, JSON.stringify({ ...facts, renewal: { start: past, end: past } }))
 }
 
 /** What TLS needs to connect to the broker with a device's certificate. */

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { type RunningSwtpm, startSwtpm } from '#simulators'
+import { mustRun } from '../../demo/programs.js'
+import type { StageDevice } from '../../demo/stage.js'
+import { needs } from '../needs.js'
+import { emptyStage, filesOf, makeRenewalDue, searchAudit } from './world.js'
+
+const options = needs('swtpm', 'swtpm_setup')
+
+for (const template of ['rsa-2048', 'ecc-p384'] as const) {
+  const name = `a swtpm joins by the certificate of its ${template} endorsement key, and talks with a key that stays in it`
+  test(name, options, async (t) => {
+    const { stage, swtpm } = await openWorld(t)
+    const device = stage.device('chip-1')
+    const ekHash = await endorsementKeyOf(swtpm, template)
+    await stage.operator('devices', 'register', 'chip-1', '--ek-hash', ekHash)
+    await device.does('enroll', '--join', stage.joinUri, '--tpm', swtpm.spec, '--ek', template)
+    await device.does('publish', 'devices/chip-1/telemetry/t', 'from the chip')
+
+    const [joined] = await searchAudit(stage, '--event', 'device.enroll')
+    assert.deepEqual([joined?.tier, joined?.anchorHash, joined?.binding], ['tpm', ekHash, 'exporter'])
+    const [published] = await searchAudit(stage, '--event', 'message.publish')
+    assert.deepEqual([published?.device, published?.decision], ['chip-1', 'allow'])
+    assert.deepEqual(filesWithAPrivateKey(device.data), [])
+  })
+}
+
+test('a swtpm whose maker nobody here trusts is refused, registered or not', options, async (t) => {
+  const { stage } = await openWorld(t)
+  const foreign = await startChip(t, join(stage.folder, 'foreign'))
+  for (const template of ['rsa-2048', 'ecc-p384'] as const) {
+    const device = stage.device(`chip-${template}`)
+    const enroll = ['--join', stage.joinUri, '--tpm', foreign.spec, '--ek', template]
+    const before = await device.tries('enroll', ...enroll)
+    assert.equal(before.exitCode, 4, before.stderr)
+    const ekHash = await endorsementKeyOf(foreign, template)
+    await stage.operator('devices', 'register', `chip-${template}`, '--ek-hash', ekHash)
+    const after = await device.tries('enroll', ...enroll)
+    assert.equal(after.exitCode, 4, after.stderr)
+    assert.equal(after.stderr, before.stderr) // which keys are known is nothing for strangers
+  }
+  assert.deepEqual(await searchAudit(stage, '--event', 'device.enroll'), [])
+  const [refused] = await searchAudit(stage, '--event', 'join.refuse')
+  assert.deepEqual([refused?.method, refused?.reason], ['tpm', 'EK_CERTIFICATE_INVALID'])
+})
+
+test('a device with a TPM renews with the key it has', options, async (t) => {
+  const { stage, swtpm } = await openWorld(t)
+  const device = stage.device('chip-1')
+  await stage.operator('devices', 'register', 'chip-1', '--ek-hash', await endorsementKeyOf(swtpm))
+  await device.does('enroll', '--join', stage.joinUri, '--tpm', swtpm.spec)
+  const { cert } = filesOf(device)
+  const [firstCertificate, key] = [readFileSync(cert, 'utf8'), readFileSync(keyOf(device), 'utf8')]
+
+  await makeRenewalDue(device)
+  const running = device.starts('run')
+  await running.line((line) => line.includes(' renewed '))
+  await running.line((line) => line.includes(' connected ') && line.includes('generation=2'))
+  await running.stop()
+  assert.notEqual(readFileSync(cert, 'utf8'), firstCertificate)
+  assert.equal(readFileSync(keyOf(device), 'utf8'), key)
+  const [joined] = await searchAudit(stage, '--event', 'device.enroll')
+  const [renewed] = await searchAudit(stage, '--event', 'device.renew')
+  assert.equal(renewed?.spkiHash, joined?.spkiHash)
+})
+
+/** A service that trusts the maker of one swtpm, and that swtpm. */
+async function openWorld(t: TestContext) {
+  const stage = emptyStage(t)
+  const swtpm = await startChip(t, join(stage.folder, 'chip'))
+  const makers = join(stage.folder, 'makers.pem')
+  await writeFile(makers, [...swtpm.ekRoots, ...swtpm.ekIntermediates].join('\n'))
+  await stage.openService({ ekRootFiles: [makers] })
+  return { stage, swtpm }
+}
+
+async function startChip(t: TestContext, folder: string): Promise<RunningSwtpm> {
+  const swtpm = await startSwtpm({ folder })
+  t.after(() => swtpm.stop())
+  return swtpm
+}
+
+async function endorsementKeyOf({ spec }: RunningSwtpm, template?: string): Promise<string> {
+  const chosen = template === undefined ? [] : ['--ek', template]
+  const answer = await mustRun('touchmark-agent', ['ek', '--tpm', spec, ...chosen, '-o', 'json'])
+  const { ekHash } = JSON.parse(answer) as { ekHash: string }
+  return ekHash
+}
+
+function keyOf(device: StageDevice): string {
+  return join(device.data, 'current', 'key.tpm')
+}
+
+function filesWithAPrivateKey(folder: string): readonly string[] {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name))
+  return files.filter((file) => statSync(file).isFile() && /PRIVATE KEY/.test(readFileSync(file, 'latin1')))
+}
