@@ -19,4 +19,5 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
     readLines: () => createInterface({ input: process.stdin }),
     stopped: stopped.signal,
   })
+  process.stdin.destroy() // whoever still holds the other end must not keep us
 }

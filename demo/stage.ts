@@ -129,16 +129,20 @@ export class StageDevice {
   }
 
   does(command: string, ...args: readonly string[]): Promise<string> {
-    return mustRun(this.#agent, [command, '--data', this.data, ...args])
+    return mustRun(this.#agent, [command, ...args], this.#environment())
   }
 
   tries(command: string, ...args: readonly string[]): Promise<Outcome> {
-    return run(this.#agent, [command, '--data', this.data, ...args])
+    return run(this.#agent, [command, ...args], this.#environment())
   }
 
   starts(command: string, ...args: readonly string[]): RunningProgram {
-    const program = new RunningProgram(this.#agent, [command, '--data', this.data, ...args])
+    const program = new RunningProgram(this.#agent, [command, ...args], this.#environment())
     this.#track(program)
     return program
+  }
+
+  #environment(): Readonly<Record<string, string>> {
+    return { TOUCHMARK_AGENT_DATA: this.data }
   }
 }

@@ -75,7 +75,7 @@ export async function connectBroker(
   const close = async (): Promise<void> => {
     // A clean DISCONNECT discards the will (§3.14.4), so saying goodbye is ours to do.
     if (announce !== undefined) client.publish(announce.topic, offline, { qos: 0, retain: true })
-    await client.endAsync()
+    await client.endAsync(!client.connected) // without a connection nothing that waits will ever be acknowledged
     stream.destroy()
   }
   try {
