@@ -83,8 +83,9 @@ function splitNote(note: string): Note {
   const lines = note.slice(gap + 2, -1).split('\n')
   const signatures = lines.map((line) => {
     const [, name = '', base64 = ''] = /^— (\S+) ([A-Za-z0-9+/]+=*)$/.exec(line) ?? []
-    if (name === '') throw invalid('not a signature line of a signed note')
-    return { name, bytes: Buffer.from(base64, 'base64') }
+    const bytes = Buffer.from(base64, 'base64')
+    if (name === '' || bytes.toString('base64') !== base64) throw invalid('not a signature line of a signed note')
+    return { name, bytes }
   })
   return { text: note.slice(0, gap + 1), signatures }
 }

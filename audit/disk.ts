@@ -1,5 +1,5 @@
 import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** The few things the log asks of a disk. Tests put one in front that fails. */
@@ -12,7 +12,7 @@ export interface Disk {
   writeFiles(files: readonly NewFile[]): Promise<void>
   /** Old or new content, never anything between; durable when it resolves. */
   replaceFile(file: NewFile): Promise<void>
-  /** For what is no longer needed: it may come back after a crash. */
+  /** For what is no longer needed, and the folder that it leaves empty: both may come back after a crash. */
   removeFile(path: string): Promise<void>
 }
 
@@ -77,6 +77,10 @@ export function createDisk(): Disk {
 
     async removeFile(path) {
       await rm(path, { force: true })
+      await rmdir(dirname(path)).then(
+        () => knownFolders.delete(dirname(path)),
+        () => undefined, // not empty
+      )
     },
   }
 }

@@ -242,6 +242,7 @@ export class AuditLog implements AuditTrail {
 
   /** Something more is durable, the log has ended, or the signal aborts. */
   async #change(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return
     const stops: (() => void)[] = []
     await new Promise<void>((resolve) => {
       stops.push(

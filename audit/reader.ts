@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { AuditRecord } from '#protocol'
 import { parseCheckpoint } from './checkpoint.js'
 import { decodeEntry } from './entry.js'
@@ -10,7 +11,8 @@ import { readWal, type WalPosition } from './wal.js'
 
 /**
  * Reads the records of a log that may be growing: bundles up to the checkpoint, the write-ahead log above it. A
- * checkpoint can take files away while they are read; then they are found again below the newer checkpoint.
+ * checkpoint can take files away while they are read; then they are found again below the newer checkpoint. Much can
+ * lie above the checkpoint, and the broker lives in the same thread: so every bundle's worth of records it gets its turn.
  */
 export class LogReader {
   readonly #directory: string
@@ -25,7 +27,10 @@ export class LogReader {
   async *forward(from: number, to: number): AsyncGenerator<AuditRecord, void> {
     for (let next = from; next <= to;) {
       const entries = await this.#entriesFrom(next, to)
-      for (const entry of entries) yield this.#decode(entry, next++)
+      for (const entry of entries) {
+        if (next % tileWidth === 0) await setImmediate()
+        yield this.#decode(entry, next++)
+      }
     }
   }
 
@@ -34,9 +39,16 @@ export class LogReader {
     for (let next = from; next >= 0;) {
       const covered = await this.#covered()
       const first = next >= covered ? covered : next - (next % tileWidth)
-      const entries: Uint8Array[] = []
-      while (first + entries.length <= next) entries.push(...(await this.#entriesFrom(first + entries.length, next)))
-      for (const entry of entries.reverse()) yield this.#decode(entry, next--)
+      const pieces: (readonly Uint8Array[])[] = []
+      for (let at = first; at <= next;) {
+        const piece = await this.#entriesFrom(at, next)
+        pieces.push(piece)
+        at += piece.length
+      }
+      for (const entry of pieces.flat().reverse()) {
+        if (next % tileWidth === 0) await setImmediate()
+        yield this.#decode(entry, next--)
+      }
     }
   }
 

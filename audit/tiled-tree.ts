@@ -45,6 +45,15 @@ export class TiledTree {
     this.#resuming = false
   }
 
+  /** Grows on its own; what is complete stays with this one. */
+  copy(): TiledTree {
+    return new TiledTree({
+      size: this.size,
+      entries: this.#entries,
+      tiles: this.#tiles.map(({ hashes }) => hashes),
+    })
+  }
+
   append(entry: Uint8Array): void {
     this.#entries.push(entry)
     this.#frontier.append(hashLeaf(entry))

@@ -37,10 +37,11 @@ export async function verifyLog(
   options: VerifyOptions = {},
 ): Promise<VerifyReport> {
   parseVerifierKey(verifierKey)
+  const checked = new CheckedBundles(layout.log(directory), options)
   for (let note = await readNote(directory); ;) {
-    const report = await verifyAt(directory, note, verifierKey, options)
+    const report = await verifyAt(directory, note, verifierKey, checked)
     if (report.ok) return report
-    // A newer checkpoint takes the older one's partial files away: look again, unless nothing has changed.
+    // A newer checkpoint takes the older one's partial files away: go on to its end, unless nothing has changed.
     const newer = await readNote(directory)
     if (newer === note) return report
     note = newer
@@ -51,14 +52,14 @@ async function verifyAt(
   directory: string,
   note: string,
   verifierKey: string,
-  { onProgress = () => undefined }: VerifyOptions,
+  checked: CheckedBundles,
 ): Promise<VerifyReport> {
   let head: TreeHead = { origin: '', size: 0, root: new Uint8Array() }
   let uncovered = 0
   let firstBad: VerifyReport['firstBad']
   try {
     head = verifyHead(note, verifierKey)
-    await verifyTree(layout.log(directory), head, onProgress)
+    await checked.growTo(head)
     uncovered = await countUncovered(layout.wal(directory), head.size)
   } catch (error) {
     if (!(error instanceof AuditError)) throw error
@@ -76,16 +77,47 @@ function verifyHead(note: string, verifierKey: string): TreeHead {
   }
 }
 
-/** Builds the tree again from the entries alone; every file that this gives must be the one on disk. */
-async function verifyTree(folder: string, head: TreeHead, onProgress: (checked: number, size: number) => void) {
-  const tree = new TiledTree()
-  while (tree.size < head.size) {
-    await growByBundle(tree, folder, head.size)
-    for (const file of tree.takeComplete()) await verifyUpperTile(folder, file)
-    onProgress(tree.size, head.size)
+/**
+ * Builds the tree again from the entries alone; every file that this gives must be the one on disk. No checkpoint changes
+ * complete bundles and tiles: they are read once, however many checkpoints are made meanwhile.
+ */
+class CheckedBundles {
+  readonly #folder: string
+  readonly #onProgress: (checked: number, size: number) => void
+  readonly #complete = new TiledTree()
+  readonly #tilesToCheck: TreeFile[] = []
+
+  constructor(folder: string, { onProgress = () => undefined }: VerifyOptions) {
+    this.#folder = folder
+    this.#onProgress = onProgress
   }
-  for (const file of tree.partials()) await verifyUpperTile(folder, file)
-  if (!tree.root().equals(head.root)) throw bad(0, 'entries and tiles agree, but the root that was signed is another')
+
+  /** @throws AuditError AUDIT_CORRUPT naming the first entry that is not what was signed */
+  async growTo({ size, root }: TreeHead): Promise<void> {
+    while (size - this.#complete.size >= tileWidth) {
+      await this.#grow(this.#complete, size)
+      this.#tilesToCheck.push(...this.#complete.takeComplete())
+      await this.#checkTiles()
+    }
+    await this.#checkTiles()
+    const tree = this.#complete.copy()
+    if (tree.size < size) await this.#grow(tree, size)
+    for (const file of tree.partials()) await verifyUpperTile(this.#folder, file)
+    if (!tree.root().equals(root)) throw bad(0, 'entries and tiles agree, but the root that was signed is another')
+  }
+
+  async #grow(tree: TiledTree, size: number): Promise<void> {
+    await growByBundle(tree, this.#folder, size)
+    this.#onProgress(tree.size, size)
+  }
+
+  /** One that does not hold stays first in line. */
+  async #checkTiles(): Promise<void> {
+    for (let [file] = this.#tilesToCheck; file; [file] = this.#tilesToCheck) {
+      await verifyUpperTile(this.#folder, file)
+      this.#tilesToCheck.shift()
+    }
+  }
 }
 
 /** In the order of the entries, so that the first bad one is the one that is named. */

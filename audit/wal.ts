@@ -1,5 +1,6 @@
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { crc32c } from './crc32c.js'
 import { maxEntryBytes } from './entry.js'
 import { AuditError } from './errors.js'
@@ -11,6 +12,9 @@ import { AuditError } from './errors.js'
  */
 
 export const headerBytes = 8
+
+/** Whoever reads shares the thread: after so many records others get their turn. */
+const recordsPerTurn = 256
 
 export interface SegmentName {
   readonly first: number
@@ -106,6 +110,7 @@ export async function* readWal(
         break
       }
       at += headerBytes + entry.length
+      if (next % recordsPerTurn === 0) await setImmediate()
       yield { sequence: next, entry, end: { sequence: next + 1, segment: name, at: from + at } }
       next++
     }

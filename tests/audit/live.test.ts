@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { verifyLog } from '#audit'
+import { verifierKeyOf } from '../../audit/checkpoint.js'
+import { createDisk } from '../../audit/disk.js'
+import { EntryBuffer } from '../../audit/entry-buffer.js'
+import { LogReader } from '../../audit/reader.js'
+import { LogWriter } from '../../audit/writer.js'
+import { createWorld, origin, published } from './world.js'
+
+test('however much lies above the checkpoint, a reader finds it and lets others have their turns', async (context) => {
+  const { directory, append } = await createLog(context)
+  const count = 150_000
+  append(count)
+  let reading = true
+  let turns = 0
+  const takeTurns = (): void => {
+    turns++
+    if (reading) setImmediate(takeTurns)
+  }
+  takeTurns()
+  let next = count
+  for await (const { sequence } of new LogReader(directory).backward(count - 1)) assert.equal(sequence, --next)
+  reading = false
+  assert.equal(next, 0)
+  assert.ok(turns > count / 1000, `${turns} turns`)
+})
+
+test('a verifier reads each bundle once, although checkpoints take the last ones away all the time', async (context) => {
+  const { directory, signingKey, append, writer } = await createLog(context)
+  append(20_000)
+  await writer.checkpoint()
+  let verifying = true
+  const firstBundle: number[] = []
+  const onProgress = (checked: number) => void (checked === 256 && firstBundle.push(checked))
+  const report = verifyLog(directory, verifierKeyOf(origin, signingKey), { onProgress })
+  void report.finally(() => (verifying = false))
+  while (verifying) {
+    append(1)
+    await writer.checkpoint()
+  }
+  const { ok, size, firstBad } = await report
+  assert.ok(ok, firstBad?.what)
+  assert.ok(size >= 20_000)
+  assert.equal(firstBundle.length, 1)
+})
+
+test('a checkpoint leaves no empty folders behind', async (context) => {
+  const { directory, append, writer } = await createLog(context)
+  append(100)
+  await writer.checkpoint()
+  const folders = ['log/tile/0/000.p', 'log/tile/entries/000.p'].map((path) => join(directory, path))
+  for (const folder of folders) assert.ok(existsSync(folder))
+  append(200)
+  await writer.checkpoint()
+  for (const folder of folders) assert.ok(!existsSync(folder), folder)
+})
+
+/** A log without its thread and its clock: a checkpoint is made when the test says so. */
+async function createLog(context: TestContext) {
+  const { directory, signingKey } = await createWorld(context)
+  const { writer } = await LogWriter.open({ directory, origin, signingKey }, createDisk())
+  context.after(() => writer.close())
+  let next = 0
+  const append = (count: number): void => {
+    const records = new EntryBuffer()
+    for (let left = count; left > 0; left--, next++) {
+      records.add({ sequence: next, time: 0, node: 'node-1' }, published(next))
+    }
+    const batch = Buffer.from(records.take())
+    writer.write(batch)
+    writer.grow(batch)
+  }
+  return { directory, signingKey, writer, append }
+}
