@@ -97,6 +97,13 @@ export async function connected(
   return client
 }
 
+/** Resolves at the client's next event of that kind; mqtt.js has no emitter that `once` of node:events takes. */
+export function next(client: MqttClient, event: 'message' | 'close' | 'connect'): Promise<void> {
+  return new Promise((resolve) => {
+    client.once(event, () => resolve())
+  })
+}
+
 /** What the log says, oldest first, as `touchmark audit search` gives it. */
 export async function searchAudit(stage: Stage, ...query: readonly string[]): Promise<readonly Entry[]> {
   const found = await stage.operator(
