@@ -90,6 +90,7 @@ export const fields: {
   version: [58, 'text'],
   cutBytes: [59, 'integer'],
   subject: [60, 'text'],
+  runtime: [61, 'text'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {

@@ -198,7 +198,7 @@ export interface TopicDecisionFacts {
 }
 
 export type ServiceEvent =
-  | { readonly event: 'server.start'; readonly version: string; readonly node: string }
+  | { readonly event: 'server.start'; readonly version: string; readonly runtime: string }
   | { readonly event: 'server.stop' }
   | { readonly event: 'log.recovery'; readonly comment: string; readonly cutBytes: number }
   | {

@@ -74,7 +74,7 @@ async function wire(config: ServerConfig, now: () => number, closing: Closing): 
   const origin = `${trustDomain}/audit`
   const audit = await AuditLog.open({ directory: inData('audit'), origin, node: hostname(), signingKey, now })
   closing.add(() => audit.close())
-  audit.append({ event: 'server.start', version: config.version, node: process.version })
+  audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}` })
 
   const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now })
   const ca = await CertificateAuthority.open({ directory: inData('ca'), trustDomain, registry, audit, now })
