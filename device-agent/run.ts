@@ -40,6 +40,7 @@ export class Agent {
   #replaced = new AbortController()
   /** Whoever changes generations waits for the one before. */
   #turn: Promise<unknown> = Promise.resolve()
+  #reported: Promise<void> = Promise.resolve()
 
   /** Aborted when one of the two loops has ended. */
   readonly #ended = new AbortController()
@@ -176,13 +177,19 @@ export class Agent {
     await this.#report({ lastError: { code, message: message.slice(0, 4096), at: this.#nowText() } })
   }
 
-  /** A status that cannot be written must not cost the device its connection. */
+  /**
+   * A status that cannot be written must not cost the device its connection. Both loops report, and there is one file:
+   * they take turns, and each writes what is newest by then.
+   */
   async #report(change: { readonly [Name in keyof AgentStatus]?: AgentStatus[Name] | undefined }): Promise<void> {
     this.#status = { ...this.#status, ...change, updatedAt: this.#nowText() } as AgentStatus
     const { state, disk, log } = this.#running
-    await writeStatus(state.folder, this.#status, disk).catch((error: unknown) => {
-      log('status not written', { message: error instanceof Error ? error.message : String(error) })
-    })
+    this.#reported = this.#reported
+      .then(() => writeStatus(state.folder, this.#status, disk))
+      .catch((error: unknown) => {
+        log('status not written', { message: error instanceof Error ? error.message : String(error) })
+      })
+    await this.#reported
   }
 
   async #exclusively(change: () => Promise<void>): Promise<void> {

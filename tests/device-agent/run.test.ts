@@ -44,6 +44,7 @@ test(
 
     await agent.stop()
     assert.equal((await readStatus(device.folder, nodeDisk))?.state, 'stopped')
+    assert.equal(agent.mostWritersOfStatus(), 1)
     assert.deepEqual(device.broker.published, [
       'devices/gate-7/state {"online":true}',
       'devices/gate-7/state {"online":false}',
@@ -166,11 +167,15 @@ async function enrolledDevice(context: TestContext, options: DeviceOptions = {})
       events.push({ name, facts })
       for (const look of waiting.splice(0)) look()
     }
+    let writers = 0
+    let mostWriters = 0
     const disk = {
       ...nodeDisk,
       write: async (path: string, content: string, mode?: number) => {
-        await nodeDisk.write(path, content, mode)
-        if (path.endsWith('status.json') && content.includes('"connected"')) log('reported connected')
+        if (!path.endsWith('status.json')) return nodeDisk.write(path, content, mode)
+        mostWriters = Math.max(mostWriters, ++writers)
+        await nodeDisk.write(path, content, mode).finally(() => writers--)
+        if (content.includes('"connected"')) log('reported connected')
       },
     }
     const ended = Agent.start(
@@ -196,7 +201,7 @@ async function enrolledDevice(context: TestContext, options: DeviceOptions = {})
       stopping.abort()
       await ended
     }
-    return { event, stop }
+    return { event, stop, mostWritersOfStatus: () => mostWriters }
   }
   return { folder, broker, service, run }
 }
