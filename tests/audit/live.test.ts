@@ -12,7 +12,7 @@ import { createWorld, origin, published } from './world.js'
 
 test('however much lies above the checkpoint, a reader finds it and lets others have their turns', async (context) => {
   const { directory, append } = await createLog(context)
-  const count = 150_000
+  const count = 130_000
   append(count)
   let reading = true
   let turns = 0
