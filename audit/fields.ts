@@ -91,6 +91,7 @@ export const fields: {
   cutBytes: [59, 'integer'],
   subject: [60, 'text'],
   runtime: [61, 'text'],
+  at: [62, 'integer'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {

@@ -90,6 +90,8 @@ export type RegistryEvent =
       readonly device: DeviceId
       readonly reason: RevocationReason
       readonly comment?: string
+      /** When it began to act; the record follows. */
+      readonly at: number
       /** Grows by one with every revocation; what a message's publisher was admitted under. */
       readonly epoch: number
     })
@@ -260,7 +262,7 @@ export type AuditRecord = AuditEvent & {
  * nothing may be answered that the record promises before `durable` has reached that place.
  */
 export interface AuditTrail {
-  /** The event's sequence number. @throws CodedError AUDIT_CLOSED when the log has failed or ended: then nothing may happen. */
+  /** The event's sequence number. @throws CodedError AUDIT_FULL, AUDIT_CLOSED (it has failed or ended): then nothing may happen. */
   append(event: AuditEvent): number
   /** Every record up to and including this sequence number is on disk; -1 at first. */
   readonly durable: number

@@ -18,10 +18,10 @@ const remembered = { instancesOfDevice: 8, supersededOfInstance: 8 } as const
 
 /**
  * What one event does to the state. Live changes and replay both come through here and nothing else changes the state,
- * so that a registry rebuilt from the log is the registry that wrote it. It asks no clock: `time` is the record's.
+ * so that a registry rebuilt from the log is the registry that wrote it. It asks no clock: events say their times.
  * @throws RegistryError REGISTRY_CORRUPT when the event does not follow from the ones before it
  */
-export function applyEvent(state: RegistryState, event: RegistryEvent, time: number): void {
+export function applyEvent(state: RegistryState, event: RegistryEvent): void {
   switch (event.event) {
     case 'token.create':
       return createToken(state, event)
@@ -38,7 +38,7 @@ export function applyEvent(state: RegistryState, event: RegistryEvent, time: num
     case 'device.promote':
       return promoteCertificate(state, event)
     case 'device.revoke':
-      return revokeDevice(state, event, time)
+      return revokeDevice(state, event)
     case 'operator.issue': {
       const { event: _, ...certificate } = event
       return state.operators.set(event.fingerprint, certificate)
@@ -201,7 +201,7 @@ function supersedeOtherInstances(state: RegistryState, device: DeviceId, used: I
   }
 }
 
-function revokeDevice(state: RegistryState, event: Event<'device.revoke'>, time: number): void {
+function revokeDevice(state: RegistryState, event: Event<'device.revoke'>): void {
   const device = deviceOf(state, event.device)
   for (const id of device.instances) {
     const { pending, current, previous } = instanceOf(state, id)
@@ -214,7 +214,7 @@ function revokeDevice(state: RegistryState, event: Event<'device.revoke'>, time:
     ...device,
     state: 'revoked',
     revocation: {
-      at: time,
+      at: event.at,
       reason: event.reason,
       by: event.operator,
       ...(event.comment !== undefined && { comment: event.comment }),

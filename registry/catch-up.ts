@@ -17,17 +17,18 @@ const replayBatch = 1000
  */
 export async function catchUp(store: Store, audit: AuditTrail, replay: Replay): Promise<RegistryState> {
   const state = new RegistryState()
-  let applied = await load(store, state)
-  if (applied > audit.durable) throw aheadOfLog(applied, audit.durable)
+  const stored = await load(store, state)
+  if (stored > audit.durable) throw aheadOfLog(stored, audit.durable)
 
+  let applied = stored
   let uncommitted = 0
-  for await (const record of replay(applied + 1)) {
-    if (!isRegistryEvent(record)) continue
-    applyEvent(state, record, record.time)
+  for await (const record of replay(stored + 1)) {
     applied = record.sequence
+    if (!isRegistryEvent(record)) continue
+    applyEvent(state, record)
     if (++uncommitted % replayBatch === 0) await commit(store, state, applied)
   }
-  if (uncommitted > 0) await commit(store, state, applied)
+  if (applied > stored) await commit(store, state, applied) // also where nothing changed: it need not be read again
   return state
 }
 
@@ -38,7 +39,6 @@ async function load(store: Store, state: RegistryState): Promise<number> {
   for await (const [key, value] of store.entries(prefix)) {
     if (key !== appliedKey) restoreRow(state, key, value)
   }
-  takeChangedRows(state) // what was just read needs no writing
   const { sequence, epoch } = decodeApplied(applied)
   state.epoch = epoch
   return sequence

@@ -61,7 +61,9 @@ export function planEnrollment(
   const instance = instanceIdOf(claim.id, attestation)
   const before = state.instances.get(instance)
   const pending = before?.pending === undefined ? undefined : state.certificates.get(before.pending)
-  if (pending !== undefined && hasHalfItsLife(pending, now)) return { kind: 'repeat', certificate: pending }
+  if (pending !== undefined && says(pending, attestation) && hasHalfItsLife(pending, now)) {
+    return { kind: 'repeat', certificate: pending }
+  }
 
   const { token } = claim
   if (token !== undefined) requireUsable(token, before === undefined ? 'new' : before.generation, now)
@@ -74,6 +76,11 @@ export function planEnrollment(
     attestation,
     ...(token !== undefined && credential !== undefined && { token: credential }),
   }
+}
+
+/** What is pending can come from a renewal, which may be for another key, or from a join that proved more or less. */
+function says(certificate: CertificateRecord, { spkiHash, tier }: AttestationResult): boolean {
+  return certificate.spkiHash === spkiHash && certificate.tier === tier
 }
 
 /** The device that a join is for, and the token that says so where the hardware alone does not. */

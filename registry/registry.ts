@@ -1,17 +1,18 @@
-import type {
-  AttestationResult,
-  AuditTrail,
-  CertificateFacts,
-  CertificateOfOperator,
-  DeviceId,
-  DeviceIdentity,
-  Fingerprint,
-  InstanceId,
-  Labels,
-  OperatorFacts,
-  OperatorName,
-  RegistryEvent,
-  TokenId,
+import {
+  type AttestationResult,
+  type AuditTrail,
+  type CertificateFacts,
+  type CertificateOfOperator,
+  CodedError,
+  type DeviceId,
+  type DeviceIdentity,
+  type Fingerprint,
+  type InstanceId,
+  type Labels,
+  type OperatorFacts,
+  type OperatorName,
+  type RegistryEvent,
+  type TokenId,
 } from '#protocol'
 import type { Store } from '#store'
 import { admit, type Admission, admitOperator } from './admission.js'
@@ -240,18 +241,18 @@ export class Registry {
   }
 
   /**
-   * Acts before it returns: from here on nothing of this device is admitted, and every listener has been told. Only
-   * then it is recorded: `done` rejects when that failed, and the revocation then acts until the process ends.
+   * Acts before it returns: from here on nothing of this device is admitted, and every listener has been told, whether
+   * or not it can be recorded: `done` rejects when it cannot, and the revocation then acts until the process ends.
    * Doing it again records it again. @throws RegistryError DEVICE_UNKNOWN
    */
   revokeDevice(device: DeviceId, order: RevokeOrder): { readonly done: Promise<void>; readonly epoch: number } {
     this.#requireDevice(device)
     const epoch = this.#state.epoch + 1
-    const event: RegistryEvent = { event: 'device.revoke', device, ...order, epoch }
-    applyEvent(this.#state, event, this.#now())
-    this.#tell({ kind: 'revoked', device })
+    const event: RegistryEvent = { event: 'device.revoke', device, ...order, at: this.#now(), epoch }
+    applyEvent(this.#state, event)
     const done = this.#record(event)
     done.catch(() => undefined) // the caller hears of it; one that does not listen must not end the process
+    this.#tell({ kind: 'revoked', device })
     return { done, epoch }
   }
 
@@ -273,13 +274,20 @@ export class Registry {
   async #change(event: RegistryEvent): Promise<void> {
     this.#commits.requireHealthy()
     const sequence = this.#audit.append(event) // when the log takes nothing any more, nothing may happen
-    applyEvent(this.#state, event, this.#now())
+    applyEvent(this.#state, event)
     return this.#commit(sequence)
   }
 
-  /** For what has acted already; `async`, so that a log that takes nothing ends in a rejection. */
+  /** For what has acted already: a log that is full now is asked again whenever it has got something on the disk. */
   async #record(event: RegistryEvent): Promise<void> {
-    return this.#commit(this.#audit.append(event))
+    for (;;) {
+      try {
+        return await this.#commit(this.#audit.append(event))
+      } catch (error) {
+        if (!(error instanceof CodedError) || error.code !== 'AUDIT_FULL') throw error
+      }
+      await this.#audit.whenDurable(this.#audit.durable + 1)
+    }
   }
 
   #commit(sequence: number): Promise<void> {

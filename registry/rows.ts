@@ -86,27 +86,27 @@ export function restoreRow(state: RegistryState, key: string, value: Uint8Array)
   switch (key.split('/')[1] ?? '') {
     case 'device': {
       const device = decodeRow(key, value, decodeDevice)
-      return state.devices.set(device.id, device)
+      return state.devices.restore(device.id, device)
     }
     case 'instance': {
       const instance = decodeRow(key, value, decodeInstance)
-      return state.instances.set(instance.id, instance)
+      return state.instances.restore(instance.id, instance)
     }
     case 'certificate': {
       const certificate = decodeRow(key, value, decodeCertificate)
-      return state.certificates.set(certificate.fingerprint, certificate)
+      return state.certificates.restore(certificate.fingerprint, certificate)
     }
     case 'token': {
       const token = decodeRow(key, value, decodeToken)
-      return state.tokens.set(token.id, token)
+      return state.tokens.restore(token.id, token)
     }
     case 'anchor': {
       const anchor = decodeRow(key, value, decodeOwnedAnchor)
-      return state.anchors.set(anchorKey(anchor), anchor)
+      return state.anchors.restore(anchorKey(anchor), anchor)
     }
     case 'operator': {
       const operator = decodeRow(key, value, decodeOperator)
-      return state.operators.set(operator.fingerprint, operator)
+      return state.operators.restore(operator.fingerprint, operator)
     }
     default:
       throw new RegistryError('REGISTRY_CORRUPT', `${key}: no such table; was this folder written by a newer version?`)

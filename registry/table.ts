@@ -25,6 +25,11 @@ export class Table<Key extends string, Row> {
     this.#changed.add(key)
   }
 
+  /** Puts back what is stored already: no change. */
+  restore(key: Key, row: Row): void {
+    this.#rows.set(key, row)
+  }
+
   delete(key: Key): void {
     if (this.#rows.delete(key)) this.#changed.add(key)
   }

@@ -32,7 +32,7 @@ export function readAuditSearch(parameters: Static<typeof auditQuery>): AuditSea
   return { kind: 'from', sequence: Number(from ?? 0), follow: follow === 'true' }
 }
 
-const times: ReadonlySet<string> = new Set(['time', 'notBefore', 'notAfter'])
+const times: ReadonlySet<string> = new Set(['time', 'notBefore', 'notAfter', 'at'])
 
 /** One line of NDJSON: bytes as base64url, times as ISO 8601. */
 export function encodeAuditLine(record: AuditRecord): string {

@@ -15,6 +15,7 @@ import {
   newToken,
   profile,
   register,
+  renew,
 } from './world.js'
 
 test('a token makes a device that is named after its key and carries the token’s labels', async () => {
@@ -63,6 +64,30 @@ test('another key on a spent token is refused, and so is the same key after its 
   assert.throws(() => plan('key 2'), { code: 'TOKEN_SPENT' })
   await world.registry.promote(identity)
   assert.throws(() => plan('key 1'), { code: 'TOKEN_SPENT' })
+})
+
+test('a join never repeats what a renewal got for another key', async () => {
+  const world = await createWorld()
+  const byToken = await joinByToken(world, 'key 1')
+  await register(world, 'pump-1', 'a')
+  const byHardware = await join(world, attested('key 3', { ek: 'a', tier: 'token' }))
+  for (const identity of [byToken, byHardware]) {
+    await world.registry.promote(identity)
+    await renew(world, identity, 'key 2')
+  }
+  assert.throws(
+    () => world.registry.planEnrollment(attested('key 1', { token: 'for-key-1' }), credential('for-key-1')),
+    { code: 'TOKEN_SPENT' },
+  )
+  assert.equal(world.registry.planEnrollment(attested('key 3', { ek: 'a', tier: 'token' })).kind, 'issue')
+})
+
+test('a join that proves another tier than the one before gets a certificate that says so', async () => {
+  const world = await createWorld()
+  await register(world, 'pump-1', 'a')
+  await join(world, attested('key 1', { ek: 'a', tier: 'tpm+pcr' }))
+  assert.equal(world.registry.planEnrollment(attested('key 1', { ek: 'a', tier: 'tpm+pcr' })).kind, 'repeat')
+  assert.equal(world.registry.planEnrollment(attested('key 1', { ek: 'a', tier: 'tpm' })).kind, 'issue')
 })
 
 test('a token that is unknown, expired, revoked, of another profile or with another secret is refused as what it is', async () => {

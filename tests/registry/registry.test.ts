@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { parseDeviceId } from '#protocol'
+import { CodedError, parseDeviceId } from '#protocol'
 import { createMemoryStore, type Store } from '#store'
 import { RegistryState } from '../../registry/state.js'
 import { catchUp } from '../../registry/catch-up.js'
@@ -79,6 +79,42 @@ test('a revocation acts before it returns and before anything is durable', async
   await done
   const device = world.registry.device(identity.deviceId)
   assert.ok(device?.state === 'revoked' && device.revocation.by === by.operator)
+})
+
+test('a revocation acts although a listener fails, and is recorded', async () => {
+  const world = await createWorld()
+  const identity = await joinByToken(world, 'key 1')
+  world.registry.onChange(() => {
+    throw new Error('a bug of the listener')
+  })
+  assert.throws(() => world.registry.revokeDevice(identity.deviceId, { ...by, reason: 'keyCompromise' }), /a bug/)
+  await world.registry.settled()
+  assert.equal(world.audit.records.at(-1)?.event, 'device.revoke')
+})
+
+test('a revocation that finds the audit log full is recorded as soon as there is room', async () => {
+  const world = await createWorld()
+  const identity = await joinByToken(world, 'key 1')
+  let full = true
+  const registry = await world.open({
+    audit: {
+      ...world.audit,
+      get durable() {
+        return world.audit.durable
+      },
+      append(event) {
+        if (full) throw new FullError('AUDIT_FULL', 'too many records wait for the disk')
+        return world.audit.append(event)
+      },
+    },
+  })
+  const { done } = registry.revokeDevice(identity.deviceId, { ...by, reason: 'keyCompromise' })
+  assert.deepEqual(registry.admit(identity), { admitted: false, reason: 'revoked' })
+  full = false
+  world.audit.append({ event: 'server.stop' }) // one that was waiting gets to the disk
+  await done
+  assert.equal(world.audit.records.at(-1)?.event, 'device.revoke')
+  assert.equal((await world.open()).device(identity.deviceId)?.state, 'revoked')
 })
 
 test('a revocation acts although the audit log takes nothing any more, and says that it is not recorded', async () => {
@@ -195,6 +231,28 @@ test('what the log holds and the store does not is applied at the next start', a
   assert.equal(reopened.revokeDevice(identity.deviceId, { ...by, reason: 'unspecified' }).epoch, 2)
 })
 
+test('a revocation has the same time live, in the store and in the log, although the record comes later', async () => {
+  const world = await createWorld()
+  let time = world.clock.now
+  const registry = await world.open({ now: () => time++ })
+  const { deviceId } = await joinByToken({ ...world, registry }, 'key 1')
+  await registry.revokeDevice(deviceId, { ...by, reason: 'unspecified' }).done
+  const replayed = await catchUp(createMemoryStore(), world.audit, world.replay)
+  assert.deepEqual(replayed.devices.get(deviceId), registry.device(deviceId))
+})
+
+test('records that do not change the registry are read at one start only', async () => {
+  const world = await createWorld()
+  await joinByToken(world, 'key 1')
+  for (let messages = 0; messages < 100; messages++) world.audit.append({ event: 'server.stop' })
+  await world.audit.whenDurable(world.audit.records.length - 1)
+  let from = 0
+  const replay = (first: number) => world.replay((from = first))
+  await world.open({ replay })
+  await world.open({ replay })
+  assert.equal(from, world.audit.records.length)
+})
+
 test('a store that is ahead of its log is not opened', async () => {
   const world = await createWorld()
   await joinByToken(world, 'key 1')
@@ -226,6 +284,8 @@ test('a log whose events do not follow from each other is not opened', async () 
     code: 'REGISTRY_CORRUPT',
   })
 })
+
+class FullError extends CodedError<'AUDIT_FULL'> {}
 
 /** Some hundred acts of operators and devices, the same for the same seed; refusals are part of life. */
 async function liveThrough(world: World, seed: number): Promise<void> {
