@@ -108,12 +108,13 @@ export class Broker {
     this.#closing = true
     for (const listener of this.#listeners) listener.close()
     for (const connection of this.#connections) connection.hold()
-    const { trail, store, limits, refusals } = this.#hub
+    const { trail, store, limits, refusals, decisions } = this.#hub
     const deadline = new Deadline(limits.drainSeconds)
     await deadline.before(trail.settled())
     await deadline.before(store.flushed())
     for (const connection of this.#connections) connection.close('shutdown', undefined, { flush: true })
     refusals.sweep({ all: true })
+    decisions.sweep({ all: true })
     await deadline.before(this.#allGone())
     for (const connection of this.#connections) connection.destroy()
     await deadline.before(store.flushed())
@@ -161,7 +162,7 @@ export class Broker {
       this.#hub.expire(session, 'denied')
       return
     }
-    session.useRights(rights)
+    session.rights = rights
     recheckSubscriptions(this.#hub, session)
   }
 
@@ -174,9 +175,10 @@ export class Broker {
   }
 
   #sweep(): void {
-    const { refusals, sessions, delivery, limits, now } = this.#hub
+    const { refusals, decisions, sessions, delivery, limits, now } = this.#hub
     for (const connection of this.#connections) connection.sweep()
     refusals.sweep()
+    decisions.sweep()
     for (const session of sessions) {
       delivery.recordDrops(session)
       const away = session.link ? 0 : now() - session.since

@@ -1,15 +1,13 @@
 import type { Decision, DeviceId } from '#protocol'
 import type { QosDecision } from '#policy'
 import { decide, decisionFacts } from './decision.js'
+import type { DecisionLog } from './decision-log.js'
 import type { BrokerLimits } from './limits.js'
 import type { Message } from './message.js'
 import type { Outgoing } from './queue.js'
 import type { Session } from './session.js'
 import type { SessionStore } from './session-store.js'
 import type { Trail } from './trail.js'
-
-/** How many refused topics a session remembers, so that each is recorded once. */
-const maxWithheld = 1000
 
 /**
  * The last step of a message's way: to one session. Every delivery, live, queued, retained or repeated, is decided by
@@ -18,13 +16,21 @@ const maxWithheld = 1000
  */
 export class Delivery {
   readonly #trail: Trail
+  readonly #decisions: DecisionLog
   readonly #store: SessionStore
   readonly #limits: BrokerLimits
   /** Ends a session and all its state because it cannot keep up. */
   readonly #overflow: (session: Session) => void
 
-  constructor(trail: Trail, store: SessionStore, limits: BrokerLimits, overflow: (session: Session) => void) {
+  constructor(
+    trail: Trail,
+    decisions: DecisionLog,
+    store: SessionStore,
+    limits: BrokerLimits,
+    overflow: (session: Session) => void,
+  ) {
     this.#trail = trail
+    this.#decisions = decisions
     this.#store = store
     this.#limits = limits
     this.#overflow = overflow
@@ -136,21 +142,18 @@ export class Delivery {
     if (!session.clean) this.#store.deleteMessage(session, outgoing)
   }
 
-  /** The receiver's rights now. The first refusal of a topic is recorded. */
+  /** By the receiver's rights of now. */
   #decide(session: Session, message: Message, qos: 0 | 1): Allowed | undefined {
-    const { rights, withheld } = session
+    const { rights } = session
     const decision = decide(rights.version, () => rights.receive(message.topic))
     if (decision.effect === 'allow') return decision
-    if (withheld.has(message.topic) || withheld.size >= maxWithheld) return undefined
-    withheld.add(message.topic)
     this.#record(session, message, decision, { qos, retain: false, dup: false })
     return undefined
   }
 
   #record(session: Session, message: Message, decision: Decision, how: Handed): void {
-    this.#trail.record({
+    this.#decisions.record(session, {
       event: 'message.deliver',
-      ...session.facts(),
       topic: message.topic,
       ...decisionFacts(decision),
       ...how,

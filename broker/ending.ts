@@ -33,6 +33,7 @@ function endSession(
 ): void {
   session.end(hub.now())
   hub.delivery.recordDrops(session)
+  hub.decisions.flush(session)
   if (!withoutWill.includes(reason)) tryFireWill(hub, session)
   session.will = undefined
   hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason, ...commented })

@@ -1,5 +1,6 @@
 import type { AuditTrail, DeviceId, DeviceIdentity, SessionEndReason } from '#protocol'
 import type { Store } from '#store'
+import { DecisionLog } from './decision-log.js'
 import { Delivery } from './delivery.js'
 import { type BrokerLimits, defaultLimits } from './limits.js'
 import type { Message } from './message.js'
@@ -38,6 +39,7 @@ export class Hub {
   readonly limits: BrokerLimits
   readonly now: () => number
   readonly trail: Trail
+  readonly decisions: DecisionLog
   readonly store: SessionStore
   readonly sessions = new Sessions()
   readonly router = new Router<Session>()
@@ -52,10 +54,13 @@ export class Hub {
     this.limits = { ...defaultLimits, ...options.limits }
     this.now = options.now
     this.trail = new Trail(options.audit)
+    this.decisions = new DecisionLog(this.trail, this.limits, this.now)
     this.store = new SessionStore(options.store, onStoreFailure)
     this.retained = new Retained(this.store, this.limits)
-    this.delivery = new Delivery(this.trail, this.store, this.limits, (session) => this.overflow(session))
-    this.refusals = new Refusals(this.trail, this.now)
+    this.delivery = new Delivery(this.trail, this.decisions, this.store, this.limits, (session) =>
+      this.overflow(session),
+    )
+    this.refusals = new Refusals(this.trail, this.limits, this.now)
   }
 
   /** Sessions and retained messages of the process before; those of devices that are not served any more stay behind. */
@@ -95,6 +100,7 @@ export class Hub {
 
   /** Forgets a session and all that waits for it. */
   discard(session: Session): void {
+    this.decisions.flush(session)
     for (const filter of session.subscriptions.keys()) this.router.remove(filter, session)
     this.sessions.remove(session)
     if (!session.clean) this.store.deleteSession(session)
@@ -110,8 +116,13 @@ export class Hub {
   /** Ends a session together with its state. */
   expire(session: Session, reason: SessionEndReason): void {
     if (session.link) session.link.close(reason)
-    else this.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason })
+    else this.#recordEnd(session, reason)
     if (this.sessions.get(session.clientId) === session) this.discard(session)
+  }
+
+  #recordEnd(session: Session, reason: SessionEndReason): void {
+    this.decisions.flush(session)
+    this.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason })
   }
 
   #restoreSession(stored: StoredSession, rights: Rights, isServed: (device: DeviceId) => boolean): void {

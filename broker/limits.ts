@@ -32,6 +32,12 @@ export interface BrokerLimits {
   readonly maxSubscriptionsPerDevice: number
   readonly maxRetainedPerDevice: number
   readonly maxRetainedBytesPerDevice: number
+  /** Refusals alike within this time after the first are counted in one record. */
+  readonly refusalWindowSeconds: number
+  /** Addresses whose refused connections are counted apart; beyond them all are counted together. */
+  readonly maxRefusedPeers: number
+  /** Topics by which a device's refusals are counted apart in that time; beyond them all are counted together. */
+  readonly maxRefusedTopicsPerDevice: number
   /** How long a graceful close waits for the audit log, the store and the sockets. */
   readonly drainSeconds: number
   /** How often the time limits above are looked at. */
@@ -58,6 +64,9 @@ export const defaultLimits: BrokerLimits = {
   maxSubscriptionsPerDevice: 1000,
   maxRetainedPerDevice: 1000,
   maxRetainedBytesPerDevice: 4 * 1024 * 1024,
+  refusalWindowSeconds: 10,
+  maxRefusedPeers: 10_000,
+  maxRefusedTopicsPerDevice: 100,
   drainSeconds: 5,
   sweepMilliseconds: 500,
 }

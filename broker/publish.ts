@@ -35,7 +35,7 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
   hub.trail.after(sequence, connection.guarded(act))
 }
 
-/** Writes down that a session publishes, and what was decided. Returns the record's sequence number. */
+/** Writes down that a session publishes, and what was decided. Returns the sequence number to wait for. */
 export function recordPublish(
   hub: Hub,
   session: Session,
@@ -43,9 +43,8 @@ export function recordPublish(
   packet: Will & Partial<Pick<PublishPacket, 'dup' | 'packetId'>>,
   decision: Decision,
 ): number {
-  return hub.trail.record({
+  return hub.decisions.record(session, {
     event: 'message.publish',
-    ...session.facts(),
     topic: packet.topic,
     ...decisionFacts(decision),
     action,
@@ -87,7 +86,7 @@ function judge(hub: Hub, session: Session, { topic, qos, retain, payload }: Publ
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
   if (decision.effect === 'deny' || !retain || hub.retained.hasRoom(session.device, topic, payload.length))
     return decision
-  return { effect: 'deny', reason: 'retain', rules: decision.rules, policyVersion: decision.policyVersion }
+  return { effect: 'deny', reason: 'quota', rules: [], policyVersion: rights.version }
 }
 
 /** MQTT 3.1.1 has no way to say no to a publish. Our own failure to decide is not the device's fault. */

@@ -1,4 +1,5 @@
 import type { CertificateSerial, DeviceId } from '#protocol'
+import type { BrokerLimits } from './limits.js'
 import type { Trail } from './trail.js'
 
 /** A connection that never became a session. */
@@ -12,26 +13,24 @@ export interface Refused {
   readonly serial?: CertificateSerial
 }
 
-const windowMilliseconds = 10_000
-/** Sources counted apart; beyond them all are counted together. */
-const maxSources = 10_000
-
 /**
  * Refusals of callers cost them nothing, so they must not fill the log: the first of a source and reason is recorded at
- * once, those of the following ten seconds together as one record with their exact number.
+ * once, those that follow within a window of time together as one record with their exact number.
  */
 export class Refusals {
   readonly #trail: Trail
+  readonly #limits: BrokerLimits
   readonly #now: () => number
   readonly #windows = new Map<string, { readonly refused: Refused; readonly since: number; count: number }>()
 
-  constructor(trail: Trail, now: () => number) {
+  constructor(trail: Trail, limits: BrokerLimits, now: () => number) {
     this.#trail = trail
+    this.#limits = limits
     this.#now = now
   }
 
   record(refused: Refused): void {
-    const many = this.#windows.size >= maxSources
+    const many = this.#windows.size >= this.#limits.maxRefusedPeers
     const key = many ? refused.reason : `${refused.peer} ${refused.reason} ${refused.device ?? ''}`
     const window = this.#windows.get(key)
     if (window) {
@@ -45,7 +44,7 @@ export class Refusals {
   /** Records what the windows that have passed held; called every now and then, and with `all` at the end. */
   sweep({ all = false } = {}): void {
     for (const [key, { refused, since, count }] of this.#windows) {
-      if (!all && this.#now() - since < windowMilliseconds) continue
+      if (!all && this.#now() - since < this.#limits.refusalWindowSeconds * 1000) continue
       this.#windows.delete(key)
       if (count > 0) this.#trail.recordIfPossible({ event: 'session.refuse', ...refused, count })
     }

@@ -1,4 +1,4 @@
-import type { DeviceId, SessionEndReason, SessionFacts, TopicFilter, TopicName } from '#protocol'
+import type { DeviceId, SessionEndReason, SessionFacts, TopicFilter } from '#protocol'
 import type { EffectivePolicy } from '#policy'
 import { Inflight } from './inflight.js'
 import type { Will } from './packet.js'
@@ -39,8 +39,6 @@ export class Session {
   nextOrder = 0
   /** When the connection began, or ended. */
   since: number
-  /** Topics whose delivery policy has refused since the rights were rendered; the first refusal of each is recorded. */
-  readonly withheld = new Set<TopicName>()
   /** QoS 0 messages that were lost since the last message.drop record. */
   dropped = 0
   #name: string
@@ -79,7 +77,7 @@ export class Session {
     this.since = connection.since
     this.link = connection.link
     this.will = connection.will
-    this.useRights(connection.rights)
+    this.rights = connection.rights
   }
 
   /** The connection is gone; what is left of the session waits for the next. */
@@ -87,11 +85,6 @@ export class Session {
     this.link = undefined
     this.ready = false
     this.since = now
-  }
-
-  useRights(rights: Rights): void {
-    this.rights = rights
-    this.withheld.clear()
   }
 
   /** For exactly one record: the index has no gaps. */

@@ -17,9 +17,8 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     const decision = quota.admits(session, filter) ? judge(session, filter, qos) : overQuota(session)
     const granted = decision.effect === 'allow' ? lower(decision.qos, qos) : undefined
     if (granted !== undefined) quota.take(session, filter)
-    const sequence = hub.trail.record({
+    const sequence = hub.decisions.record(session, {
       event: 'message.subscribe',
-      ...session.facts(),
       topic: filter,
       ...decisionFacts(decision),
       ...(granted !== undefined && { qos: granted }),
@@ -37,7 +36,8 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  hub.trail.after(results.at(-1)?.sequence ?? -1, connection.guarded(begin))
+  const last = results.reduce((latest, { sequence }) => Math.max(latest, sequence), -1)
+  hub.trail.after(last, connection.guarded(begin))
 }
 
 /** MQTT 3.1.1 §3.10; answered also where there was no such subscription [MQTT-3.10.4-5]. */
@@ -85,7 +85,7 @@ function judge({ rights }: Session, filter: TopicFilter, qos: Qos): QosDecision 
 }
 
 function overQuota({ rights }: Session): QosDecision {
-  return { effect: 'deny', reason: 'condition', rules: [], policyVersion: rights.version }
+  return { effect: 'deny', reason: 'quota', rules: [], policyVersion: rights.version }
 }
 
 /** QoS 2 is granted as QoS 1: a server may grant less than was asked for (MQTT 3.1.1 §3.8.4). */

@@ -7,7 +7,7 @@ import type { AuditEvent, AuditTrail } from '#protocol'
  */
 export class Trail {
   readonly #audit: AuditTrail
-  /** First in, first out: both sequence numbers and actions come in rising order. */
+  /** First in, first out. */
   #waiting: { readonly sequence: number; readonly action: () => void }[] = []
   #head = 0
   #running = false
@@ -40,8 +40,8 @@ export class Trail {
 
   /** Resolves when everything that waits now has run. */
   async settled(): Promise<void> {
-    const last = this.#waiting.at(-1)
-    if (last) await this.#audit.whenDurable(last.sequence)
+    const last = this.#waiting.reduce((latest, { sequence }) => Math.max(latest, sequence), -1)
+    await this.#audit.whenDurable(last)
   }
 
   close(): void {

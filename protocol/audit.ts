@@ -190,13 +190,20 @@ export type SessionEvent =
       readonly count: number
     })
 
+/**
+ * Refusals alike are counted: the first is a record of its own, the others of the same session, reason, topic and 10 s
+ * are one more with their number in `count`, and all else as in the first.
+ */
 export interface TopicDecisionFacts {
+  /** Empty where refusals of a device are counted over many topics, because there are too many to be told apart. */
   readonly topic: string
   readonly decision: 'allow' | 'deny'
   /** Why not; only with `deny`. */
   readonly reason?: DenyReason | 'revoked'
   readonly rules: readonly string[]
   readonly policyVersion: number
+  /** Only with `deny`. Default: 1 */
+  readonly count?: number
 }
 
 export type ServiceEvent =

@@ -103,6 +103,7 @@ export type DenyReason =
   | 'retain' //         retain is not granted
   | 'size' //           payload above the granted size
   | 'rate' //           the rule's bucket is empty
+  | 'quota' //          a device can keep no more: subscriptions, retained messages
   | 'condition' //      a `when` does not hold
   | 'reserved' //       a `$` topic that no rule names
   | 'no_rights' //      the device's policy could not be rendered, or no role is bound

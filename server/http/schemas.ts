@@ -195,6 +195,7 @@ export const explanation = held<Explanation>()(
           'retain',
           'size',
           'rate',
+          'quota',
           'condition',
           'reserved',
           'no_rights',

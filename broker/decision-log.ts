@@ -1,0 +1,101 @@
+import type { DeviceId, SessionEvent, SessionFacts } from '#protocol'
+import type { BrokerLimits } from './limits.js'
+import type { Session } from './session.js'
+import type { Trail } from './trail.js'
+
+type Placed = Extract<SessionEvent, { readonly decision: 'allow' | 'deny' }>
+type Unplaced<Event> = Event extends Placed ? Omit<Event, keyof SessionFacts> : never
+
+/** What was decided about a publish, a subscription or a delivery, before it has a place in its session. */
+export type Decided = Unplaced<Placed>
+
+interface Window {
+  readonly denial: Decided
+  /** Of its first record. */
+  readonly sequence: number
+  readonly since: number
+  /** How many came after the first. */
+  more: number
+}
+
+/**
+ * Every permission is a record. To be refused costs a device nothing, so refusals must not fill the log: the first of a
+ * session, reason and topic is recorded at once, those that follow within a window of time as one more record with their exact number.
+ */
+export class DecisionLog {
+  readonly #trail: Trail
+  readonly #limits: BrokerLimits
+  readonly #now: () => number
+  readonly #windows = new Map<Session, Map<string, Window>>()
+  readonly #topics = new Map<DeviceId, number>()
+  #topicsSince: number
+
+  constructor(trail: Trail, limits: BrokerLimits, now: () => number) {
+    this.#trail = trail
+    this.#limits = limits
+    this.#now = now
+    this.#topicsSince = now()
+  }
+
+  /** Returns the sequence number of the record that speaks of it; an answer waits for that one. */
+  record(session: Session, decided: Decided): number {
+    if (decided.decision === 'allow') return this.#trail.record({ ...session.facts(), ...decided })
+    const kind = `${decided.event} ${decided.reason ?? ''} ${decided.policyVersion}`
+    const apart = `${kind} ${decided.topic}`
+    if (this.#windows.get(session)?.has(apart) || this.#spendTopic(session.device)) {
+      return this.#count(session, apart, decided)
+    }
+    return this.#count(session, kind, { ...decided, topic: '' })
+  }
+
+  /** Records what the windows of a session have counted: it ends. */
+  flush(session: Session): void {
+    for (const window of this.#windows.get(session)?.values() ?? []) this.#close(session, window)
+    this.#windows.delete(session)
+  }
+
+  /** Records what the windows that have passed have counted; called every now and then, and with `all` at the end. */
+  sweep({ all = false } = {}): void {
+    for (const [session, windows] of this.#windows) {
+      for (const [key, window] of windows) {
+        if (!all && this.#isOpen(window.since)) continue
+        windows.delete(key)
+        this.#close(session, window)
+      }
+      if (windows.size === 0) this.#windows.delete(session)
+    }
+  }
+
+  #count(session: Session, key: string, denial: Decided): number {
+    let windows = this.#windows.get(session)
+    if (!windows) this.#windows.set(session, (windows = new Map<string, Window>()))
+    const window = windows.get(key)
+    if (window) {
+      window.more++
+      return window.sequence
+    }
+    const sequence = this.#trail.record({ ...session.facts(), ...denial })
+    windows.set(key, { denial, sequence, since: this.#now(), more: 0 })
+    return sequence
+  }
+
+  #close(session: Session, { denial, more }: Window): void {
+    if (more > 0) this.#trail.recordIfPossible({ ...session.facts(), ...denial, count: more })
+  }
+
+  /** The budget is the device's, so that a new session does not bring a new one. */
+  #spendTopic(device: DeviceId): boolean {
+    if (!this.#isOpen(this.#topicsSince)) {
+      this.#topics.clear()
+      this.#topicsSince = this.#now()
+    }
+    const spent = this.#topics.get(device) ?? 0
+    if (spent >= this.#limits.maxRefusedTopicsPerDevice) return false
+    this.#topics.set(device, spent + 1)
+    return true
+  }
+
+  #isOpen(since: number): boolean {
+    return this.#now() - since < this.#limits.refusalWindowSeconds * 1000
+  }
+}
