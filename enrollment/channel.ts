@@ -5,7 +5,7 @@ import type { EnrollmentProfile } from './profile.js'
 
 /** The connection that a request came over. */
 export interface Channel {
-  /** The other end's address, with or without a port. */
+  /** The other end's address, with or without a port; an IPv6 address with a port stands in brackets. */
   readonly peer: string
   /** `exportKeyingMaterial(32, channelBindingLabel, '')` of the TLS 1.3 connection; absent where TLS ends before us. */
   readonly exporter?: Uint8Array

@@ -17,7 +17,7 @@ import {
 } from '#protocol'
 import { type CertificateAuthority, type IssueContext, renewalWindow } from '#ca'
 import { type Registry, RegistryError, type TokenCredential } from '#registry'
-import { encodePem, readDeviceIdentity, X509Error } from '#x509'
+import { encodePem, fingerprintOf, readDeviceIdentity, X509Error } from '#x509'
 import { Challenges } from './challenge.js'
 import type { Channel } from './channel.js'
 import { EnrollmentError } from './errors.js'
@@ -27,6 +27,7 @@ import { type Caller, type LimitOptions, Limits } from './limits.js'
 import type { EnrollmentProfile } from './profile.js'
 import { type JoinMethod, refusalOf } from './refusal.js'
 import { type RefusedJoin, Refusals } from './refusals.js'
+import { sourceOf } from './source.js'
 
 export interface EnrollmentOptions {
   readonly trustDomain: TrustDomain
@@ -77,7 +78,7 @@ export class Enrollment {
 
   /** Spec §1: token and CSR for a certificate. @throws EnrollmentError */
   async joinWithToken(bearer: string, request: TokenJoinRequest, channel: Channel): Promise<JoinAnswer> {
-    return this.#serve('token', channel, async (known) => {
+    return this.#serve({ method: 'token', channel }, async (known) => {
       const credential = parseJoinToken(bearer)
       known.token = credential.id
       const token = this.#options.registry.requireToken(credential)
@@ -91,7 +92,7 @@ export class Enrollment {
 
   /** Spec §2 step 1: evidence for a challenge. Nothing that we know of the device takes part. @throws EnrollmentError */
   async beginTpmJoin(request: TpmJoinRequest, channel: Channel): Promise<TpmChallenge> {
-    return this.#serve('tpm', channel, async () => {
+    return this.#serve({ method: 'tpm', channel }, async () => {
       const profile = this.#profile(request.profile)
       const token = request.token === undefined ? undefined : parseJoinToken(request.token)
       return this.#limits.work(this.#callerWith(token), () => this.#challenges.begin(request, profile, token, channel))
@@ -100,7 +101,7 @@ export class Enrollment {
 
   /** Spec §2 step 2: the secret that only that TPM can recover, for a certificate. @throws EnrollmentError */
   async activateTpmJoin(request: TpmActivateRequest, channel: Channel): Promise<JoinAnswer> {
-    return this.#serve('tpm', channel, async (known) => {
+    return this.#serve({ method: 'tpm', channel }, async (known) => {
       const state = this.#challenges.open(request.cookie)
       known.anchorHash = state.appraised.ekHash
       const attestation = this.#challenges.conclude(state, request, channel)
@@ -111,7 +112,8 @@ export class Enrollment {
 
   /** Spec §5, over a TLS connection made with the certificate that is to be renewed. @throws EnrollmentError */
   async renew(peerDer: Uint8Array, request: RenewRequest, channel: Channel): Promise<JoinAnswer> {
-    return this.#serve('renew', channel, async (known) => {
+    const renewing = { method: 'renew', channel, caller: this.#callerOf(peerDer, channel) } as const
+    return this.#serve(renewing, async (known) => {
       const identity = readIdentity(peerDer, this.#options.trustDomain)
       known.serial = identity.serial
       this.#requireIssuedHere(identity)
@@ -130,10 +132,11 @@ export class Enrollment {
   }
 
   /** One request from arrival to answer; `known` collects what a refusal can be recorded with. */
-  async #serve<T>(method: JoinMethod, channel: Channel, answer: (known: Known) => Promise<T>): Promise<T> {
+  async #serve<T>(serving: Serving, answer: (known: Known) => Promise<T>): Promise<T> {
+    const { method, channel, caller = sourceOf(channel.peer) } = serving
     const known: Known = {}
     try {
-      this.#limits.arrive(channel.peer)
+      this.#limits.arrive(caller)
       return await answer(known)
     } catch (error) {
       const refusal = refusalOf(error, method)
@@ -142,6 +145,12 @@ export class Enrollment {
       this.#refusals.add({ method, reason, comment, peer: channel.peer, ...known })
       throw told
     }
+  }
+
+  /** Behind an address that floods us, a device with a certificate of ours still gets through. */
+  #callerOf(der: Uint8Array, { peer }: Channel): string {
+    const fingerprint = fingerprintOf(der)
+    return this.#options.registry.certificate(fingerprint) === undefined ? sourceOf(peer) : fingerprint
   }
 
   #profile(name: ProfileName): EnrollmentProfile {
@@ -186,6 +195,13 @@ export class Enrollment {
       serverTime: new Date(now()),
     }
   }
+}
+
+interface Serving {
+  readonly method: JoinMethod
+  readonly channel: Channel
+  /** By what the request is counted; by the address where that is absent. */
+  readonly caller?: string
 }
 
 /** What a refusal is recorded with, as it becomes known. */

@@ -1,9 +1,8 @@
-import { isIPv6 } from 'node:net'
 import { EnrollmentError } from './errors.js'
 
 /** What all joins together may cost us. */
 export interface LimitOptions {
-  /** Requests of one address: so many at once, then so many per second. Default 200 and 20. */
+  /** Requests of one address, or with one certificate: so many at once, then so many per second. Default 200 and 20. */
   readonly perAddress?: { readonly burst: number; readonly perSecond: number }
   /** Requests whose signatures are being checked or made at the same time. Default 64. */
   readonly concurrent?: number
@@ -17,8 +16,8 @@ const defaults = {
   concurrentStrangers: 48,
 } as const satisfies Required<LimitOptions>
 
-/** Beyond this many addresses at once the longest unseen is forgotten: no flood of addresses grows our memory. */
-const maxAddresses = 10_000
+/** Beyond this many callers at once the longest unseen is forgotten: no flood of addresses grows our memory. */
+const maxCallers = 10_000
 
 /** `proven`: holds a join token's secret, a certificate of ours, or has answered a challenge. */
 export type Caller = 'stranger' | 'proven'
@@ -40,16 +39,18 @@ export class Limits {
     this.#now = now
   }
 
-  /** Counts a request of this address, whatever becomes of it. @throws EnrollmentError BUSY */
-  arrive(peer: string): void {
+  /**
+   * Counts a request by whoever made it (an address, or a certificate of ours), whatever becomes of it. One that is over
+   * the limit costs nothing more: neighbours of a flood share what there is with it. @throws EnrollmentError BUSY
+   */
+  arrive(caller: string): void {
     const { burst, perSecond } = this.#options.perAddress
-    const address = addressOf(peer)
     const now = this.#now()
-    const before = this.#buckets.get(address) ?? { tokens: burst, at: now }
+    const before = this.#buckets.get(caller) ?? { tokens: burst, at: now }
     const passed = Math.max(0, now - before.at) / 1000
     const tokens = Math.min(burst, before.tokens + passed * perSecond)
-    this.#remember(address, { tokens: Math.max(0, tokens - 1), at: now })
-    if (tokens < 1) throw busy('too many requests from this address', Math.ceil((1 - tokens) / perSecond))
+    this.#remember(caller, { tokens: tokens < 1 ? tokens : tokens - 1, at: now })
+    if (tokens < 1) throw busy('too many requests from here', Math.ceil((1 - tokens) / perSecond))
   }
 
   /** Does the work if there is room for this kind of caller now. @throws EnrollmentError BUSY, and what the work throws */
@@ -67,29 +68,12 @@ export class Limits {
     }
   }
 
-  #remember(address: string, bucket: Bucket): void {
-    this.#buckets.delete(address) // to the end: a Map keeps the order in which keys were added
-    this.#buckets.set(address, bucket)
+  #remember(caller: string, bucket: Bucket): void {
+    this.#buckets.delete(caller) // to the end: a Map keeps the order in which keys were added
+    this.#buckets.set(caller, bucket)
     const [oldest] = this.#buckets.keys()
-    if (this.#buckets.size > maxAddresses && oldest !== undefined) this.#buckets.delete(oldest)
+    if (this.#buckets.size > maxCallers && oldest !== undefined) this.#buckets.delete(oldest)
   }
-}
-
-/** Without the port; of an IPv6 address the /64, which is what one subscriber has all of. */
-function addressOf(peer: string): string {
-  const [, bracketed] = /^\[(.+)\](?::\d+)?$/.exec(peer) ?? []
-  const address = bracketed ?? peer.replace(/^([^:]+):\d+$/, '$1')
-  if (!isIPv6(address)) return address
-  const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? []
-  return mapped ?? networkOf(address)
-}
-
-function networkOf(address: string): string {
-  const [head = '', tail] = address.split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const zeros = Array.from({ length: Math.max(0, 8 - left.length - right.length) }, () => '0')
-  return [...left, ...zeros, ...right].slice(0, 4).join(':')
 }
 
 function busy(problem: string, retryAfterSeconds: number): EnrollmentError {

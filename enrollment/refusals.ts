@@ -1,10 +1,11 @@
 import type { AuditTrail, ServiceEvent } from '#protocol'
+import { sourceOf } from './source.js'
 
 export type RefusedJoin = Omit<Extract<ServiceEvent, { readonly event: 'join.refuse' }>, 'event' | 'count'>
 
 /** Refusals of one kind from one source within this time become one record with a count. */
 const windowMs = 10_000
-/** Beyond this many sources at once the longest waiting is written at once, so that no flood grows our memory. */
+/** Beyond this many sources at once the rest share one count, so that no flood grows our memory or fills the disk. */
 const maxOpen = 4096
 
 interface OpenWindow {
@@ -31,15 +32,15 @@ export class Refusals {
   }
 
   add(refused: RefusedJoin): void {
-    const key = `${refused.method} ${refused.reason} ${refused.peer}`
+    const kind = `${refused.method} ${refused.reason}`
+    const own = `${kind} ${sourceOf(refused.peer)}`
+    const key = this.#open.has(own) || this.#open.size < maxOpen ? own : `${kind} many`
     const open = this.#open.get(key)
     if (open !== undefined) {
       open.count++
       return
     }
     this.#record(refused, 1)
-    const [oldest] = this.#open.keys()
-    if (this.#open.size >= maxOpen && oldest !== undefined) this.#end(oldest)
     const cancel = this.#timer(windowMs, () => this.#end(key))
     this.#open.set(key, { refused, count: 0, cancel })
   }

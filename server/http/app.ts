@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'node:https'
+import { isIPv6 } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastifySwagger from '@fastify/swagger'
@@ -84,7 +85,12 @@ export function peerOf(request: FastifyRequest): Peer {
   const der = socket.getPeerX509Certificate()?.raw
   return {
     ...(der !== undefined && { der }),
-    address: `${socket.remoteAddress ?? '?'}:${socket.remotePort ?? 0}`,
+    address: formatAddress(socket.remoteAddress ?? '?', socket.remotePort ?? 0),
     socket,
   }
+}
+
+/** `host:port`, an IPv6 address in brackets: without them its port would read as a part of it. */
+export function formatAddress(host: string, port: number): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -4,8 +4,10 @@ import { EnrollmentError } from '#enrollment'
 import { Limits } from '../../enrollment/limits.js'
 import { Nonces } from '../../enrollment/nonces.js'
 import { Refusals } from '../../enrollment/refusals.js'
+import { sourceOf } from '../../enrollment/source.js'
 import { Spent } from '../../enrollment/spent.js'
 import { createMemoryAudit } from '#audit'
+import { decodePem } from '#x509'
 import { createEnrollmentWorld, evidenceOf, makeToken, newChannel, openDevice, refusals, softwareKey } from './world.js'
 
 const clock = { now: Date.parse('2026-01-31T12:00:00Z') }
@@ -13,22 +15,47 @@ const now = () => clock.now
 
 test('an address may come in a burst, then at its rate, and is told when to come again', () => {
   const limits = new Limits(now, { perAddress: { burst: 3, perSecond: 0.5 } })
-  for (let at = 0; at < 3; at++) limits.arrive('192.0.2.1:5000')
-  assert.throws(() => limits.arrive('192.0.2.1:5001'), { code: 'BUSY', retryAfterSeconds: 2 })
-  limits.arrive('192.0.2.2:5000')
+  for (let at = 0; at < 3; at++) limits.arrive('192.0.2.1')
+  assert.throws(() => limits.arrive('192.0.2.1'), { code: 'BUSY', retryAfterSeconds: 2 })
+  limits.arrive('192.0.2.2')
   clock.now += 2000
   limits.arrive('192.0.2.1')
   clock.now -= 3600_000
   assert.throws(() => limits.arrive('192.0.2.1'), { code: 'BUSY' }) // a clock that was set back gives nothing away
 })
 
-test('an IPv6 subscriber is one address, with whichever of its addresses', () => {
+test('what is over the limit costs nothing more, so that a flood leaves its neighbours a share', () => {
   const limits = new Limits(now, { perAddress: { burst: 1, perSecond: 1 } })
-  limits.arrive('[2001:db8:1:2::1]:443')
-  for (const peer of ['2001:db8:1:2:ffff::7', '2001:db8:1:2:3:4:5:6']) assert.throws(() => limits.arrive(peer))
-  limits.arrive('2001:db8:1:3::1')
-  limits.arrive('::ffff:192.0.2.1')
-  assert.throws(() => limits.arrive('192.0.2.1:1'), { code: 'BUSY' })
+  limits.arrive('192.0.2.1')
+  for (let at = 0; at < 3; at++) {
+    clock.now += 333
+    assert.throws(() => limits.arrive('192.0.2.1'), { code: 'BUSY' })
+  }
+  clock.now += 333
+  limits.arrive('192.0.2.1')
+})
+
+test('a source is an address without its port, and an IPv6 subscriber with whichever of its addresses', () => {
+  const home = sourceOf('2001:db8:1:2::1')
+  for (const peer of ['[2001:db8:1:2::1]:54321', '2001:db8:1:2:ffff::7', '[2001:db8:1:2:3:4:5:6]:1']) {
+    assert.equal(sourceOf(peer), home)
+  }
+  assert.notEqual(sourceOf('[2001:db8:1:3::1]:54321'), home)
+  for (const peer of ['192.0.2.1', '192.0.2.1:54321', '::ffff:192.0.2.1', '[::ffff:192.0.2.1]:54321']) {
+    assert.equal(sourceOf(peer), '192.0.2.1')
+  }
+})
+
+test('a device renews from behind an address that floods us', async (t) => {
+  const world = await createEnrollmentWorld(t, { limits: { perAddress: { burst: 2, perSecond: 1 } } })
+  const { text } = await makeToken(world)
+  const { csr } = await softwareKey()
+  const { certificate } = await world.enrollment.joinWithToken(text, { csr }, newChannel('203.0.113.5:1'))
+  const [der = assert.fail()] = decodePem(certificate, 'CERTIFICATE')
+  const flood = () => world.enrollment.joinWithToken('nonsense', { csr }, newChannel('203.0.113.5:2'))
+  await assert.rejects(flood(), { code: 'TOKEN_MALFORMED' })
+  await assert.rejects(flood(), { code: 'BUSY' })
+  assert.ok(await world.enrollment.renew(der, { csr }, newChannel('203.0.113.5:3')))
 })
 
 test('strangers cannot take the share of those who have proven something', async () => {
@@ -91,6 +118,31 @@ test('refusals of one kind from one source are one record at once, and one with 
   assert.deepEqual(counts(), [1, 1, 1, 6])
   add('TOKEN_UNKNOWN')
   assert.deepEqual(counts(), [1, 1, 1, 6, 1])
+})
+
+test('the port of a source, which is new with every connection, makes no record of its own', () => {
+  const audit = createMemoryAudit()
+  const refused = new Refusals(audit, () => () => undefined)
+  for (let port = 10_000; port < 10_100; port++) {
+    refused.add({ method: 'token', reason: 'BUSY', peer: `192.0.2.1:${port}` })
+    refused.add({ method: 'token', reason: 'BUSY', peer: `[2001:db8::${port.toString(16)}]:${port}` })
+  }
+  assert.equal(audit.records.length, 2)
+})
+
+test('more sources than we count apart are counted together', () => {
+  const audit = createMemoryAudit()
+  const refused = new Refusals(audit, () => () => undefined)
+  for (let at = 0; at < 10_000; at++) {
+    refused.add({ method: 'token', reason: 'BUSY', peer: `10.0.${at >> 8}.${at & 255}:5000` })
+  }
+  assert.ok(audit.records.length < 5000)
+  refused.flush()
+  const counts = audit.records.map((record) => (record.event === 'join.refuse' ? record.count : 0))
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    10_000,
+  )
 })
 
 test('a refusal stands although the log takes nothing any more', () => {
