@@ -6,7 +6,7 @@ import { connectReturnCodes, pingresp } from './encode.js'
 import { endConnection } from './ending.js'
 import { BrokerError } from './errors.js'
 import { type BrokerOptions, Hub } from './hub.js'
-import { type Listener, type ListenOptions, listenTls } from './listener.js'
+import { type Listener, type ListenOptions, listenTls, type TlsCredential } from './listener.js'
 import type { Packet } from './packet.js'
 import { handlePublish } from './publish.js'
 import type { Session } from './session.js'
@@ -59,6 +59,11 @@ export class Broker {
     })
     this.#listeners.push(listener)
     return { port: listener.port }
+  }
+
+  /** Shows this credential, and trusts these CAs, in every handshake from now on; connections that are there stay. */
+  renewTls(tls: TlsCredential): void {
+    for (const listener of this.#listeners) listener.renewTls(tls)
   }
 
   /**

@@ -1,4 +1,4 @@
-import { createServer, type TLSSocket } from 'node:tls'
+import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
 import type { AddressInfo } from 'node:net'
 import { BrokerError } from './errors.js'
 import type { BrokerLimits } from './limits.js'
@@ -6,18 +6,22 @@ import type { BrokerLimits } from './limits.js'
 export interface ListenOptions {
   readonly host: string
   readonly port: number
-  readonly tls: {
-    /** PEM */
-    readonly key: string
-    /** PEM, the server's certificate first */
-    readonly cert: string
-    /** PEM certificates that sign devices; nothing else is trusted here. */
-    readonly ca: string | readonly string[]
-  }
+  readonly tls: TlsCredential
+}
+
+export interface TlsCredential {
+  /** PEM */
+  readonly key: string
+  /** PEM, the server's certificate first */
+  readonly cert: string
+  /** PEM certificates that sign devices; nothing else is trusted here. */
+  readonly ca: string | readonly string[]
 }
 
 export interface Listener {
   readonly port: number
+  /** For every handshake from now on; connections that are there stay. */
+  renewTls(tls: TlsCredential): void
   /** Takes no more connections; those that are there stay. */
   close(): void
 }
@@ -46,14 +50,9 @@ export async function listenTls(
   },
 ): Promise<Listener> {
   const server = createServer({
-    key: tls.key,
-    cert: tls.cert,
-    ca: typeof tls.ca === 'string' ? tls.ca : [...tls.ca],
+    ...secured(tls),
     requestCert: true,
     rejectUnauthorized: true,
-    minVersion: 'TLSv1.2',
-    ciphers,
-    honorCipherOrder: true,
     handshakeTimeout: limits.handshakeSeconds * 1000,
   })
   server.maxConnections = limits.maxConnections
@@ -66,5 +65,17 @@ export async function listenTls(
     server.listen(port, host, resolve)
   })
   server.on('error', () => undefined) // of accepting a single connection; the next one is tried anyway
-  return { port: (server.address() as AddressInfo).port, close: () => server.close() }
+  return {
+    port: (server.address() as AddressInfo).port,
+    renewTls: (tls) => server.setSecureContext(secured(tls)),
+    close: () => server.close(),
+  }
+}
+
+/** All that a handshake goes by: a new context keeps nothing of the one before. */
+function secured({ key, cert, ca }: TlsCredential): SecureContextOptions {
+  return {
+    ...{ key, cert, ca: typeof ca === 'string' ? ca : [...ca] },
+    ...{ minVersion: 'TLSv1.2', ciphers, honorCipherOrder: true },
+  }
 }

@@ -99,9 +99,14 @@ export class CertificateAuthority {
     return this.#issuer.issuing
   }
 
-  /** PEM, the issuing CA first, the root last; between them the issuing CA of before, while leaves of it may live. */
+  /** The issuing CA, and behind it the one of before while leaves of it may live: whatever we signed has a path by these. */
+  get intermediates(): readonly CaCertificate[] {
+    return this.#issuer.intermediates
+  }
+
+  /** PEM of the same, and the root last. */
   get chain(): readonly string[] {
-    return this.#issuer.chain
+    return [...this.intermediates, this.root].map(({ pem }) => pem)
   }
 
   /** To be called now and then, daily at least: renews the issuing CA in the last third of its life. @throws CaError */

@@ -35,6 +35,7 @@ export class Issuer {
   readonly root: CaCertificate
   #holder: Issuing
   #issuing: CaCertificate
+  #previous: CaCertificate | undefined
   #renewing: Promise<void> | undefined
 
   /** @throws CaError */
@@ -55,18 +56,18 @@ export class Issuer {
     this.root = describe(root)
     this.#holder = holder
     this.#issuing = describe(holder.certificate)
+    this.#previous = holder.previous && describe(holder.previous)
   }
 
   get issuing(): CaCertificate {
     return this.#issuing
   }
 
-  /** PEM: what leads from any leaf of ours that is still good to the root; the issuing CA first, the root last. */
-  get chain(): readonly string[] {
-    const { previous } = this.#holder
-    const before = previous && describe(previous)
+  /** The CAs that signed whatever leaf of ours is still good: the issuing CA first, then, while it lasts, the one before. */
+  get intermediates(): readonly CaCertificate[] {
+    const before = this.#previous
     const stillGood = before !== undefined && before.validity.notAfter > this.#options.now()
-    return [this.#issuing.pem, ...(stillGood ? [before.pem] : []), this.root.pem]
+    return [this.#issuing, ...(stillGood ? [before] : [])]
   }
 
   /** What signs now; ask again for every certificate. */
@@ -95,6 +96,7 @@ export class Issuer {
   async #renew(): Promise<void> {
     const holder = await createIssuing(this.#custody, this.root.der, this.#options, this.#holder.certificate)
     this.#holder = holder
+    this.#previous = this.#issuing
     this.#issuing = describe(holder.certificate)
   }
 }

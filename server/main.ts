@@ -21,12 +21,16 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function run(config: ServerConfig): Promise<void> {
   const stopping = stopSignal() // before anything is opened, so that a signal in the middle closes it again
-  const server = await openServer(config, () => Date.now())
+  const server = await openServer(config, { now: Date.now, warn })
   process.stdout.write(greet(server, config))
   await stopping
   if (config.output === 'text') process.stdout.write('Stopping …\n')
   await server.close()
   if (config.output === 'text') process.stdout.write('Stopped; everything is on disk.\n')
+}
+
+function warn(sentence: string): void {
+  process.stderr.write(`touchmark: ${sentence}\n`)
 }
 
 /** The first signal ends the service in order; a second one at once. */

@@ -4,7 +4,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { AuditLog } from '#audit'
 import { Broker } from '#broker'
-import { CertificateAuthority } from '#ca'
+import { CertificateAuthority, type ServerCredential } from '#ca'
 import { createJoinToken, Enrollment } from '#enrollment'
 import { encodeJoinUri, parseOperatorName, parseProfileName, type ProfileName, type StatusView } from '#protocol'
 import { defaultPolicy } from '#policy'
@@ -16,6 +16,7 @@ import { certificateHosts, publicHost, type ServerConfig } from './config.js'
 import { renderConfigFile } from './config-file.js'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
 import { serveHealth } from './health.js'
+import { secured } from './http/app.js'
 import { createFaces } from './http/faces.js'
 import { OperatorGate } from './http/operators.js'
 import type { Service } from './http/service.js'
@@ -26,6 +27,7 @@ import { ensureOperatorCredential } from './operator-credential.js'
 import { PolicyInForce } from './policy-in-force.js'
 import { OperatorRefusals } from './refusals.js'
 import { checksOf, metricsOf, statusOf } from './status.js'
+import { Upkeep } from './upkeep.js'
 
 /** A service that listens. */
 export interface OpenServer {
@@ -38,6 +40,8 @@ export interface OpenServer {
   readonly joinUri: string
   readonly policyVersion: number
   readonly status: () => StatusView
+  /** Renews what is due of the service's own certificates; a timer does the same. */
+  renewDue(): Promise<void>
   /** Ends sessions in order, makes everything durable, lets go of the folder. */
   close(): Promise<void>
 }
@@ -47,11 +51,18 @@ const firstTokenLifeMilliseconds = 3_600_000
 /** What the service does by itself stands in the log under this name. */
 const ourselves = { operator: parseOperatorName('touchmark') }
 
+export interface Surroundings {
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** For whoever looks after the service. */
+  readonly warn: (sentence: string) => void
+}
+
 /** Opens everything or nothing. @throws CodedError of the room that could not be opened */
-export async function openServer(config: ServerConfig, now: () => number): Promise<OpenServer> {
+export async function openServer(config: ServerConfig, surroundings: Surroundings): Promise<OpenServer> {
   const closing = new Closing()
   try {
-    return await wire(config, now, closing)
+    return await wire(config, surroundings, closing)
   } catch (error) {
     await closing.run().catch(() => undefined) // the first error is the one to tell
     throw error
@@ -59,7 +70,7 @@ export async function openServer(config: ServerConfig, now: () => number): Promi
 }
 
 /** The only place where rooms meet. */
-async function wire(config: ServerConfig, now: () => number, closing: Closing): Promise<OpenServer> {
+async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: Closing): Promise<OpenServer> {
   const { dataFolder, trustDomain } = config
   const inData = (...names: string[]) => join(dataFolder, ...names)
   const startedAt = now()
@@ -80,7 +91,11 @@ async function wire(config: ServerConfig, now: () => number, closing: Closing): 
   const ca = await CertificateAuthority.open({ directory: inData('ca'), trustDomain, registry, audit, now })
   const issuers = new Issuers(ca, trustDomain, now)
   const admitOperator = registry.admitOperator.bind(registry)
-  await ensureOperatorCredential({ folder: inData('operator'), ca, admitOperator, now })
+  const upkeep = await Upkeep.open({
+    hosts: certificateHosts(config),
+    ensureOperatorCredential: () => ensureOperatorCredential({ folder: inData('operator'), ca, admitOperator, now }),
+    ...{ ca, warn, now },
+  })
   await writeDurably(inData('operator', 'audit.vkey'), `${audit.verifierKey}\n`)
 
   const policy = await PolicyInForce.open(
@@ -108,11 +123,11 @@ async function wire(config: ServerConfig, now: () => number, closing: Closing): 
   policy.onChange(() => broker.policyChanged())
   registry.onChange(({ kind }) => void (kind === 'labels' && broker.policyChanged()))
 
-  const server = await ca.issueServer(certificateHosts(config))
-  const tls = { key: server.privateKeyPem, cert: server.chainPem }
+  const brokerTls = () => ({ ...tlsOf(upkeep.server), ca: ca.chain })
   const { port: mqttPort } = await listening('MQTT', config.host, config.mqttPort, () =>
-    broker.listen({ host: config.host, port: config.mqttPort, tls: { ...tls, ca: ca.chain.join('') } }),
+    broker.listen({ host: config.host, port: config.mqttPort, tls: brokerTls() }),
   )
+  upkeep.onServerRenewed(() => broker.renewTls(brokerTls()))
 
   const host = publicHost(config)
   const enrollment = new Enrollment({
@@ -151,7 +166,8 @@ async function wire(config: ServerConfig, now: () => number, closing: Closing): 
     joinUri: (profile) => joinUri(profile),
     now,
   }
-  const faces = await createFaces(service, { version: config.version, tls, log: config.log })
+  const faces = await createFaces(service, { version: config.version, tls: tlsOf(upkeep.server), log: config.log })
+  upkeep.onServerRenewed((credential) => faces.server.setSecureContext(secured(tlsOf(credential))))
   closing.add(async () => {
     stopping.abort()
     await faces.close()
@@ -167,7 +183,7 @@ async function wire(config: ServerConfig, now: () => number, closing: Closing): 
     serveHealth(config.healthPort, checksOf(parts), metricsOf(parts)),
   )
   closing.add(() => health.close())
-  closing.add(issuers.keepRenewed())
+  closing.add(upkeep.start())
 
   await writeDurably(inData('operator', 'server.url'), `https://localhost:${httpsPort}\n`)
   if ((await readIfThere(inData('touchmark.yaml'))) === undefined) {
@@ -185,8 +201,13 @@ async function wire(config: ServerConfig, now: () => number, closing: Closing): 
     joinUri: joinUri(defaultProfile),
     policyVersion: policy.view.version,
     status,
+    renewDue: () => upkeep.renewDue(),
     close: () => closing.run(),
   }
+}
+
+function tlsOf({ privateKeyPem, chainPem }: ServerCredential) {
+  return { key: privateKeyPem, cert: chainPem }
 }
 
 function portOf(address: AddressInfo | string | null): number {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Server } from 'node:https'
 import { isIPv6 } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import { type SecureContextOptions, TLSSocket } from 'node:tls'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastifySwagger from '@fastify/swagger'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
@@ -38,8 +38,7 @@ export const bodyLimits = { join: joinLimits.maxRequestBytes, policy: 256 * 1024
 export async function createApp({ version, tls, log }: HttpOptions): Promise<App> {
   const app = Fastify({
     https: {
-      ...tls,
-      minVersion: 'TLSv1.3',
+      ...secured(tls),
       requestCert: true,
       rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeMilliseconds,
@@ -65,6 +64,11 @@ export async function createApp({ version, tls, log }: HttpOptions): Promise<App
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
   return app
+}
+
+/** All that a handshake goes by: a new context for the server keeps nothing of the one before. */
+export function secured(tls: HttpOptions['tls']): SecureContextOptions {
+  return { ...tls, minVersion: 'TLSv1.3' }
 }
 
 /** Where a route of protocol/api.ts is served. */

@@ -208,8 +208,7 @@ function createEnrollmentDouble(channels: Channel[]): Service['enrollment'] {
 function authorityOf(root: Authority, issuing: Authority): ConstructorParameters<typeof Issuers>[0] {
   return {
     root: { der: root.certificate },
-    issuing: { der: issuing.certificate },
-    renewIssuingIfDue: async () => undefined,
+    intermediates: [{ der: issuing.certificate }],
   }
 }
 
