@@ -41,8 +41,11 @@ async function bootDevices(stage: Stage, narrator: Narrator, chip: Chip): Promis
   narrator.chapter('Two devices boot for the first time')
   const devices = { sensor: stage.device(sensor, chip.agent), gateway: stage.device(gateway) }
 
-  const { ekHash } = JSON.parse(await devices.sensor.does('ek', '--tpm', chip.spec, '-o', 'json')) as { ekHash: string }
-  await narrator.step(`the operator expects ${sensor}: one endorsement key, ${ekHash.slice(0, 16)}…`, () =>
+  const ekHash = await narrator.step(
+    (hash) => `the chip's endorsement key has the SHA-256 ${hash.slice(0, 16)}…`,
+    async () => (await devices.sensor.does('ek', '--tpm', chip.spec)).trim(),
+  )
+  await narrator.step(`the operator expects that key, and nothing more, as ${sensor}`, () =>
     stage.operator('devices', 'register', sensor, '--ek-hash', ekHash, '--label', 'site=oslo'),
   )
   await narrator.step(

@@ -15,5 +15,10 @@ if (files.length === 0) {
   process.exit(2)
 }
 const reporter = ['--test-reporter=./scripts/reporter.mjs', '--test-reporter-destination=stdout']
-const run = spawnSync(process.execPath, ['--test', '--enable-source-maps', ...reporter, ...files], { stdio: 'inherit' })
+// A file that hangs must not hang whoever waits for all of them.
+const run = spawnSync(
+  process.execPath,
+  ['--test', '--test-timeout=300000', '--enable-source-maps', ...reporter, ...files],
+  { stdio: 'inherit' },
+)
 process.exit(run.status ?? 1)

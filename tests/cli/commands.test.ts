@@ -10,7 +10,7 @@ const ekHash = 'ab'.repeat(32)
 /** One server for a test, and its operator's command line. */
 async function open(t: TestContext) {
   const folder = temporaryFolder(t)
-  const running = await up(t, folder)
+  const running = await up(folder)
   const touchmark = (...args: readonly string[]) => run(folder, args)
   return {
     ...{ folder, running, touchmark },

@@ -11,7 +11,7 @@ import { run, temporaryFolder, up } from './running.js'
 
 test('a device joins with the first token, renews, is no operator, and after its revocation gets nothing', async (t) => {
   const folder = temporaryFolder(t)
-  const { ready } = await up(t, folder)
+  const { ready } = await up(folder)
   const ca = readFileSync(join(folder, 'data', 'operator', 'ca.crt'), 'utf8')
   const { privateKey, publicKey } = createKeyPair('P-256')
   const csr = await createCsr({

@@ -31,11 +31,26 @@ export interface Running {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** A folder of the test's own, that is gone afterwards. */
+/** Who still runs in a test's folder; ended before the folder goes. */
+const runningIn = new Map<string, Set<ChildProcess>>()
+
+/** A folder of the test's own, that is gone afterwards, with all that runs in it. */
 export function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'touchmark-server-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const running = new Set<ChildProcess>()
+  runningIn.set(folder, running)
+  t.after(async () => {
+    for (const child of running) await killed(child)
+    rmSync(folder, { recursive: true, force: true })
+  })
   return folder
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGKILL')
+  await gone
 }
 
 /** Runs the executable to its end. */
@@ -47,11 +62,12 @@ export async function run(folder: string, args: readonly string[], options: { ui
 }
 
 /** `touchmark up` on free ports; resolves when it says that it is ready. */
-export async function up(t: TestContext, folder: string, args: readonly string[] = []): Promise<Running> {
+export async function up(folder: string, args: readonly string[] = []): Promise<Running> {
   const child = spawn(process.execPath, [touchmark, 'up', '-o', 'json', ...freePorts, ...args], {
     env: environment(folder),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  runningIn.get(folder)?.add(child)
   const ended = once(child, 'close')
   const errors = text(child.stderr)
   const stop = async (signal: NodeJS.Signals = 'SIGTERM') => {
@@ -59,7 +75,6 @@ export async function up(t: TestContext, folder: string, args: readonly string[]
     await ended
     return child.exitCode
   }
-  t.after(() => stop('SIGKILL'))
   for await (const line of createInterface({ input: child.stdout })) {
     const message = JSON.parse(line) as Ready & { event: string }
     if (message.event === 'ready') return { ready: message, child, stop }
@@ -68,10 +83,10 @@ export async function up(t: TestContext, folder: string, args: readonly string[]
 }
 
 /** What a person reads until the service is ready; then it is ended. */
-export async function upForPeople(t: TestContext, folder: string): Promise<string> {
+export async function upForPeople(folder: string): Promise<string> {
   const child = spawn(process.execPath, [touchmark, 'up', ...freePorts], { env: environment(folder), stdio: 'pipe' })
   const ended = once(child, 'close')
-  t.after(() => child.kill('SIGKILL'))
+  runningIn.get(folder)?.add(child)
   let said = ''
   for await (const line of createInterface({ input: child.stdout })) {
     said += `${line}\n`

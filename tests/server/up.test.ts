@@ -11,7 +11,7 @@ const nobody = 65_534
 
 test('the first run makes an installation that only its owner can read, and the next one finds it', async (t) => {
   const folder = temporaryFolder(t)
-  const first = await up(t, folder)
+  const first = await up(folder)
   assert.equal(first.ready.firstRun, true)
   assert.match(first.ready.token ?? '', /^tm1\./)
   assert.equal(statSync(join(folder, 'data')).mode & 0o777, 0o700)
@@ -21,7 +21,7 @@ test('the first run makes an installation that only its owner can read, and the 
   assert.equal(made.code, 0, made.stderr)
   assert.equal(await first.stop(), 0)
 
-  const second = await up(t, folder)
+  const second = await up(folder)
   assert.deepEqual([second.ready.firstRun, second.ready.token], [false, undefined])
   assert.equal(pinOf(second.ready.joinUri), pinOf(first.ready.joinUri))
   const tokens = JSON.parse((await run(folder, ['tokens', 'ls', '-o', 'json'])).stdout) as readonly unknown[]
@@ -32,11 +32,11 @@ test('the first run makes an installation that only its owner can read, and the 
 
 test('after kill -9 nothing is lost that was answered', async (t) => {
   const folder = temporaryFolder(t)
-  const first = await up(t, folder)
+  const first = await up(folder)
   const { stdout } = await run(folder, ['tokens', 'create', '-o', 'json'])
   const { id } = JSON.parse(stdout) as { id: string }
   await first.stop('SIGKILL')
-  const second = await up(t, folder)
+  const second = await up(folder)
   assert.ok((await run(folder, ['tokens', 'ls', '-o', 'json'])).stdout.includes(id))
   await second.stop()
   assert.equal((await run(folder, ['audit', 'verify'])).code, 0)
@@ -44,7 +44,7 @@ test('after kill -9 nothing is lost that was answered', async (t) => {
 
 test('a second server on the folder says that it is locked, and the first goes on', async (t) => {
   const folder = temporaryFolder(t)
-  await up(t, folder)
+  await up(folder)
   const second = await run(folder, upOnFreePorts)
   assert.deepEqual([second.code, codeIn(second.stderr), second.stdout], [1, 'STORE_LOCKED', ''])
   assert.equal((await run(folder, ['status'])).code, 0)
@@ -61,7 +61,7 @@ test('a port that is taken is named, and the folder is good afterwards', async (
     assert.deepEqual([refused.code, codeIn(refused.stderr), refused.stdout], [1, 'PORT_IN_USE', ''])
     assert.ok(refused.stderr.includes(String(port)))
   }
-  const running = await up(t, folder)
+  const running = await up(folder)
   assert.equal(await running.stop(), 0)
 })
 
@@ -111,10 +111,10 @@ test('options that are not known or not in range are bad usage', async (t) => {
 
 test('another trust domain is refused on a folder that has one', async (t) => {
   const folder = temporaryFolder(t)
-  const first = await up(t, folder, ['--trust-domain', 'fleet.example'])
+  const first = await up(folder, ['--trust-domain', 'fleet.example'])
   await first.stop()
   assert.match(readFileSync(join(folder, 'data', 'touchmark.yaml'), 'utf8'), /trustDomain: fleet\.example/)
-  const again = await up(t, folder)
+  const again = await up(folder)
   await again.stop()
   const refused = await run(folder, [...upOnFreePorts, '--trust-domain', 'other.example'])
   assert.equal(refused.code, 1, refused.stderr)
@@ -122,7 +122,7 @@ test('another trust domain is refused on a folder that has one', async (t) => {
 
 test('says by HTTP on loopback whether it lives, is ready, and how it is', async (t) => {
   const folder = temporaryFolder(t)
-  const { ready } = await up(t, folder)
+  const { ready } = await up(folder)
   const get = async (path: string) => fetch(`http://127.0.0.1:${ready.ports.health}${path}`)
   assert.equal((await get('/livez')).status, 200)
   const readiness = await get('/readyz')
@@ -135,7 +135,7 @@ test('says by HTTP on loopback whether it lives, is ready, and how it is', async
 
 test('tells a person what was made and the exact command that a device needs', async (t) => {
   const folder = temporaryFolder(t)
-  const finished = await upForPeople(t, folder)
+  const finished = await upForPeople(folder)
   assert.match(
     finished,
     /touchmark-agent enroll --join 'touchmark:\/\/localhost:\d+\/default\?pin=sha256:[\w-]{43}' --token tm1\./,
