@@ -20,6 +20,7 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
   const records: AuditRecord[] = []
   const durability = new Durability(-1)
   const congestionListeners = new Set<(congested: boolean) => void>()
+  const endListeners = new Set<() => void>()
   let held = false
   let failed = false
   let congested = false
@@ -52,6 +53,13 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
       congestionListeners.add(listener)
       return () => congestionListeners.delete(listener)
     },
+    get healthy() {
+      return !failed
+    },
+    onEnd(listener) {
+      endListeners.add(listener)
+      return () => endListeners.delete(listener)
+    },
     hold() {
       held = true
     },
@@ -62,6 +70,7 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
     fail() {
       failed = true
       durability.fail(new Error('asked to fail'))
+      for (const listener of [...endListeners]) listener()
     },
     setCongested(value) {
       if (value === congested) return

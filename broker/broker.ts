@@ -21,7 +21,7 @@ export class Broker {
   readonly #connections = new Set<Connection>()
   readonly #listeners: Listener[] = []
   readonly #sweeper: NodeJS.Timeout
-  readonly #stopListening: () => void
+  readonly #stopListening: readonly (() => void)[]
   readonly #events: ConnectionEvents = {
     packet: (connection, packet) => this.#handle(connection, packet),
     failed: (connection, error) => fail(connection, error),
@@ -29,10 +29,16 @@ export class Broker {
     closed: (connection, reason, comment) => endConnection(this.#hub, connection, reason, comment),
   }
   #closing = false
+  /** Since when the audit log cannot keep up. */
+  #congestedSince: number | undefined
 
   private constructor(options: BrokerOptions) {
-    this.#hub = new Hub(options, (error) => this.#failStore(error))
-    this.#stopListening = options.audit.onCongestion((congested) => this.#pause(congested))
+    const { audit } = options
+    this.#hub = new Hub(options, (error) => this.#endAll(codeOf(error)))
+    this.#stopListening = [
+      audit.onCongestion((congested) => this.#pause(congested)),
+      audit.onEnd(() => this.#endAll('the audit log has ended')),
+    ]
     this.#sweeper = setInterval(() => this.#sweep(), this.#hub.limits.sweepMilliseconds)
     this.#sweeper.unref()
   }
@@ -95,6 +101,11 @@ export class Broker {
     return connected
   }
 
+  /** False once the audit log or the store has failed: then every device is turned away until the process starts again. */
+  get healthy(): boolean {
+    return this.#hub.healthy
+  }
+
   sessions(): readonly SessionView[] {
     return [...this.#hub.sessions].map((session) => ({
       session: session.name,
@@ -135,7 +146,7 @@ export class Broker {
     if (this.#closing) connection.close('shutdown')
     else if (waiting >= this.#hub.limits.maxUnconnected)
       connection.close('quota', 'too many connections before CONNECT')
-    else if (this.#hub.options.audit.congested) connection.hold()
+    else if (this.#hub.options.audit.congested && this.healthy) connection.hold()
   }
 
   #handle(connection: Connection, packet: Packet): void {
@@ -171,8 +182,9 @@ export class Broker {
     recheckSubscriptions(this.#hub, session)
   }
 
-  /** While the log cannot keep up, nobody is read. */
+  /** While the log cannot keep up, nobody is read; and when that lasts, see {@link #sweep}. */
   #pause(congested: boolean): void {
+    this.#congestedSince = congested ? this.#hub.now() : undefined
     for (const connection of this.#connections) {
       if (congested) connection.hold()
       else connection.release()
@@ -182,6 +194,9 @@ export class Broker {
   #sweep(): void {
     const { refusals, decisions, sessions, delivery, limits, now } = this.#hub
     for (const connection of this.#connections) connection.sweep()
+    if (this.#congestedSince !== undefined && now() - this.#congestedSince >= limits.congestionSeconds * 1000) {
+      this.#endPublishers()
+    }
     refusals.sweep()
     decisions.sweep()
     for (const session of sessions) {
@@ -191,9 +206,16 @@ export class Broker {
     }
   }
 
-  /** What sessions were promised can no longer be kept, so nobody is told that it was. */
-  #failStore(error: unknown): void {
-    for (const connection of this.#connections) connection.close('internal', codeOf(error))
+  /** MQTT 3.1.1 cannot ask a publisher to wait. What they sent stays recorded and is delivered, and not acknowledged. */
+  #endPublishers(): void {
+    for (const connection of this.#connections) {
+      if (connection.waiting > 0) connection.close('internal', 'the audit log is congested')
+    }
+  }
+
+  /** What was promised can no longer be kept, so nobody is told that it was. */
+  #endAll(comment: string): void {
+    for (const connection of this.#connections) connection.close('internal', comment)
   }
 
   async #allGone(): Promise<void> {
@@ -203,7 +225,7 @@ export class Broker {
 
   #stop(): void {
     clearInterval(this.#sweeper)
-    this.#stopListening()
+    for (const stop of this.#stopListening) stop()
     this.#hub.trail.close()
   }
 }

@@ -21,6 +21,7 @@ export interface ConnectRefusal {
 export async function handleConnect(hub: Hub, connection: Connection, packet: ConnectPacket): Promise<void> {
   connection.hold()
   connection.clientId = packet.clientId
+  if (!hub.healthy) return refuse(connection, { code: connectReturnCodes.serverUnavailable, reason: 'unavailable' })
   const identity = identify(hub, connection)
   if ('reason' in identity) return refuse(connection, identity)
   connection.identity = identity

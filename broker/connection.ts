@@ -120,6 +120,11 @@ export class Connection implements Link {
     this.#pump()
   }
 
+  /** Publishes that were taken and are not answered. */
+  get waiting(): number {
+    return this.#waiting
+  }
+
   /** A packet waits for what it promises to be durable. Too many of them, and the socket waits too. */
   beginWait(bytes: number): void {
     this.#waiting++

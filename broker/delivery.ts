@@ -42,12 +42,16 @@ export class Delivery {
     else this.#deliverOnceAtLeast(session, message, retained)
   }
 
-  /** Sends what waits, as far as window and socket allow. */
+  /** Sends what waits, as far as window and socket allow. What goes wrong on the way ends this connection and no other. */
   drain(session: Session): void {
-    while (this.#hasRoom(session)) {
-      const outgoing = session.queue.shift()
-      if (!outgoing) return
-      this.#send(session, outgoing)
+    try {
+      while (this.#hasRoom(session)) {
+        const outgoing = session.queue.shift()
+        if (!outgoing) return
+        this.#send(session, outgoing)
+      }
+    } catch (error) {
+      session.link?.close('internal', String(error))
     }
   }
 

@@ -77,6 +77,11 @@ export class Hub {
     }
   }
 
+  /** False once the log or the store has failed: then nothing that would be promised could be kept. */
+  get healthy(): boolean {
+    return this.options.audit.healthy && !this.store.failed
+  }
+
   /** The device's rights now; none when they cannot be told. */
   rightsOf(device: DeviceId): Rights | undefined {
     try {

@@ -32,6 +32,8 @@ export interface BrokerLimits {
   readonly maxSubscriptionsPerDevice: number
   readonly maxRetainedPerDevice: number
   readonly maxRetainedBytesPerDevice: number
+  /** How long the audit log may be congested before those whose publishes wait for it are closed. */
+  readonly congestionSeconds: number
   /** Refusals alike within this time after the first are counted in one record. */
   readonly refusalWindowSeconds: number
   /** Addresses whose refused connections are counted apart; beyond them all are counted together. */
@@ -64,6 +66,7 @@ export const defaultLimits: BrokerLimits = {
   maxSubscriptionsPerDevice: 1000,
   maxRetainedPerDevice: 1000,
   maxRetainedBytesPerDevice: 4 * 1024 * 1024,
+  congestionSeconds: 2,
   refusalWindowSeconds: 10,
   maxRefusedPeers: 10_000,
   maxRefusedTopicsPerDevice: 100,

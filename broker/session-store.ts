@@ -18,6 +18,7 @@ import { BrokerError } from './errors.js'
 import { Message } from './message.js'
 import type { Outgoing } from './queue.js'
 import type { Session } from './session.js'
+import { runAlone } from './trail.js'
 
 /*
  * broker/session/<client id>                  {"device","since"}
@@ -62,6 +63,11 @@ export class SessionStore {
   constructor(store: Store, onFailure: (error: unknown) => void) {
     this.#store = store
     this.#onFailure = onFailure
+  }
+
+  /** True from the first commit on that the disk has refused; no other is tried. */
+  get failed(): boolean {
+    return this.#failed
   }
 
   /** @throws BrokerError STORE_CORRUPT */
@@ -181,7 +187,7 @@ export class SessionStore {
         this.#onFailure(error)
         return
       }
-      for (const action of actions) action()
+      for (const action of actions) runAlone(action)
     }
     this.#committing = false
   }

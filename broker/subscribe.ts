@@ -46,11 +46,12 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
   for (const filter of packet.filters) {
     sequence = hub.trail.record({ event: 'message.unsubscribe', ...session.facts(), topic: filter })
   }
-  hub.trail.after(sequence, () => {
+  const end = (): void => {
     if (!isCurrent(hub, session)) return
     for (const filter of packet.filters) removeSubscription(hub, session, filter)
     hub.store.afterFlush(() => connection.send(encodeUnsuback(packet.packetId)))
-  })
+  }
+  hub.trail.after(sequence, connection.guarded(end))
 }
 
 /** Holds a session's subscriptions to its rights, which have changed. What is no longer allowed ends here. */

@@ -32,7 +32,7 @@ export class Trail {
     }
   }
 
-  /** Runs the action when the record is durable and all actions before it have run. It must not throw. */
+  /** Runs the action when the record is durable and all actions before it have run. */
   after(sequence: number, action: () => void): void {
     this.#waiting.push({ sequence, action })
     this.#run()
@@ -55,7 +55,7 @@ export class Trail {
     let next = this.#waiting[this.#head]
     while (next && next.sequence <= this.#audit.durable) {
       this.#head++
-      next.action()
+      runAlone(next.action)
       next = this.#waiting[this.#head]
     }
     if (this.#head === this.#waiting.length || this.#head > 1000) {
@@ -63,5 +63,14 @@ export class Trail {
       this.#head = 0
     }
     this.#running = false
+  }
+}
+
+/** What has waited for a disk has answered for its own errors, see `Connection.guarded`; those behind it have their turn. */
+export function runAlone(action: () => void): void {
+  try {
+    action()
+  } catch {
+    // Nothing of it has happened that was not recorded, and whoever waits for its answer will not get one.
   }
 }

@@ -280,4 +280,8 @@ export interface AuditTrail {
   /** True while so much is waiting that sources should pause; listeners are told of each change. */
   readonly congested: boolean
   onCongestion(listener: (congested: boolean) => void): () => void
+  /** False from the first failure of the disk on; then nothing can be appended until the process starts again. */
+  readonly healthy: boolean
+  /** Called once, when the log is closed or has failed (see `healthy`). Returns the way to stop listening. */
+  onEnd(listener: () => void): () => void
 }

@@ -45,7 +45,10 @@ export function checksOf(parts: Parts & { readonly store: Store; readonly now: (
       problem: () => (ca.issuing.validity.notAfter > now() ? undefined : 'the issuing CA has expired'),
     },
     { name: 'audit', problem: () => auditProblem(audit) },
-    { name: 'broker', problem: () => void broker.sessions() },
+    {
+      name: 'broker',
+      problem: () => (broker.healthy ? undefined : 'log or store has failed; devices are turned away'),
+    },
   ]
 }
 
