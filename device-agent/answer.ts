@@ -4,7 +4,8 @@ import { decodePem, encodePem, verifyPath } from '#x509'
 import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
 import { AgentError } from './errors.js'
-import { type EnrollmentFacts, parseBroker } from './generation.js'
+import { type EnrollmentFacts, type IssuedGeneration, parseBroker } from './generation.js'
+import { isPinned, type Trust, trustIn } from './trust.js'
 
 /** What goes into a generation folder beside the key. */
 export interface CheckedAnswer {
@@ -13,18 +14,29 @@ export interface CheckedAnswer {
   readonly facts: EnrollmentFacts
 }
 
+/** What an answer is held to. */
+export interface Asked {
+  readonly uri: JoinUri
+  readonly key: DeviceKey
+  readonly clock: Clock
+  /** What is in use until now; absent at a join. */
+  readonly before?: IssuedGeneration
+}
+
 /**
  * Holds an answer to what was asked: a certificate for this very key and the device it names, that leads to the trust
  * bundle at the agent's own time. A wrong one must not replace a certificate that works.
  * @throws AgentError ANSWER_INVALID
  */
-export function checkAnswer(answer: JoinAnswer, uri: JoinUri, key: DeviceKey, clock: Clock): CheckedAnswer {
+export function checkAnswer(answer: JoinAnswer, { uri, key, clock, before }: Asked): CheckedAnswer {
   try {
     const [leaf] = decodePem(answer.certificate, 'CERTIFICATE')
     if (leaf === undefined) throw invalid('it holds no certificate')
     const intermediates = answer.chain.flatMap((pem) => decodePem(pem, 'CERTIFICATE'))
     const anchors = answer.trustBundle.certificates.flatMap((pem) => decodePem(pem, 'CERTIFICATE'))
+    requireKnown(anchors, { pins: uri.pins, ...(before && trustIn(before.trustBundle)) })
     verifyPath({ leaf, intermediates, anchors, at: new Date(clock.now()), purpose: 'device' })
+    if (before !== undefined && answer.deviceId !== before.facts.deviceId) throw invalid('it names another device')
     const certificate = requireOurs(new X509Certificate(leaf), answer, key)
     parseBroker(answer.broker.mqtts)
     return {
@@ -46,6 +58,16 @@ export function checkAnswer(answer: JoinAnswer, uri: JoinUri, key: DeviceKey, cl
     if (cause instanceof AgentError || !(cause instanceof CodedError)) throw cause
     throw invalid(cause.message, cause)
   }
+}
+
+/**
+ * No answer brings a new anchor along: who holds a server's key for a day could otherwise own the device for good. An
+ * anchor is pinned by the join URI, or was trusted before.
+ */
+function requireKnown(anchors: readonly Uint8Array[], { pins = [], anchors: trusted = [] }: Trust): void {
+  const isKnown = (anchor: Uint8Array): boolean =>
+    isPinned(anchor, pins) || trusted.some((known) => Buffer.compare(known, anchor) === 0)
+  if (!anchors.every(isKnown)) throw invalid('its trust bundle holds a root that was never trusted here')
 }
 
 function requireOurs(certificate: X509Certificate, answer: JoinAnswer, key: DeviceKey): X509Certificate {

@@ -100,8 +100,10 @@ function acknowledged(client: MqttClient, ended: Promise<AgentError>): Promise<v
     })
     client.once('error', (error) => {
       const code = 'code' in error && typeof error.code === 'number' ? error.code : undefined
-      if (code !== undefined)
-        reject(new AgentError('BROKER_REFUSED', `the broker refused: ${returnCodes[code] ?? error.message}`))
+      if (code === undefined) return
+      // Unavailable says nothing about this device, and is no reason to doubt its certificate.
+      const meaning = code === 3 ? 'UNREACHABLE' : 'BROKER_REFUSED'
+      reject(new AgentError(meaning, `the broker refused: ${returnCodes[code] ?? error.message}`))
     })
     void ended.then(reject)
   })

@@ -41,6 +41,15 @@ export class Clock {
     return this.isOnlyAFloor ? Math.max(this.now(), notBefore) : this.now()
   }
 
+  /**
+   * As `toJudge` if `serverTime` were taken. Whoever tells the time is judged by it before it is believed: the floor
+   * never falls again, and one that lies beyond every certificate would lock the device out for ever.
+   */
+  asTold(serverTime: number): Pick<Clock, 'toJudge'> {
+    const at = Math.max(serverTime, this.now())
+    return { toJudge: () => at }
+  }
+
   /** Takes the time from a service that has proven itself; steps forward only. Returns the floor to keep over a restart. */
   set(serverTime: number): number {
     if (serverTime > this.#least()) {

@@ -50,10 +50,10 @@ export async function enroll({ uri, method, state, clock, limits }: Enrolling): 
     )
     try {
       const answer = await ask(service, uri)
-      await state.keepClockFloor(clock.set(answer.serverTime.getTime()))
-      // A clock that was only a floor has now been set: the chain must hold at that time too.
-      await verify(service.peerChain)
-      const issued = await state.complete(generation, checkAnswer(answer, uri, key, clock))
+      const serverTime = answer.serverTime.getTime()
+      await verifyServer(service.peerChain, uri, trust, clock.asTold(serverTime))
+      await state.keepClockFloor(clock.set(serverTime))
+      const issued = await state.complete(generation, checkAnswer(answer, { uri, key, clock }))
       await state.switchTo(issued.number)
       return issued
     } finally {

@@ -39,15 +39,17 @@ export async function renew(
   )
   const nextKey = next.key.kind === 'software' ? SoftwareKey.fromPem(next.key.pem) : key
   const csr = await createCsr({ spki: nextKey.spki, sign: (data) => nextKey.sign(data) })
-  const verify = (chain: readonly Uint8Array[]): Promise<void> =>
-    verifyServer(chain, uri, trustIn(current.trustBundle), clock)
-  const target = { host: uri.host, port: uri.port, ca: [], certificateChain: current.certificateChain, verify }
+  const trust = trustIn(current.trustBundle)
+  const { certificateChain } = current
+  const verify = (chain: readonly Uint8Array[]): Promise<void> => verifyServer(chain, uri, trust, clock)
+  const target = { host: uri.host, port: uri.port, ca: [], certificateChain, verify }
   const service = new ServiceConnection(await key.connect(target), uri, limits)
   try {
     const answer = await service.send(routes.renew, decodeJoinAnswer, { csr: encodeBase64url(csr) })
-    await state.keepClockFloor(clock.set(answer.serverTime.getTime()))
-    await verify(service.peerChain)
-    const issued = await state.complete(next, checkAnswer(answer, uri, nextKey, clock))
+    const serverTime = answer.serverTime.getTime()
+    await verifyServer(service.peerChain, uri, trust, clock.asTold(serverTime))
+    await state.keepClockFloor(clock.set(serverTime))
+    const issued = await state.complete(next, checkAnswer(answer, { uri, key: nextKey, clock, before: current }))
     await state.switchTo(issued.number)
     return issued
   } finally {

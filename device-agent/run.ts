@@ -36,6 +36,9 @@ export class Agent {
   #generation: IssuedGeneration
   #key: DeviceKey
   #status: AgentStatus
+  /** When to ask for the next certificate. */
+  #renewAt: number
+  #fallBacks = 0
   /** Aborted, and made anew, whenever another generation comes into use. */
   #replaced = new AbortController()
   /** Whoever changes generations waits for the one before. */
@@ -51,6 +54,7 @@ export class Agent {
     this.#stopped = AbortSignal.any([running.stopped, this.#ended.signal])
     this.#generation = generation
     this.#key = key
+    this.#renewAt = renewalTime(generation.facts.renewal, running.random)
     this.#status = { ...generationStatus(generation), state: 'connecting', updatedAt: this.#nowText() }
   }
 
@@ -115,10 +119,8 @@ export class Agent {
   async #stayCertified(): Promise<void> {
     const { clock, random, log } = this.#running
     let failures = 0
-    let next = renewalTime(this.#generation.facts.renewal, random)
     while (!this.#stopped.aborted) {
-      await this.#report({ renewal: { ...this.#status.renewal, next: new Date(next).toISOString() } })
-      await this.#sleepUntil(next)
+      await this.#untilRenewal()
       if (this.#stopped.aborted) return
       try {
         await this.#exclusively(() => this.#renewNow())
@@ -126,12 +128,12 @@ export class Agent {
         log('renewed', { until: this.#generation.facts.notAfter.toISOString(), generation: this.#generation.number })
         // Whatever window a service gives, it is never asked twice in a row.
         const soonest = clock.now() + waitAfter(renewing, 1, random)
-        next = Math.max(soonest, renewalTime(this.#generation.facts.renewal, random))
+        this.#renewAt = Math.max(soonest, renewalTime(this.#generation.facts.renewal, random))
       } catch (error) {
         if (!(error instanceof CodedError)) throw error
         const asked = error instanceof AgentError ? error.refusal?.retryAfterSeconds : undefined
         const wait = waitAfter(renewing, ++failures, random, asked)
-        next = clock.now() + wait
+        this.#renewAt = clock.now() + wait
         await this.#failed('not renewed', error, wait)
       }
     }
@@ -145,11 +147,14 @@ export class Agent {
   /** A new certificate that the broker does not take must not cost the device its old one. */
   async #fallBackFrom(tried: IssuedGeneration, error: CodedError): Promise<void> {
     if (error.code !== 'CERTIFICATE_REFUSED' && error.code !== 'BROKER_REFUSED') return
+    const { clock, random } = this.#running
     await this.#exclusively(async () => {
       if (this.#generation !== tried) return // it was replaced while it was being tried
       const older = await this.#running.state.fallBack()
       if (older === undefined) return
       this.#running.log('fell back', { generation: older.number, error: error.code })
+      // The older certificate ends before the newer one would have been renewed: so ask again soon, though not in a loop.
+      this.#renewAt = clock.now() + waitAfter(renewing, ++this.#fallBacks, random)
       await this.#use(older)
     })
   }
@@ -198,10 +203,14 @@ export class Agent {
     await mine
   }
 
-  async #sleepUntil(instant: number): Promise<void> {
+  /** Looks again whenever another generation has come into use. */
+  async #untilRenewal(): Promise<void> {
     const { clock } = this.#running
-    for (let left = instant - clock.now(); left > 0 && !this.#stopped.aborted; left = instant - clock.now()) {
-      await this.#sleep(Math.min(left, longestSleepMs), this.#stopped)
+    while (!this.#stopped.aborted) {
+      await this.#report({ renewal: { ...this.#status.renewal, next: new Date(this.#renewAt).toISOString() } })
+      const left = this.#renewAt - clock.now()
+      if (left <= 0) return
+      await this.#sleep(Math.min(left, longestSleepMs), AbortSignal.any([this.#stopped, this.#replaced.signal]))
     }
   }
 

@@ -27,7 +27,7 @@ export async function verifyServer(
   peerChain: readonly Uint8Array[],
   endpoint: Endpoint,
   trust: Trust,
-  clock: Clock,
+  clock: Pick<Clock, 'toJudge'>,
 ): Promise<void> {
   const [leaf, ...intermediates] = peerChain
   if (leaf === undefined) throw untrusted(endpoint, 'showed no certificate')
@@ -70,7 +70,8 @@ export function trustDomainOf(peerChain: readonly Uint8Array[]): TrustDomain {
   )
 }
 
-function isPinned(der: Uint8Array, pins: readonly Fingerprint[]): boolean {
+/** Whether this certificate is for one of the pinned keys. */
+export function isPinned(der: Uint8Array, pins: readonly Fingerprint[]): boolean {
   return pins.includes(hashOfKey(der))
 }
 

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'n
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { parseJoinUri } from '#protocol'
+import { encodePem } from '#x509'
 import { Clock } from '../../device-agent/clock.js'
 import { type Disk, nodeDisk } from '../../device-agent/disk.js'
 import { enroll, type Enrolling } from '../../device-agent/enroll.js'
@@ -141,6 +142,15 @@ test('with a clock in 2038 refuses, because nothing proves that it is wrong', as
   assert.equal(service.requests.length, 0)
 })
 
+test('a service whose time lies beyond its own certificate is not believed, and moves no clock', async (context) => {
+  const folder = temporaryFolder(context)
+  for (const systemTime of [0, now]) {
+    const service = await serve(context, issuingReply(ca, { serverTime: now + 30 * dayMs }))
+    await assert.rejects(enroll(enrolling(folder, service.joinUri(), { systemTime })), { code: 'SERVER_EXPIRED' })
+    assert.equal(await new StateFolder(folder, nodeDisk).clockFloor(), 0)
+  }
+})
+
 test('refuses an answer that does not fit the question, and keeps none of it', async (context) => {
   const foreign = await createTestCa(now)
   const otherKey = await ca.issueDevice(SoftwareKey.create().spki, 'gate-7')
@@ -160,6 +170,9 @@ test('refuses an answer that does not fit the question, and keeps none of it', a
       const { certificate } = reply.body as { certificate: string }
       return change({ certificate })(request)
     },
+    'a root that is not pinned': change({
+      trustBundle: { sequence: 1, certificates: [ca.root, foreign.root].map((der) => encodePem('CERTIFICATE', der)) },
+    }),
     'certificate in another name': change({ deviceId: 'gate-8' }),
     'a broker without TLS': change({ broker: { mqtts: 'mqtt://localhost:1883' } }),
     'no certificate': change({ certificate: '' }),

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { parseJoinUri, parseTopicName } from '#protocol'
+import { encodePem } from '#x509'
 import { Clock } from '../../device-agent/clock.js'
 import { nodeDisk } from '../../device-agent/disk.js'
 import { enroll } from '../../device-agent/enroll.js'
@@ -82,10 +83,46 @@ test(
     await agent.event('fell back')
     await agent.event('connected', ({ generation }) => generation === 1)
     await agent.stop()
+    const next = (await readStatus(device.folder, nodeDisk))?.renewal.next ?? assert.fail()
+    assert.ok(Date.parse(next) < Date.now() + 60_000, 'and asks before the old one ends')
     assert.deepEqual(readdirSync(join(device.folder, 'generations')), ['1', '2'])
     assert.ok(!readdirSync(join(device.folder, 'generations/2')).includes('meta.json'))
   },
 )
+
+test('a broker that is unavailable is no reason to doubt the certificate', { timeout: 20_000 }, async (context) => {
+  let refused = false
+  const device = await enrolledDevice(context, {
+    renewal: 'now',
+    returnCode: ({ certificate }, enrolled) => {
+      if (refused || certificate.fingerprint256 === enrolled) return 0
+      refused = true
+      return 3
+    },
+  })
+  const agent = device.run()
+  await agent.event('disconnected', ({ error }) => error === 'UNREACHABLE')
+  await agent.event('connected', ({ generation }) => generation === 2)
+  await agent.stop()
+})
+
+test('a renewal that answers for another device, or with another root, changes nothing', async (context) => {
+  const foreign = await createTestCa()
+  const bundle = [ca.root, foreign.root].map((der) => encodePem('CERTIFICATE', der))
+  const withBundle = async (request: TestRequest): Promise<Reply> => {
+    const reply = await issuingReply(ca)(request)
+    assert.ok(typeof reply === 'object' && 'body' in reply)
+    return { ...reply, body: Object.assign({}, reply.body, { trustBundle: { sequence: 2, certificates: bundle } }) }
+  }
+  for (const renewReply of [issuingReply(ca, { id: 'gate-8' }), withBundle]) {
+    const device = await enrolledDevice(context, { renewal: 'now', renewReply })
+    const agent = device.run()
+    const { error } = await agent.event('not renewed')
+    assert.equal(error, 'ANSWER_INVALID')
+    await agent.stop()
+    assert.equal((await readStatus(device.folder, nodeDisk))?.generation, 1)
+  }
+})
 
 test('comes back after a lost connection', { timeout: 20_000 }, async (context) => {
   const device = await enrolledDevice(context)
@@ -119,7 +156,7 @@ interface DeviceOptions {
   readonly renewal?: 'now'
   /** `enrolled` is the fingerprint of the certificate that the device joined with. */
   readonly returnCode?: (connect: TestConnect, enrolled: string) => number
-  readonly renewReply?: (request: TestRequest) => Reply
+  readonly renewReply?: (request: TestRequest) => Reply | Promise<Reply>
 }
 
 type Facts = Readonly<Record<string, string | number>>
