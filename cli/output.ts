@@ -10,6 +10,14 @@ export interface Column<Row> {
   readonly wide?: true
 }
 
+/** One part of a line in a stream. */
+export interface Cell {
+  readonly text: string
+  /** At least so many characters. */
+  readonly width?: number
+  readonly wide?: true
+}
+
 export interface Streams {
   /** Data, and nothing else. */
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
@@ -52,11 +60,19 @@ export class Output {
     this.text(shown.map(([name, text]) => `${this.#dim(name.padEnd(width))}  ${printable(text)}`).join('\n'))
   }
 
-  /** One item of a stream: a JSON document a line, or the line given. */
-  item(value: unknown, line: string): void {
+  /** One item of a stream: a JSON document a line, or a line of cells, which can only guess how wide the next ones are. */
+  item(value: unknown, cells: readonly Cell[]): void {
     if (this.format === 'json') return this.text(encodeJson(value))
     if (this.format === 'yaml') return this.text(`---\n${encodeYaml(value)}`)
-    this.text(printable(line))
+    if (this.format === 'csv') return this.text(cells.map(({ text }) => csvField(text)).join(','))
+    const shown = cells.filter(({ wide }) => this.format === 'wide' || wide === undefined)
+    const fields = shown.map(({ text, width = 0 }) => printable(text).replaceAll('\n', '\\n').padEnd(width))
+    this.text(fields.join('  ').trimEnd())
+  }
+
+  /** A sentence that is the answer. */
+  line(sentence: string): void {
+    this.text(printable(sentence).replaceAll('\n', '\\n'))
   }
 
   /** Data as it is. */

@@ -35,3 +35,9 @@ export function formatLabels(labels: Readonly<Record<string, string>>): string {
     .map(([key, value]) => `${key}=${value}`)
     .join(',')
 }
+
+/** ISO 8601 as the API gives it, easier on the eye; still UTC, as its Z says. */
+export function formatTime(time: string, precision: 'seconds' | 'milliseconds' = 'seconds'): string {
+  const text = time.replace('T', ' ')
+  return precision === 'milliseconds' ? text : text.replace(/\.\d+Z$/, 'Z')
+}

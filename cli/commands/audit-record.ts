@@ -1,11 +1,67 @@
+import type { AuditEventName } from '#protocol'
 import { CliError } from '../errors.js'
+import type { Cell } from '../output.js'
+import { formatTime } from './arguments.js'
 
-/** A record as the API writes it: these two, and whatever its event says. */
+/** A record as the API writes it: these three, and whatever its event says. */
 export interface Record {
   readonly sequence: number
   readonly event: string
+  readonly time: string
   readonly [field: string]: unknown
 }
+
+/** What a person asks first about each event, in the order of reading; all else is for `-o wide`. */
+const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
+  'token.create': ['token', 'uses', 'notAfter', 'labels', 'operator'],
+  'token.revoke': ['token', 'operator'],
+  'device.register': ['anchorKind', 'anchorHash', 'labels', 'operator'],
+  'device.enroll': ['tier', 'token', 'notAfter', 'peer'],
+  'device.renew': ['tier', 'notAfter', 'peer'],
+  'device.promote': ['serial', 'peer'],
+  'device.label': ['labels', 'operator'],
+  'device.revoke': ['reason', 'comment', 'operator'],
+  'operator.issue': ['operator', 'notAfter'],
+  'operator.refuse': ['reason', 'method', 'peer', 'count'],
+  'session.connect': ['clientId', 'peer'],
+  'session.end': ['reason', 'comment'],
+  'session.refuse': ['reason', 'clientId', 'comment', 'peer', 'count'],
+  'message.subscribe': ['topic', 'decision', 'reason', 'rules', 'count'],
+  'message.unsubscribe': ['topic'],
+  'message.publish': ['topic', 'decision', 'reason', 'rules', 'count'],
+  'message.deliver': ['topic', 'publisher', 'decision', 'reason', 'rules', 'count'],
+  'message.drop': ['reason', 'count'],
+  'policy.activate': ['policyVersion', 'comment', 'operator'],
+  'policy.refuse': ['reason', 'comment', 'operator'],
+  'policy.render_error': ['policyVersion', 'comment'],
+  'join.refuse': ['method', 'reason', 'token', 'comment', 'peer', 'count'],
+  'audit.read': ['query', 'operator'],
+  'ca.create': ['subject'],
+  'server.start': ['version', 'runtime'],
+  'server.stop': [],
+  'log.recovery': ['comment', 'cutBytes'],
+}
+
+/** How a field is said where its value alone would not explain itself. */
+const phrases: Readonly<{ [field: string]: (value: string) => string }> = {
+  anchorKind: (kind) => `known by ${kind}`,
+  clientId: (id) => `as ${id}`,
+  count: (count) => (count === '1' ? '' : `${count} times`),
+  cutBytes: (count) => `cut ${count} bytes`,
+  decision: (decision) => (decision === 'deny' ? 'DENIED' : 'allowed'),
+  notAfter: (time) => `until ${formatTime(time)}`,
+  operator: (name) => `by ${name}`,
+  peer: (address) => `from ${address}`,
+  policyVersion: (version) => `version ${version}`,
+  publisher: (device) => `from ${device}`,
+  serial: (serial) => `certificate ${serial}`,
+  tier: (tier) => `tier ${tier}`,
+  token: (id) => `token ${id}`,
+  uses: (count) => `for ${count}`,
+}
+
+/** Stand in columns of their own, or, as whole certificates do, in `-o json` only. */
+const elsewhere: ReadonlySet<string> = new Set(['time', 'event', 'device', 'certificate'])
 
 /** @throws CliError BAD_ANSWER */
 export function parseRecord(line: string): Record {
@@ -14,29 +70,51 @@ export function parseRecord(line: string): Record {
   throw new CliError('BAD_ANSWER', 'the server sent an audit record that this version does not understand')
 }
 
-/** One line for a person: place, time and event first; whole certificates are for `-o json`. */
-export function formatRecord({
-  sequence,
-  time,
-  event,
-  node: _node,
-  certificate: _certificate,
-  ...facts
-}: Record): string {
-  const details = Object.entries(facts).map(([name, value]) => `${name}=${formatValue(value)}`)
-  return [String(sequence).padStart(6), String(time), event.padEnd(18), ...details].join('  ').trimEnd()
+/** When, what, who and what about it; the last cell holds all that the one before leaves out. */
+export function recordCells(record: Record): readonly Cell[] {
+  const { time, event, device } = record
+  const names = isKnown(event) ? told[event] : []
+  const rest = Object.keys(record).filter((name) => !names.includes(name) && !elsewhere.has(name))
+  return [
+    { text: formatTime(time, 'milliseconds'), width: 24 },
+    { text: event, width: 19 },
+    { text: device === undefined ? '-' : formatValue(device), width: 16 },
+    {
+      text: names
+        .map((name) => say(name, record[name]))
+        .filter(Boolean)
+        .join('  '),
+    },
+    { text: rest.map((name) => `${formatValue(name)}=${formatValue(record[name])}`).join(' '), wide: true },
+  ]
 }
 
+function say(name: string, value: unknown): string {
+  const text = value === '' ? '' : formatValue(value)
+  return text === '' ? '' : (phrases[name]?.(text) ?? text)
+}
+
+/** One word each, whatever it holds: text with a space, a quote or anything that does not show is quoted. */
 function formatValue(value: unknown): string {
+  if (value === undefined) return ''
+  if (Array.isArray(value)) return value.map(formatValue).join(',')
+  if (typeof value === 'object' && value !== null) {
+    return Object.entries(value)
+      .map(([key, inner]) => `${formatValue(key)}=${formatValue(inner)}`)
+      .join(',')
+  }
   if (typeof value !== 'string') return JSON.stringify(value)
-  return /^[\w./:+#$~-]+$/.test(value) ? value : JSON.stringify(value)
+  return /^[^"\s\p{C}\p{M}]+$/u.test(value) ? value : JSON.stringify(value)
+}
+
+function isKnown(event: string): event is AuditEventName {
+  return Object.hasOwn(told, event)
 }
 
 function isRecord(value: unknown): value is Record {
   if (typeof value !== 'object' || value === null) return false
-  return (
-    'sequence' in value && typeof value.sequence === 'number' && 'event' in value && typeof value.event === 'string'
-  )
+  const { sequence, event, time } = value as Partial<Record>
+  return typeof sequence === 'number' && typeof event === 'string' && typeof time === 'string'
 }
 
 function parseJson(text: string): unknown {

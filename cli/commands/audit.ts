@@ -6,7 +6,7 @@ import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
-import { formatRecord, parseRecord, type Record } from './audit-record.js'
+import { parseRecord, type Record, recordCells } from './audit-record.js'
 import { parseCount, parseDuration } from './arguments.js'
 
 interface SearchOptions {
@@ -96,18 +96,25 @@ async function verify(output: Output, folder: string, verifierKey: string): Prom
   if (!existsSync(folder)) throw new CliError('CANNOT_READ', `there is no log in ${folder}`)
   const report = await verifyLog(folder, verifierKey)
   const { ok, size, root, firstBad, uncovered } = report
-  output.one(report, [
-    ['log', ok ? 'as it was signed' : 'NOT as it was signed'],
-    ['records', String(size)],
-    ['not yet signed', uncovered > 0 ? String(uncovered) : undefined],
-    ['root', root],
-    ['first bad', firstBad && `record ${firstBad.index}: ${firstBad.what}`],
-  ])
+  const people = output.format === 'table' || output.format === 'wide'
+  if (ok && people) {
+    const [signer = ''] = verifierKey.split('+', 1)
+    const counts = [size, uncovered].map((count) => count.toLocaleString('en'))
+    output.line(`ok: ${counts[0]} records, root ${root}, signed by ${signer}, ${counts[1]} not yet covered`)
+  } else {
+    output.one(report, [
+      ['log', ok ? 'as it was signed' : 'NOT as it was signed'],
+      ['records', String(size)],
+      ['root', root],
+      ['not yet covered', String(uncovered)],
+      ['first bad', firstBad && `record ${firstBad.index}: ${firstBad.what}`],
+    ])
+  }
   if (!ok) throw new CliError('CHECK_FAILED', `${folder} is not the log that was signed with this key`)
 }
 
 function print(output: Output, record: Record): void {
-  output.item(record, formatRecord(record))
+  output.item(record, recordCells(record))
 }
 
 function ago(seconds: number | undefined): string | undefined {

@@ -13,14 +13,14 @@ import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Column, Output } from '../output.js'
-import { formatLabels, parseLabel, parseLabels } from './arguments.js'
+import { formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
 
 const columns: readonly Column<DeviceView>[] = [
   { name: 'id', of: (device) => device.id },
   { name: 'state', of: (device) => device.state },
   { name: 'online', of: (device) => (device.online ? 'yes' : 'no') },
   { name: 'tier', of: (device) => currentCertificate(device)?.tier ?? '' },
-  { name: 'until', of: (device) => currentCertificate(device)?.notAfter ?? '' },
+  { name: 'until', of: (device) => formatTime(currentCertificate(device)?.notAfter ?? '') },
   { name: 'labels', of: (device) => formatLabels(device.labels) },
   { name: 'profile', of: (device) => device.profile, wide: true },
   { name: 'anchors', of: (device) => device.anchors.map(({ kind, hash }) => `${kind}:${hash}`).join(' '), wide: true },
@@ -147,10 +147,13 @@ function show(output: Output, device: DeviceView): void {
     ...device.instances.flatMap((instance) =>
       instance.certificates.map(
         ({ serial, state, tier, notAfter }) =>
-          ['certificate', `${serial} ${state}, ${tier}, until ${notAfter}, instance ${instance.id}`] as const,
+          [
+            'certificate',
+            `${serial} ${state}, ${tier}, until ${formatTime(notAfter)}, instance ${instance.id}`,
+          ] as const,
       ),
     ),
-    ['revoked', revoked && `${revoked.at} by ${revoked.by}: ${revoked.reason}`],
+    ['revoked', revoked && `${formatTime(revoked.at)} by ${revoked.by}: ${revoked.reason}`],
     ['comment', revoked?.comment],
   ])
 }

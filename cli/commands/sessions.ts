@@ -2,12 +2,13 @@ import type { Command } from 'commander'
 import type { SessionView } from '#protocol'
 import type { Context } from '../context.js'
 import type { Column } from '../output.js'
+import { formatTime } from './arguments.js'
 
 const columns: readonly Column<SessionView>[] = [
   { name: 'device', of: (session) => session.device },
   { name: 'client id', of: (session) => session.clientId },
   { name: 'connected', of: (session) => (session.connected ? 'yes' : 'no') },
-  { name: 'since', of: (session) => session.since },
+  { name: 'since', of: (session) => formatTime(session.since) },
   { name: 'peer', of: (session) => session.peer },
   { name: 'queued', of: (session) => String(session.queued) },
   { name: 'session', of: (session) => session.session, wide: true },

@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
+import type { StatusView } from '#protocol'
 import type { Context } from '../context.js'
+import { formatTime } from './arguments.js'
 
 export function addStatus(program: Command, { client, output }: Context): void {
   program
@@ -11,15 +13,17 @@ export function addStatus(program: Command, { client, output }: Context): void {
       output().one(status, [
         ['version', status.version],
         ['trust domain', status.trustDomain],
-        ['started', status.startedAt],
+        ['started', formatTime(status.startedAt)],
         ['devices', `${devices.active} active, ${devices.registered} registered, ${devices.revoked} revoked`],
         ['sessions', `${sessions.connected} connected, ${sessions.stored} stored`],
-        [
-          'audit',
-          `${audit.healthy ? 'healthy' : 'FAILED'}, ${audit.size} records, ${audit.durable + 1} of them durable`,
-        ],
+        ['audit', `${audit.healthy ? 'healthy' : 'FAILED'}, ${audit.size} records, ${waiting(audit)}`],
         ['policy', `version ${policy.version}, ${policy.hash}`],
-        ['issuing CA', `${issuer.subject}, until ${issuer.notAfter}`],
+        ['issuing CA', `${issuer.subject}, until ${formatTime(issuer.notAfter)}`],
       ])
     })
+}
+
+function waiting({ size, durable }: StatusView['audit']): string {
+  const count = size - 1 - durable
+  return count === 0 ? 'all on disk' : `${count} not on disk yet`
 }

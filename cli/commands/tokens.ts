@@ -2,14 +2,14 @@ import type { Command } from 'commander'
 import { type CreateTokenRequest, type Labels, parseDeviceId, parseProfileName, type TokenView } from '#protocol'
 import type { Context } from '../context.js'
 import type { Column } from '../output.js'
-import { formatLabels, parseCount, parseDuration, parseLabel } from './arguments.js'
+import { formatLabels, formatTime, parseCount, parseDuration, parseLabel } from './arguments.js'
 
 const columns: readonly Column<TokenView>[] = [
   { name: 'id', of: (token) => token.id },
   { name: 'state', of: (token) => token.state },
   { name: 'device', of: (token) => token.device ?? '' },
   { name: 'used', of: (token) => `${token.uses.spent}/${token.uses.allowed}` },
-  { name: 'until', of: (token) => token.notAfter },
+  { name: 'until', of: (token) => formatTime(token.notAfter) },
   { name: 'profile', of: (token) => token.profile, wide: true },
   { name: 'labels', of: (token) => formatLabels(token.labels) },
 ]
@@ -37,7 +37,7 @@ export function addTokens(program: Command, { client, output }: Context): void {
       const made = await client().call('createToken', { body: tokenRequest(options) })
       output().one(made, [
         ['token', made.token],
-        ['until', made.notAfter],
+        ['until', formatTime(made.notAfter)],
         ['join', made.joinUri],
         ['on the device', `touchmark-agent enroll --join '${made.joinUri}' --token ${made.token}`],
       ])

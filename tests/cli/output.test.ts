@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { Writable } from 'node:stream'
+import test from 'node:test'
+import { parseRecord, type Record, recordCells } from '../../cli/commands/audit-record.js'
+import { type Format, Output } from '../../cli/output.js'
+
+const place = { sequence: 14, time: '2026-11-23T00:02:02.218Z', node: 'n1' }
+const session = { device: 'd1', session: '7f090d4e', sessionIndex: 3 }
+const publish = { ...place, ...session, event: 'message.publish', policyVersion: 2, action: 'publish', qos: 1, size: 5 }
+
+test('a record is one line: when, what, which device, and what about it', () => {
+  const allowed = { ...publish, topic: 'devices/d1/state', decision: 'allow', rules: ['device/state'] }
+  const denied = { ...publish, topic: 'devices/d2/state', decision: 'deny', reason: 'no_rule', rules: [], count: 7 }
+  const revoked = { ...place, event: 'device.revoke', device: 'd1', operator: 'ada', reason: 'keyCompromise', epoch: 1 }
+  assert.deepEqual(
+    [allowed, denied, revoked].map((record) => line('table', record)),
+    [
+      '2026-11-23 00:02:02.218Z  message.publish      d1                devices/d1/state  allowed  device/state',
+      '2026-11-23 00:02:02.218Z  message.publish      d1                devices/d2/state  DENIED  no_rule  7 times',
+      '2026-11-23 00:02:02.218Z  device.revoke        d1                keyCompromise  by ada',
+    ],
+  )
+})
+
+test('wide adds everything that the line leaves out, but whole certificates', () => {
+  const record = { ...publish, topic: 'a', decision: 'allow', rules: ['r/one', 'r/two'], certificate: 'MII' }
+  assert.match(
+    line('wide', record),
+    /a {2}allowed {2}r\/one,r\/two {2}sequence=14 node=n1 session=7f090d4e sessionIndex=3 policyVersion=2 action=publish qos=1 size=5$/,
+  )
+})
+
+test('JSON is the record as the server wrote it', () => {
+  assert.deepEqual(JSON.parse(line('json', publish)), publish)
+})
+
+test('nothing from outside breaks the line, forges a field or steers the terminal', () => {
+  for (const hostile of ['a\nb', 'a  allowed  x', 'a\u001b[2Jb', '\u202eb', 'a"b', 'a\u2028b', '\u0300b', 'a\r']) {
+    for (const format of ['table', 'wide', 'csv'] as const) {
+      const record = { ...publish, topic: hostile, decision: 'allow', rules: [], comment: hostile, [hostile]: hostile }
+      const written = line(format, record)
+      assert.doesNotMatch(written, /[\p{Cc}\p{Cf}\u2028\u2029]|(?<!")a {2}allowed {2}x/u, `${format}: ${written}`)
+    }
+  }
+})
+
+test('an event of a later version is shown with all its fields, and what is no record is refused', () => {
+  const text = JSON.stringify({ ...place, event: 'toString', device: 'd1', novel: { a: ['b', 1] } })
+  assert.match(line('wide', parseRecord(text)), /toString {13}d1 {16} {2}sequence=14 node=n1 novel=a=b,1$/)
+  for (const bad of ['', '[]', 'null', '{"event":"a","time":"b"}', '{"sequence":1,"event":"a"}']) {
+    assert.throws(() => parseRecord(bad), { code: 'BAD_ANSWER' })
+  }
+})
+
+/** What stands on stdout for one record, without its line end. */
+function line(format: Format, record: Record): string {
+  let written = ''
+  const stdout = new Writable({
+    write(chunk, _encoding, done) {
+      written += String(chunk)
+      done()
+    },
+  })
+  new Output(format, { stdout, stderr: stdout, env: {} }).item(record, recordCells(record))
+  return written.replace(/\n$/, '')
+}
