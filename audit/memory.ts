@@ -1,5 +1,6 @@
 import type { AuditEvent, AuditRecord, AuditTrail } from '#protocol'
 import { Durability } from './durability.js'
+import { maxEntryBytes, writeEntry } from './entry.js'
 import { AuditError } from './errors.js'
 
 export interface MemoryAudit extends AuditTrail {
@@ -21,6 +22,7 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
   const durability = new Durability(-1)
   const congestionListeners = new Set<(congested: boolean) => void>()
   const endListeners = new Set<() => void>()
+  const scratch = Buffer.alloc(maxEntryBytes) // so that it refuses what the real log refuses
   let held = false
   let failed = false
   let congested = false
@@ -36,10 +38,11 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
     records,
     append(event: AuditEvent) {
       if (failed) throw new AuditError('AUDIT_CLOSED', 'the audit log has failed')
-      const sequence = records.length
-      records.push({ ...event, sequence, time: now(), node: 'memory' })
+      const place = { sequence: records.length, time: now(), node: 'memory' }
+      writeEntry(scratch, 0, place, event)
+      records.push({ ...event, ...place })
       advanceSoon()
-      return sequence
+      return place.sequence
     },
     get durable() {
       return durability.durable

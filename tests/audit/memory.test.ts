@@ -15,6 +15,12 @@ test('records get their place, time and node, and are durable at once but never 
   assert.deepEqual(audit.records[1], { event: 'server.stop', sequence: 1, time: 42, node: 'memory' })
 })
 
+test('refuses what the real log refuses', () => {
+  const audit = createMemoryAudit({ now: () => 0.5 })
+  assert.throws(() => audit.append({ event: 'server.stop' }), { code: 'AUDIT_INVALID' })
+  assert.deepEqual(audit.records, [])
+})
+
 test('held records wait for the release, in order', async () => {
   const audit = createMemoryAudit()
   audit.hold()
