@@ -91,6 +91,22 @@ export class Broker {
     return { sessions: own.length, purged }
   }
 
+  /**
+   * Another certificate of the device was used for the first time, so its connections are held against the registry
+   * again. What a renewal has left behind goes on until it reconnects; what a new join has left behind is another
+   * machine, and ends at once and without its will. Returns how many did.
+   */
+  certificatesChanged(device: DeviceId): number {
+    const over = [...this.#connections].flatMap((connection) => {
+      const { identity, closed } = connection
+      const admission = identity?.deviceId === device && !closed && this.#hub.admissionOf(identity)
+      if (!admission || admission.admitted || admission.reason === 'previous') return []
+      return { connection, why: admission.reason }
+    })
+    for (const { connection, why } of over) connection.close('superseded', why)
+    return over.length
+  }
+
   /** Renders the rights of all sessions anew and ends what they no longer allow. Returns how many are connected. */
   policyChanged(): number {
     let connected = 0

@@ -26,12 +26,12 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
   if ('reason' in identity) return refuse(connection, identity)
   connection.identity = identity
 
-  const admission = hub.options.admit(identity)
+  const admission = hub.admissionOf(identity)
   if (!admission.admitted) return refuse(connection, notAdmitted(admission.reason))
   if (admission.state === 'pending') {
     await hub.options.promote(identity, connection.peer)
     if (connection.closed) return
-    const second = hub.options.admit(identity)
+    const second = hub.admissionOf(identity)
     if (!second.admitted) return refuse(connection, notAdmitted(second.reason))
   }
 

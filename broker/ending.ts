@@ -4,8 +4,8 @@ import type { Hub } from './hub.js'
 import type { Session } from './session.js'
 import { fireWill } from './will.js'
 
-/** Ends in which the client or the service said goodbye, or in which the device has lost its voice. */
-const withoutWill: readonly SessionEndReason[] = ['client', 'revoked', 'shutdown']
+/** Ends in which the client or the service said goodbye, or in which who was connected has lost the device's voice. */
+const withoutWill: readonly SessionEndReason[] = ['client', 'revoked', 'superseded', 'shutdown']
 
 /** A connection has ended: its session goes with it, or waits for the next one. Happens whether it can be recorded or not. */
 export function endConnection(

@@ -22,7 +22,7 @@ export interface BrokerOptions {
   readonly store: Store
   /** Reads who a peer certificate names, or throws. */
   readonly identify: (peerDer: Uint8Array) => DeviceIdentity
-  /** Asked at every connection, resumed TLS sessions included. */
+  /** Asked at every connection, resumed TLS sessions included, and again when another certificate is used. */
   readonly admit: (identity: DeviceIdentity) => Admission
   /** First use of a pending certificate; durable when it resolves. */
   readonly promote: (identity: DeviceIdentity, peer: string) => Promise<void>
@@ -80,6 +80,15 @@ export class Hub {
   /** False once the log or the store has failed: then nothing that would be promised could be kept. */
   get healthy(): boolean {
     return this.options.audit.healthy && !this.store.failed
+  }
+
+  /** Whether the certificate opens anything now; not when that cannot be told. */
+  admissionOf(identity: DeviceIdentity): Admission {
+    try {
+      return this.options.admit(identity)
+    } catch {
+      return { admitted: false, reason: 'internal' }
+    }
   }
 
   /** The device's rights now; none when they cannot be told. */

@@ -123,6 +123,7 @@ export type SessionEndReason =
   | 'taken_over'
   | 'denied' //         onDenyPublish: disconnect
   | 'revoked'
+  | 'superseded' //     the device has joined anew, and used what it got
   | 'expired' //        the certificate's notAfter
   | 'quota'
   | 'slow'

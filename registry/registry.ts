@@ -54,7 +54,8 @@ export interface JoinContext {
 }
 
 export interface RegistryChange {
-  readonly kind: 'revoked' | 'labels'
+  /** `promoted`: a certificate was used for the first time, so that others of the device are over. */
+  readonly kind: 'revoked' | 'labels' | 'promoted'
   readonly device: DeviceId
 }
 
@@ -191,7 +192,7 @@ export class Registry {
     if (admission.state === 'current') return this.settled()
     const certificate = this.#state.certificates.get(identity.fingerprint)
     if (certificate === undefined) throw conflict()
-    return this.#change({
+    const done = this.#change({
       event: 'device.promote',
       device: certificate.device,
       instance: certificate.instance,
@@ -199,6 +200,8 @@ export class Registry {
       fingerprint: certificate.fingerprint,
       ...(peer !== undefined && { peer }),
     })
+    this.#tell({ kind: 'promoted', device: certificate.device })
+    return done
   }
 
   /** @throws RegistryError TOKEN_INVALID, LABEL_INVALID, DEVICE_REVOKED */

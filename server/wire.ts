@@ -121,7 +121,10 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
   })
   closing.add(() => broker.closeGracefully())
   policy.onChange(() => broker.policyChanged())
-  registry.onChange(({ kind }) => void (kind === 'labels' && broker.policyChanged()))
+  registry.onChange(({ kind, device }) => {
+    if (kind === 'labels') broker.policyChanged()
+    if (kind === 'promoted') broker.certificatesChanged(device)
+  })
 
   const brokerTls = () => ({ ...tlsOf(upkeep.server), ca: ca.chain })
   const { port: mqttPort } = await listening('MQTT', config.host, config.mqttPort, () =>

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import type { Admission } from '#broker'
+import type { DeviceIdentity } from '#protocol'
 import { device, makeWorld, publishPacket, subscribePacket, until, type World } from './harness.js'
 
 function revoke(world: World, id: string) {
@@ -98,4 +100,31 @@ test('a revoked device does not get back in, nor does one that is revoked while 
   await late.closed
   const [refused] = world.records('session.refuse')
   assert.deepEqual([refused?.reason, refused?.device, refused?.count], ['revoked', 'd1', 1])
+})
+
+test('when the device joins anew, sessions of its old machine end without their will; those before a renewal go on', async (t) => {
+  let standing = (_: DeviceIdentity): Admission => ({ admitted: true, state: 'current' })
+  const world = await makeWorld(t, { change: { admit: (identity) => standing(identity) } })
+  const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 1, retain: false } as const
+  const [old, neighbour] = [await world.raw('d1'), await world.raw('d2')]
+  await old.connect('d1', { will })
+  await neighbour.connect('d2')
+  const young = await world.raw('d1', await world.credentials('d1', 2))
+  await young.connect('d1~new')
+
+  const isOld = ({ notAfter }: DeviceIdentity) => notAfter.getTime() < world.clock + 1.5 * 86_400_000
+  const refusing = (reason: string) => (identity: DeviceIdentity) =>
+    isOld(identity) ? ({ admitted: false, reason } as const) : ({ admitted: true, state: 'current' } as const)
+  standing = refusing('previous')
+  assert.equal(world.broker.certificatesChanged(device('d1')), 0)
+  await old.ping()
+  standing = refusing('superseded')
+  assert.equal(world.broker.certificatesChanged(device('d1')), 1)
+  await old.closed
+  await young.ping()
+  await neighbour.ping()
+  const [end] = world.records('session.end')
+  assert.deepEqual([end?.device, end?.reason], ['d1', 'superseded'])
+  assert.equal(world.records('message.publish').length, 0)
+  assert.equal((await (await world.raw('d1')).connect('d1')).returnCode, 5)
 })

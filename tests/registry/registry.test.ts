@@ -52,6 +52,20 @@ test('a previous certificate is refused and cannot be promoted back', async () =
   await assert.rejects(world.registry.promote(old), { code: 'CONFLICT' })
 })
 
+test('the first use of a certificate is told at once; by then another instance of the device opens nothing', async () => {
+  const world = await createWorld()
+  const old = await joinByToken(world, 'key 1', 'pump-7')
+  await world.registry.promote(old)
+  const rejoined = await joinByToken(world, 'key 2', 'pump-7')
+  const told: unknown[] = []
+  world.registry.onChange(({ kind, device }) => told.push([kind, device, world.registry.admit(old)]))
+  const done = world.registry.promote(rejoined)
+  assert.deepEqual(told, [['promoted', old.deviceId, { admitted: false, reason: 'superseded' }]])
+  await done
+  await world.registry.promote(rejoined)
+  assert.equal(told.length, 1)
+})
+
 test('nothing resolves before log and store hold it, and the store waits for the log', async () => {
   const world = await createWorld()
   world.audit.hold()
