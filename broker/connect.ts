@@ -5,6 +5,7 @@ import { type ConnectReturnCode, connectReturnCodes, encodeConnack } from './enc
 import type { Hub } from './hub.js'
 import type { ConnectPacket } from './packet.js'
 import { type Rights, Session } from './session.js'
+import { recheckSubscriptions } from './subscribe.js'
 import { judgeWill } from './will.js'
 
 /** Why a CONNECT is turned away. */
@@ -152,6 +153,7 @@ function open(hub: Hub, connection: Connection, packet: ConnectPacket, { device,
   if (!present) hub.sessions.add(session)
   session.begin({ name, rights, since: hub.now(), link: connection, will: packet.will })
   if (!clean) hub.store.putSession(session)
+  if (present) recheckSubscriptions(hub, session) // of what it was granted then, policy may have taken some back
   connection.session = session
 
   const answer = connection.guarded(() => {
