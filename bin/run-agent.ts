@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
@@ -11,6 +12,7 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
 
   process.exitCode = await main(process.argv.slice(2), {
     openTpm,
+    version: readVersion(),
     environment: process.env,
     home: homedir(),
     out: (line) => process.stdout.write(`${line}\n`),
@@ -20,4 +22,9 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
     stopped: stopped.signal,
   })
   process.stdin.destroy() // whoever still holds the other end must not keep us
+}
+
+function readVersion(): string {
+  const manifest: unknown = createRequire(import.meta.url)('../../package.json')
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : ''
 }

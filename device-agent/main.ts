@@ -25,6 +25,7 @@ export async function main(args: readonly string[], surroundings: Surroundings):
 function createProgram(surroundings: Surroundings): Command {
   const program = new Command('touchmark-agent')
     .description('Gives this device an identity, keeps it alive, and speaks MQTT with it.')
+    .version(surroundings.version, '--version', 'version of this program')
     .addHelpText('after', gettingStarted)
     .exitOverride()
     .configureOutput({

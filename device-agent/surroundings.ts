@@ -2,6 +2,8 @@ import type { OpenTpm } from './open-key.js'
 
 /** What the agent's commands get from the process they run in. */
 export interface Surroundings {
+  /** Of the program. */
+  readonly version: string
   readonly openTpm: OpenTpm
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly home: string
