@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastifySwagger from '@fastify/swagger'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { joinLimits, type routes } from '#protocol'
+import { shareConnections } from './connection-shares.js'
 import { answerProblem, answerUnknownRoute } from './problems.js'
 
 /** What every face is registered on. */
@@ -22,10 +23,13 @@ const limits = {
   maxBodyBytes: 16 * 1024,
   maxHeaderBytes: 8 * 1024,
   maxConnections: 4096,
+  maxConnectionsOfSource: 256,
   handshakeMilliseconds: 10_000,
   headersMilliseconds: 10_000,
   requestMilliseconds: 20_000,
   idleMilliseconds: 10_000,
+  /** How often the times of headers and requests are looked at; Node's own half minute would triple them. */
+  checkMilliseconds: 2_000,
 } as const
 
 /** Bodies that may be larger than an ordinary request's. */
@@ -43,6 +47,7 @@ export async function createApp({ version, tls, log }: HttpOptions): Promise<App
       rejectUnauthorized: false,
       handshakeTimeout: limits.handshakeMilliseconds,
       maxHeaderSize: limits.maxHeaderBytes,
+      connectionsCheckingInterval: limits.checkMilliseconds,
     },
     bodyLimit: limits.maxBodyBytes,
     requestTimeout: limits.requestMilliseconds,
@@ -55,6 +60,7 @@ export async function createApp({ version, tls, log }: HttpOptions): Promise<App
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.headersTimeout = limits.headersMilliseconds
   app.server.maxConnections = limits.maxConnections
+  shareConnections(app.server, limits.maxConnectionsOfSource)
   // Handlers are held to their answer's schema by the compiler; at run time plain JSON is the same and starts at once.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))
   app.setErrorHandler(answerProblem)
