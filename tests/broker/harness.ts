@@ -18,7 +18,7 @@ import {
 import { createMemoryStore, type Store } from '#store'
 import { createCertificate, createKeyPair, encodePem, oids, readDeviceIdentity, spkiOf, tierPolicyOid } from '#x509'
 
-const trustDomain = parseTrustDomain('fleet.example')
+export const trustDomain = parseTrustDomain('fleet.example')
 
 /** Everything a device may do in most tests: speak below `f/ID`, hear what it is told there, and all of `open/#`. */
 export const policySource = (more = '') => `
@@ -69,7 +69,8 @@ export interface World {
   records<Name extends AuditEventName>(event: Name): readonly Extract<AuditRecord, { event: Name }>[]
 }
 
-const authority = makeAuthority()
+/** One CA for the whole run: it takes time to make and nothing in it differs. */
+export const authority = makeAuthority()
 
 /** A broker on a free port of loopback, with a registry, a policy and an audit log that live in memory. */
 export async function makeWorld(
@@ -266,7 +267,6 @@ export async function until(holds: () => boolean): Promise<void> {
 
 export const device = parseDeviceId
 
-/** One CA for the whole run: it takes time to make and nothing in it differs. */
 async function makeAuthority() {
   const start = new Date(Date.now() - 3_600_000)
   const inDays = (days: number) => new Date(Date.now() + days * 86_400_000)
