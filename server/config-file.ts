@@ -1,4 +1,4 @@
-import { isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import {
   integer,
   list,
@@ -34,7 +34,7 @@ const decodeConfigFile = object({
 /** @throws ServerError CONFIG_INVALID with file, line and column */
 export function parseConfigFile(source: string, file: string): ConfigFile {
   const lines = new LineCounter()
-  const document = parseDocument(source, { lineCounter: lines, uniqueKeys: true })
+  const document = parseYaml(source, file, lines)
   const at = (offset: number) => `${file}:${lines.linePos(offset).line}:${lines.linePos(offset).col}`
   const [mistake] = document.errors
   if (mistake) throw new ServerError('CONFIG_INVALID', `${at(mistake.pos[0])}: ${mistake.message.split('\n')[0] ?? ''}`)
@@ -45,6 +45,15 @@ export function parseConfigFile(source: string, file: string): ConfigFile {
       throw new ServerError('CONFIG_INVALID', `${file}: ${String(cause)}`, { cause })
     const [path = ''] = cause.message.split(':', 1) // The decoders begin with the path of what is wrong.
     throw new ServerError('CONFIG_INVALID', `${at(offsetOf(document.contents, path))}: ${cause.message}`, { cause })
+  }
+}
+
+/** The parser calls itself for every level, and a file of brackets alone has more of them than the stack. */
+function parseYaml(source: string, file: string, lineCounter: LineCounter): Document.Parsed {
+  try {
+    return parseDocument(source, { lineCounter, uniqueKeys: true })
+  } catch (cause) {
+    throw new ServerError('CONFIG_INVALID', `${file}: cannot be read as YAML: ${String(cause)}`, { cause })
   }
 }
 

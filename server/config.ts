@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
@@ -40,6 +40,9 @@ const defaults = {
   mqttPort: 8883,
   healthPort: 9464,
 } as const
+
+/** Reading YAML takes time that grows faster than the file. */
+const maxConfigBytes = 64 * 1024
 
 interface Flags {
   readonly data?: string
@@ -125,6 +128,12 @@ function parseFlags(argv: readonly string[]): Flags {
 
 function readConfigFile(path: string, mustExist: boolean): ConfigFile {
   try {
+    if (statSync(path).size > maxConfigBytes) {
+      throw new ServerError(
+        'CONFIG_INVALID',
+        `${path}: larger than ${maxConfigBytes / 1024} KiB, so not a configuration`,
+      )
+    }
     return parseConfigFile(readFileSync(path, 'utf8'), path)
   } catch (cause) {
     if (!isErrno(cause)) throw cause

@@ -1,5 +1,6 @@
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import type { ServerConfig } from './config.js'
+import { spell } from './spelling.js'
 import type { OpenServer } from './wire.js'
 
 /** What stdout says once everything listens: for programs one line of JSON, for people what was made and how to go on. */
@@ -24,6 +25,9 @@ function readyLine({ ports, addresses, joinUri, firstRun, firstToken }: OpenServ
 
 function greetFirst(server: OpenServer, config: ServerConfig): string {
   const folder = relative(process.cwd(), config.dataFolder) || '.'
+  const shell = { folder: process.cwd(), path: process.env['PATH'] ?? '' }
+  const agent = spell('touchmark-agent', shell)
+  const touchmark = spell('touchmark', shell) + dataOption(config)
   return `Touchmark ${config.version}, trust domain ${config.trustDomain}
 
 Made in ${folder}/
@@ -36,10 +40,16 @@ Made in ${folder}/
 
 ${listening(server)}
 
-Let a device join. On the device (this token is good once, for an hour):
-  touchmark-agent enroll --join '${server.joinUri}' --token ${server.firstToken ?? ''}
-More tokens, here:   touchmark${dataOption(config)} tokens create
-Then see it:         touchmark${dataOption(config)} devices ls
+Let a first device join (the token is good once, for an hour), and keep it connected:
+  ${agent} enroll --join '${server.joinUri}' --token ${server.firstToken ?? ''} --data my-device
+  ${agent} run --data my-device
+
+Then, in another terminal:
+  ${touchmark} devices ls                  who is there
+  ${touchmark} audit tail -f               what is said and done, as it happens
+  ${touchmark} policy can DEVICE publish devices/DEVICE/telemetry/t --explain
+  ${touchmark} policy apply ${join(folder, 'policy.yaml')}   after you have changed it
+  ${touchmark} tokens create               for the next device
 
 ready
 `
@@ -65,5 +75,5 @@ function listening({ addresses }: OpenServer): string {
 
 /** Said only where the command would not find the folder by itself. */
 function dataOption(config: ServerConfig): string {
-  return config.isDefaultFolder ? '' : ` --data ${config.dataFolder}`
+  return config.isDefaultFolder ? '' : ` --data '${config.dataFolder.replaceAll("'", "'\\''")}'`
 }

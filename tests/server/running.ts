@@ -54,8 +54,13 @@ async function killed(child: ChildProcess): Promise<void> {
 }
 
 /** Runs the executable to its end. */
-export async function run(folder: string, args: readonly string[], options: { uid?: number } = {}): Promise<Finished> {
-  const child = spawn(process.execPath, [touchmark, ...args], { env: environment(folder), ...options })
+export async function run(
+  folder: string,
+  args: readonly string[],
+  { onSpawn, ...options }: { readonly uid?: number; readonly onSpawn?: (child: ChildProcess) => void } = {},
+): Promise<Finished> {
+  const child = spawn(process.execPath, [touchmark, ...args], { env: environment(folder), timeout: 20_000, ...options })
+  onSpawn?.(child)
   child.stdin.end()
   const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
   return { code: code as number | null, stdout, stderr }

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
+import { spell } from '../../server/spelling.js'
 import { run, temporaryFolder, up, upForPeople, upOnFreePorts } from './running.js'
 
 const nobody = 65_534
@@ -91,10 +92,12 @@ test('a mistake in the configuration is named by file, line and column, before a
     ['names: []\nlistn: {}\n', ':2:1'],
     ['ekRoots: [nowhere.pem]\n', ''],
     ['listen: &a {}\nnames: *a\n', ''],
+    ['['.repeat(60_000), ''],
+    [`names: []\n${'#'.repeat(65_536)}\n`, ''],
   ] as const) {
     writeFileSync(config, source)
     const refused = await run(folder, [...upOnFreePorts, '--config', config])
-    assert.deepEqual([source, refused.code, codeIn(refused.stderr)], [source, 2, 'CONFIG_INVALID'])
+    assert.deepEqual([refused.code, codeIn(refused.stderr)], [2, 'CONFIG_INVALID'], source.slice(0, 40))
     if (place !== '') assert.ok(refused.stderr.includes(`${config}${place}`), refused.stderr)
   }
   assert.equal(existsSync(join(folder, 'data')), false)
@@ -131,6 +134,29 @@ test('says by HTTP on loopback whether it lives, is ready, and how it is', async
   assert.deepEqual(await readiness.json(), { ready: true, checks: { store: ok, signer: ok, audit: ok, broker: ok } })
   assert.match(await (await get('/metrics')).text(), /^touchmark_devices_active 0$/m)
   assert.equal((await get('/other')).status, 404)
+})
+
+test('a signal in the middle of the start ends it in order, and the folder is good afterwards', async (t) => {
+  const folder = temporaryFolder(t)
+  mkdirSync(join(folder, 'data'))
+  const made = watch(join(folder, 'data'))
+  const starting = run(folder, upOnFreePorts, { onSpawn: (child) => made.once('change', () => child.kill()) })
+  t.after(() => made.close())
+  const { code, stderr } = await starting
+  assert.deepEqual([code, stderr], [0, ''])
+  const again = await up(folder)
+  assert.equal(await again.stop(), 0)
+})
+
+test('names the commands as they are found from where it was started', (t) => {
+  const folder = temporaryFolder(t)
+  const bin = join(folder, 'bin')
+  mkdirSync(bin)
+  assert.equal(spell('touchmark', { folder, path: bin }), 'touchmark')
+  writeFileSync(join(folder, 'package.json'), '{"name":"touchmark"}')
+  assert.equal(spell('touchmark-agent', { folder, path: bin }), 'npx touchmark-agent')
+  writeFileSync(join(bin, 'touchmark-agent'), '', { mode: 0o755 })
+  assert.equal(spell('touchmark-agent', { folder, path: bin }), 'touchmark-agent')
 })
 
 test('tells a person what was made and the exact command that a device needs', async (t) => {
