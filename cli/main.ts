@@ -27,7 +27,8 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
   }
 }
 
-function createProgram(): Command {
+/** Every command with its options; nothing is read before one runs. */
+export function createProgram(): Command {
   const program = new Command('touchmark')
     .description('Device identity for fleets: who is it, what may it say, what did it say.')
     .addHelpText('before', 'touchmark up starts the server ("touchmark up --help"). Everything else asks it:\n')

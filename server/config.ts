@@ -121,6 +121,11 @@ function parseFlags(argv: readonly string[]): Flags {
     .addOption(new Option('-o, --output <format>', 'what to write on stdout').choices(['text', 'json']).default('text'))
     .option('--log', 'write a JSON log to stderr')
     .addHelpText('after', '\nA port of 0 takes any free one. With -o json the line with "event":"ready" names them.')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  touchmark up\n  touchmark up --name hub.example --ek-root ./tpm-roots.pem\n' +
+        '  touchmark up --data /var/lib/touchmark --trust-domain fleet.example',
+    )
     .exitOverride()
     .parse(argv, { from: 'user' })
     .opts<Flags>()

@@ -7,6 +7,7 @@ import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
 import { parseRecord, type Record, recordCells } from './audit-record.js'
+import { examples } from './examples.js'
 import { parseCount, parseDuration } from './arguments.js'
 
 interface SearchOptions {
@@ -27,6 +28,7 @@ export function addAudit(program: Command, { client, output, settings }: Context
   audit
     .command('tail')
     .description('the last records, oldest first')
+    .addHelpText('after', examples('audit tail', 'audit tail -n 5 -f', 'audit tail -n 100 -o json | jq .event'))
     .option('-n, --lines <n>', 'how many', parseCount, 20)
     .option('-f, --follow', 'go on with what is recorded from now on')
     .action(({ lines, follow }: { lines: number; follow?: true }) => tail(client(), output(), lines, follow ?? false))
@@ -34,6 +36,14 @@ export function addAudit(program: Command, { client, output, settings }: Context
   audit
     .command('search')
     .description('records that match all that is given, newest first')
+    .addHelpText(
+      'after',
+      examples(
+        'audit search --device pump-7 --since 2h',
+        "audit search --decision deny --topic 'devices/+/state'",
+        'audit search --event device.revoke -o wide',
+      ),
+    )
     .option('--since <duration>', 'not older than, such as 2h', parseDuration)
     .option('--until <duration>', 'older than, such as 10m', parseDuration)
     .option('--device <id>')
@@ -50,6 +60,7 @@ export function addAudit(program: Command, { client, output, settings }: Context
     .argument('[dir]', 'folder of a log (default: the audit folder in the data folder)')
     .option('--vkey <key>', 'verifier key, or a file that holds it (default: the one in the data folder)')
     .description('check every record and the signature, offline, with nothing but the folder and the key')
+    .addHelpText('after', examples('audit verify', 'audit verify ./copy-of-audit --vkey ./audit.vkey'))
     .action(async (folder: string | undefined, { vkey }: { vkey?: string }) => {
       const { dataFolder, identityFolder } = settings()
       const key = readVerifierKey(vkey ?? join(identityFolder, 'audit.vkey'))

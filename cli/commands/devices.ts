@@ -13,6 +13,7 @@ import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Column, Output } from '../output.js'
+import { examples } from './examples.js'
 import { formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
 
 const columns: readonly Column<DeviceView>[] = [
@@ -44,6 +45,7 @@ export function addDevices(program: Command, { client, output }: Context): void 
   devices
     .command('ls')
     .description('every device, or those that a query matches')
+    .addHelpText('after', examples('devices ls', "devices ls -q 'label.site=oslo is:online'", 'devices ls -o json'))
     .option('-q, --query <query>', "such as 'label.site=oslo is:online -is:revoked'")
     .action(async ({ query }: { query?: string }) =>
       output().list(await client().call('listDevices', { query: { q: query } }), columns),
@@ -53,12 +55,14 @@ export function addDevices(program: Command, { client, output }: Context): void 
     .command('show')
     .argument('<id>')
     .description('one device with its instances and certificates')
+    .addHelpText('after', examples('devices show pump-7'))
     .action(async (id: string) => show(output(), await client().call('getDevice', { id })))
 
   devices
     .command('register')
     .argument('<id>')
     .description('make a TPM known before its device arrives')
+    .addHelpText('after', examples('devices register pump-7 --ek-hash SHA256-OF-ITS-EK --label site=oslo'))
     .requiredOption('--ek-hash <sha256>', "SHA-256 of the EK's SubjectPublicKeyInfo, in hex")
     .option('--profile <name>', 'enrollment profile')
     .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
@@ -71,6 +75,7 @@ export function addDevices(program: Command, { client, output }: Context): void 
     .argument('<id>')
     .argument('<key=value...>')
     .description('set labels; KEY= takes one away')
+    .addHelpText('after', examples('devices label pump-7 site=oslo role=gateway', 'devices label pump-7 role='))
     .action(async (id: string, pairs: readonly string[]) =>
       show(output(), await label(client(), id, parseLabels(pairs))),
     )
@@ -79,6 +84,13 @@ export function addDevices(program: Command, { client, output }: Context): void 
     .command('revoke')
     .argument('<id>')
     .description('end a device: its session now, its certificates, its way back')
+    .addHelpText(
+      'after',
+      examples(
+        'devices revoke pump-7 --reason keyCompromise --dry-run',
+        "devices revoke pump-7 --reason keyCompromise --comment 'box was found open'",
+      ),
+    )
     .addOption(new Option('--reason <reason>').choices(revocationReasons).makeOptionMandatory())
     .option('--comment <text>', 'for the audit log')
     .option('--dry-run', 'only say what it would end')

@@ -15,6 +15,7 @@ import { parsePolicy, PolicyError, runPolicyTests } from '#policy'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
+import { examples } from './examples.js'
 import { parseCount, parseLabel } from './arguments.js'
 
 const actions = ['publish', 'will', 'subscribe', 'receive'] as const satisfies readonly TopicAction[]
@@ -51,6 +52,7 @@ export function addPolicy(program: Command, { client, output }: Context): void {
   policy
     .command('show')
     .description('the policy in force')
+    .addHelpText('after', examples('policy show > policy.yaml'))
     .action(async () => {
       const view = await client().call('getPolicy')
       if (output().format === 'table' || output().format === 'wide') {
@@ -63,11 +65,20 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     .command('test')
     .argument('<file>')
     .description('read a policy file and ask it its own tests; needs no server')
+    .addHelpText('after', examples('policy test policy.yaml'))
     .action((file: string) => test(output(), file))
 
   policy
     .command('can')
     .description('whether a device may do something, and why')
+    .addHelpText(
+      'after',
+      examples(
+        'policy can pump-7 publish devices/pump-7/telemetry/t --explain',
+        "policy can pump-7 subscribe 'devices/+/state'",
+        'policy can new-pump publish plant/state --tier tpm --label site=oslo',
+      ),
+    )
     .argument('<device>', 'one that is not known yet needs --tier')
     .addArgument(new Argument('<action>').choices(actions))
     .argument('<topic>', 'topic name; to subscribe, a filter')
@@ -87,6 +98,7 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     .command('apply')
     .argument('<file>')
     .description('put a policy in force, at once and for live sessions too')
+    .addHelpText('after', examples('policy apply policy.yaml --dry-run', 'policy apply policy.yaml'))
     .option('--dry-run', 'only check it')
     .action(async (file: string, { dryRun }: { dryRun?: true }) => {
       const query = { file: basename(file), ...(dryRun && { dryRun: 'true' }) }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { SessionView } from '#protocol'
 import type { Context } from '../context.js'
 import type { Column } from '../output.js'
+import { examples } from './examples.js'
 import { formatTime } from './arguments.js'
 
 const columns: readonly Column<SessionView>[] = [
@@ -25,5 +26,6 @@ export function addSessions(program: Command, { client, output }: Context): void
     .description('MQTT sessions')
     .command('ls')
     .description('every session that is connected or kept for a device that will come back')
+    .addHelpText('after', examples('sessions ls', 'sessions ls -o wide'))
     .action(async () => output().list(await client().call('listSessions'), columns))
 }

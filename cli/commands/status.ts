@@ -1,12 +1,14 @@
 import type { Command } from 'commander'
 import type { StatusView } from '#protocol'
 import type { Context } from '../context.js'
+import { examples } from './examples.js'
 import { formatTime } from './arguments.js'
 
 export function addStatus(program: Command, { client, output }: Context): void {
   program
     .command('status')
     .description('how the server is: devices, sessions, audit log, policy, issuing CA')
+    .addHelpText('after', examples('status', 'status --server https://hub.example:8443 --identity ./operator'))
     .action(async () => {
       const status = await client().call('status')
       const { devices, sessions, audit, policy, issuer } = status

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { type CreateTokenRequest, type Labels, parseDeviceId, parseProfileName, type TokenView } from '#protocol'
 import type { Context } from '../context.js'
 import type { Column } from '../output.js'
+import { examples } from './examples.js'
 import { formatLabels, formatTime, parseCount, parseDuration, parseLabel } from './arguments.js'
 
 const columns: readonly Column<TokenView>[] = [
@@ -28,6 +29,14 @@ export function addTokens(program: Command, { client, output }: Context): void {
   tokens
     .command('create')
     .description('make a token; it is shown once')
+    .addHelpText(
+      'after',
+      examples(
+        'tokens create',
+        'tokens create --device pump-7 --label site=oslo --ttl 2h',
+        'tokens create --uses 50 --ttl 1d',
+      ),
+    )
     .option('--device <id>', 'the only device id it can make (default: the server names the device)')
     .option('--profile <name>', 'enrollment profile')
     .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
@@ -46,12 +55,14 @@ export function addTokens(program: Command, { client, output }: Context): void {
   tokens
     .command('ls')
     .description('every token and what became of it')
+    .addHelpText('after', examples('tokens ls', 'tokens ls -o wide'))
     .action(async () => output().list(await client().call('listTokens'), columns))
 
   tokens
     .command('revoke')
     .argument('<id>')
     .description('make a token useless')
+    .addHelpText('after', examples('tokens revoke 3fa7d66a60750aed'))
     .action(async (id: string) => {
       const token = await client().call('revokeToken', { id })
       output().one(token, [
