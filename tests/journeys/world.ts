@@ -1,12 +1,13 @@
-import { execFile } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import { type Outcome } from '../../demo/programs.js'
+import type { Outcome } from '../../demo/programs.js'
 import { type ServiceOptions, Stage, type StageDevice } from '../../demo/stage.js'
 
 /** What a journey reads of an audit record. */
@@ -124,13 +125,17 @@ export async function searchAudit(stage: Stage, ...query: readonly string[]): Pr
 }
 
 /** Runs a program of others to its end; one that does not end by itself is killed. */
-export async function runForeign(program: string, args: readonly string[], input = ''): Promise<Outcome> {
-  const child = execFile(program, args, { timeout: 15_000, killSignal: 'SIGKILL', maxBuffer: 16 * 1024 * 1024 })
-  const output = { stdout: '', stderr: '' }
-  child.stdout?.on('data', (chunk: string) => (output.stdout += chunk))
-  child.stderr?.on('data', (chunk: string) => (output.stderr += chunk))
-  child.stdin?.on('error', () => undefined)
-  child.stdin?.end(input)
-  const [exitCode] = (await once(child, 'close')) as [number | null]
-  return { exitCode: exitCode ?? -1, ...output }
+export async function runForeign(
+  program: string,
+  args: readonly string[],
+  { timeout = 15_000, ...options }: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {},
+): Promise<Outcome> {
+  const child = spawn(program, args, { ...options, timeout, killSignal: 'SIGKILL' })
+  child.stdin.end()
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<(number | null)[]>,
+  ])
+  return { exitCode: exitCode ?? -1, stdout, stderr }
 }
