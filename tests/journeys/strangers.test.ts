@@ -80,7 +80,7 @@ test('5,000 pipelined publishes and a dropped socket: what was acknowledged is i
   assert.equal(published.at(-1)?.topic, 'devices/thermo-1/telemetry/after')
   const [end] = await searchAudit(stage, '--event', 'session.end')
   assert.equal(end?.reason, 'lost')
-  assert.match(await stage.operator('audit', 'verify'), /as it was signed/)
+  await stage.operator('audit', 'verify') // fails when the log is not what was signed
 })
 
 async function openWorld(t: TestContext) {

@@ -36,15 +36,12 @@ export async function openStage(t: TestContext, options?: ServiceOptions): Promi
 
 /** The same before its service has started. */
 export function emptyStage(t: TestContext): Stage {
-  const stage = new Stage(temporaryFolder(t))
-  t.after(() => stage.clear())
+  const stage = new Stage(mkdtempSync(join(tmpdir(), 'touchmark-journey-')))
+  t.after(async () => {
+    await stage.clear()
+    rmSync(stage.folder, { recursive: true, force: true })
+  })
   return stage
-}
-
-export function temporaryFolder(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'touchmark-journey-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
 }
 
 /** A device that has joined with a token; labels as `role=gateway`. */
