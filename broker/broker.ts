@@ -2,6 +2,7 @@ import type { DeviceId, SessionView } from '#protocol'
 import type { TLSSocket } from 'node:tls'
 import { handleConnect, isOwnClientId, refuse } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
+import { Deadline } from './deadline.js'
 import { connectReturnCodes, pingresp } from './encode.js'
 import { endConnection } from './ending.js'
 import { BrokerError } from './errors.js'
@@ -262,23 +263,4 @@ function fail(connection: Connection, error: unknown): void {
 
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : String(error)
-}
-
-/** One time limit over several waits. */
-class Deadline {
-  readonly #passed: Promise<void>
-  #timer: NodeJS.Timeout | undefined
-
-  constructor(seconds: number) {
-    this.#passed = new Promise((resolve) => (this.#timer = setTimeout(resolve, seconds * 1000)))
-  }
-
-  /** Waits for the work, or for the time to be over; what fails is over too. */
-  async before(work: Promise<void>): Promise<void> {
-    await Promise.race([work.catch(() => undefined), this.#passed])
-  }
-
-  end(): void {
-    clearTimeout(this.#timer)
-  }
 }

@@ -84,8 +84,17 @@ export function routeUnlessRevoked(hub: Hub, session: Session, message: Message)
 function judge(hub: Hub, session: Session, { topic, qos, retain, payload }: PublishPacket): Decision {
   const { rights } = session
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
-  if (decision.effect === 'deny' || !retain || hub.retained.hasRoom(session.device, topic, payload.length))
-    return decision
+  return withinQuota(hub, session, { topic, retain, payload }, decision)
+}
+
+/** What policy allows to be retained still has to find room. */
+export function withinQuota(
+  hub: Hub,
+  { device, rights }: Session,
+  { topic, retain, payload }: Pick<Will, 'topic' | 'retain' | 'payload'>,
+  decision: Decision,
+): Decision {
+  if (decision.effect === 'deny' || !retain || hub.retained.hasRoom(device, topic, payload.length)) return decision
   return { effect: 'deny', reason: 'quota', rules: [], policyVersion: rights.version }
 }
 

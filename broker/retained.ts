@@ -30,16 +30,18 @@ export class Retained {
     return count <= this.#limits.maxRetainedPerDevice && bytes <= this.#limits.maxRetainedBytesPerDevice
   }
 
-  /** Takes the place of the topic's message; an empty payload leaves the place empty [MQTT-3.3.1-10]. */
+  /**
+   * Takes the place of the topic's message; an empty payload leaves the place empty [MQTT-3.3.1-10]. Whether there is
+   * room was asked when the message was accepted, and what was accepted is kept: a device can exceed its quota by what
+   * its connections may have waiting for the log, and not by more.
+   */
   set(message: Message): void {
     this.#release(message.topic)
     if (message.payload.length === 0) {
       this.#store.deleteRetained(message.topic)
-    } else if (this.hasRoom(message.publisher, message.topic, message.payload.length)) {
+    } else {
       this.#hold(message)
       this.#store.putRetained(message)
-    } else {
-      this.#store.deleteRetained(message.topic)
     }
   }
 

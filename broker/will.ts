@@ -3,7 +3,7 @@ import { decide } from './decision.js'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
 import type { Will } from './packet.js'
-import { recordPublish, routeUnlessRevoked } from './publish.js'
+import { recordPublish, routeUnlessRevoked, withinQuota } from './publish.js'
 import type { Rights, Session } from './session.js'
 
 /** Asked at CONNECT, where a refusal refuses the connection, and again when the will is to be published. */
@@ -20,7 +20,7 @@ export function fireWill(hub: Hub, session: Session): void {
   if (!will || hub.revoked.has(session.device)) return
   const rights = hub.rightsOf(session.device)
   if (!rights) return
-  const decision = judgeWill(rights, will)
+  const decision = withinQuota(hub, session, will, judgeWill(rights, will))
   const sequence = recordPublish(hub, session, 'will', will, decision)
   if (decision.effect === 'deny' || will.qos === 2) return
   const message = new Message({ ...will, qos: will.qos, publisher: session.device, origin: sequence })

@@ -110,6 +110,27 @@ test('deliveries that policy withholds are counted to the last one', async (t) =
   assert.equal(total(world.records('message.deliver')), 20)
 })
 
+test('what was accepted to be retained is kept, however fast it came; a will has to find room like all else', async (t) => {
+  const world = await makeWorld(t, { limits: { maxRetainedPerDevice: 1 } })
+  const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 1, retain: true } as const
+  const client = await world.raw('d1')
+  await client.connect('d1', { will })
+  world.audit.hold()
+  client.send(
+    publishPacket('open/a', 'x', { qos: 1, messageId: 1, retain: true }),
+    publishPacket('open/b', 'x', { qos: 1, messageId: 2, retain: true }),
+  )
+  await until(() => world.records('message.publish').length === 2)
+  world.audit.release()
+  await client.next('puback', 2)
+  client.socket.destroy()
+  await until(() => world.records('session.end').length === 1)
+  assert.equal(world.records('message.publish').at(-1)?.reason, 'quota')
+  const kept: string[] = []
+  for await (const [key] of world.store.entries('broker/retained/')) kept.push(key)
+  assert.deepEqual(kept, ['broker/retained/open/a', 'broker/retained/open/b'])
+})
+
 test('what is over a quota says so', async (t) => {
   const world = await makeWorld(t, {
     policy: policySource('onDenyPublish: drop'),

@@ -166,11 +166,10 @@ test('retained messages reach new subscribers, survive a restart, and are cleare
   const world = await makeWorld(t, { limits: { maxRetainedPerDevice: 1 }, policy: policySource('onDenyPublish: drop') })
   const speaker = await world.raw('d1')
   await speaker.connect('d1')
-  speaker.send(
-    publishPacket('open/kept', 'x', { qos: 1, messageId: 1, retain: true }),
-    publishPacket('open/over', 'quota', { qos: 1, messageId: 2, retain: true }),
-  )
-  await speaker.next('puback', 2)
+  for (const [at, topic] of ['open/kept', 'open/over-quota'].entries()) {
+    speaker.send(publishPacket(topic, 'x', { qos: 1, messageId: at + 1, retain: true }))
+    await speaker.next('puback', at + 1)
+  }
   await world.restart()
   const listener = await world.raw('d2')
   await listener.connect('d2')
