@@ -20,6 +20,8 @@ import { handleSubscribe, handleUnsubscribe, recheckSubscriptions } from './subs
 export class Broker {
   readonly #hub: Hub
   readonly #connections = new Set<Connection>()
+  /** Those that had not been answered with CONNACK when they were last counted. */
+  readonly #unanswered = new Set<Connection>()
   readonly #listeners: Listener[] = []
   readonly #sweeper: NodeJS.Timeout
   readonly #stopListening: readonly (() => void)[]
@@ -98,14 +100,16 @@ export class Broker {
    * machine, and ends at once and without its will. Returns how many did.
    */
   certificatesChanged(device: DeviceId): number {
-    const over = [...this.#connections].flatMap((connection) => {
+    let ended = 0
+    for (const connection of this.#connections) {
       const { identity, closed } = connection
-      const admission = identity?.deviceId === device && !closed && this.#hub.admissionOf(identity)
-      if (!admission || admission.admitted || admission.reason === 'previous') return []
-      return { connection, why: admission.reason }
-    })
-    for (const { connection, why } of over) connection.close('superseded', why)
-    return over.length
+      if (closed || identity?.deviceId !== device) continue
+      const admission = this.#hub.admissionOf(identity)
+      if (admission.admitted || admission.reason === 'previous') continue
+      connection.close('superseded', admission.reason)
+      ended++
+    }
+    return ended
   }
 
   /** Renders the rights of all sessions anew and ends what they no longer allow. Returns how many are connected. */
@@ -156,14 +160,26 @@ export class Broker {
   }
 
   #welcome(socket: TLSSocket): void {
-    const waiting = [...this.#connections].filter(({ accepted }) => !accepted).length
-    const connection = new Connection(socket, this.#hub.limits, this.#hub.now, this.#events)
+    const { limits, now, options } = this.#hub
+    const connection = new Connection(socket, limits, now, this.#events)
+    const isOneTooMany = this.#countUnanswered() >= limits.maxUnconnected
     this.#connections.add(connection)
-    socket.once('close', () => this.#connections.delete(connection))
+    this.#unanswered.add(connection)
+    socket.once('close', () => {
+      this.#connections.delete(connection)
+      this.#unanswered.delete(connection)
+    })
     if (this.#closing) connection.close('shutdown')
-    else if (waiting >= this.#hub.limits.maxUnconnected)
-      connection.close('quota', 'too many connections before CONNECT')
-    else if (this.#hub.options.audit.congested && this.healthy) connection.hold()
+    else if (isOneTooMany) connection.close('quota', 'too many connections before CONNECT')
+    else if (options.audit.congested && this.healthy) connection.hold()
+  }
+
+  /** Looks through them only when there seem to be too many, so that thousands can come back at once. */
+  #countUnanswered(): number {
+    if (this.#unanswered.size >= this.#hub.limits.maxUnconnected) {
+      for (const connection of this.#unanswered) if (connection.accepted) this.#unanswered.delete(connection)
+    }
+    return this.#unanswered.size
   }
 
   #handle(connection: Connection, packet: Packet): void {
