@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { isSystemError } from './disk.js'
 import { AgentError } from './errors.js'
@@ -69,14 +69,18 @@ async function startOf(pid: number): Promise<string> {
   return `${fields[19] ?? '-'}@${boot.trim()}`
 }
 
+/** Written beside its place and then linked there: a lock that is seen has its content, and is never taken for a dead one. */
 async function createExclusively(path: string, content: string): Promise<boolean> {
+  const beside = `${path}.${randomUUID()}`
   try {
-    const file = await open(path, 'wx', 0o600)
-    await file.writeFile(content).finally(() => file.close())
+    await writeFile(beside, content, { flag: 'wx', mode: 0o600 })
+    await link(beside, path)
     return true
   } catch (cause) {
     if (isSystemError(cause) && cause.code === 'EEXIST') return false
     throw new AgentError('STATE_FAILED', `${path}: cannot be written; name a writable folder with --data`, { cause })
+  } finally {
+    await rm(beside, { force: true })
   }
 }
 
