@@ -23,8 +23,16 @@ export const joinLimits = {
 /** The label of the TLS exporter that ties a request to its connection (RFC 9266 §4.2). */
 export const channelBindingLabel = 'EXPORTER-Channel-Binding'
 
-/** Facts that the device reports about itself: stored as reported, never matched on. */
-const reported = record(text(1024), 32)
+const facts = record(text(1024), 32)
+
+/** Facts that the device reports about itself: stored as reported, never matched on. Bounded as a whole, since they are kept. */
+const reported: typeof facts = (value, path) => {
+  const decoded = facts(value, path)
+  if (Buffer.byteLength(JSON.stringify(decoded)) > joinLimits.maxReportedBytes) {
+    throw new ProtocolError('INVALID_MESSAGE', `${path}: expected at most ${joinLimits.maxReportedBytes} bytes in all`)
+  }
+  return decoded
+}
 
 const publicArea = bytes(joinLimits.maxPublicAreaBytes)
 const attestation = object({ attest: bytes(joinLimits.maxAttestBytes), signature: bytes(joinLimits.maxSignatureBytes) })

@@ -141,3 +141,16 @@ test('a time is an instant that exists, in UTC', () => {
     assert.throws(() => parseTime(source), refused, source)
   }
 })
+
+test('what a device reports of itself is bounded as a whole', () => {
+  const join = (facts: number) =>
+    decodeTokenJoinRequest(
+      {
+        csr: 'AA',
+        reported: Object.fromEntries(Array.from({ length: facts }, (_, at) => [`f${at}`, 'x'.repeat(1000)])),
+      },
+      '',
+    )
+  assert.equal(Object.keys(join(8).reported ?? {}).length, 8)
+  assert.throws(() => join(9), refused)
+})
