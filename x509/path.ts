@@ -30,7 +30,11 @@ export function verifyPath(request: PathRequest): { readonly path: readonly Uint
   return { path: path.map((certificate) => certificate.der) }
 }
 
-/** Depth first, anchors before intermediates; every issuer that is tried is counted. */
+/**
+ * Depth first, anchors before intermediates; every issuer that is tried is counted. Signatures are verified only on a
+ * path that reaches an anchor, and from there down: so no key that a stranger chose costs us a verification before
+ * someone trusted has signed it.
+ */
 class PathSearch {
   readonly #request: PathRequest
   readonly #anchors: readonly Certificate[]
@@ -48,7 +52,8 @@ class PathSearch {
     const problems: X509Error[] = []
     for (const anchor of this.#anchors.filter((candidate) => mayHaveIssued(candidate, last))) {
       try {
-        this.#verifyIssued(anchor, path, last)
+        this.#consider(anchor, path)
+        verifySignatures([...path, anchor])
         return [...path, anchor]
       } catch (error) {
         problems.push(asProblem(error))
@@ -58,7 +63,7 @@ class PathSearch {
       if (path.includes(issuer)) continue
       try {
         if (path.length > pathLimits.maxIntermediatesInPath) throw limit('the path grows too long')
-        this.#verifyIssued(issuer, path, last)
+        this.#consider(issuer, path)
         return this.extend([...path, issuer])
       } catch (error) {
         problems.push(asProblem(error))
@@ -67,11 +72,18 @@ class PathSearch {
     throw problems[0] ?? new X509Error('ISSUER_UNKNOWN', 'no anchor and no intermediate has the name of the issuer')
   }
 
-  #verifyIssued(issuer: Certificate, path: readonly Certificate[], last: Certificate): void {
+  #consider(issuer: Certificate, path: readonly Certificate[]): void {
     if (++this.#candidates > pathLimits.maxCandidates) throw limit('too many candidates')
     checkIssuer(issuer, path, this.#request)
-    verifySignature(last.signed, decodeSpki(issuer.spki).publicKey)
   }
+}
+
+/** From the anchor down. */
+function verifySignatures(path: readonly Certificate[]): void {
+  path.reduceRight((issuer, certificate) => {
+    verifySignature(certificate.signed, decodeSpki(issuer.spki).publicKey)
+    return certificate
+  })
 }
 
 /** Anchors and intermediates come again with every request, by the hundred; the same bytes are taken apart once. */

@@ -39,6 +39,12 @@ test('a root’s name and key identifier without its key are not enough', async 
   assert.throws(() => verify(leaf, [below.certificate]), { code: 'SIGNATURE_INVALID' })
 })
 
+test('no signature is looked at by a key that nobody trusted stands behind', async () => {
+  const foreign = await makeIssuing(await makeRoot())
+  const forged = await device({}, { ...foreign, privateKey: createKeyPair('P-256').privateKey })
+  assert.throws(() => verify(forged, [foreign.certificate]), { code: 'ISSUER_UNKNOWN' })
+})
+
 test('a root that comes as an intermediate is not trusted', async () => {
   const foreign = await makeRoot()
   const leaf = await device({}, foreign)
