@@ -90,7 +90,10 @@ export class PolicyInForce {
   /** The rights of a device now; none when the registry does not know it. Rendered once for each change of either. */
   effectiveFor(device: DeviceId): EffectivePolicy | undefined {
     const attributes = this.#options.attributesOf(device)
-    if (attributes === undefined) return undefined
+    if (attributes === undefined) {
+      this.#rendered.delete(device)
+      return undefined
+    }
     const known = this.#rendered.get(device)
     if (known?.attributes.tier === attributes.tier && known.attributes.labels === attributes.labels)
       return known.effective

@@ -78,6 +78,38 @@ test('is not answered before the log holds it durably, and not applied when the 
   assert.equal(policy.view.version, 2)
 })
 
+test('what a device has used up stays used: no reconnect, label or policy fills its bucket, and no question empties it', async (t) => {
+  const { policy, labels } = await open(t)
+  const rated = (version: number) =>
+    defaultPolicy
+      .replace('version: 1 ', `version: ${version} `)
+      .replace('# rate: { messages: 50, per: 1s, burst: 200 }', 'rate: { messages: 1, per: 1h, burst: 2 }')
+  const topic = parseTopicName('devices/d1/telemetry/t')
+  const publish = () => policy.effectiveFor(d1)?.publish({ topic, qos: 0, retain: false, size: 1 }).effect
+  await policy.apply(rated(2), options)
+  for (let asked = 0; asked < 5; asked++) {
+    assert.equal(policy.explain({ as: { id: d1 }, action: 'publish', topic }).decision.effect, 'allow')
+  }
+  assert.equal(publish(), 'allow')
+  labels.now = { site: 'rome' }
+  assert.equal(publish(), 'allow')
+  assert.equal(publish(), 'deny')
+  await policy.apply(rated(3), options)
+  assert.equal(publish(), 'deny')
+})
+
+test('is rendered once for a device, and anew for other labels, another policy and another life', async (t) => {
+  const { policy, labels } = await open(t)
+  const rendered = () => policy.effectiveFor(d1)
+  const first = rendered()
+  assert.equal(rendered(), first)
+  labels.now = { site: 'rome' }
+  const second = rendered()
+  assert.notEqual(second, first)
+  await policy.apply(newer, options)
+  assert.notEqual(rendered(), second)
+})
+
 test('rights follow the labels of a device at once, and a device that is not known has none', async (t) => {
   const { policy, labels, publish } = await open(t)
   assert.equal(publish('devices/d2/cmd/reboot'), 'deny')
