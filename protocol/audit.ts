@@ -243,7 +243,13 @@ export type ServiceEvent =
       readonly policyVersion: number
       readonly comment: string
     }
-  | (OperatorFacts & { readonly event: 'audit.read'; readonly query: string })
+  | (OperatorFacts & {
+      /** Counted per operator and question, wherever in time that begins, within 10 s. */
+      readonly event: 'audit.read'
+      readonly query: string
+      /** Default: 1 */
+      readonly count?: number
+    })
   | {
       readonly event: 'operator.refuse'
       readonly reason: string

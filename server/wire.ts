@@ -10,6 +10,7 @@ import { encodeJoinUri, parseOperatorName, parseProfileName, type ProfileName, t
 import { defaultPolicy } from '#policy'
 import { Registry } from '#registry'
 import { openLevelStore } from '#store'
+import { AuditReads } from './audit-reads.js'
 import { attributesOf } from './attributes.js'
 import { Closing } from './closing.js'
 import { certificateHosts, publicHost, type ServerConfig } from './config.js'
@@ -104,8 +105,10 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
     ourselves,
   )
   const refusals = new OperatorRefusals(audit)
+  const auditReads = new AuditReads(audit)
   closing.add(async () => {
     refusals.flush()
+    auditReads.flush()
     audit.append({ event: 'server.stop' })
     await registry.settled()
   })
@@ -155,6 +158,7 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
     policy,
     enrollment,
     audit,
+    auditReads,
     operators: new OperatorGate({ identifyOperator: (der) => issuers.identifyOperator(der), admitOperator, refusals }),
     sessions: () => broker.sessions(),
     endDevice: (device) => broker.endDevice(device, 'revoked'),

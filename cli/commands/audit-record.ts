@@ -35,7 +35,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'policy.refuse': ['reason', 'comment', 'operator'],
   'policy.render_error': ['policyVersion', 'comment'],
   'join.refuse': ['method', 'reason', 'token', 'comment', 'peer', 'count'],
-  'audit.read': ['query', 'operator'],
+  'audit.read': ['query', 'operator', 'count'],
   'ca.create': ['subject'],
   'server.start': ['version', 'runtime'],
   'server.stop': [],

@@ -8,7 +8,7 @@ import type { Service } from './service.js'
 const tags = ['audit']
 
 export function addAuditRoutes(app: App, service: Service): void {
-  const { audit, operators } = service
+  const { auditReads, operators } = service
 
   app.route({
     ...at(routes.searchAudit),
@@ -19,12 +19,7 @@ export function addAuditRoutes(app: App, service: Service): void {
       produces: ['application/x-ndjson'],
     },
     handler: async (request, reply) => {
-      // Who reads the log stands in the log.
-      audit.append({
-        event: 'audit.read',
-        query: new URLSearchParams(request.query).toString(),
-        ...operators.of(request),
-      })
+      auditReads.add(request.query, operators.of(request))
       const leaving = new AbortController()
       const stop = () => leaving.abort()
       reply.raw.once('close', stop)

@@ -17,6 +17,7 @@ import type {
   TpmJoinRequest,
 } from '#protocol'
 import type { Registry } from '#registry'
+import type { AuditReads } from '../audit-reads.js'
 import type { PolicyInForce } from '../policy-in-force.js'
 import type { AuditSearch } from './audit-search.js'
 import type { OperatorGate } from './operators.js'
@@ -42,6 +43,7 @@ export interface Service {
   readonly policy: PolicyInForce
   readonly enrollment: Enrollment
   readonly audit: AuditTrail
+  readonly auditReads: AuditReads
   readonly operators: OperatorGate
   readonly sessions: () => readonly SessionView[]
   /** Ends every session of a device; when it returns, nothing more of it is delivered. */

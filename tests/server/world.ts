@@ -21,6 +21,7 @@ import { defaultPolicy } from '#policy'
 import { Registry } from '#registry'
 import { createMemoryStore } from '#store'
 import { createCertificate, createKeyPair, encodePem, fingerprintOf, oids, readSerial, spkiOf } from '#x509'
+import { AuditReads } from '../../server/audit-reads.js'
 import { createFaces } from '../../server/http/faces.js'
 import { OperatorGate } from '../../server/http/operators.js'
 import type { Channel, Service } from '../../server/http/service.js'
@@ -57,6 +58,7 @@ export async function createWorld(t: TestContext) {
   const registry = await Registry.open({ store, audit, replay: (from) => fromLog(audit.records, from), now })
   const policy = await PolicyInForce.open({ store, audit, attributesOf: attributes(registry), now }, defaultPolicy, by)
   const refusals = new OperatorRefusals(audit)
+  const auditReads = new AuditReads(audit)
   const issuers = new Issuers(authorityOf(root, issuing), trustDomain, now)
   const ended: DeviceId[] = []
   const sessions: SessionView[] = []
@@ -65,6 +67,7 @@ export async function createWorld(t: TestContext) {
     registry,
     policy,
     audit,
+    auditReads,
     enrollment: createEnrollmentDouble(channels),
     operators: new OperatorGate({
       identifyOperator: (der) => issuers.identifyOperator(der),
