@@ -42,7 +42,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'log.recovery': ['comment', 'cutBytes'],
 }
 
-/** How a field is said where its value alone would not explain itself. */
+/** How a field, or the field of one event, is said where its value alone would not explain itself. */
 const phrases: Readonly<{ [field: string]: (value: string) => string }> = {
   anchorKind: (kind) => `known by ${kind}`,
   clientId: (id) => `as ${id}`,
@@ -51,6 +51,7 @@ const phrases: Readonly<{ [field: string]: (value: string) => string }> = {
   decision: (decision) => (decision === 'deny' ? 'DENIED' : 'allowed'),
   notAfter: (time) => `until ${formatTime(time)}`,
   operator: (name) => `by ${name}`,
+  'operator.issue.operator': (name) => `for ${name}`,
   peer: (address) => `from ${address}`,
   policyVersion: (version) => `version ${version}`,
   publisher: (device) => `from ${device}`,
@@ -81,7 +82,7 @@ export function recordCells(record: Record): readonly Cell[] {
     { text: device === undefined ? '-' : formatValue(device), width: 16 },
     {
       text: names
-        .map((name) => say(name, record[name]))
+        .map((name) => say(event, name, record[name]))
         .filter(Boolean)
         .join('  '),
     },
@@ -89,9 +90,10 @@ export function recordCells(record: Record): readonly Cell[] {
   ]
 }
 
-function say(name: string, value: unknown): string {
+function say(event: string, name: string, value: unknown): string {
   const text = value === '' ? '' : formatValue(value)
-  return text === '' ? '' : (phrases[name]?.(text) ?? text)
+  const phrase = phrases[`${event}.${name}`] ?? phrases[name]
+  return text === '' || phrase === undefined ? text : phrase(text)
 }
 
 /** One word each, whatever it holds: text with a space, a quote or anything that does not show is quoted. */

@@ -102,14 +102,17 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     .option('--dry-run', 'only check it')
     .action(async (file: string, { dryRun }: { dryRun?: true }) => {
       const query = { file: basename(file), ...(dryRun && { dryRun: 'true' }) }
-      const answer = await client().call('applyPolicy', { query, text: readPolicyFile(file) })
+      const source = readPolicyFile(file)
+      const before = await client().call('getPolicy')
+      const answer = await client().call('applyPolicy', { query, text: source })
       output().one(answer, [
         ['version', String(answer.version)],
         ['hash', answer.hash],
         ['tests passed', String(answer.tests.passed)],
         ['sessions checked', answer.dryRun ? undefined : String(answer.sessions)],
       ])
-      if (answer.dryRun) output().note('Nothing was changed (--dry-run).')
+      if (answer.hash === before.hash) output().note('This policy is in force already.')
+      else if (answer.dryRun) output().note('Nothing was changed (--dry-run).')
     })
 }
 

@@ -134,6 +134,7 @@ test('a policy is tested offline, tried, applied, and asked why', async (t) => {
   assert.equal(((await json('policy', 'show')) as { version: number }).version, 1)
   assert.equal(await code('policy', 'apply', broken), 1)
   assert.equal(((await json('policy', 'apply', good)) as { version: number }).version, 2)
+  assert.match((await touchmark('policy', 'apply', good)).stderr, /in force already/)
   const stale = await touchmark('policy', 'apply', file('stale.yaml', defaultPolicy))
   assert.deepEqual([stale.code, /\[POLICY_VERSION\]/.test(stale.stderr)], [5, true])
 
