@@ -20,7 +20,8 @@ interface Window {
 
 /**
  * Every permission is a record. To be refused costs a device nothing, so refusals must not fill the log: the first of a
- * session, reason and topic is recorded at once, those that follow within a window of time as one more record with their exact number.
+ * session, reason and topic is recorded at once, those that follow within a window of time together as one record with
+ * their exact number.
  */
 export class DecisionLog {
   readonly #trail: Trail

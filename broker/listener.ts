@@ -57,7 +57,10 @@ export async function listenTls(
   })
   server.maxConnections = limits.maxConnections
   server.on('secureConnection', on.connection)
-  server.on('tlsClientError', (error, socket) => on.refused(error, socket.remoteAddress))
+  server.on('tlsClientError', (error, socket) => {
+    on.refused(error, socket.remoteAddress)
+    socket.destroy() // nobody else ends one whose handshake takes too long
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       reject(new BrokerError('LISTEN_FAILED', `cannot listen on ${host}:${port}: ${cause.message}`, { cause }))

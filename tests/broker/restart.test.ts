@@ -13,70 +13,74 @@ import type { AuditRecord } from '#protocol'
 import { authority, policySource, publishPacket, RawClient, subscribePacket, trustDomain } from './harness.js'
 import type { Given } from './serving-child.js'
 
-test('killed under load and then ended in good order, the service keeps all that it has acknowledged', async (t) => {
-  const service = await makeService(t)
-  await service.start()
-  const listener = await service.raw('d2')
-  await listener.connect('d2', { clean: false })
-  listener.send(subscribePacket(1, ['open/#', 1]), { cmd: 'disconnect' })
-  await listener.closed
+test(
+  'killed under load and then ended in good order, the service keeps all that it has acknowledged',
+  { timeout: 60_000 },
+  async (t) => {
+    const service = await makeService(t)
+    await service.start()
+    const listener = await service.raw('d2')
+    await listener.connect('d2', { clean: false })
+    listener.send(subscribePacket(1, ['open/#', 1]), { cmd: 'disconnect' })
+    await listener.closed
 
-  const payload = (id: number) => `${id} `.padEnd(4096)
-  const publish = (id: number, dup = false) =>
-    publishPacket('open/x', payload(id), { qos: 1, messageId: id, dup, retain: id === 1 })
-  const ids = Array.from({ length: 600 }, (_, at) => at + 1)
-  const speaker = await service.raw('d1')
-  await speaker.connect('d1')
-  speaker.send(...ids.slice(0, 300).map((id) => publish(id)))
-  await speaker.next('puback', 300)
-  speaker.send(...ids.slice(300).map((id) => publish(id)))
-  await speaker.next('puback', 301)
-  await service.end('SIGKILL')
-  await speaker.closed
-  const acknowledged = new Set(speaker.all('puback').map(({ messageId }) => messageId))
-  const again = ids.filter((id) => !acknowledged.has(id))
+    const payload = (id: number) => `${id} `.padEnd(4096)
+    const publish = (id: number, dup = false) =>
+      publishPacket('open/x', payload(id), { qos: 1, messageId: id, dup, retain: id === 1 })
+    const ids = Array.from({ length: 600 }, (_, at) => at + 1)
+    const speaker = await service.raw('d1')
+    await speaker.connect('d1')
+    speaker.send(...ids.slice(0, 300).map((id) => publish(id)))
+    await speaker.next('puback', 300)
+    speaker.send(...ids.slice(300).map((id) => publish(id)))
+    await speaker.next('puback', 301)
+    await service.end('SIGKILL')
+    await speaker.closed
+    const acknowledged = new Set(speaker.all('puback').map(({ messageId }) => messageId))
+    const again = ids.filter((id) => !acknowledged.has(id))
 
-  await service.start()
-  const speakerBack = await service.raw('d1')
-  await speakerBack.connect('d1')
-  speakerBack.send(...again.map((id) => publish(id, true)))
-  await speakerBack.next('puback', again.length)
-  const listenerBack = await service.raw('d2')
-  assert.ok((await listenerBack.connect('d2', { clean: false })).sessionPresent)
-  const missing = new Set(ids)
-  let last = 0
-  for (let nth = 1; missing.size > 0; nth++) {
-    const message = await listenerBack.next('publish', nth)
-    missing.delete(Number(message.payload.toString()))
-    last = message.messageId ?? 0
-    if (missing.size > 0) listenerBack.send({ cmd: 'puback', messageId: last })
-  }
-  await listenerBack.ping() // so that all but the last are acknowledged
+    await service.start()
+    const speakerBack = await service.raw('d1')
+    await speakerBack.connect('d1')
+    speakerBack.send(...again.map((id) => publish(id, true)))
+    await speakerBack.next('puback', again.length)
+    const listenerBack = await service.raw('d2')
+    assert.ok((await listenerBack.connect('d2', { clean: false })).sessionPresent)
+    const missing = new Set(ids)
+    let last = 0
+    for (let nth = 1; missing.size > 0; nth++) {
+      const message = await listenerBack.next('publish', nth)
+      missing.delete(Number(message.payload.toString()))
+      last = message.messageId ?? 0
+      if (missing.size > 0) listenerBack.send({ cmd: 'puback', messageId: last })
+    }
+    await listenerBack.ping() // so that all but the last are acknowledged
 
-  assert.equal(await service.end('SIGTERM'), 0)
-  await service.start()
-  const listenerAgain = await service.raw('d2')
-  assert.ok((await listenerAgain.connect('d2', { clean: false })).sessionPresent)
-  const redelivered = await listenerAgain.next('publish')
-  assert.deepEqual([redelivered.messageId, redelivered.dup], [last, true])
-  const newcomer = await service.raw('d3')
-  await newcomer.connect('d3')
-  newcomer.send(subscribePacket(1, ['open/x', 0]))
-  const retained = await newcomer.next('publish')
-  assert.deepEqual([retained.retain, retained.payload.toString()], [true, payload(1)])
-  assert.equal(await service.end('SIGTERM'), 0)
+    assert.equal(await service.end('SIGTERM'), 0)
+    await service.start()
+    const listenerAgain = await service.raw('d2')
+    assert.ok((await listenerAgain.connect('d2', { clean: false })).sessionPresent)
+    const redelivered = await listenerAgain.next('publish')
+    assert.deepEqual([redelivered.messageId, redelivered.dup], [last, true])
+    const newcomer = await service.raw('d3')
+    await newcomer.connect('d3')
+    newcomer.send(subscribePacket(1, ['open/x', 0]))
+    const retained = await newcomer.next('publish')
+    assert.deepEqual([retained.retain, retained.payload.toString()], [true, payload(1)])
+    assert.equal(await service.end('SIGTERM'), 0)
 
-  const published = (await service.records()).filter((record) => record.event === 'message.publish')
-  const recorded = new Set(published.map(({ messageId }) => messageId))
-  assert.deepEqual(
-    ids.filter((id) => !recorded.has(id)),
-    [],
-  )
-  assert.deepEqual(
-    published.filter(({ dup }) => dup).map(({ messageId }) => messageId),
-    again,
-  )
-})
+    const published = (await service.records()).filter((record) => record.event === 'message.publish')
+    const recorded = new Set(published.map(({ messageId }) => messageId))
+    assert.deepEqual(
+      ids.filter((id) => !recorded.has(id)),
+      [],
+    )
+    assert.deepEqual(
+      published.filter(({ dup }) => dup).map(({ messageId }) => messageId),
+      again,
+    )
+  },
+)
 
 /** A broker in a process of its own, with a folder that outlives it. */
 async function makeService(t: TestContext) {
