@@ -3,17 +3,24 @@ import { createCsr } from '#x509'
 import { checkAnswer } from './answer.js'
 import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
-import type { IssuedGeneration } from './generation.js'
+import type { EnrollmentFacts, IssuedGeneration } from './generation.js'
 import { ServiceConnection, type ServiceLimits } from './service.js'
 import { createSoftwareKeyFile } from './key-file.js'
 import { SoftwareKey } from './software-key.js'
 import type { StateFolder } from './state-folder.js'
 import { trustIn, verifyServer } from './trust.js'
 
-/** When to ask for the next certificate: at random inside the service's window; a window in the past means now (RFC 9773 §4.2). */
-export function renewalTime(window: { readonly start: Date; readonly end: Date }, random: () => number): number {
-  const length = Math.max(0, window.end.getTime() - window.start.getTime())
-  return window.start.getTime() + random() * length
+/**
+ * When to ask for the next certificate: at random inside the service's window; a window in the past means now (RFC 9773
+ * §4.2). One that opens when the certificate is nearly over is too late whoever says it: a fifth of its life is kept.
+ */
+export function renewalTime(
+  { renewal, notBefore, notAfter }: Pick<EnrollmentFacts, 'renewal' | 'notBefore' | 'notAfter'>,
+  random: () => number,
+): number {
+  const length = Math.max(0, renewal.end.getTime() - renewal.start.getTime())
+  const latest = notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 5
+  return Math.min(renewal.start.getTime() + random() * length, latest)
 }
 
 export interface Renewing {

@@ -54,7 +54,7 @@ export class Agent {
     this.#stopped = AbortSignal.any([running.stopped, this.#ended.signal])
     this.#generation = generation
     this.#key = key
-    this.#renewAt = renewalTime(generation.facts.renewal, running.random)
+    this.#renewAt = renewalTime(generation.facts, running.random)
     this.#status = { ...generationStatus(generation), state: 'connecting', updatedAt: this.#nowText() }
   }
 
@@ -128,7 +128,7 @@ export class Agent {
         log('renewed', { until: this.#generation.facts.notAfter.toISOString(), generation: this.#generation.number })
         // Whatever window a service gives, it is never asked twice in a row.
         const soonest = clock.now() + waitAfter(renewing, 1, random)
-        this.#renewAt = Math.max(soonest, renewalTime(this.#generation.facts.renewal, random))
+        this.#renewAt = Math.max(soonest, renewalTime(this.#generation.facts, random))
       } catch (error) {
         if (!(error instanceof CodedError)) throw error
         const asked = error instanceof AgentError ? error.refusal?.retryAfterSeconds : undefined
