@@ -4,12 +4,15 @@ import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { main } from '#device-agent'
 import type { Tpm } from '#tpm'
+import { onClosedOutput } from './closed-output.js'
 
 /** Runs the agent in this process: its arguments, its environment, its signals. */
 export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise<void> {
   const stopped = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopped.abort())
 
+  const isService = process.argv[2] === 'run'
+  onClosedOutput(() => isService || process.exit())
   process.exitCode = await main(process.argv.slice(2), {
     openTpm,
     version: readVersion(),

@@ -1,5 +1,9 @@
 #!/usr/bin/env node
+import { onClosedOutput } from './closed-output.js'
+
 // Loads only the half that is asked for, so that a command does not wait for the server's parts.
 const argv = process.argv.slice(2)
-const { main } = argv[0] === 'up' ? await import('#server') : await import('#cli')
+const isServer = argv[0] === 'up'
+onClosedOutput(() => isServer || process.exit())
+const { main } = isServer ? await import('#server') : await import('#cli')
 process.exitCode = await main(argv)

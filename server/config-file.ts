@@ -96,7 +96,8 @@ listen:
   mqttPort: ${chosen.mqttPort} #   MQTT over TLS
   healthPort: ${chosen.healthPort} # health and metrics, on 127.0.0.1 only
 
-# PEM files with the roots of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
+# PEM files with the CA certificates of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
+# Self-signed ones are trusted; the others only help to find the way to one of those.
 # Without any, a TPM that was registered beforehand can still join, as the tier tpm-unvouched.
 ekRoots: ${JSON.stringify(chosen.ekRoots)}
 `

@@ -1,10 +1,10 @@
-import { X509Certificate } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
 import { type ConfigFile, parseConfigFile } from './config-file.js'
+import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
 
@@ -24,8 +24,7 @@ export interface ServerConfig {
   readonly healthPort: number
   /** Absolute paths, as they go into a new configuration file. */
   readonly ekRootFiles: readonly string[]
-  /** DER of the certificates in those files. */
-  readonly ekRoots: readonly Uint8Array[]
+  readonly ekAuthorities: EkAuthorities
   /** What stdout gets: sentences for a person, or one JSON document a line. */
   readonly output: 'text' | 'json'
   /** JSON log lines on stderr. */
@@ -80,7 +79,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     mqttPort: flags.mqttPort ?? file.listen?.mqttPort ?? defaults.mqttPort,
     healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
     ekRootFiles,
-    ekRoots: ekRootFiles.flatMap(readCertificates),
+    ekAuthorities: readEkAuthorities(ekRootFiles),
     output: flags.output,
     log: flags.log ?? false,
   }
@@ -117,7 +116,7 @@ function parseFlags(argv: readonly string[]): Flags {
     .option('--https-port <port>', `enrollment and operators (default ${defaults.httpsPort})`, port)
     .option('--mqtt-port <port>', `MQTT over TLS (default ${defaults.mqttPort})`, port)
     .option('--health-port <port>', `health and metrics on 127.0.0.1 (default ${defaults.healthPort})`, port)
-    .option('--ek-root <file>', 'PEM with roots of TPM manufacturers; can be repeated', collect, [])
+    .option('--ek-root <file>', 'PEM with the CA certificates of TPM manufacturers; can be repeated', collect, [])
     .addOption(new Option('-o, --output <format>', 'what to write on stdout').choices(['text', 'json']).default('text'))
     .option('--log', 'write a JSON log to stderr')
     .addHelpText('after', '\nA port of 0 takes any free one. With -o json the line with "event":"ready" names them.')
@@ -151,24 +150,6 @@ function readVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest
   return isNamed && typeof manifest.version === 'string' ? manifest.version : '0.0.0'
-}
-
-function readCertificates(path: string): readonly Uint8Array[] {
-  const blocks = readPem(path).match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
-  if (blocks.length === 0) throw new ServerError('CONFIG_INVALID', `${path}: expected PEM certificates, found none`)
-  try {
-    return blocks.map((block) => new X509Certificate(block).raw)
-  } catch (cause) {
-    throw new ServerError('CONFIG_INVALID', `${path}: holds a certificate that cannot be read`, { cause })
-  }
-}
-
-function readPem(path: string): string {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new ServerError('CONFIG_INVALID', `cannot read ${path}, which is to hold manufacturers' roots`, { cause })
-  }
 }
 
 function port(text: string): number {
