@@ -40,8 +40,9 @@ export function applyEvent(state: RegistryState, event: RegistryEvent): void {
     case 'device.revoke':
       return revokeDevice(state, event)
     case 'operator.issue': {
-      const { event: _, ...certificate } = event
-      return state.operators.set(event.fingerprint, certificate)
+      // One by one: a record of the log holds more than its event, and the row must not.
+      const { operator, fingerprint, serial, notBefore, notAfter, certificate } = event
+      return state.operators.set(fingerprint, { operator, fingerprint, serial, notBefore, notAfter, certificate })
     }
   }
 }

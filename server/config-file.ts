@@ -98,7 +98,7 @@ listen:
 
 # PEM files with the CA certificates of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
 # Self-signed ones are trusted; the others only help to find the way to one of those.
-# Without any, a TPM that was registered beforehand can still join, as the tier tpm-unvouched.
+# Without any, a registered TPM that has no certificate can still join, as the tier tpm-unvouched.
 ekRoots: ${JSON.stringify(chosen.ekRoots)}
 `
 }

@@ -63,6 +63,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
   const dataFolder = resolve(flags.data ?? env['TOUCHMARK_HOME'] ?? defaults.dataFolder)
   const configFile = resolve(flags.config ?? join(dataFolder, 'touchmark.yaml'))
   const file = readConfigFile(configFile, flags.config !== undefined)
+  requireSameTrustDomain(flags.trustDomain, file.trustDomain)
   const ekRootFiles = [
     ...(file.ekRoots ?? []).map((path) => resolve(dirname(configFile), path)),
     ...flags.ekRoot.map((path) => resolve(path)),
@@ -83,6 +84,13 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     output: flags.output,
     log: flags.log ?? false,
   }
+}
+
+/** Everything that was ever issued names the trust domain, so it cannot change with an option. */
+function requireSameTrustDomain(asked: TrustDomain | undefined, known: TrustDomain | undefined): void {
+  if (asked === undefined || known === undefined || asked === known) return
+  const problem = `--trust-domain ${asked}: this installation is ${known}, and stays it; another trust domain needs a data folder of its own`
+  throw new ServerError('CONFIG_INVALID', problem)
 }
 
 /** The name that a device elsewhere is told to use. */

@@ -205,6 +205,16 @@ test('an operator is admitted by fingerprint until the certificate’s end', asy
   assert.equal(world.registry.admitOperator(certificate.fingerprint), undefined)
 })
 
+test('an operator known from the log alone is found again in the store at the start after', async () => {
+  const world = await createWorld()
+  const { spkiHash: _, tier: __, ...certificate } = certificateFor(world, hash('operator'))
+  await world.registry.recordOperator({ ...certificate, operator: by.operator })
+  const store = createMemoryStore()
+  await world.open({ store })
+  const again = await world.open({ store })
+  assert.equal(again.admitOperator(certificate.fingerprint), 'ada')
+})
+
 test('labels change at once and everyone hears of it', async () => {
   const world = await createWorld()
   const { deviceId } = await joinByToken(world, 'key 1')

@@ -120,7 +120,7 @@ test('another trust domain is refused on a folder that has one', async (t) => {
   const again = await up(folder)
   await again.stop()
   const refused = await run(folder, [...upOnFreePorts, '--trust-domain', 'other.example'])
-  assert.equal(refused.code, 1, refused.stderr)
+  assert.deepEqual([refused.code, codeIn(refused.stderr)], [2, 'CONFIG_INVALID'])
 })
 
 test('says by HTTP on loopback whether it lives, is ready, and how it is', async (t) => {
