@@ -44,6 +44,13 @@ export function emptyStage(t: TestContext): Stage {
   return stage
 }
 
+/** For a journey that needs no service. */
+export function temporaryFolder(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'touchmark-journey-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
 /** A device that has joined with a token; labels as `role=gateway`. */
 export async function enroll(stage: Stage, name: string, ...labels: readonly string[]): Promise<StageDevice> {
   const labelled = labels.flatMap((label) => ['--label', label])

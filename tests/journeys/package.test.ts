@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { needs } from '../needs.js'
+import { runForeign, temporaryFolder } from './world.js'
+
+const repository = fileURLToPath(new URL('../../..', import.meta.url))
+const compilers = ['make', 'cc', 'gcc', 'g++', 'c++', 'clang']
+
+test('the tarball holds what is needed to run, and nothing else', needs('npm', 'tar'), async (t) => {
+  const tarball = await pack(temporaryFolder(t))
+  const { stdout } = await runForeign('tar', ['-tzf', tarball])
+  const files = stdout.trim().split('\n')
+  for (const file of ['package.json', 'LICENSE', 'dist/bin/touchmark.js', 'dist/bin/touchmark-agent.js']) {
+    assert.ok(files.includes(`package/${file}`), file)
+  }
+  const stray = /\.map$|\.ts$|\.tsbuildinfo$|^package\/(tests|demo|dist\/tests|dist\/demo|node_modules|native\/build)\//
+  assert.deepEqual(
+    files.filter((file) => stray.test(file)),
+    [],
+  )
+})
+
+for (const compiler of ['with', 'without'] as const) {
+  test(
+    `installs into an empty folder ${compiler} a compiler, and both programs run`,
+    needs('npm', 'tar'),
+    async (t) => {
+      const folder = temporaryFolder(t)
+      const tarball = await pack(folder)
+      const environment = compiler === 'with' ? process.env : withoutCompiler(folder)
+      const application = join(folder, 'application')
+      mkdirSync(application)
+      writeFileSync(join(application, 'package.json'), '{}')
+      const run = (program: string, ...args: string[]) =>
+        runForeign(program, args, { cwd: application, env: environment, timeout: 60_000 })
+
+      const installed = await run('npm', 'install', '--prefer-offline', '--no-audit', '--no-fund', tarball)
+      assert.equal(installed.exitCode, 0, installed.stderr)
+      assert.doesNotMatch(installed.stdout + installed.stderr, /EBADENGINE|deprecated/)
+      const version = await run('npx', '--offline', 'touchmark', '--version')
+      assert.match(version.stdout, /^\d+\.\d+\.\d+/)
+      for (const program of ['touchmark', 'touchmark-agent']) {
+        const help = await run('npx', '--offline', program, '--help')
+        assert.deepEqual([help.exitCode, help.stdout.includes(`Usage: ${program}`)], [0, true], help.stderr)
+      }
+    },
+  )
+}
+
+/** Without the scripts that come before: they would build anew, and take the running tests away. */
+async function pack(folder: string): Promise<string> {
+  const args = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
+  const packed = await runForeign('npm', args, { cwd: repository })
+  assert.equal(packed.exitCode, 0, packed.stderr)
+  return join(folder, packed.stdout.trim())
+}
+
+function withoutCompiler(folder: string): NodeJS.ProcessEnv {
+  const stubs = join(folder, 'stubs')
+  mkdirSync(stubs)
+  for (const name of compilers) {
+    writeFileSync(join(stubs, name), '#!/bin/sh\nexit 127\n')
+    chmodSync(join(stubs, name), 0o755)
+  }
+  return { ...process.env, PATH: [stubs, process.env['PATH']].join(delimiter) }
+}
