@@ -6,7 +6,7 @@ export class Narrator {
   readonly #startedAt = performance.now()
 
   title(text: string): void {
-    this.#print(`\n${this.#paint('bold', text)}\n`)
+    this.#print(`\n${this.#paint('bold', text)}`)
   }
 
   chapter(text: string): void {
