@@ -106,13 +106,9 @@ class OneConnectionAgent extends Agent {
     return this.#stream
   }
 
-  // The stream need not be a socket, so there are no keep-alive probes to set and nothing to unref.
+  // The stream need not be a socket: there are no probes to set, and it waits for its next request with the agent.
   override keepSocketAlive(): boolean {
     return true
-  }
-
-  override reuseSocket(): void {
-    // nothing to do, see above
   }
 }
 

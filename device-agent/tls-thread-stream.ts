@@ -28,6 +28,12 @@ export class TlsThreadStream extends Duplex {
     })
   }
 
+  /** As sockets have it; who reuses a connection asks for it. */
+  ref(): this {
+    this.#channel.ref()
+    return this
+  }
+
   override _read(): void {
     this.#tell({ kind: 'resume' })
   }
