@@ -56,7 +56,7 @@ async function makeSoftwareTpm(folder: string): Promise<Chip> {
   const tpm = await openSoftwareTpm({ folder: tpmFolder, ekAuthority, now: Date.now })
   await tpm.close()
   return {
-    told: 'a TPM made of software (install swtpm to see a real one: apt-get install swtpm swtpm-tools)',
+    told: `a TPM made of software${bestChip() === 'swtpm' ? '' : ' (swtpm is more of a chip: apt-get install swtpm swtpm-tools)'}`,
     spec: `software:${tpmFolder}`,
     agent: 'simulated-agent',
     ekRootFile: ekAuthority.rootFile,

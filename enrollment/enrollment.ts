@@ -126,6 +126,11 @@ export class Enrollment {
     })
   }
 
+  /** Writes down a request that could not be read, and so never came to a join: too large, not JSON, of another form. */
+  turnAway(method: JoinMethod, reason: string, channel: Pick<Channel, 'peer'>): void {
+    this.#refusals.add({ method, reason, peer: channel.peer })
+  }
+
   /** Writes the refusals that are still being counted. */
   close(): void {
     this.#refusals.flush()

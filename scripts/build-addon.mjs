@@ -5,9 +5,9 @@ import { existsSync } from 'node:fs'
 if (existsSync('native/binding.gyp')) {
   const built = spawnSync('node-gyp', ['rebuild', '--directory=native'], { stdio: 'ignore' })
   if (built.status !== 0) {
+    console.error('touchmark: the addon for TLS keys that stay in a TPM could not be built; everything else works.')
     console.error(
-      'touchmark: no C compiler found, so TLS keys cannot stay in a TPM on this machine; everything else works.',
+      '           It needs a C compiler, make and Python (Debian: apt-get install g++ make python3); then "npm rebuild touchmark".',
     )
-    console.error('           Install one (Debian: apt-get install g++ make python3) and run "npm rebuild touchmark".')
   }
 }

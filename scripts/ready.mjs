@@ -36,7 +36,7 @@ function newestSource(folder) {
   const times = entries.map((entry) => {
     const path = `${folder}/${entry.name}`
     if (entry.isDirectory()) return newestSource(path)
-    return /\.(ts|json)$/.test(entry.name) ? modified(path) : 0
+    return /\.ts$|^(package|tsconfig)\.json$/.test(entry.name) ? modified(path) : 0
   })
   return Math.max(0, ...times)
 }

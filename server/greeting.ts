@@ -48,7 +48,7 @@ Then, in another terminal:
   ${touchmark} devices ls                  who is there
   ${touchmark} audit tail -f               what is said and done, as it happens
   ${touchmark} policy can DEVICE publish devices/DEVICE/telemetry/t --explain
-  ${touchmark} policy apply ${join(folder, 'policy.yaml')}   after you have changed it
+  ${touchmark} policy apply ${join(folder, 'policy.yaml')}   after you have changed it and raised its version
   ${touchmark} tokens create               for the next device
 
 ready

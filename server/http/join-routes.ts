@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import {
   channelBindingLabel,
@@ -9,11 +9,13 @@ import {
   encodeBase64url,
   type JoinAnswer,
   type JoinNonce,
+  ProtocolError,
   routes,
   type TpmChallenge,
 } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at, bodyLimits, peerOf } from './app.js'
+import { answerProblem, asCoded } from './problems.js'
 import type { Channel, Service } from './service.js'
 
 const tags = ['enrollment']
@@ -28,6 +30,15 @@ const body = Type.Unsafe<unknown>({ type: 'object', description: 'See protocol/j
  */
 export function addJoinRoutes(app: App, { enrollment }: Service): void {
   const common = { bodyLimit: bodyLimits.join, validatorCompiler: () => () => true } as const
+  /** What cannot even be read never comes to enrollment, which writes down all that it refuses itself. */
+  const noting = (method: 'token' | 'tpm' | 'renew') => ({
+    ...common,
+    errorHandler: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
+      const { code } = asCoded(error)
+      if (isUnreadable(asCoded(error))) enrollment.turnAway(method, code, { peer: peerOf(request).address })
+      answerProblem(error, request, reply)
+    },
+  })
 
   app.route({
     ...common,
@@ -37,7 +48,7 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
   })
 
   app.route({
-    ...common,
+    ...noting('token'),
     ...at(routes.joinToken),
     schema: { tags, summary: 'Join with a token (Authorization: Bearer tm1.…)', body },
     handler: async (request, reply) => {
@@ -48,7 +59,7 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
   })
 
   app.route({
-    ...common,
+    ...noting('tpm'),
     ...at(routes.joinTpm),
     schema: { tags, summary: 'Join with a TPM: evidence for a challenge', body },
     handler: async (request) =>
@@ -56,7 +67,7 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
   })
 
   app.route({
-    ...common,
+    ...noting('tpm'),
     ...at(routes.joinTpmActivate),
     schema: { tags, summary: 'Join with a TPM: the activated secret for a certificate', body },
     handler: async (request, reply) => {
@@ -66,7 +77,7 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
   })
 
   app.route({
-    ...common,
+    ...noting('renew'),
     ...at(routes.renew),
     schema: { tags, summary: 'The next certificate, shown the present one as client certificate', body },
     handler: async (request, reply) => {
@@ -81,6 +92,10 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
       return reply.code(201).send(encodeJoinAnswer(await enrollment.renew(der, decoded, channelOf(request))))
     },
   })
+}
+
+function isUnreadable(error: Error): boolean {
+  return error instanceof ProtocolError || (error instanceof ServerError && error.code !== 'INTERNAL')
 }
 
 /** What ties the request to its connection; both ends export the same bytes (RFC 9266 §4.2). */

@@ -178,7 +178,8 @@ function isKnown(code: string): code is KnownCode {
   return Object.hasOwn(statuses, code)
 }
 
-function asCoded(error: FastifyError | Error): CodedError {
+/** The error under a code of ours; what has none is our own failure. */
+export function asCoded(error: FastifyError | Error): CodedError {
   if (error instanceof CodedError && isKnown(error.code)) return error
   if ('validation' in error && error.validation) return new ServerError('REQUEST_INVALID', error.message)
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500

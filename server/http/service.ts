@@ -35,6 +35,8 @@ export interface Enrollment {
   beginTpmJoin(request: TpmJoinRequest, channel: Channel): Promise<TpmChallenge>
   activateTpmJoin(request: TpmActivateRequest, channel: Channel): Promise<JoinAnswer>
   renew(peerDer: Uint8Array, request: RenewRequest, channel: Channel): Promise<JoinAnswer>
+  /** A request that could not be read, for the record. */
+  turnAway(method: 'token' | 'tpm' | 'renew', reason: string, channel: Channel): void
 }
 
 /** What the HTTP faces ask of the rooms; `wire.ts` answers it. */

@@ -16,7 +16,8 @@ test('the tarball holds what is needed to run, and nothing else', needs('npm', '
   for (const file of ['package.json', 'LICENSE', 'dist/bin/touchmark.js', 'dist/bin/touchmark-agent.js']) {
     assert.ok(files.includes(`package/${file}`), file)
   }
-  const stray = /\.map$|\.ts$|\.tsbuildinfo$|^package\/(tests|demo|dist\/tests|dist\/demo|node_modules|native\/build)\//
+  const stray =
+    /\.map$|\.ts$|\.tsbuildinfo$|simulated|^package\/(tests|demo|dist\/(tests|demo|simulators)|node_modules|native\/build)\//
   assert.deepEqual(
     files.filter((file) => stray.test(file)),
     [],

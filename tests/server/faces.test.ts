@@ -117,6 +117,20 @@ test('refuses a body that is larger than its route takes', async (t) => {
   )
 })
 
+test('a join that cannot even be read is written down, and only once', async (t) => {
+  const world = await createWorld(t)
+  await problem(world.call('joinTpm', undefined, { body: `"${'x'.repeat(256 * 1024)}"` }), 413, 'REQUEST_TOO_LARGE')
+  await problem(world.call('joinToken', undefined, { body: '{' }), 400, 'REQUEST_INVALID')
+  await problem(world.call('joinToken', undefined, { body: { csr: 'AAAA' } }), 401, 'TOKEN_REQUIRED')
+  await problem(world.call('renew', undefined, { body: {} }), 401, 'DEVICE_CERTIFICATE_REQUIRED')
+  assert.deepEqual(world.turnedAway, [
+    'tpm REQUEST_TOO_LARGE',
+    'token REQUEST_INVALID',
+    'token TOKEN_REQUIRED',
+    'renew DEVICE_CERTIFICATE_REQUIRED',
+  ])
+})
+
 test('strangers may ask to join, with what the protocol’s decoders accept', async (t) => {
   const world = await createWorld(t)
   const csr = 'AAAA'

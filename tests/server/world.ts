@@ -63,12 +63,13 @@ export async function createWorld(t: TestContext) {
   const ended: DeviceId[] = []
   const sessions: SessionView[] = []
   const channels: Channel[] = []
+  const turnedAway: string[] = []
   const service: Service = {
     registry,
     policy,
     audit,
     auditReads,
-    enrollment: createEnrollmentDouble(channels),
+    enrollment: createEnrollmentDouble(channels, turnedAway),
     operators: new OperatorGate({
       identifyOperator: (der) => issuers.identifyOperator(der),
       admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
@@ -100,7 +101,23 @@ export async function createWorld(t: TestContext) {
   const ca = encodePem('CERTIFICATE', root.certificate)
 
   return {
-    ...{ clock, root, issuing, audit, store, registry, policy, ended, sessions, channels, port, ca, app, refusals },
+    ...{
+      clock,
+      root,
+      issuing,
+      audit,
+      store,
+      registry,
+      policy,
+      ended,
+      sessions,
+      channels,
+      turnedAway,
+      port,
+      ca,
+      app,
+      refusals,
+    },
     /** An operator whose certificate the registry knows. */
     async operator(name = 'ada', lifeSeconds = 3600): Promise<Client> {
       const leaf = await createLeaf(issuing, name, { at: clock.now, lifeSeconds })
@@ -193,7 +210,7 @@ function send(port: number, ca: string, client: Client | undefined, options: Sen
 }
 
 /** Notes what it was given; what joining means is tested in its own room. */
-function createEnrollmentDouble(channels: Channel[]): Service['enrollment'] {
+function createEnrollmentDouble(channels: Channel[], turnedAway: string[]): Service['enrollment'] {
   const refuse = async (_first: unknown, _second: unknown, channel?: Channel): Promise<never> => {
     if (channel) channels.push(channel)
     throw new TypeError('not in this test')
@@ -204,6 +221,7 @@ function createEnrollmentDouble(channels: Channel[]): Service['enrollment'] {
     beginTpmJoin: (request, channel) => refuse(request, undefined, channel),
     activateTpmJoin: (request, channel) => refuse(request, undefined, channel),
     renew: refuse,
+    turnAway: (method, reason) => void turnedAway.push(`${method} ${reason}`),
   }
 }
 
