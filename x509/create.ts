@@ -32,7 +32,7 @@ export interface CertificateSpec {
   /** To the second. */
   readonly notBefore: Date
   readonly notAfter: Date
-  /** Default: 128 random bits. */
+  /** Default: 16 octets, random but for the first two bits. */
   readonly serial?: CertificateSerial
   /** Makes it a CA certificate; absent: CA:FALSE. */
   readonly authority?: {
@@ -65,7 +65,7 @@ export async function createCertificate(spec: CertificateSpec, issuer: Issuer): 
   const { name, keyIdentifier } = issuerFacts(spec, subject, issuer.certificate)
   const data = sequence(
     der(contextTag(0, 'constructed'), unsignedInteger(Uint8Array.of(2))), // version 3
-    unsignedInteger(spec.serial === undefined ? randomBytes(16) : decodeHex(spec.serial)), // §4.1.2.2: positive
+    unsignedInteger(spec.serial === undefined ? randomSerial() : decodeHex(spec.serial)),
     algorithm,
     name,
     sequence(time(spec.notBefore), time(spec.notAfter)),
@@ -74,6 +74,13 @@ export async function createCertificate(spec: CertificateSpec, issuer: Issuer): 
     der(contextTag(3, 'constructed'), sequence(...extensionsOf(spec, keyIdentifier).map(encodeExtension))),
   )
   return new Uint8Array(sequence(data, algorithm, bitString(await signAside(data, algorithm, issuer.privateKey))))
+}
+
+/** Positive, and 16 octets for every certificate: of 128 bits the first two are 01, the rest is chance (§4.1.2.2). */
+function randomSerial(): Uint8Array {
+  const serial = randomBytes(16)
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
+  return serial
 }
 
 function issuerFacts(spec: CertificateSpec, subject: Uint8Array, certificate: Uint8Array | undefined) {
