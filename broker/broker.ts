@@ -1,5 +1,4 @@
 import type { DeviceId, SessionView } from '#protocol'
-import type { TLSSocket } from 'node:tls'
 import { handleConnect, isOwnClientId, refuse } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
@@ -7,7 +6,8 @@ import { connectReturnCodes, pingresp } from './encode.js'
 import { endConnection } from './ending.js'
 import { BrokerError } from './errors.js'
 import { type BrokerOptions, Hub } from './hub.js'
-import { type Listener, type ListenOptions, listenTls, type TlsCredential } from './listener.js'
+import { type Listener, type ListenOptions, listenTls, type TlsCredential } from './listeners/tls.js'
+import type { Transport } from './listeners/transport.js'
 import type { Packet } from './packet.js'
 import { handlePublish } from './publish.js'
 import type { Session } from './session.js'
@@ -30,6 +30,10 @@ export class Broker {
     failed: (connection, error) => fail(connection, error),
     room: ({ session }) => session && this.#hub.delivery.drain(session),
     closed: (connection, reason, comment) => endConnection(this.#hub, connection, reason, comment),
+    gone: (connection) => {
+      this.#connections.delete(connection)
+      this.#unanswered.delete(connection)
+    },
   }
   #closing = false
   /** Since when the audit log cannot keep up. */
@@ -61,7 +65,7 @@ export class Broker {
   /** @throws BrokerError LISTEN_FAILED */
   async listen(options: ListenOptions): Promise<{ readonly port: number }> {
     const listener = await listenTls(options, this.#hub.limits, {
-      connection: (socket) => this.#welcome(socket),
+      connection: (transport) => this.#welcome(transport),
       refused: (error, address) => {
         this.#hub.refusals.record({ peer: address ?? 'unknown', reason: 'tls', comment: codeOf(error) })
       },
@@ -159,16 +163,12 @@ export class Broker {
     this.#stop()
   }
 
-  #welcome(socket: TLSSocket): void {
+  #welcome(transport: Transport): void {
     const { limits, now, options } = this.#hub
-    const connection = new Connection(socket, limits, now, this.#events)
+    const connection = new Connection(transport, limits, now, this.#events)
     const isOneTooMany = this.#countUnanswered() >= limits.maxUnconnected
     this.#connections.add(connection)
     this.#unanswered.add(connection)
-    socket.once('close', () => {
-      this.#connections.delete(connection)
-      this.#unanswered.delete(connection)
-    })
     if (this.#closing) connection.close('shutdown')
     else if (isOneTooMany) connection.close('quota', 'too many connections before CONNECT')
     else if (options.audit.congested && this.healthy) connection.hold()

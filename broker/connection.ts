@@ -1,8 +1,8 @@
-import type { TLSSocket } from 'node:tls'
 import type { DeviceIdentity, SessionEndReason, SessionFacts } from '#protocol'
 import { decodePacket } from './decode.js'
 import { FrameReader } from './frame.js'
 import type { BrokerLimits } from './limits.js'
+import type { Transport } from './listeners/transport.js'
 import type { Packet } from './packet.js'
 import type { Link, Session } from './session.js'
 import { Writer } from './writer.js'
@@ -16,9 +16,11 @@ export interface ConnectionEvents {
   room(connection: Connection): void
   /** Called once, before the socket goes. */
   closed(connection: Connection, reason: SessionEndReason, comment: string | undefined): void
+  /** Called once, when the socket has gone. */
+  gone(connection: Connection): void
 }
 
-/** One TLS connection: bytes in, packets out, and how far it may go ahead of what is durable. */
+/** One network connection: bytes in, packets out, and how far it may go ahead of what is durable. */
 export class Connection implements Link {
   readonly writer: Writer
   /** Address and port. */
@@ -37,7 +39,7 @@ export class Connection implements Link {
   closed = false
   /** Acknowledgements that wait for the store; later ones stay behind them. */
   acksWaiting = 0
-  readonly #socket: TLSSocket
+  readonly #transport: Transport
   readonly #reader: FrameReader
   readonly #limits: BrokerLimits
   readonly #now: () => number
@@ -53,32 +55,34 @@ export class Connection implements Link {
   #holds = 0
   #pumping = false
 
-  constructor(socket: TLSSocket, limits: BrokerLimits, now: () => number, events: ConnectionEvents) {
-    this.#socket = socket
+  constructor(transport: Transport, limits: BrokerLimits, now: () => number, events: ConnectionEvents) {
+    this.#transport = transport
     this.#limits = limits
     this.#now = now
     this.#events = events
     this.#openedAt = this.#lastSeen = now()
-    this.address = socket.remoteAddress ?? 'unknown'
-    this.peer = `${this.address.includes(':') ? `[${this.address}]` : this.address}:${socket.remotePort ?? 0}`
+    this.address = transport.address
+    this.peer = `${this.address.includes(':') ? `[${this.address}]` : this.address}:${transport.port}`
     this.#reader = new FrameReader(limits.maxConnectBytes)
     const sink = {
-      write: (bytes: Uint8Array) => socket.write(bytes),
-      end: () => socket.destroySoon(),
+      write: (bytes: Uint8Array) => transport.write(bytes),
+      end: () => transport.end(),
       room: () => events.room(this),
     }
     this.writer = new Writer(sink, limits.maxOutputBytes, now)
-
-    socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    socket.on('drain', () => this.writer.drained())
-    socket.on('error', (error) => this.close('lost', error.message))
-    socket.on('close', () => this.close('lost'))
+    transport.begin({
+      data: (chunk) => this.#read(chunk),
+      drain: () => this.writer.drained(),
+      closed: (error) => {
+        this.close('lost', error?.message)
+        events.gone(this)
+      },
+    })
   }
 
   /** DER of the certificate that the TLS handshake, or the one it resumes, has verified. */
   get peerCertificate(): Uint8Array | undefined {
-    return this.#socket.getPeerX509Certificate()?.raw
+    return this.#transport.peerCertificate
   }
 
   /** CONNACK 0: from now on this is a session. */
@@ -109,14 +113,14 @@ export class Connection implements Link {
   /** Stops reading until {@link release}; calls add up. */
   hold(): void {
     this.#holds++
-    this.#socket.pause()
+    this.#transport.pause()
   }
 
   release(): void {
     this.#holds--
     if (this.#holds > 0 || this.closed) return
     this.#lastSeen = this.#now()
-    this.#socket.resume()
+    this.#transport.resume()
     this.#pump()
   }
 
@@ -155,7 +159,7 @@ export class Connection implements Link {
       return
     }
     this.writer.discard()
-    this.#socket.destroy()
+    this.#transport.destroy()
   }
 
   /** Ends the connection when one of its time limits has passed. */
@@ -163,7 +167,7 @@ export class Connection implements Link {
     const now = this.#now()
     const passed = (since: number | undefined, seconds: number) => since !== undefined && now - since > seconds * 1000
     if (this.closed) {
-      if (passed(this.#closedAt, this.#limits.drainSeconds)) this.#socket.destroy()
+      if (passed(this.#closedAt, this.#limits.drainSeconds)) this.#transport.destroy()
     } else if (!this.accepted) {
       if (passed(this.#openedAt, this.#limits.connectSeconds)) this.#giveUpConnecting()
     } else if (this.identity && this.identity.notAfter.getTime() <= now) {
@@ -179,12 +183,12 @@ export class Connection implements Link {
 
   /** Resolves when the socket is closed. */
   async whenGone(): Promise<void> {
-    if (!this.#socket.closed) await new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
+    await this.#transport.whenGone()
   }
 
   /** Lets go of the socket whatever state it is in. */
   destroy(): void {
-    this.#socket.destroy()
+    this.#transport.destroy()
   }
 
   #giveUpConnecting(): void {

@@ -1,7 +1,9 @@
-import { createServer, type SecureContextOptions, type TLSSocket } from 'node:tls'
+import { createServer, type SecureContextOptions } from 'node:tls'
 import type { AddressInfo } from 'node:net'
-import { BrokerError } from './errors.js'
-import type { BrokerLimits } from './limits.js'
+import { BrokerError } from '../errors.js'
+import type { BrokerLimits } from '../limits.js'
+import { TlsTransport } from './tls-transport.js'
+import type { Transport } from './transport.js'
 
 export interface ListenOptions {
   readonly host: string
@@ -44,7 +46,7 @@ export async function listenTls(
   { host, port, tls }: ListenOptions,
   limits: BrokerLimits,
   on: {
-    readonly connection: (socket: TLSSocket) => void
+    readonly connection: (transport: Transport) => void
     /** The handshake did not succeed; `address` where it is known. */
     readonly refused: (error: Error, address: string | undefined) => void
   },
@@ -56,7 +58,7 @@ export async function listenTls(
     handshakeTimeout: limits.handshakeSeconds * 1000,
   })
   server.maxConnections = limits.maxConnections
-  server.on('secureConnection', on.connection)
+  server.on('secureConnection', (socket) => on.connection(new TlsTransport(socket)))
   server.on('tlsClientError', (error, socket) => {
     on.refused(error, socket.remoteAddress)
     socket.destroy() // nobody else ends one whose handshake takes too long

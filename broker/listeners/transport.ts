@@ -1,0 +1,34 @@
+/** Ways to reach the broker. Who is connected, what is allowed and what is recorded are the same on all of them. */
+export type ListenerKind = 'tls' | 'websocket'
+
+/** What a transport tells the one who uses it. */
+export interface TransportEvents {
+  data(chunk: Buffer): void
+  /** It takes bytes again after {@link Transport.write} has said no. */
+  drain(): void
+  /** The bytes have ended, both ways; told once. `error` where that was nobody's wish. */
+  closed(error?: Error): void
+}
+
+/** The bytes of one client whose certificate the TLS handshake has verified, whatever carries them. */
+export interface Transport {
+  readonly kind: ListenerKind
+  /** Without the port. */
+  readonly address: string
+  readonly port: number
+  /** DER of the certificate that the TLS handshake, or the one it resumes, has verified. */
+  readonly peerCertificate: Uint8Array | undefined
+  /** Begins to read. */
+  begin(events: TransportEvents): void
+  /** False when the bytes wait for the peer to read; they are kept all the same. */
+  write(bytes: Uint8Array): boolean
+  /** Stops reading; what is already under way may still come. */
+  pause(): void
+  resume(): void
+  /** Ends when what was written has gone. */
+  end(): void
+  /** Ends at once. */
+  destroy(): void
+  /** Resolves when nothing is left of it. */
+  whenGone(): Promise<void>
+}
