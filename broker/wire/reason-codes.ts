@@ -48,20 +48,15 @@ export type ReasonCode = (typeof reasonCodes)[keyof typeof reasonCodes]
 
 /** What MQTT 3.1.1 can say of a refused CONNECT (its table 3.1), for the reason that MQTT 5 would give. */
 export function connectReturnCode(reason: ReasonCode): 0 | 1 | 2 | 3 | 4 | 5 {
-  switch (reason) {
-    case reasonCodes.success:
-      return 0
-    case reasonCodes.unsupportedProtocolVersion:
-      return 1
-    case reasonCodes.clientIdentifierNotValid:
-      return 2
-    case reasonCodes.badUserNameOrPassword:
-      return 4
-    case reasonCodes.notAuthorized:
-    case reasonCodes.banned:
-    case reasonCodes.badAuthenticationMethod:
-      return 5
-    default:
-      return 3
-  }
+  return returnCodes.get(reason) ?? 3
 }
+
+const returnCodes: ReadonlyMap<ReasonCode, 0 | 1 | 2 | 4 | 5> = new Map([
+  [reasonCodes.success, 0],
+  [reasonCodes.unsupportedProtocolVersion, 1],
+  [reasonCodes.clientIdentifierNotValid, 2],
+  [reasonCodes.badUserNameOrPassword, 4],
+  [reasonCodes.notAuthorized, 5],
+  [reasonCodes.banned, 5],
+  [reasonCodes.badAuthenticationMethod, 5],
+])
