@@ -8,9 +8,15 @@ const roomForOne = headerBytes + maxEntryBytes
 export class EntryBuffer {
   #buffer = Buffer.alloc(4 * roomForOne)
   #length = 0
+  #since = 0
 
   get byteLength(): number {
     return this.#length
+  }
+
+  /** When the first of the records that it holds was appended. */
+  get since(): number {
+    return this.#since
   }
 
   /** @throws AuditError AUDIT_INVALID; then nothing was added */
@@ -18,6 +24,7 @@ export class EntryBuffer {
     if (this.#buffer.length - this.#length < roomForOne) this.#double()
     const start = this.#length + headerBytes
     const end = writeEntry(this.#buffer, start, place, event)
+    if (this.#length === 0) this.#since = place.time
     this.#buffer.writeUInt32BE(end - start, this.#length) // the checksum behind it is the writer's work
     this.#length = end
   }

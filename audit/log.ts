@@ -1,10 +1,10 @@
 import type { KeyObject } from 'node:crypto'
-import type { AuditEvent, AuditRecord, AuditTrail } from '#protocol'
+import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
 import { verifierKeyOf } from './checkpoint.js'
-import { Durability } from './durability.js'
 import { EntryBuffer } from './entry-buffer.js'
 import { AuditError } from './errors.js'
 import { type AuditQuery, matcherOf } from './query.js'
+import { Progress } from './progress.js'
 import { LogReader } from './reader.js'
 import { type ConnectWriter, startWorker, type WriterLink } from './writer-link.js'
 import type { FromWriter } from './writer-service.js'
@@ -20,39 +20,53 @@ export interface AuditLogOptions {
   readonly signingKey: KeyObject
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** When devices may be answered. Default: strict */
+  readonly mode?: AuditMode
   /** How to reach the writer. Default: a worker thread. */
   readonly connectWriter?: ConnectWriter
 }
+
+/**
+ * In relaxed mode records gather for so long before they are written, and while older ones have waited longer than the
+ * loss window for the disk no more answers go ahead of them: that is what a crash can take away.
+ */
+export const relaxed = { gatherMs: 25, lossWindowMs: 100 }
 
 /** Above the first mark of waiting bytes sources should pause, below the second they go on, at the third they must. */
 const waitingBytes = { congested: 8 * 1024 * 1024, relieved: 2 * 1024 * 1024, full: 64 * 1024 * 1024 }
 
 /**
  * The audit log of one node. `append` only encodes into memory; a worker hashes, writes and syncs. While it syncs one
- * batch the next collects, so a lone record waits for nobody and a burst shares one sync.
+ * batch the next collects, so in strict mode a lone record waits for nobody and a burst shares one sync.
  */
 export class AuditLog implements AuditTrail {
   readonly verifierKey: string
+  readonly mode: AuditMode
   readonly #options: AuditLogOptions
   readonly #writer: WriterLink
   readonly #reader: LogReader
-  readonly #durability: Durability
+  readonly #durable: Progress
+  /** The same in strict mode. */
+  readonly #answerable: Progress
   readonly #waiting = new EntryBuffer()
   readonly #congestionListeners = new Set<(congested: boolean) => void>()
   readonly #endListeners = new Set<() => void>()
   #next: number
   #checkpoint: string
-  #sent: { readonly last: number; readonly bytes: number } | undefined
-  #sendSoon = false
+  #sent: { readonly last: number; readonly bytes: number; readonly since: number } | undefined
+  #turnEnding = false
+  #gathering: NodeJS.Timeout | undefined
   #congested = false
   #state: 'open' | 'closing' | 'closed' | 'failed' = 'open'
 
   private constructor(options: AuditLogOptions, writer: WriterLink, opened: Opened) {
     this.verifierKey = verifierKeyOf(options.origin, options.signingKey)
+    this.mode = options.mode ?? 'strict'
     this.#options = options
     this.#writer = writer
     this.#reader = new LogReader(options.directory)
-    this.#durability = new Durability(opened.size - 1)
+    this.#durable = new Progress(opened.size - 1)
+    this.#answerable = this.mode === 'strict' ? this.#durable : new Progress(opened.size - 1)
     this.#next = opened.size
     this.#checkpoint = opened.checkpoint
   }
@@ -86,7 +100,8 @@ export class AuditLog implements AuditTrail {
     this.#waiting.add({ sequence, time: this.#options.now(), node: this.#options.node }, event)
     this.#next++
     this.#updateCongestion()
-    this.#schedule()
+    if (!this.#turnEnding) queueMicrotask(() => this.#endTurn()) // whatever this turn still appends goes along
+    this.#turnEnding = true
     return sequence
   }
 
@@ -95,16 +110,25 @@ export class AuditLog implements AuditTrail {
     return this.#next
   }
 
+  get answerable(): number {
+    return this.#answerable.reached
+  }
+
+  onAnswerable(listener: (answerable: number) => void): () => void {
+    return this.#answerable.onAdvance(listener)
+  }
+
   get durable(): number {
-    return this.#durability.durable
+    return this.#durable.reached
   }
 
   whenDurable(sequence: number): Promise<void> {
-    return this.#durability.when(sequence)
+    if (this.mode === 'relaxed' && sequence > this.durable) this.#write() // gather no longer, somebody waits
+    return this.#durable.when(sequence)
   }
 
   onDurable(listener: (durable: number) => void): () => void {
-    return this.#durability.onAdvance(listener)
+    return this.#durable.onAdvance(listener)
   }
 
   get congested(): boolean {
@@ -176,18 +200,33 @@ export class AuditLog implements AuditTrail {
     if (!this.healthy) throw new AuditError('AUDIT_FAILED', 'the last checkpoint could not be written')
   }
 
-  #schedule(): void {
-    if (this.#sendSoon || this.#sent) return
-    this.#sendSoon = true
-    queueMicrotask(() => this.#send()) // whatever this turn still appends goes along
+  #endTurn(): void {
+    this.#turnEnding = false
+    this.#writeOrGather()
+    if (this.mode === 'relaxed') this.#answerQueued()
   }
 
-  #send(): void {
-    this.#sendSoon = false
+  #writeOrGather(): void {
+    if (this.mode === 'strict') this.#write()
+    else if (!this.#sent && this.#waiting.byteLength > 0) {
+      this.#gathering ??= setTimeout(() => this.#write(), relaxed.gatherMs)
+    }
+  }
+
+  #write(): void {
     if (this.#sent || this.#waiting.byteLength === 0) return
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
+    const { since } = this.#waiting
     const records = this.#waiting.take()
-    this.#sent = { last: this.#next - 1, bytes: records.byteLength }
+    this.#sent = { last: this.#next - 1, bytes: records.byteLength, since }
     this.#writer.send({ kind: 'batch', records })
+  }
+
+  /** A clock that was set back says nothing about how long the disk has been at it. */
+  #answerQueued(): void {
+    const waited = this.#options.now() - (this.#sent?.since ?? this.#waiting.since)
+    if (waited >= 0 && waited <= relaxed.lossWindowMs) this.#answerable.advance(this.#next - 1)
   }
 
   #receive(message: FromWriter): void {
@@ -200,8 +239,7 @@ export class AuditLog implements AuditTrail {
       case 'closed':
         return this.#end('closed')
       case 'failed':
-        this.#durability.fail(new AuditError(message.code, message.message))
-        return this.#end('failed')
+        return this.#fail(new AuditError(message.code, message.message))
       case 'opened':
         return
     }
@@ -211,9 +249,19 @@ export class AuditLog implements AuditTrail {
   #advance(): void {
     const sent = this.#sent
     this.#sent = undefined
-    this.#send()
+    this.#writeOrGather()
     this.#updateCongestion()
-    if (sent) this.#durability.advance(sent.last)
+    if (!sent) return
+    this.#answerable.advance(sent.last)
+    this.#durable.advance(sent.last)
+    if (this.mode === 'relaxed') this.#answerQueued()
+  }
+
+  #fail(error: AuditError): void {
+    clearTimeout(this.#gathering)
+    this.#answerable.fail(error)
+    this.#durable.fail(error)
+    this.#end('failed')
   }
 
   #end(state: 'closed' | 'failed'): void {

@@ -1,7 +1,7 @@
-import type { AuditEvent, AuditRecord, AuditTrail } from '#protocol'
-import { Durability } from './durability.js'
+import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
 import { maxEntryBytes, writeEntry } from './entry.js'
 import { AuditError } from './errors.js'
+import { Progress } from './progress.js'
 
 export interface MemoryAudit extends AuditTrail {
   /** Everything appended, durable or not. */
@@ -16,10 +16,18 @@ export interface MemoryAudit extends AuditTrail {
   setCongested(congested: boolean): void
 }
 
+export interface MemoryAuditOptions {
+  /** Milliseconds since 1970. Default: always 0 */
+  readonly now?: () => number
+  /** `relaxed` answers before what is held becomes durable, for as long as it is held. Default: strict */
+  readonly mode?: AuditMode
+}
+
 /** An audit trail that forgets when the process ends: the double for tests. */
-export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => number } = {}): MemoryAudit {
+export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAuditOptions = {}): MemoryAudit {
   const records: AuditRecord[] = []
-  const durability = new Durability(-1)
+  const durable = new Progress(-1)
+  const answerable = mode === 'strict' ? durable : new Progress(-1)
   const congestionListeners = new Set<(congested: boolean) => void>()
   const endListeners = new Set<() => void>()
   const scratch = Buffer.alloc(maxEntryBytes) // so that it refuses what the real log refuses
@@ -30,7 +38,8 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
   // Never inside append: with a real disk no listener runs before the caller has its sequence number.
   const advanceSoon = (): void => {
     queueMicrotask(() => {
-      if (!held) durability.advance(records.length - 1)
+      if (mode === 'relaxed') answerable.advance(records.length - 1)
+      if (!held) durable.advance(records.length - 1)
     })
   }
 
@@ -44,11 +53,15 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
       advanceSoon()
       return place.sequence
     },
-    get durable() {
-      return durability.durable
+    get answerable() {
+      return answerable.reached
     },
-    whenDurable: (sequence) => durability.when(sequence),
-    onDurable: (listener) => durability.onAdvance(listener),
+    onAnswerable: (listener) => answerable.onAdvance(listener),
+    get durable() {
+      return durable.reached
+    },
+    whenDurable: (sequence) => durable.when(sequence),
+    onDurable: (listener) => durable.onAdvance(listener),
     get congested() {
       return congested
     },
@@ -72,7 +85,7 @@ export function createMemoryAudit({ now = () => 0 }: { readonly now?: () => numb
     },
     fail() {
       failed = true
-      durability.fail(new Error('asked to fail'))
+      for (const progress of [answerable, durable]) progress.fail(new Error('asked to fail'))
       for (const listener of [...endListeners]) listener()
     },
     setCongested(value) {

@@ -2,8 +2,8 @@ import type { AuditEvent, AuditTrail } from '#protocol'
 
 /**
  * The audit log as the broker lives by it: a packet is recorded first, and what it brings about (an answer, a fan-out, a
- * change of subscriptions) happens when the record is durable. All of it happens in the order of the log, so that the
- * log's order is the order of the world.
+ * change of subscriptions) happens when the record is answerable, which in the log's strict mode is when it is durable.
+ * All of it happens in the order of the log, so that the log's order is the order of the world.
  */
 export class Trail {
   readonly #audit: AuditTrail
@@ -15,7 +15,7 @@ export class Trail {
 
   constructor(audit: AuditTrail) {
     this.#audit = audit
-    this.#stopListening = audit.onDurable(() => this.#run())
+    this.#stopListening = audit.onAnswerable(() => this.#run())
   }
 
   /** @throws CodedError AUDIT_CLOSED: then nothing may happen. */
@@ -32,13 +32,13 @@ export class Trail {
     }
   }
 
-  /** Runs the action when the record is durable and all actions before it have run. */
+  /** Runs the action when the record is answerable and all actions before it have run. */
   after(sequence: number, action: () => void): void {
     this.#waiting.push({ sequence, action })
     this.#run()
   }
 
-  /** Resolves when everything that waits now has run. */
+  /** Resolves when everything that waits now has run, and its records are durable. */
   async settled(): Promise<void> {
     const last = this.#waiting.reduce((latest, { sequence }) => Math.max(latest, sequence), -1)
     await this.#audit.whenDurable(last)
@@ -48,12 +48,12 @@ export class Trail {
     this.#stopListening()
   }
 
-  /** Not re-entrant: an action that waits for a record which is durable already comes after those in the queue. */
+  /** Not re-entrant: an action that waits for a record which is answerable already comes after those in the queue. */
   #run(): void {
     if (this.#running) return
     this.#running = true
     let next = this.#waiting[this.#head]
-    while (next && next.sequence <= this.#audit.durable) {
+    while (next && next.sequence <= this.#audit.answerable) {
       this.#head++
       runAlone(next.action)
       next = this.#waiting[this.#head]

@@ -1,3 +1,4 @@
+import type { AuditMode } from './audit.js'
 import type { Anchor, Decision, Labels, RevocationReason, Tier, TopicAction } from './identity.js'
 import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName, TokenId } from './ids.js'
 
@@ -177,7 +178,12 @@ export interface StatusView {
   readonly startedAt: string
   readonly devices: Readonly<Record<DeviceState, number>>
   readonly sessions: { readonly connected: number; readonly stored: number }
-  readonly audit: { readonly size: number; readonly durable: number; readonly healthy: boolean }
+  readonly audit: {
+    readonly mode: AuditMode
+    readonly size: number
+    readonly durable: number
+    readonly healthy: boolean
+  }
   readonly policy: { readonly version: number; readonly hash: Fingerprint }
   readonly issuer: { readonly subject: string; readonly notAfter: string }
 }

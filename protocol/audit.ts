@@ -272,12 +272,23 @@ export type AuditRecord = AuditEvent & {
 }
 
 /**
+ * When a device may be answered: once the record is on disk, or once it is queued for the disk, at the price that a
+ * power cut takes away records of what was answered in a short, bounded time.
+ */
+export type AuditMode = 'strict' | 'relaxed'
+
+/**
  * The write side of the audit log, as the other rooms see it. `append` gives the event its place at once and in memory;
- * nothing may be answered that the record promises before `durable` has reached that place.
+ * no device may be answered what the record promises before `answerable` has reached that place. What changes who may do
+ * what (registry, certificates, policy) goes by `durable` in either mode.
  */
 export interface AuditTrail {
   /** The event's sequence number. @throws CodedError AUDIT_FULL, AUDIT_CLOSED (it has failed or ended): then nothing may happen. */
   append(event: AuditEvent): number
+  /** Devices may be answered up to and including this sequence number: `durable`, or in the relaxed mode not far ahead of it. */
+  readonly answerable: number
+  /** Called after each advance of `answerable`, in order, and never inside `append`. Returns the way to stop listening. */
+  onAnswerable(listener: (answerable: number) => void): () => void
   /** Every record up to and including this sequence number is on disk; -1 at first. */
   readonly durable: number
   /** Resolves when `durable` has reached the sequence number; rejects with AUDIT_FAILED when it never will. */

@@ -23,6 +23,7 @@ export { routes } from './api.js'
 export type {
   AuditEvent,
   AuditEventName,
+  AuditMode,
   AuditRecord,
   AuditTrail,
   CertificateFacts,

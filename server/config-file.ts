@@ -1,5 +1,6 @@
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
 import {
+  type AuditMode,
   integer,
   list,
   object,
@@ -9,6 +10,7 @@ import {
   ProtocolError,
   text,
   type TrustDomain,
+  word,
 } from '#protocol'
 import { ServerError } from './errors.js'
 
@@ -28,6 +30,7 @@ const decodeConfigFile = object({
       healthPort: optional(port),
     }),
   ),
+  audit: optional(object({ mode: optional(word('strict', 'relaxed')) })),
   ekRoots: optional(list(text(4096), 256)),
 })
 
@@ -79,6 +82,7 @@ export function renderConfigFile(chosen: {
   readonly httpsPort: number
   readonly mqttPort: number
   readonly healthPort: number
+  readonly auditMode: AuditMode
   readonly ekRoots: readonly string[]
 }): string {
   return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
@@ -95,6 +99,11 @@ listen:
   httpsPort: ${chosen.httpsPort} #  enrollment and operators
   mqttPort: ${chosen.mqttPort} #   MQTT over TLS
   healthPort: ${chosen.healthPort} # health and metrics, on 127.0.0.1 only
+
+# strict answers a device when the record of what it did is on disk. relaxed answers when the record is queued: faster,
+# but a crash or power cut can take away the records of the last tenth of a second of answers.
+audit:
+  mode: ${chosen.auditMode}
 
 # PEM files with the CA certificates of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
 # Self-signed ones are trusted; the others only help to find the way to one of those.

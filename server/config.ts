@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
+import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
 import { type ConfigFile, parseConfigFile } from './config-file.js'
 import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
@@ -22,6 +22,7 @@ export interface ServerConfig {
   readonly httpsPort: number
   readonly mqttPort: number
   readonly healthPort: number
+  readonly auditMode: AuditMode
   /** Absolute paths, as they go into a new configuration file. */
   readonly ekRootFiles: readonly string[]
   readonly ekAuthorities: EkAuthorities
@@ -38,6 +39,7 @@ const defaults = {
   httpsPort: 8443,
   mqttPort: 8883,
   healthPort: 9464,
+  auditMode: 'strict',
 } as const
 
 /** Reading YAML takes time that grows faster than the file. */
@@ -79,6 +81,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     httpsPort: flags.httpsPort ?? file.listen?.httpsPort ?? defaults.httpsPort,
     mqttPort: flags.mqttPort ?? file.listen?.mqttPort ?? defaults.mqttPort,
     healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
+    auditMode: file.audit?.mode ?? defaults.auditMode,
     ekRootFiles,
     ekAuthorities: readEkAuthorities(ekRootFiles),
     output: flags.output,

@@ -29,7 +29,7 @@ export function statusOf({ config, startedAt, ...parts }: Parts & { readonly con
     startedAt: isoTime(startedAt),
     devices: countDevices(registry),
     sessions: { connected: sessions.filter(({ connected }) => connected).length, stored: sessions.length },
-    audit: { size: audit.size, durable: audit.durable, healthy: audit.healthy },
+    audit: { mode: audit.mode, size: audit.size, durable: audit.durable, healthy: audit.healthy },
     policy: { version, hash },
     issuer: { subject: ca.issuing.subject.replaceAll('\n', ', '), notAfter: isoTime(ca.issuing.validity.notAfter) },
   }

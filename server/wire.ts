@@ -84,7 +84,14 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
   await makeFolder(inData('keys'))
   const signingKey = await openSigningKey(inData('keys', 'audit.key'))
   const origin = `${trustDomain}/audit`
-  const audit = await AuditLog.open({ directory: inData('audit'), origin, node: hostname(), signingKey, now })
+  const audit = await AuditLog.open({
+    directory: inData('audit'),
+    origin,
+    node: hostname(),
+    signingKey,
+    now,
+    mode: config.auditMode,
+  })
   closing.add(() => audit.close())
   audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}` })
 

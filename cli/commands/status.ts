@@ -18,7 +18,7 @@ export function addStatus(program: Command, { client, output }: Context): void {
         ['started', formatTime(status.startedAt)],
         ['devices', `${devices.active} active, ${devices.registered} registered, ${devices.revoked} revoked`],
         ['sessions', `${sessions.connected} connected, ${sessions.stored} stored`],
-        ['audit', `${audit.healthy ? 'healthy' : 'FAILED'}, ${audit.size} records, ${waiting(audit)}`],
+        ['audit', `${audit.healthy ? 'healthy' : 'FAILED'}, ${audit.mode}, ${audit.size} records, ${waiting(audit)}`],
         ['policy', `version ${policy.version}, ${policy.hash}`],
         ['issuing CA', `${issuer.subject}, until ${formatTime(issuer.notAfter)}`],
       ])

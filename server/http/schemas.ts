@@ -244,7 +244,12 @@ export const statusView = held<StatusView>()(
     startedAt: time,
     devices: strict({ registered: count, active: count, revoked: count }),
     sessions: strict({ connected: count, stored: count }),
-    audit: strict({ size: count, durable: Type.Integer({ minimum: -1 }), healthy: Type.Boolean() }),
+    audit: strict({
+      mode: words('strict', 'relaxed'),
+      size: count,
+      durable: Type.Integer({ minimum: -1 }),
+      healthy: Type.Boolean(),
+    }),
     policy: strict({ version: count, hash: fingerprint }),
     issuer: strict({ subject: Type.String(), notAfter: time }),
   }),

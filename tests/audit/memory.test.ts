@@ -37,6 +37,17 @@ test('held records wait for the release, in order', async () => {
   assert.deepEqual(order, ['durable 0', 'durable 1'])
 })
 
+test('a relaxed double is answerable while it is held', async () => {
+  const audit = createMemoryAudit({ mode: 'relaxed' })
+  audit.hold()
+  const heard: number[] = []
+  audit.onAnswerable((answerable) => heard.push(answerable))
+  audit.append({ event: 'server.stop' })
+  assert.deepEqual([heard, audit.answerable], [[], -1])
+  await Promise.resolve()
+  assert.deepEqual([heard, audit.answerable, audit.durable], [[0], 0, -1])
+})
+
 test('after a failure waiters are refused with AUDIT_FAILED and appends with AUDIT_CLOSED', async () => {
   const audit = createMemoryAudit()
   audit.append({ event: 'server.stop' })

@@ -88,6 +88,7 @@ test('a mistake in the configuration is named by file, line and column, before a
   const config = join(folder, 'touchmark.yaml')
   for (const [source, place] of [
     ['listen:\n  httpsPort: 99999\n', ':2:3'],
+    ['audit:\n  mode: lax\n', ':2:3'],
     ['trustDomain: x\nlisten: [\n', ':3:1'],
     ['names: []\nlistn: {}\n', ':2:1'],
     ['ekRoots: [nowhere.pem]\n', ''],

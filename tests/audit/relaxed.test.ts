@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type AuditLog, verifyLog } from '#audit'
+import type { AuditMode } from '#protocol'
+import { relaxed } from '../../audit/log.js'
+import type { FromWriter } from '../../audit/writer-service.js'
+import { createWorld, published } from './world.js'
+
+test('strict answers when the disk has the record, relaxed in the turn that queued it', async (context) => {
+  for (const mode of ['strict', 'relaxed'] as const) {
+    const { log, disk } = await openOnHeldDisk(context, mode)
+    const heard: number[] = []
+    log.onAnswerable((answerable) => heard.push(answerable))
+    log.append(published(0))
+    log.append(published(1))
+    assert.deepEqual([heard, log.answerable], [[], -1], 'never inside append')
+    await endOfTurn()
+    assert.deepEqual([heard, log.durable], [mode === 'strict' ? [] : [1], -1])
+    void log.whenDurable(1)
+    disk.answer()
+    assert.deepEqual([heard, log.answerable, log.durable], [[1], 1, 1])
+  }
+})
+
+test('relaxed lets records gather, unless somebody waits for the disk itself', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const { log, disk } = await openOnHeldDisk(context, 'relaxed')
+  for (let turn = 0; turn < 3; turn++) {
+    log.append(published(turn))
+    await endOfTurn()
+  }
+  context.mock.timers.tick(relaxed.gatherMs - 1)
+  assert.equal(disk.batches, 0)
+  context.mock.timers.tick(1)
+  assert.equal(disk.batches, 1)
+  disk.answer()
+  assert.equal(log.durable, 2)
+
+  const durable = log.whenDurable(log.append(published(3)))
+  assert.equal(disk.batches, 2)
+  disk.answer()
+  await durable
+})
+
+test('no answer goes further ahead of a slow disk than the loss window', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const { log, disk } = await openOnHeldDisk(context, 'relaxed')
+  const appendOne = async (afterMs: number) => {
+    disk.clock += afterMs
+    log.append(published(0))
+    await endOfTurn()
+    return log.answerable
+  }
+  assert.equal(await appendOne(0), 0)
+  context.mock.timers.tick(relaxed.gatherMs)
+  assert.equal(await appendOne(relaxed.lossWindowMs), 1)
+  assert.equal(await appendOne(1), 1)
+  assert.equal(await appendOne(-relaxed.lossWindowMs - 2), 1, 'a clock set back is no proof of a quick disk')
+  disk.clock += relaxed.lossWindowMs + 2
+  disk.answer()
+  assert.deepEqual([log.answerable, log.durable], [3, 0])
+})
+
+test('relaxed refuses as strict does once the disk has failed, and answers nothing more', async (context) => {
+  const { log, disk } = await openOnHeldDisk(context, 'relaxed')
+  log.append(published(0))
+  await endOfTurn()
+  log.append(published(1))
+  disk.fail()
+  await endOfTurn()
+  assert.deepEqual([log.answerable, log.durable, log.healthy], [0, -1, false])
+  assert.throws(() => log.append(published(2)), { code: 'AUDIT_CLOSED' })
+  await assert.rejects(log.whenDurable(0), { code: 'AUDIT_FAILED' })
+})
+
+test('a relaxed log that is closed holds everything that was appended', async (context) => {
+  const world = await createWorld(context)
+  const log = await world.open({ mode: 'relaxed' })
+  for (let index = 0; index < 1000; index++) log.append(published(index))
+  await log.close()
+  assert.equal(log.durable, 999)
+  const report = await verifyLog(world.directory, log.verifierKey)
+  assert.deepEqual([report.ok, report.size, report.uncovered], [true, 1000, 0])
+})
+
+interface HeldDisk {
+  /** The log's. */
+  clock: number
+  /** How many were sent to the writer. */
+  batches: number
+  /** The batch that was sent last is on disk. */
+  answer(): void
+  fail(): void
+}
+
+async function openOnHeldDisk(
+  context: TestContext,
+  mode: AuditMode,
+): Promise<{ readonly log: AuditLog; readonly disk: HeldDisk }> {
+  let receive: (message: FromWriter) => void = () => undefined
+  const disk: HeldDisk = {
+    clock: 1_700_000_000_000,
+    batches: 0,
+    answer: () => receive({ kind: 'durable' }),
+    fail: () => receive({ kind: 'failed', code: 'AUDIT_FAILED', message: 'EIO: i/o error' }),
+  }
+  context.after(() => disk.fail()) // before the world waits for its logs to close
+  const world = await createWorld(context)
+  const log = await world.open({
+    mode,
+    now: () => disk.clock,
+    connectWriter: (_options, toLog) => {
+      receive = toLog
+      queueMicrotask(() => toLog({ kind: 'opened', opened: { size: 0, checkpoint: '' } }))
+      return { send: ({ kind }) => void (kind === 'batch' && disk.batches++) }
+    },
+  })
+  return { log, disk }
+}
+
+async function endOfTurn(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+}
