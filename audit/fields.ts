@@ -92,6 +92,7 @@ export const fields: {
   subject: [60, 'text'],
   runtime: [61, 'text'],
   at: [62, 'integer'],
+  forget: [63, 'boolean'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
@@ -122,4 +123,5 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'policy.render_error': 25,
   'audit.read': 26,
   'ca.create': 27,
+  'session.kick': 28,
 }

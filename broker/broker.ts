@@ -6,11 +6,13 @@ import { connectReturnCodes, pingresp } from './encode.js'
 import { endConnection } from './ending.js'
 import { BrokerError } from './errors.js'
 import { type BrokerOptions, Hub } from './hub.js'
+import { kick, type Kicked } from './kick.js'
 import { type Listener, type ListenOptions, listenTls, type TlsCredential } from './listeners/tls.js'
 import type { Transport } from './listeners/transport.js'
 import type { Packet } from './packet.js'
 import { handlePublish } from './publish.js'
 import type { Session } from './session.js'
+import { viewSession } from './session-view.js'
 import { handleSubscribe, handleUnsubscribe, recheckSubscriptions } from './subscribe.js'
 
 /**
@@ -98,6 +100,11 @@ export class Broker {
     return { sessions: own.length, purged }
   }
 
+  /** An operator's act against one session; undefined when there is none with this client id. */
+  kick(clientId: string, how: { readonly forget: boolean }): Kicked | undefined {
+    return kick(this.#hub, clientId, how)
+  }
+
   /**
    * Another certificate of the device was used for the first time, so its connections are held against the registry
    * again. What a renewal has left behind goes on until it reconnects; what a new join has left behind is another
@@ -132,16 +139,7 @@ export class Broker {
   }
 
   sessions(): readonly SessionView[] {
-    return [...this.#hub.sessions].map((session) => ({
-      session: session.name,
-      device: session.device,
-      clientId: session.clientId,
-      connected: session.link !== undefined,
-      since: new Date(session.since).toISOString(),
-      peer: session.link?.peer ?? '',
-      subscriptions: [...session.subscriptions].map(([filter, qos]) => ({ filter, qos })),
-      queued: session.pending,
-    }))
+    return [...this.#hub.sessions].map(viewSession)
   }
 
   /** Takes no new work, lets what was accepted become durable and be answered, and then ends all sessions without wills. */

@@ -1,4 +1,5 @@
 export { Broker } from './broker.js'
+export type { Kicked } from './kick.js'
 export { BrokerError, type BrokerErrorCode } from './errors.js'
 export type { Admission, BrokerOptions } from './hub.js'
 export { type BrokerLimits, defaultLimits } from './limits.js'

@@ -7,6 +7,7 @@ import {
   type CreateTokenAnswer,
   type DeviceView,
   type Explanation,
+  type KickAnswer,
   type PolicyView,
   type Problem,
   type RevokeAnswer,
@@ -31,6 +32,7 @@ export interface Answers {
   readonly createToken: CreateTokenAnswer
   readonly revokeToken: TokenView
   readonly listSessions: readonly SessionView[]
+  readonly kickSession: KickAnswer
   readonly getPolicy: PolicyView
   readonly applyPolicy: ApplyPolicyAnswer
   readonly explainPolicy: Explanation

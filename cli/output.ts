@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { Screen } from './screen.js'
 
 export const formats = ['table', 'wide', 'json', 'yaml', 'csv'] as const
 export type Format = (typeof formats)[number]
@@ -20,7 +21,7 @@ export interface Cell {
 
 export interface Streams {
   /** Data, and nothing else. */
-  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly rows?: number }
   /** What is said to a person. */
   readonly stderr: NodeJS.WritableStream & { readonly isTTY?: boolean }
   readonly env: NodeJS.ProcessEnv
@@ -36,17 +37,18 @@ export class Output {
     this.#streams = streams
   }
 
-  list<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): void {
+  /** Without a header where it stands above already. */
+  list<Row>(rows: readonly Row[], columns: readonly Column<Row>[], { header = true } = {}): void {
     switch (this.format) {
       case 'json':
         return this.text(encodeJson(rows, 2))
       case 'yaml':
         return this.text(encodeYaml(rows))
       case 'csv':
-        return this.text(encodeCsv(rows, columns))
+        return this.text(encodeCsv(rows, columns, header))
       case 'table':
       case 'wide':
-        return this.text(this.#table(rows, columns))
+        return this.text(this.table(rows, columns, { header }).join('\n'))
     }
   }
 
@@ -85,16 +87,25 @@ export class Output {
     this.#streams.stderr.write(`${printable(text)}\n`)
   }
 
-  #table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+  /** A line a row, in columns as wide as they need to be. */
+  table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], { header = true } = {}): readonly string[] {
     const shown = columns.filter((column) => this.format === 'wide' || column.wide === undefined)
-    const cells = rows.map((row) => shown.map((column) => printable(column.of(row)) || '-'))
+    const cells = rows.map((row) => shown.map((column) => printable(column.of(row)).replaceAll('\n', '\\n') || '-'))
     const widths = shown.map(({ name }, at) => Math.max(name.length, ...cells.map((line) => line[at]?.length ?? 0)))
     const line = (fields: readonly string[]) =>
       fields
         .map((field, at) => field.padEnd(widths[at] ?? 0))
         .join('  ')
         .trimEnd()
-    return [this.#dim(line(shown.map(({ name }) => name.toUpperCase()))), ...cells.map(line)].join('\n')
+    const names = header ? [this.#dim(line(shown.map(({ name }) => name.toUpperCase())))] : []
+    return [...names, ...cells.map(line)]
+  }
+
+  /** The terminal as a whole, where a table is to be shown on one that can move its cursor; else undefined. */
+  openScreen(): Screen | undefined {
+    const { stdout, env } = this.#streams
+    const people = this.format === 'table' || this.format === 'wide'
+    return people && stdout.isTTY === true && env['TERM'] !== 'dumb' ? new Screen(stdout) : undefined
   }
 
   #dim(text: string): string {
@@ -119,9 +130,9 @@ function encodeYaml(value: unknown): string {
   return stringify(value, { lineWidth: 0 }).trimEnd()
 }
 
-function encodeCsv<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
-  const header = columns.map(({ name }) => csvField(name)).join(',')
-  return [header, ...rows.map((row) => columns.map((column) => csvField(column.of(row))).join(','))].join('\n')
+function encodeCsv<Row>(rows: readonly Row[], columns: readonly Column<Row>[], header: boolean): string {
+  const names = header ? [columns.map(({ name }) => csvField(name)).join(',')] : []
+  return [...names, ...rows.map((row) => columns.map((column) => csvField(column.of(row))).join(','))].join('\n')
 }
 
 /** RFC 4180 §2; a leading `=`, `+`, `-` or `@` is quoted away from spreadsheets that would calculate it. */

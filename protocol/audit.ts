@@ -124,6 +124,7 @@ export type SessionEndReason =
   | 'denied' //         onDenyPublish: disconnect
   | 'revoked'
   | 'superseded' //     the device has joined anew, and used what it got
+  | 'kicked' //         by an operator; the device may come back
   | 'expired' //        the certificate's notAfter
   | 'quota'
   | 'slow'
@@ -187,8 +188,17 @@ export type SessionEvent =
   | (SessionFacts & {
       /** Messages that a session's full queue, its age limit or its end cost it. */
       readonly event: 'message.drop'
-      readonly reason: 'queue_full' | 'expired' | 'revoked' | 'policy'
+      readonly reason: 'queue_full' | 'expired' | 'revoked' | 'policy' | 'forgotten'
       readonly count: number
+    })
+  | (OperatorFacts & {
+      /** An operator is about to end a session's connection, or with `forget` the session with all that waits for it. */
+      readonly event: 'session.kick'
+      readonly device: DeviceId
+      readonly session: string
+      readonly clientId: string
+      readonly forget: boolean
+      readonly comment?: string
     })
 
 /**

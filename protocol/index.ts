@@ -9,8 +9,12 @@ export type {
   ExplainRequest,
   Explanation,
   InstanceView,
+  KickAnswer,
+  KickRequest,
+  MqttVersion,
   PolicyView,
   Problem,
+  Refusal,
   RegisterDeviceRequest,
   RevokeAnswer,
   RevokeRequest,
@@ -18,6 +22,8 @@ export type {
   SessionView,
   StatusView,
   TokenView,
+  Traffic,
+  Transport,
 } from './api.js'
 export { routes } from './api.js'
 export type {

@@ -16,6 +16,7 @@ export type ServerErrorCode =
   | 'REQUEST_TOO_LARGE'
   | 'ROUTE_UNKNOWN'
   | 'NOT_FOUND'
+  | 'SESSION_AWAY'
   | 'QUERY_INVALID'
   | 'POLICY_TESTS_FAILED'
   | 'POLICY_VERSION'

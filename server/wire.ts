@@ -168,6 +168,7 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
     auditReads,
     operators: new OperatorGate({ identifyOperator: (der) => issuers.identifyOperator(der), admitOperator, refusals }),
     sessions: () => broker.sessions(),
+    kick: (clientId, how) => broker.kick(clientId, how),
     endDevice: (device) => broker.endDevice(device, 'revoked'),
     searchAudit: (search, leaving) => {
       if (search.kind === 'matching') return audit.search(search.query)

@@ -41,3 +41,16 @@ export function formatTime(time: string, precision: 'seconds' | 'milliseconds' =
   const text = time.replace('T', ' ')
   return precision === 'milliseconds' ? text : text.replace(/\.\d+Z$/, 'Z')
 }
+
+/** Messages a second: whole ones, and below 10 with a tenth. */
+export function formatRate(rate: number): string {
+  return rate >= 10 || rate === 0 ? rate.toFixed(0) : rate.toFixed(1)
+}
+
+const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
+
+export function formatBytes(bytes: number): string {
+  const power = Math.min(Math.max(Math.floor(Math.log2(bytes) / 10), 0), byteUnits.length - 1)
+  const count = power === 0 ? String(bytes) : formatRate(bytes / 1024 ** power)
+  return `${count} ${byteUnits[power] ?? ''}`
+}

@@ -25,6 +25,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'operator.refuse': ['reason', 'method', 'peer', 'count'],
   'session.connect': ['clientId', 'peer'],
   'session.end': ['reason', 'comment'],
+  'session.kick': ['clientId', 'comment', 'operator'],
   'session.refuse': ['reason', 'clientId', 'comment', 'peer', 'count'],
   'message.subscribe': ['topic', 'decision', 'reason', 'rules', 'count'],
   'message.unsubscribe': ['topic'],

@@ -2,13 +2,13 @@ import { type DeviceId, type DeviceView, parseProfileName, routes } from '#proto
 import type { Device } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { parseDeviceQuery } from './device-query.js'
+import { deviceTerms, parseQuery } from './query.js'
 import {
   deviceList,
   deviceParams,
-  deviceQuery,
   deviceView,
   labels,
+  listQuery,
   registerDeviceRequest,
   revokeAnswer,
   revokeRequest,
@@ -27,13 +27,13 @@ export function addDeviceRoutes(app: App, service: Service): void {
     schema: {
       tags,
       summary: 'Devices, all or those that a query matches',
-      querystring: deviceQuery,
+      querystring: listQuery,
       response: { 200: deviceList },
     },
     handler: async (request) => {
       const online = onlineDevices(service.sessions())
       const views = registry.devices().map((device) => viewDevice(device, registry, online.has(device.id)))
-      return views.filter(parseDeviceQuery(request.query.q ?? ''))
+      return views.filter(parseQuery(request.query.q ?? '', deviceTerms))
     },
   })
 

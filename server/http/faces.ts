@@ -4,10 +4,18 @@ import { addDeviceRoutes } from './device-routes.js'
 import { addJoinRoutes } from './join-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
 import type { Service } from './service.js'
+import { addSessionRoutes } from './session-routes.js'
 import { addStatusRoutes } from './status-routes.js'
 import { addTokenRoutes } from './token-routes.js'
 
-const operatorFaces = [addStatusRoutes, addDeviceRoutes, addTokenRoutes, addPolicyRoutes, addAuditRoutes] as const
+const operatorFaces = [
+  addStatusRoutes,
+  addDeviceRoutes,
+  addTokenRoutes,
+  addSessionRoutes,
+  addPolicyRoutes,
+  addAuditRoutes,
+] as const
 
 /** Everything that is served over HTTPS: joining is open to strangers, all else to operators only. */
 export async function createFaces(service: Service, options: HttpOptions): Promise<App> {

@@ -91,6 +91,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   ANCHOR_TAKEN: 409,
   CONFLICT: 409,
   POLICY_VERSION: 409,
+  SESSION_AWAY: 409,
   // a policy that is refused as a whole
   POLICY_EMPTY: 422,
   POLICY_SYNTAX: 422,

@@ -13,6 +13,8 @@ import {
   type Explanation,
   type Fingerprint,
   type InstanceId,
+  type KickAnswer,
+  type KickRequest,
   type Labels,
   type OperatorName,
   type PolicyView,
@@ -52,6 +54,7 @@ const time = Type.String({ format: 'date-time' })
 const count = Type.Integer({ minimum: 0 })
 const comment = Type.String({ maxLength: 1024 })
 const topic = Type.String({ minLength: 1, maxLength: 1024 })
+const topicAction = words('publish', 'will', 'subscribe', 'receive')
 const qos = Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(2)])
 
 export const labels = Type.Unsafe<Labels>({
@@ -63,6 +66,9 @@ export const labels = Type.Unsafe<Labels>({
 
 export const deviceParams = strict({ id: deviceId })
 export const tokenParams = strict({ id: tokenId })
+/** The device id, or `ID~suffix` where a device has several sessions. */
+const clientId = Type.String({ pattern: '^(?!\\.{1,2}(~|$))[A-Za-z0-9._-]{1,64}(~[A-Za-z0-9._-]{1,32})?$' })
+export const sessionParams = strict({ id: clientId })
 
 const certificateView = held<CertificateView>()(
   strict({
@@ -92,7 +98,8 @@ export const deviceView = held<DeviceView>()(
 
 export const deviceList = Type.Unsafe<readonly DeviceView[]>(Type.Array(deviceView))
 
-export const deviceQuery = strict({ q: Type.Optional(Type.String({ maxLength: 1024 })) })
+/** One query language for devices and sessions; see query.ts. */
+export const listQuery = strict({ q: Type.Optional(Type.String({ maxLength: 1024 })) })
 
 export const registerDeviceRequest = held<RegisterDeviceRequest>()(
   strict({ id: deviceId, profile: Type.Optional(profile), labels: Type.Optional(labels), ekHash: fingerprint }),
@@ -132,6 +139,8 @@ export const createTokenAnswer = held<CreateTokenAnswer>()(
   strict({ ...tokenFields, token: Type.String(), joinUri: Type.String() }),
 )
 
+const traffic = strict({ in: Type.Number({ minimum: 0 }), out: Type.Number({ minimum: 0 }) })
+
 export const sessionView = held<SessionView>()(
   strict({
     session: Type.String(),
@@ -140,12 +149,33 @@ export const sessionView = held<SessionView>()(
     connected: Type.Boolean(),
     since: time,
     peer: Type.String(),
+    protocol: Type.Optional(words('3.1.1', '5')),
+    transport: Type.Optional(words('tls', 'websocket')),
     subscriptions: Type.Array(strict({ filter: Type.String(), qos: Type.Number() })),
+    rates: traffic,
+    messages: traffic,
+    bytes: traffic,
     queued: count,
+    queuedBytes: count,
+    lastRefusal: Type.Optional(strict({ at: time, action: topicAction, topic: Type.String(), reason: Type.String() })),
   }),
 )
 
 export const sessionList = Type.Unsafe<readonly SessionView[]>(Type.Array(sessionView))
+
+export const kickRequest = held<KickRequest>()(
+  strict({ comment: Type.Optional(comment), forget: Type.Optional(Type.Boolean()) }),
+)
+
+export const kickAnswer = held<KickAnswer>()(
+  strict({
+    clientId: Type.String(),
+    device: deviceId,
+    ended: Type.Boolean(),
+    forgotten: Type.Boolean(),
+    purged: count,
+  }),
+)
 
 export const policySource = Type.String({ description: 'A TopicPolicy as YAML or JSON' })
 
@@ -170,7 +200,7 @@ export const applyPolicyAnswer = held<ApplyPolicyAnswer>()(
 export const explainRequest = held<ExplainRequest>()(
   strict({
     as: strict({ id: deviceId, tier: Type.Optional(tier), labels: Type.Optional(labels) }),
-    action: words('publish', 'will', 'subscribe', 'receive'),
+    action: topicAction,
     topic,
     qos: Type.Optional(qos),
     retain: Type.Optional(Type.Boolean()),

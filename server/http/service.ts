@@ -16,6 +16,7 @@ import type {
   TpmChallenge,
   TpmJoinRequest,
 } from '#protocol'
+import type { Kicked } from '#broker'
 import type { Registry } from '#registry'
 import type { AuditReads } from '../audit-reads.js'
 import type { PolicyInForce } from '../policy-in-force.js'
@@ -48,6 +49,8 @@ export interface Service {
   readonly auditReads: AuditReads
   readonly operators: OperatorGate
   readonly sessions: () => readonly SessionView[]
+  /** Ends a session's connection, with `forget` the session; undefined when there is no such session. */
+  readonly kick: (clientId: string, how: { readonly forget: boolean }) => Kicked | undefined
   /** Ends every session of a device; when it returns, nothing more of it is delivered. */
   readonly endDevice: (device: DeviceId) => { readonly sessions: number; readonly purged: number }
   readonly searchAudit: (search: AuditSearch, leaving: AbortSignal) => AsyncIterable<AuditRecord>

@@ -1,6 +1,6 @@
 import { routes } from '#protocol'
 import { type App, at } from './app.js'
-import { sessionList, statusView } from './schemas.js'
+import { statusView } from './schemas.js'
 import type { Service } from './service.js'
 
 const tags = ['service']
@@ -10,11 +10,5 @@ export function addStatusRoutes(app: App, service: Service): void {
     ...at(routes.status),
     schema: { tags, summary: 'How the service is', response: { 200: statusView } },
     handler: async () => service.status(),
-  })
-
-  app.route({
-    ...at(routes.listSessions),
-    schema: { tags, summary: 'MQTT sessions, connected or kept', response: { 200: sessionList } },
-    handler: async () => service.sessions(),
   })
 }

@@ -62,6 +62,7 @@ export async function createWorld(t: TestContext) {
   const issuers = new Issuers(authorityOf(root, issuing), trustDomain, now)
   const ended: DeviceId[] = []
   const sessions: SessionView[] = []
+  const kicked: string[] = []
   const channels: Channel[] = []
   const turnedAway: string[] = []
   const service: Service = {
@@ -76,6 +77,11 @@ export async function createWorld(t: TestContext) {
       refusals,
     }),
     sessions: () => sessions,
+    kick: (clientId, { forget }) => {
+      kicked.push(clientId)
+      const session = sessions.find((known) => known.clientId === clientId)
+      return session && { ended: session.connected, purged: forget ? session.queued : 0 }
+    },
     endDevice: (device) => {
       ended.push(device)
       return { sessions: 1, purged: 2 }
@@ -111,6 +117,7 @@ export async function createWorld(t: TestContext) {
       policy,
       ended,
       sessions,
+      kicked,
       channels,
       turnedAway,
       port,

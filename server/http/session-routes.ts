@@ -1,0 +1,52 @@
+import { routes, type SessionView } from '#protocol'
+import { ServerError } from '../errors.js'
+import { type App, at } from './app.js'
+import { parseQuery, sessionTerms } from './query.js'
+import { kickAnswer, kickRequest, listQuery, sessionList, sessionParams } from './schemas.js'
+import type { Service } from './service.js'
+
+const tags = ['sessions']
+
+export function addSessionRoutes(app: App, service: Service): void {
+  const { registry, operators, audit } = service
+  const terms = sessionTerms(({ device }) => registry.device(device)?.labels ?? {})
+
+  app.route({
+    ...at(routes.listSessions),
+    schema: {
+      tags,
+      summary: 'MQTT sessions, connected or kept, all or those that a query matches',
+      querystring: listQuery,
+      response: { 200: sessionList },
+    },
+    handler: async (request) => service.sessions().filter(parseQuery(request.query.q ?? '', terms)),
+  })
+
+  app.route({
+    ...at(routes.kickSession),
+    schema: {
+      tags,
+      summary: 'End the connection of a session, which may come back, or forget the session',
+      params: sessionParams,
+      body: kickRequest,
+      response: { 200: kickAnswer },
+    },
+    handler: async (request) => {
+      const by = operators.of(request)
+      const { forget = false, comment } = request.body
+      const { session, clientId, device } = require(request.params.id, forget)
+      const act = { device, session, clientId, forget, ...(comment !== undefined && { comment }), ...by }
+      // On disk before it acts: what an operator does to a device is never without a record.
+      await audit.whenDurable(audit.append({ event: 'session.kick', ...act }))
+      const { ended, purged } = service.kick(clientId, { forget }) ?? { ended: false, purged: 0 }
+      return { clientId, device, ended, forgotten: forget, purged }
+    },
+  })
+
+  function require(id: string, forget: boolean): SessionView {
+    const session = service.sessions().find(({ clientId }) => clientId === id)
+    if (session === undefined) throw new ServerError('NOT_FOUND', `there is no session ${id}`)
+    if (session.connected || forget) return session
+    throw new ServerError('SESSION_AWAY', `${id} is not connected; to end what is kept for it, forget it`)
+  }
+}
