@@ -1,0 +1,169 @@
+import type { DeviceId, TopicFilter, TopicName } from '#protocol'
+import { LevelTree } from './level-tree.js'
+
+/** What this file asks of a message. */
+export interface Retainable {
+  readonly topic: TopicName
+  readonly payload: Uint8Array
+  readonly publisher: DeviceId
+  /** Milliseconds since 1970; undefined for one that stays until another takes its place. */
+  readonly expiresAt: number | undefined
+}
+
+/** Where retained messages survive the process. */
+export interface RetainedStore<Message> {
+  putRetained(message: Message): void
+  deleteRetained(topic: TopicName): void
+}
+
+export interface RetainedOptions<Message> {
+  readonly store: RetainedStore<Message>
+  readonly limits: { readonly maxRetainedPerDevice: number; readonly maxRetainedBytesPerDevice: number }
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+}
+
+/** How many expiring messages one sweep looks at; those behind them come next time, and nobody is given them meanwhile. */
+const sweptAtOnce = 1000
+
+/** The last message of each topic that its publisher asked to retain (MQTT 5.0 §3.3.1.3), within a quota per device. */
+export class Retained<Message extends Retainable> {
+  readonly #options: RetainedOptions<Message>
+  readonly #byTopic = new LevelTree<Held<Message>>()
+  readonly #ofDevice = new Map<DeviceId, Holdings>()
+  /** Those that expire, in turn. */
+  readonly #expiring = new Set<Held<Message>>()
+  #sweeping = this.#expiring.values()
+  #size = 0
+  #bytes = 0
+  /** Grows with every message held. */
+  #order = 0
+
+  constructor(options: RetainedOptions<Message>) {
+    this.#options = options
+  }
+
+  /** Messages held, expired ones included until they are swept. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Of their payloads. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Takes in what the store has kept. */
+  restore(message: Message): void {
+    this.#release(message.topic)
+    this.#hold(message)
+  }
+
+  /** Whether the device may have this one retained; replacing its own message frees what that took. */
+  hasRoom(publisher: DeviceId, topic: TopicName, payloadBytes: number): boolean {
+    if (payloadBytes === 0) return true
+    const { limits } = this.#options
+    const used = this.#ofDevice.get(publisher)
+    const old = this.#byTopic.get(topic)?.message
+    const own = old?.publisher === publisher ? old : undefined
+    const count = (used?.topics.size ?? 0) + (own ? 0 : 1)
+    const bytes = (used?.bytes ?? 0) - (own?.payload.length ?? 0) + payloadBytes
+    return count <= limits.maxRetainedPerDevice && bytes <= limits.maxRetainedBytesPerDevice
+  }
+
+  /**
+   * Takes the place of the topic's message; an empty payload leaves the place empty [MQTT-3.3.1-6]. Whether there is
+   * room was asked when the message was accepted, and what was accepted is kept: a device can exceed its quota by what
+   * its connections may have waiting for the log, and not by more.
+   */
+  set(message: Message): void {
+    const { store } = this.#options
+    const released = this.#release(message.topic)
+    if (message.payload.length > 0) {
+      this.#hold(message)
+      store.putRetained(message)
+    } else if (released) {
+      store.deleteRetained(message.topic)
+    }
+  }
+
+  /**
+   * The messages that a new subscription gets. May be read over several turns: what is replaced, removed or expires
+   * meanwhile is left out, and so is what comes meanwhile, for the subscription is there already and gets that live.
+   */
+  matching(filter: TopicFilter): Generator<Message, void, undefined> {
+    return this.#matchingUpTo(this.#order, filter)
+  }
+
+  /** Takes out what a device published. Returns how many. */
+  removeOf(publisher: DeviceId): number {
+    const topics = [...(this.#ofDevice.get(publisher)?.topics ?? [])]
+    for (const topic of topics) this.#remove(topic)
+    return topics.length
+  }
+
+  /** Takes out messages whose time is over (MQTT 5.0 §3.3.2.3.3). Costs little, however many there are: call it often. */
+  sweep(): void {
+    const steps = Math.min(sweptAtOnce, this.#expiring.size + 1) // one more to begin anew
+    for (let step = 0; step < steps; step++) {
+      const { done, value: held } = this.#sweeping.next()
+      if (done) this.#sweeping = this.#expiring.values()
+      else if (this.#isExpired(held)) this.#remove(held.message.topic)
+    }
+  }
+
+  *#matchingUpTo(order: number, filter: TopicFilter): Generator<Message, void, undefined> {
+    for (const held of this.#byTopic.namesMatching(filter)) {
+      if (held.order <= order && !this.#isExpired(held)) yield held.message
+    }
+  }
+
+  #isExpired({ message: { expiresAt } }: Held<Message>): boolean {
+    return expiresAt !== undefined && expiresAt <= this.#options.now()
+  }
+
+  #remove(topic: TopicName): void {
+    if (this.#release(topic)) this.#options.store.deleteRetained(topic)
+  }
+
+  #hold(message: Message): void {
+    const { topic, payload, publisher, expiresAt } = message
+    const held = { message, order: ++this.#order }
+    this.#byTopic.set(topic, held)
+    if (expiresAt !== undefined) this.#expiring.add(held)
+    this.#size++
+    this.#bytes += payload.length
+    let holdings = this.#ofDevice.get(publisher)
+    if (!holdings) this.#ofDevice.set(publisher, (holdings = { topics: new Set(), bytes: 0 }))
+    holdings.topics.add(topic)
+    holdings.bytes += payload.length
+  }
+
+  /** Whether there was one. */
+  #release(topic: TopicName): boolean {
+    const held = this.#byTopic.get(topic)
+    if (!held) return false
+    const { payload, publisher } = held.message
+    this.#byTopic.delete(topic)
+    this.#expiring.delete(held)
+    this.#size--
+    this.#bytes -= payload.length
+    const holdings = this.#ofDevice.get(publisher)
+    if (!holdings) return true
+    holdings.topics.delete(topic)
+    holdings.bytes -= payload.length
+    if (holdings.topics.size === 0) this.#ofDevice.delete(publisher)
+    return true
+  }
+}
+
+interface Held<Message> {
+  readonly message: Message
+  readonly order: number
+}
+
+/** What one device has retained. */
+interface Holdings {
+  readonly topics: Set<TopicName>
+  bytes: number
+}
