@@ -1,12 +1,19 @@
 import { CodedError } from '#protocol'
 
-export type BrokerErrorCode =
-  | 'MALFORMED_PACKET' //      bytes that are no MQTT 3.1.1 packet
+/** What is wrong with bytes from a client; `wire/reason-codes.ts` says each of them in MQTT 5. */
+export type WireErrorCode =
+  | 'MALFORMED_PACKET' //      bytes that are no MQTT packet
+  | 'PROTOCOL_VIOLATION' //    a packet at the wrong time or in the wrong direction, or with what it must not hold
   | 'PACKET_TOO_LARGE' //      announced above the limit; nothing of it was kept
-  | 'PROTOCOL_VIOLATION' //    a packet at the wrong time or in the wrong direction
+  | 'QUOTA_EXCEEDED' //        more filters or user properties in one packet than we take
   | 'UNSUPPORTED_PROTOCOL' //  another version of MQTT
+  | 'INVALID_TOPIC' //         a topic name outside the grammar or our limits
+  | 'INVALID_TOPIC_FILTER' //  the same of a topic filter
+  | 'TOPIC_ALIAS_INVALID'
+
+export type BrokerErrorCode =
+  | WireErrorCode
   | 'UNSUPPORTED_QOS' //       QoS 2
-  | 'INVALID_TOPIC' //         a topic name or filter outside the grammar or our limits
   | 'STORE_CORRUPT' //         a stored session or message that cannot be read
   | 'LISTEN_FAILED'
 

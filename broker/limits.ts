@@ -8,6 +8,11 @@ export interface BrokerLimits {
   readonly maxPacketBytes: number
   /** The same before CONNACK: a CONNECT with its will. */
   readonly maxConnectBytes: number
+  /** Topic filters in one SUBSCRIBE or UNSUBSCRIBE. */
+  readonly maxFiltersPerPacket: number
+  /** User properties in one packet, and their bytes with what frames them. */
+  readonly maxUserProperties: number
+  readonly maxUserPropertyBytes: number
   readonly handshakeSeconds: number
   /** From the TLS handshake to a complete CONNECT, and for CONNECT to be answered. */
   readonly connectSeconds: number
@@ -51,6 +56,9 @@ export const defaultLimits: BrokerLimits = {
   maxUnconnected: 2_000,
   maxPacketBytes: 256 * 1024,
   maxConnectBytes: 128 * 1024,
+  maxFiltersPerPacket: 1000,
+  maxUserProperties: 100,
+  maxUserPropertyBytes: 16 * 1024,
   handshakeSeconds: 10,
   connectSeconds: 10,
   packetSeconds: 30,

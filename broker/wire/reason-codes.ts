@@ -1,3 +1,5 @@
+import type { WireErrorCode } from '../errors.js'
+
 /** MQTT 5.0 §2.4, table 2-6. Three of its names stand for 0: success, normal disconnection, granted QoS 0. */
 export const reasonCodes = {
   success: 0x00,
@@ -60,3 +62,15 @@ const returnCodes: ReadonlyMap<ReasonCode, 0 | 1 | 2 | 4 | 5> = new Map([
   [reasonCodes.banned, 5],
   [reasonCodes.badAuthenticationMethod, 5],
 ])
+
+/** How a client of MQTT 5 is told what is wrong with its bytes, in CONNACK or DISCONNECT (MQTT 5.0 §4.13.1). */
+export const wireReasonCodes: Readonly<Record<WireErrorCode, ReasonCode>> = {
+  MALFORMED_PACKET: reasonCodes.malformedPacket,
+  PROTOCOL_VIOLATION: reasonCodes.protocolError,
+  PACKET_TOO_LARGE: reasonCodes.packetTooLarge,
+  QUOTA_EXCEEDED: reasonCodes.quotaExceeded,
+  UNSUPPORTED_PROTOCOL: reasonCodes.unsupportedProtocolVersion,
+  INVALID_TOPIC: reasonCodes.topicNameInvalid,
+  INVALID_TOPIC_FILTER: reasonCodes.topicFilterInvalid,
+  TOPIC_ALIAS_INVALID: reasonCodes.topicAliasInvalid,
+}
