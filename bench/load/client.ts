@@ -1,0 +1,81 @@
+import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
+import type { Fleet } from '../fleet.js'
+import { connectFrame, disconnectFrame, FrameScanner, packetTypes, subscribeFrame } from './frames.js'
+
+export type OnFrame = (header: number, bytes: Buffer, start: number, end: number) => void
+
+const contexts = new Map<string, SecureContext>()
+
+/** Reading a key and a certificate costs more than a handshake: once for each client. */
+function contextOf(fleet: Fleet, name: string): SecureContext {
+  const known = contexts.get(name)
+  if (known) return known
+  const context = createSecureContext({ ca: fleet.ca, ...fleet.clients[name], minVersion: 'TLSv1.3' })
+  contexts.set(name, context)
+  return context
+}
+
+/** One MQTT client over mutual TLS 1.3. */
+export class Client {
+  readonly socket: TLSSocket
+  /** Told of every packet but the answers that this class waits for. */
+  onFrame: OnFrame = () => undefined
+  /** Told when the connection ends although nobody here has ended it. */
+  onEnd: (error: Error) => void = () => undefined
+  #awaited: { readonly type: number; readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
+  #leaving = false
+
+  private constructor(socket: TLSSocket, name: string) {
+    this.socket = socket
+    const scanner = new FrameScanner((header, bytes, start, end) => this.#receive(header, bytes, start, end))
+    socket.on('data', (chunk: Buffer) => scanner.push(chunk))
+    let cause: Error | undefined
+    socket.on('error', (error) => (cause = error))
+    socket.on('close', () => {
+      if (this.#leaving) return
+      const error = new Error(`the broker has closed the connection of ${name}`, { cause })
+      this.#awaited?.reject(error)
+      this.onEnd(error)
+    })
+  }
+
+  /** With the CONNACK that accepts it. */
+  static async connect(fleet: Fleet, port: number, name: string): Promise<Client> {
+    const socket = connect({ host: '127.0.0.1', port, secureContext: contextOf(fleet, name) })
+    socket.setNoDelay(true)
+    const client = new Client(socket, name)
+    await client.#exchange(connectFrame(name), packetTypes.connack)
+    return client
+  }
+
+  async subscribe(filter: string, qos: 0 | 1): Promise<void> {
+    await this.#exchange(subscribeFrame(filter, qos), packetTypes.suback)
+  }
+
+  /** Resolves when the connection is gone. */
+  async leave(): Promise<void> {
+    this.#leaving = true
+    const closed = new Promise((resolve) => this.socket.once('close', resolve))
+    this.socket.end(disconnectFrame)
+    await closed
+  }
+
+  /** An answer ends with its reason code, and 0 to 2 mean yes. */
+  #receive(header: number, bytes: Buffer, start: number, end: number): void {
+    const awaited = this.#awaited
+    if (!awaited || header >> 4 !== awaited.type) {
+      this.onFrame(header, bytes, start, end)
+      return
+    }
+    this.#awaited = undefined
+    const code = bytes[end - 1] ?? 0x80
+    if (code <= 2) awaited.resolve()
+    else awaited.reject(new Error(`the broker has answered with ${code}`))
+  }
+
+  async #exchange(packet: Buffer, type: number): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => (this.#awaited = { type, resolve, reject }))
+    this.socket.write(packet)
+    await answered
+  }
+}

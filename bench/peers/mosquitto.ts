@@ -1,0 +1,104 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { collector, controller } from '../fleet.js'
+import type { Contestant, RunningBroker, Setting } from './contestant.js'
+import { countInFile } from './count.js'
+
+const program = ['mosquitto', '/usr/sbin/mosquitto'].find((path) => spawnSync(path, ['-h']).status !== null)
+
+export const mosquitto: Contestant = {
+  name: 'mosquitto',
+  missing: () => (program === undefined ? 'mosquitto is not installed: sudo apt-get install mosquitto' : undefined),
+  start: startMosquitto,
+}
+
+export function mosquittoVersion(): string {
+  const { stdout } = spawnSync(program ?? 'mosquitto', ['-h'], { encoding: 'utf8' })
+  return /version (\S+)/.exec(stdout ?? '')?.[1] ?? 'not installed'
+}
+
+async function startMosquitto({ folder, fleet }: Setting): Promise<RunningBroker> {
+  const port = await freePort()
+  const log = join(folder, 'mosquitto.log')
+  await mkdir(join(folder, 'data'))
+  await writeFile(join(folder, 'ca.crt'), fleet.ca)
+  await writeFile(join(folder, 'server.crt'), fleet.server.cert)
+  await writeFile(join(folder, 'server.key'), fleet.server.key)
+  await writeFile(join(folder, 'acl'), acl)
+  await writeFile(join(folder, 'mosquitto.conf'), configuration(folder, port, log))
+  const child = spawn(program ?? 'mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: ['ignore', 2, 2] })
+  const exited = once(child, 'exit')
+  await listening(port, () => child.exitCode !== null)
+  return {
+    port,
+    pid: child.pid ?? 0,
+    collects: false,
+    async end() {
+      child.kill('SIGTERM')
+      await exited
+      return { records: await countInFile(log, ' PUBLISH ') }
+    },
+  }
+}
+
+/** Everything at its default, but no bound that would make it drop what the others deliver. */
+const configuration = (folder: string, port: number, log: string): string => `
+per_listener_settings false
+listener ${port} 127.0.0.1
+cafile ${join(folder, 'ca.crt')}
+certfile ${join(folder, 'server.crt')}
+keyfile ${join(folder, 'server.key')}
+tls_version tlsv1.3
+require_certificate true
+use_identity_as_username true
+allow_anonymous false
+acl_file ${join(folder, 'acl')}
+log_dest file ${log}
+log_type all
+log_timestamp true
+persistence true
+persistence_location ${join(folder, 'data')}/
+set_tcp_nodelay true
+max_queued_messages 0
+max_inflight_messages 64
+${process.getuid?.() === 0 ? 'user root' : ''}
+`
+
+const acl = `
+pattern write fleet/site-7/%u/#
+pattern read fleet/site-7/commands/#
+
+user ${collector}
+topic read fleet/site-7/+/telemetry/#
+
+user ${controller}
+topic write fleet/site-7/commands/#
+`
+
+/** It cannot tell which port it was given, so one is looked for beforehand. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (typeof address !== 'object' || address === null) throw new TypeError('a TCP listener has a port')
+  return address.port
+}
+
+async function listening(port: number, hasEnded: () => boolean): Promise<void> {
+  while (!hasEnded()) {
+    const socket = connect(port, '127.0.0.1')
+    const answered = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'close')]).catch(
+      () => false,
+    )
+    socket.destroy()
+    if (answered === true) return
+    await wait(20)
+  }
+  throw new Error('mosquitto has ended instead of listening')
+}

@@ -1,0 +1,43 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { AuditLog } from '#audit'
+import { Broker } from '#broker'
+import { parsePolicy, RateLimiter, renderPolicy } from '#policy'
+import { openLevelStore } from '#store'
+import { readDeviceIdentity } from '#x509'
+import { labelsOf, policySource, trustDomain } from '../fleet.js'
+import { type Given, serveBenchmark } from './node-broker.js'
+
+/* The broker as the service wires it, with its log and its store on disk; only who is admitted is not looked up. */
+
+const [, , folder = ''] = process.argv
+const { tls } = JSON.parse(readFileSync(join(folder, 'given.json'), 'utf8')) as Given
+const now = Date.now
+const store = await openLevelStore(join(folder, 'store'))
+const audit = await AuditLog.open({
+  directory: join(folder, 'audit'),
+  origin: `${trustDomain}/audit`,
+  node: 'bench',
+  signingKey: generateKeyPairSync('ed25519').privateKey,
+  now,
+})
+const policy = parsePolicy(policySource, 'policy.yaml')
+const rates = new RateLimiter({ now })
+const broker = await Broker.open({
+  audit,
+  store,
+  identify: (der) => readDeviceIdentity(der, trustDomain),
+  admit: () => ({ admitted: true, state: 'current' }),
+  promote: () => Promise.resolve(),
+  policyFor: (id) => renderPolicy(policy, { id, tier: 'tpm', labels: labelsOf(id) }, rates),
+  now,
+})
+const { port } = await broker.listen({ host: '127.0.0.1', port: 0, tls })
+serveBenchmark(port, async () => {
+  await broker.closeGracefully()
+  const records = audit.size
+  await audit.close()
+  await store.close()
+  return records
+})
