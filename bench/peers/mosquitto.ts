@@ -8,17 +8,22 @@ import { collector, controller } from '../fleet.js'
 import type { Contestant, RunningBroker, Setting } from './contestant.js'
 import { countInFile } from './count.js'
 
-const program = ['mosquitto', '/usr/sbin/mosquitto'].find((path) => spawnSync(path, ['-h']).status !== null)
-
 export const mosquitto: Contestant = {
   name: 'mosquitto',
-  missing: () => (program === undefined ? 'mosquitto is not installed: sudo apt-get install mosquitto' : undefined),
+  missing: () =>
+    findProgram() === undefined ? 'mosquitto is not installed: sudo apt-get install mosquitto' : undefined,
   start: startMosquitto,
 }
 
 export function mosquittoVersion(): string {
-  const { stdout } = spawnSync(program ?? 'mosquitto', ['-h'], { encoding: 'utf8' })
-  return /version (\S+)/.exec(stdout ?? '')?.[1] ?? 'not installed'
+  const program = findProgram()
+  if (program === undefined) return 'not installed'
+  return /version (\S+)/.exec(spawnSync(program, ['-h'], { encoding: 'utf8' }).stdout)?.[1] ?? 'of an unknown version'
+}
+
+/** Debian installs it where only root looks. */
+function findProgram(): string | undefined {
+  return ['mosquitto', '/usr/sbin/mosquitto'].find((path) => spawnSync(path, ['-h']).error === undefined)
 }
 
 async function startMosquitto({ folder, fleet }: Setting): Promise<RunningBroker> {
@@ -30,7 +35,7 @@ async function startMosquitto({ folder, fleet }: Setting): Promise<RunningBroker
   await writeFile(join(folder, 'server.key'), fleet.server.key)
   await writeFile(join(folder, 'acl'), acl)
   await writeFile(join(folder, 'mosquitto.conf'), configuration(folder, port, log))
-  const child = spawn(program ?? 'mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: ['ignore', 2, 2] })
+  const child = spawn(findProgram() ?? 'mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: 'ignore' })
   const exited = once(child, 'exit')
   await listening(port, () => child.exitCode !== null)
   return {
