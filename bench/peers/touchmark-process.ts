@@ -11,7 +11,7 @@ import { type Given, serveBenchmark } from './node-broker.js'
 
 /* The broker as the service wires it, with its log and its store on disk; only who is admitted is not looked up. */
 
-const [, , folder = ''] = process.argv
+const [, , folder = '', mode] = process.argv
 const { tls } = JSON.parse(readFileSync(join(folder, 'given.json'), 'utf8')) as Given
 const now = Date.now
 const store = await openLevelStore(join(folder, 'store'))
@@ -20,6 +20,7 @@ const audit = await AuditLog.open({
   origin: `${trustDomain}/audit`,
   node: 'bench',
   signingKey: generateKeyPairSync('ed25519').privateKey,
+  mode: mode === 'relaxed' ? 'relaxed' : 'strict',
   now,
 })
 const policy = parsePolicy(policySource, 'policy.yaml')

@@ -3,7 +3,7 @@ import { startNodeBroker } from './node-broker.js'
 
 const program = new URL('./touchmark-process.js', import.meta.url)
 
-export const touchmark: readonly Contestant[] = (['strict'] as const).map((mode) => ({
+export const touchmark: readonly Contestant[] = (['strict', 'relaxed'] as const).map((mode) => ({
   name: `touchmark-${mode}`,
   missing: () => undefined,
   start: (setting) => startNodeBroker(program, [mode], setting),
