@@ -6,6 +6,7 @@ import { connectReturnCodes, pingresp } from './encode.js'
 import { endConnection } from './ending.js'
 import { BrokerError } from './errors.js'
 import { type BrokerOptions, Hub } from './hub.js'
+import { type Levels, levelsOf } from './levels.js'
 import { kick, type Kicked } from './kick.js'
 import { type Listener, type ListenOptions, listenTls, type TlsCredential } from './listeners/tls.js'
 import type { Transport } from './listeners/transport.js'
@@ -13,6 +14,7 @@ import type { Packet } from './packet.js'
 import { handlePublish } from './publish.js'
 import type { Session } from './session.js'
 import { viewSession } from './session-view.js'
+import { Statistics } from './statistics.js'
 import { handleSubscribe, handleUnsubscribe, recheckSubscriptions } from './subscribe.js'
 
 /**
@@ -20,6 +22,8 @@ import { handleSubscribe, handleUnsubscribe, recheckSubscriptions } from './subs
  * else; all of it is in the audit log before it has any effect.
  */
 export class Broker {
+  /** What was done since it was opened. */
+  readonly statistics = new Statistics()
   readonly #hub: Hub
   readonly #connections = new Set<Connection>()
   /** Those that had not been answered with CONNACK when they were last counted. */
@@ -136,6 +140,11 @@ export class Broker {
   /** False once the audit log or the store has failed: then every device is turned away until the process starts again. */
   get healthy(): boolean {
     return this.#hub.healthy
+  }
+
+  /** How much there is now. */
+  levels(): Levels {
+    return levelsOf(this.#hub)
   }
 
   sessions(): readonly SessionView[] {

@@ -1,4 +1,6 @@
 export { Broker } from './broker.js'
+export type { ByWay, Levels } from './levels.js'
+export { Statistics } from './statistics.js'
 export type { Kicked } from './kick.js'
 export { BrokerError, type BrokerErrorCode } from './errors.js'
 export type { Admission, BrokerOptions } from './hub.js'

@@ -15,6 +15,10 @@ export class Retained {
     this.#limits = limits
   }
 
+  get size(): number {
+    return this.#byTopic.size
+  }
+
   restore(message: Message): void {
     this.#hold(message)
   }

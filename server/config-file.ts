@@ -27,6 +27,7 @@ const decodeConfigFile = object({
       host: optional(text(253)),
       httpsPort: optional(port),
       mqttPort: optional(port),
+      healthHost: optional(text(253)),
       healthPort: optional(port),
     }),
   ),
@@ -81,6 +82,7 @@ export function renderConfigFile(chosen: {
   readonly host: string
   readonly httpsPort: number
   readonly mqttPort: number
+  readonly healthHost: string
   readonly healthPort: number
   readonly auditMode: AuditMode
   readonly ekRoots: readonly string[]
@@ -98,7 +100,8 @@ listen:
   host: ${JSON.stringify(chosen.host)}
   httpsPort: ${chosen.httpsPort} #  enrollment and operators
   mqttPort: ${chosen.mqttPort} #   MQTT over TLS
-  healthPort: ${chosen.healthPort} # health and metrics, on 127.0.0.1 only
+  healthHost: ${JSON.stringify(chosen.healthHost)}
+  healthPort: ${chosen.healthPort} # health and metrics, plain HTTP without a password: for this machine, or a network you trust
 
 # strict answers a device when the record of what it did is on disk. relaxed answers when the record is queued: faster,
 # but a crash or power cut can take away the records of the last tenth of a second of answers.

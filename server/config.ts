@@ -21,6 +21,8 @@ export interface ServerConfig {
   readonly host: string
   readonly httpsPort: number
   readonly mqttPort: number
+  /** Loopback unless someone decided otherwise: who reaches it needs no credential. */
+  readonly healthHost: string
   readonly healthPort: number
   readonly auditMode: AuditMode
   /** Absolute paths, as they go into a new configuration file. */
@@ -38,6 +40,7 @@ const defaults = {
   host: '0.0.0.0',
   httpsPort: 8443,
   mqttPort: 8883,
+  healthHost: '127.0.0.1',
   healthPort: 9464,
   auditMode: 'strict',
 } as const
@@ -53,6 +56,7 @@ interface Flags {
   readonly host?: string
   readonly httpsPort?: number
   readonly mqttPort?: number
+  readonly healthHost?: string
   readonly healthPort?: number
   readonly ekRoot: readonly string[]
   readonly output: 'text' | 'json'
@@ -80,6 +84,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     host: flags.host ?? file.listen?.host ?? defaults.host,
     httpsPort: flags.httpsPort ?? file.listen?.httpsPort ?? defaults.httpsPort,
     mqttPort: flags.mqttPort ?? file.listen?.mqttPort ?? defaults.mqttPort,
+    healthHost: flags.healthHost ?? file.listen?.healthHost ?? defaults.healthHost,
     healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
     auditMode: file.audit?.mode ?? defaults.auditMode,
     ekRootFiles,
@@ -126,7 +131,8 @@ function parseFlags(argv: readonly string[]): Flags {
     .option('--host <address>', `address to listen on (default ${defaults.host})`)
     .option('--https-port <port>', `enrollment and operators (default ${defaults.httpsPort})`, port)
     .option('--mqtt-port <port>', `MQTT over TLS (default ${defaults.mqttPort})`, port)
-    .option('--health-port <port>', `health and metrics on 127.0.0.1 (default ${defaults.healthPort})`, port)
+    .option('--health-host <address>', `where health and metrics are read (default ${defaults.healthHost})`)
+    .option('--health-port <port>', `health and metrics, plain HTTP (default ${defaults.healthPort})`, port)
     .option('--ek-root <file>', 'PEM with the CA certificates of TPM manufacturers; can be repeated', collect, [])
     .addOption(new Option('-o, --output <format>', 'what to write on stdout').choices(['text', 'json']).default('text'))
     .option('--log', 'write a JSON log to stderr')

@@ -1,5 +1,6 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Metrics } from './metrics.js'
 
 export interface Check {
   readonly name: 'store' | 'signer' | 'audit' | 'broker'
@@ -7,30 +8,26 @@ export interface Check {
   readonly problem: () => Promise<string | undefined> | string | undefined
 }
 
-/** One line of `/metrics`; a count that only grows, or a value that goes both ways. */
-export interface Metric {
-  readonly name: `touchmark_${string}`
-  readonly help: string
-  readonly type: 'counter' | 'gauge'
-  readonly value: () => number
-}
-
 export interface Health {
   readonly port: number
   close(): Promise<void>
 }
 
-/** `/livez`, `/readyz` and `/metrics` for the machine itself: plain HTTP, loopback only, nothing about any device. */
-export async function serveHealth(port: number, checks: readonly Check[], metrics: readonly Metric[]): Promise<Health> {
+/** `/livez`, `/readyz` and `/metrics` for those who watch the machine: plain HTTP, and nothing about any device. */
+export async function serveHealth(
+  { host, port }: { readonly host: string; readonly port: number },
+  checks: readonly Check[],
+  metrics: Metrics,
+): Promise<Health> {
   const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
     const path = request.url?.split('?', 1)[0]
     if (request.method !== 'GET') return answer(response, 405, { error: 'GET only' })
     if (path === '/livez') return answer(response, 200, { live: true })
     if (path === '/readyz') return void answerReady(response, checks)
-    if (path === '/metrics') return answerMetrics(response, metrics)
+    if (path === '/metrics') return void answerMetrics(response, metrics)
     answer(response, 404, { error: 'only /livez, /readyz and /metrics are here' })
   })
-  await listen(server, port)
+  await listen(server, host, port)
   const { port: bound } = server.address() as AddressInfo // A TCP server that listens has one.
   return {
     port: bound,
@@ -56,22 +53,23 @@ async function runCheck({ name, problem }: Check): Promise<{ name: string; ok: b
   }
 }
 
-/** Prometheus text exposition format 0.0.4. */
-function answerMetrics(response: ServerResponse, metrics: readonly Metric[]): void {
-  const lines = metrics.map(({ name, help, type, value }) => {
-    return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value()}\n`
-  })
-  response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(lines.join(''))
+async function answerMetrics(response: ServerResponse, metrics: Metrics): Promise<void> {
+  try {
+    const text = await metrics.text()
+    response.writeHead(200, { 'content-type': metrics.contentType }).end(text)
+  } catch (error) {
+    answer(response, 500, { error: error instanceof Error ? error.message : 'unknown' })
+  }
 }
 
 function answer(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`)
 }
 
-function listen(server: Server, port: number): Promise<void> {
+function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    server.listen({ host: '127.0.0.1', port }, () => {
+    server.listen({ host, port }, () => {
       server.off('error', reject)
       resolve()
     })

@@ -17,17 +17,18 @@ import { certificateHosts, publicHost, type ServerConfig } from './config.js'
 import { renderConfigFile } from './config-file.js'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
 import { serveHealth } from './health.js'
-import { secured } from './http/app.js'
+import { formatAddress, secured } from './http/app.js'
 import { createFaces } from './http/faces.js'
 import { OperatorGate } from './http/operators.js'
 import type { Service } from './http/service.js'
 import { Issuers } from './issuers.js'
 import { openSigningKey } from './keys.js'
 import { listening } from './listening.js'
+import { createMetrics } from './metrics.js'
 import { ensureOperatorCredential } from './operator-credential.js'
 import { PolicyInForce } from './policy-in-force.js'
 import { OperatorRefusals } from './refusals.js'
-import { checksOf, metricsOf, statusOf } from './status.js'
+import { checksOf, statusOf } from './status.js'
 import { Upkeep } from './upkeep.js'
 
 /** A service that listens. */
@@ -194,8 +195,11 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
   const joinUri = (profile: ProfileName) => encodeJoinUri({ host, port: httpsPort, profile, pins: [ca.root.spkiHash] })
 
   const parts = { now, store, audit, ca, registry, broker, policy, startedAt }
-  const health = await listening('health', '127.0.0.1', config.healthPort, () =>
-    serveHealth(config.healthPort, checksOf(parts), metricsOf(parts)),
+  const metrics = createMetrics({ startedAt, totals: status, audit, broker })
+  closing.add(() => metrics.close())
+  const { healthHost, healthPort } = config
+  const health = await listening('health', healthHost, healthPort, () =>
+    serveHealth({ host: healthHost, port: healthPort }, checksOf(parts), metrics),
   )
   closing.add(() => health.close())
   closing.add(upkeep.start())
@@ -211,7 +215,7 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
     addresses: {
       https: `https://${host}:${httpsPort}`,
       mqtts: `mqtts://${host}:${mqttPort}`,
-      health: `http://127.0.0.1:${health.port}`,
+      health: `http://${formatAddress(config.healthHost, health.port)}`,
     },
     joinUri: joinUri(defaultProfile),
     policyVersion: policy.view.version,

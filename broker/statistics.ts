@@ -1,0 +1,79 @@
+import type { DenyReason, MqttVersion, SessionEndReason, TopicAction, Transport } from '#protocol'
+import type { Qos } from './wire/packet.js'
+
+/** One in so many decisions is timed, so that looking at the clock costs the others nothing. */
+const timedEvery = 64
+
+/** What one kind of decision came to. */
+export interface DecisionCounts {
+  allow: number
+  readonly deny: Tally<DenyReason | 'revoked'>
+}
+
+/** How many of each kind there were; the kinds are words of ours, never a peer's. */
+export class Tally<Kind extends string> {
+  readonly #counts = new Map<Kind, number>()
+
+  add(kind: Kind, count = 1): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + count)
+  }
+
+  get sum(): number {
+    let sum = 0
+    for (const count of this.#counts.values()) sum += count
+    return sum
+  }
+
+  [Symbol.iterator](): IterableIterator<[Kind, number]> {
+    return this.#counts.entries()
+  }
+}
+
+/**
+ * What the broker has done since it was opened, in plain numbers that only grow: whoever wants rates or graphs reads
+ * them and does the rest. No device is told apart here.
+ */
+export class Statistics {
+  /** CONNECTs that were answered with success. */
+  readonly connects: Readonly<Record<MqttVersion, Record<Transport, number>>> = {
+    '3.1.1': { tls: 0, websocket: 0 },
+    '5': { tls: 0, websocket: 0 },
+  }
+  /** Connections that never became a session, by the reason of their session.refuse record. */
+  readonly refusals = new Tally<string>()
+  /** Connections of sessions that have ended. */
+  readonly ends = new Tally<SessionEndReason>()
+  /** PUBLISH packets by QoS. */
+  readonly messagesIn: Record<Qos, number> = { 0: 0, 1: 0, 2: 0 }
+  readonly messagesOut: Record<Qos, number> = { 0: 0, 1: 0, 2: 0 }
+  /** All that is said after TLS, packets of every kind. */
+  bytesIn = 0
+  bytesOut = 0
+  /** Messages that a session has lost, by the reason of their message.drop record. */
+  readonly drops = new Tally<string>()
+  readonly decisions: Readonly<Record<TopicAction, DecisionCounts>> = {
+    publish: { allow: 0, deny: new Tally() },
+    will: { allow: 0, deny: new Tally() },
+    subscribe: { allow: 0, deny: new Tally() },
+    receive: { allow: 0, deny: new Tally() },
+  }
+  /** Told how long some of the decisions took. */
+  onDecisionTime: ((action: TopicAction, seconds: number) => void) | undefined
+  readonly #milliseconds: () => number
+  #untilTimed = 0
+
+  /** The clock is for measuring only; it need not know the time of day. */
+  constructor(milliseconds: () => number = () => performance.now()) {
+    this.#milliseconds = milliseconds
+  }
+
+  /** Asks for a decision, and sometimes measures how long it takes. */
+  timed<Answer>(action: TopicAction, ask: () => Answer): Answer {
+    if (this.onDecisionTime === undefined || this.#untilTimed-- > 0) return ask()
+    this.#untilTimed = timedEvery - 1
+    const before = this.#milliseconds()
+    const answer = ask()
+    this.onDecisionTime(action, (this.#milliseconds() - before) / 1000)
+    return answer
+  }
+}
