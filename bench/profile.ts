@@ -1,0 +1,106 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const usage = `npm run bench:profile -- DIR [--per N] [--top N]
+
+Reads the CPU profiles that \`npm run bench:broker -- --profiles DIR\` has left: for each thread the duties, the files and
+the functions that it spent its time on, in milliseconds, or in microseconds for each of N messages.
+`
+
+/** https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
+interface Profile {
+  readonly nodes: readonly ProfileNode[]
+  readonly samples: readonly number[]
+  /** Microseconds before each sample. */
+  readonly timeDeltas: readonly number[]
+}
+
+interface ProfileNode {
+  readonly id: number
+  readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number }
+  readonly children?: readonly number[]
+}
+
+/** What a file of ours is there for; what Node does for it counts as its own. The first that matches. */
+const duties: readonly (readonly [pattern: RegExp, duty: string])[] = [
+  [/^\(garbage collector\)/, 'garbage collection'],
+  [/^broker\/(connection|writer|listener|listeners\/)/, 'sockets and TLS'],
+  [/^broker\/(frame|decode|packet|wire\/)/, 'decode and encode packets'],
+  [/^broker\/(encode|message)/, 'decode and encode packets'],
+  [/^(policy\/|broker\/decision\.)/, 'decide'],
+  [/^(audit\/(disk|wal|writer|worker))/, 'audit: write and sync'],
+  [/^(audit\/(merkle|til))/, 'audit: hash'],
+  [/^(audit\/|broker\/(trail|decision-log))/, 'audit: encode'],
+  [/^(broker\/session-store|store\/)/, 'session store'],
+  [/^broker\//, 'route and deliver'],
+  [/^node:/, 'sockets and TLS'],
+]
+
+process.exitCode = main(process.argv.slice(2))
+
+function main(args: readonly string[]): number {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { per: { type: 'string' }, top: { type: 'string', default: '25' }, help: { type: 'boolean', short: 'h' } },
+  })
+  const [folder] = positionals
+  if (folder === undefined || values.help) {
+    process.stderr.write(usage)
+    return values.help ? 0 : 2
+  }
+  const scale = values.per === undefined ? { unit: 'ms', divisor: 1000 } : { unit: 'µs', divisor: Number(values.per) }
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.cpuprofile'))) {
+    const profile = JSON.parse(readFileSync(join(folder, name), 'utf8')) as Profile
+    process.stdout.write(`${describe(profile, Number(values.top), scale)}\n`)
+  }
+  return 0
+}
+
+function describe(profile: Profile, top: number, scale: { readonly unit: string; readonly divisor: number }): string {
+  const [byDuty, byFile, byFunction] = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()]
+  const nodes = new Map(profile.nodes.map((node) => [node.id, node]))
+  const parents = new Map(profile.nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])))
+  for (const [index, id] of profile.samples.entries()) {
+    const node = nodes.get(id)
+    if (!node || node.callFrame.functionName === '(idle)') continue
+    const micros = profile.timeDeltas[index] ?? 0
+    const { functionName, url, lineNumber } = node.callFrame
+    add(byFunction, `${functionName || '(anonymous)'} ${placeOf(url)}:${lineNumber + 1}`, micros)
+    const place = ownPlaceOf(node, (child) => nodes.get(parents.get(child) ?? 0))
+    add(byFile, place, micros)
+    add(byDuty, duties.find(([pattern]) => pattern.test(place))?.[1] ?? 'the rest', micros)
+  }
+  const list = (title: string, spent: ReadonlyMap<string, number>): readonly string[] => {
+    const most = [...spent].sort(([, a], [, b]) => b - a).slice(0, top)
+    const show = (micros: number) => `${(micros / scale.divisor).toFixed(scale.unit === 'ms' ? 0 : 3).padStart(9)}`
+    return [title, ...most.map(([name, micros]) => `${show(micros)} ${scale.unit}  ${name}`)]
+  }
+  const thread = [...byFile.keys()].some((file) => file.startsWith('audit/writer-service')) ? 'audit writer' : 'main'
+  return [
+    `## thread: ${thread}`,
+    ...list('by duty', byDuty),
+    ...list('by file, with what Node does for it', byFile),
+    ...list('by function, alone', byFunction),
+  ].join('\n')
+}
+
+/** The file for which a function works: its own, or that of the nearest caller which is not part of Node. */
+function ownPlaceOf(node: ProfileNode, parentOf: (id: number) => ProfileNode | undefined): string {
+  if (node.callFrame.functionName === '(garbage collector)') return '(garbage collector)'
+  for (let at: ProfileNode | undefined = node; at; at = parentOf(at.id)) {
+    const { url } = at.callFrame
+    if (url !== '' && !url.startsWith('node:')) return placeOf(url)
+  }
+  return placeOf(node.callFrame.url)
+}
+
+/** What is written in C++ has no file: system calls and OpenSSL among it. */
+function placeOf(url: string): string {
+  return url === '' ? '(native)' : url.replace(/^file:\/\//, '').replace(/^.*\/(dist|node_modules)\//, '')
+}
+
+function add(sums: Map<string, number>, key: string, value: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + value)
+}
