@@ -9,6 +9,7 @@ import {
   type Labels,
   type ProfileName,
   type RenewRequest,
+  sourceOf,
   type TokenJoinRequest,
   type TpmActivateRequest,
   type TpmChallenge,
@@ -27,7 +28,6 @@ import { type Caller, type LimitOptions, Limits } from './limits.js'
 import type { EnrollmentProfile } from './profile.js'
 import { type JoinMethod, refusalOf } from './refusal.js'
 import { type RefusedJoin, Refusals } from './refusals.js'
-import { sourceOf } from './source.js'
 
 export interface EnrollmentOptions {
   readonly trustDomain: TrustDomain

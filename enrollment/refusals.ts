@@ -1,5 +1,4 @@
-import type { AuditTrail, ServiceEvent } from '#protocol'
-import { sourceOf } from './source.js'
+import { type AuditTrail, type ServiceEvent, sourceOf } from '#protocol'
 
 export type RefusedJoin = Omit<Extract<ServiceEvent, { readonly event: 'join.refuse' }>, 'event' | 'count'>
 

@@ -114,6 +114,7 @@ export {
   type TpmJoinRequest,
 } from './join.js'
 export { encodeJoinUri, type JoinUri, parseJoinUri } from './join-uri.js'
+export { sourceOf } from './source.js'
 export {
   filterMatches,
   parseTopicFilter,

@@ -1,5 +1,5 @@
 import type { Server, Socket } from 'node:net'
-import { sourceOf } from '#enrollment'
+import { sourceOf } from '#protocol'
 
 /**
  * Bounds the connections that one source holds at a time: what is over it is closed before its handshake. So one that

@@ -4,7 +4,6 @@ import { EnrollmentError } from '#enrollment'
 import { Limits } from '../../enrollment/limits.js'
 import { Nonces } from '../../enrollment/nonces.js'
 import { Refusals } from '../../enrollment/refusals.js'
-import { sourceOf } from '../../enrollment/source.js'
 import { Spent } from '../../enrollment/spent.js'
 import { createMemoryAudit } from '#audit'
 import { decodePem } from '#x509'
@@ -33,17 +32,6 @@ test('what is over the limit costs nothing more, so that a flood leaves its neig
   }
   clock.now += 333
   limits.arrive('192.0.2.1')
-})
-
-test('a source is an address without its port, and an IPv6 subscriber with whichever of its addresses', () => {
-  const home = sourceOf('2001:db8:1:2::1')
-  for (const peer of ['[2001:db8:1:2::1]:54321', '2001:db8:1:2:ffff::7', '[2001:db8:1:2:3:4:5:6]:1']) {
-    assert.equal(sourceOf(peer), home)
-  }
-  assert.notEqual(sourceOf('[2001:db8:1:3::1]:54321'), home)
-  for (const peer of ['192.0.2.1', '192.0.2.1:54321', '::ffff:192.0.2.1', '[::ffff:192.0.2.1]:54321']) {
-    assert.equal(sourceOf(peer), '192.0.2.1')
-  }
 })
 
 test('a device renews from behind an address that floods us', async (t) => {

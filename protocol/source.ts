@@ -1,13 +1,12 @@
-import { isIPv6 } from 'node:net'
-
 /**
  * Who is behind a peer's address, as far as limits and counts go: the address without its port, which is new with every
- * connection; of an IPv6 address the /64, which is what one subscriber has all of. `peer`: as in {@link Channel}.
+ * connection; of an IPv6 address the /64, which is what one subscriber has all of.
+ * `peer`: an address, with or without its port (`[address]:port` of IPv6).
  */
 export function sourceOf(peer: string): string {
   const [, bracketed] = /^\[(.+)\](?::\d+)?$/.exec(peer) ?? []
   const address = bracketed ?? peer.replace(/^([^:]+):\d+$/, '$1')
-  if (!isIPv6(address)) return address
+  if (!address.includes(':')) return address
   const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? []
   return mapped ?? networkOf(address)
 }
