@@ -8,7 +8,9 @@ import { BrokerError } from './errors.js'
 import { type BrokerOptions, Hub } from './hub.js'
 import { type Levels, levelsOf } from './levels.js'
 import { kick, type Kicked } from './kick.js'
-import { type Listener, type ListenOptions, listenTls, type TlsCredential } from './listeners/tls.js'
+import { HalfOpen } from './listeners/half-open.js'
+import { listen, type Listener, type ListenOptions } from './listeners/listener.js'
+import type { TlsCredential } from './listeners/secure-server.js'
 import type { Transport } from './listeners/transport.js'
 import type { Packet } from './packet.js'
 import { handlePublish } from './publish.js'
@@ -26,9 +28,8 @@ export class Broker {
   readonly statistics = new Statistics()
   readonly #hub: Hub
   readonly #connections = new Set<Connection>()
-  /** Those that had not been answered with CONNACK when they were last counted. */
-  readonly #unanswered = new Set<Connection>()
   readonly #listeners: Listener[] = []
+  readonly #halfOpen: HalfOpen
   readonly #sweeper: NodeJS.Timeout
   readonly #stopListening: readonly (() => void)[]
   readonly #events: ConnectionEvents = {
@@ -36,10 +37,7 @@ export class Broker {
     failed: (connection, error) => fail(connection, error),
     room: ({ session }) => session && this.#hub.delivery.drain(session),
     closed: (connection, reason, comment) => endConnection(this.#hub, connection, reason, comment),
-    gone: (connection) => {
-      this.#connections.delete(connection)
-      this.#unanswered.delete(connection)
-    },
+    gone: (connection) => void this.#connections.delete(connection),
   }
   #closing = false
   /** Since when the audit log cannot keep up. */
@@ -48,6 +46,7 @@ export class Broker {
   private constructor(options: BrokerOptions) {
     const { audit } = options
     this.#hub = new Hub(options, (error) => this.#endAll(codeOf(error)))
+    this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.now)
     this.#stopListening = [
       audit.onCongestion((congested) => this.#pause(congested)),
       audit.onEnd(() => this.#endAll('the audit log has ended')),
@@ -70,11 +69,11 @@ export class Broker {
 
   /** @throws BrokerError LISTEN_FAILED */
   async listen(options: ListenOptions): Promise<{ readonly port: number }> {
-    const listener = await listenTls(options, this.#hub.limits, {
-      connection: (transport) => this.#welcome(transport),
-      refused: (error, address) => {
-        this.#hub.refusals.record({ peer: address ?? 'unknown', reason: 'tls', comment: codeOf(error) })
-      },
+    const { limits, now, refusals } = this.#hub
+    const listener = await listen(options, {
+      ...{ limits, now, halfOpen: this.#halfOpen },
+      welcome: (transport) => this.#welcome(transport),
+      refused: ({ address, ...why }) => refusals.record({ peer: address, ...why }),
     })
     this.#listeners.push(listener)
     return { port: listener.port }
@@ -173,20 +172,9 @@ export class Broker {
   #welcome(transport: Transport): void {
     const { limits, now, options } = this.#hub
     const connection = new Connection(transport, limits, now, this.#events)
-    const isOneTooMany = this.#countUnanswered() >= limits.maxUnconnected
     this.#connections.add(connection)
-    this.#unanswered.add(connection)
     if (this.#closing) connection.close('shutdown')
-    else if (isOneTooMany) connection.close('quota', 'too many connections before CONNECT')
     else if (options.audit.congested && this.healthy) connection.hold()
-  }
-
-  /** Looks through them only when there seem to be too many, so that thousands can come back at once. */
-  #countUnanswered(): number {
-    if (this.#unanswered.size >= this.#hub.limits.maxUnconnected) {
-      for (const connection of this.#unanswered) if (connection.accepted) this.#unanswered.delete(connection)
-    }
-    return this.#unanswered.size
   }
 
   #handle(connection: Connection, packet: Packet): void {
@@ -233,6 +221,7 @@ export class Broker {
 
   #sweep(): void {
     const { refusals, decisions, sessions, delivery, limits, now } = this.#hub
+    this.#halfOpen.sweep()
     for (const connection of this.#connections) connection.sweep()
     if (this.#congestedSince !== undefined && now() - this.#congestedSince >= limits.congestionSeconds * 1000) {
       this.#endPublishers()

@@ -61,8 +61,9 @@ export class Connection implements Link {
     this.#now = now
     this.#events = events
     this.#openedAt = this.#lastSeen = now()
-    this.address = transport.address
-    this.peer = `${this.address.includes(':') ? `[${this.address}]` : this.address}:${transport.port}`
+    const { address, port } = transport.peer
+    this.address = address
+    this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
     this.#reader = new FrameReader(limits.maxConnectBytes)
     const sink = {
       write: (bytes: Uint8Array) => transport.write(bytes),
@@ -73,6 +74,8 @@ export class Connection implements Link {
     transport.begin({
       data: (chunk) => this.#read(chunk),
       drain: () => this.writer.drained(),
+      failed: (error) => events.failed(this, error),
+      crowdedOut: () => this.close('quota', 'too many connections before CONNACK'),
       closed: (error) => {
         this.close('lost', error?.message)
         events.gone(this)
@@ -92,6 +95,7 @@ export class Connection implements Link {
     this.#keepAliveMilliseconds = seconds * 1500 // one and a half times: MQTT 3.1.1 §3.1.2.10 [MQTT-3.1.2-24]
     this.#reader.maxBytes = maxPacketBytes
     this.accepted = true
+    this.#transport.established()
     this.writer.push(connack)
   }
 
@@ -172,7 +176,7 @@ export class Connection implements Link {
       if (passed(this.#openedAt, this.#limits.connectSeconds)) this.#giveUpConnecting()
     } else if (this.identity && this.identity.notAfter.getTime() <= now) {
       this.close('expired')
-    } else if (passed(this.#partialSince, this.#limits.packetSeconds)) {
+    } else if (passed(this.#partialSince ?? this.#transport.partialSince, this.#limits.packetSeconds)) {
       this.close('protocol_error', 'packet_timeout')
     } else if (passed(this.writer.stalledSince, this.#limits.stallSeconds)) {
       this.close('slow')

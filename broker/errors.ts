@@ -15,6 +15,7 @@ export type BrokerErrorCode =
   | WireErrorCode
   | 'UNSUPPORTED_QOS' //       QoS 2
   | 'STORE_CORRUPT' //         a stored session or message that cannot be read
+  | 'PROXY_HEADER_INVALID' //  what a proxy said is not PROXY protocol version 2, or does not name a TCP client
   | 'LISTEN_FAILED'
 
 export class BrokerError extends CodedError<BrokerErrorCode> {}

@@ -2,7 +2,7 @@
 export interface BrokerLimits {
   /** Network connections at once; the rest wait in the backlog of the operating system or are turned away. */
   readonly maxConnections: number
-  /** Connections at once that have not been answered with CONNACK yet. */
+  /** Connections at once that have not been answered with CONNACK yet; some 60 kB each at the very most. */
   readonly maxUnconnected: number
   /** The largest packet, its header included; checked when the length is announced. */
   readonly maxPacketBytes: number
@@ -13,6 +13,7 @@ export interface BrokerLimits {
   /** User properties in one packet, and their bytes with what frames them. */
   readonly maxUserProperties: number
   readonly maxUserPropertyBytes: number
+  /** From the first packet of TCP to the end of the TLS handshake, the header of a proxy included. */
   readonly handshakeSeconds: number
   /** From the TLS handshake to a complete CONNECT, and for CONNECT to be answered. */
   readonly connectSeconds: number
@@ -49,6 +50,16 @@ export interface BrokerLimits {
   readonly drainSeconds: number
   /** How often the time limits above are looked at. */
   readonly sweepMilliseconds: number
+  /** How long a connection before CONNACK keeps its place against those whose source holds just as many. */
+  readonly crowdedOutAfterSeconds: number
+  /** The header by which a proxy says for whom it connects; the largest that HAProxy makes is a fraction of it. */
+  readonly maxProxyHeaderBytes: number
+  /** From the TLS handshake to the end of an HTTP request that asks for WebSocket. */
+  readonly upgradeSeconds: number
+  /** All header lines of that request. */
+  readonly maxUpgradeBytes: number
+  /** Pieces in which one WebSocket message may come. */
+  readonly maxFragments: number
 }
 
 export const defaultLimits: BrokerLimits = {
@@ -80,4 +91,9 @@ export const defaultLimits: BrokerLimits = {
   maxRefusedTopicsPerDevice: 100,
   drainSeconds: 5,
   sweepMilliseconds: 500,
+  crowdedOutAfterSeconds: 1,
+  maxProxyHeaderBytes: 2048,
+  upgradeSeconds: 10,
+  maxUpgradeBytes: 8 * 1024,
+  maxFragments: 1024,
 }

@@ -1,17 +1,24 @@
 import type { TLSSocket } from 'node:tls'
+import type { Arrival } from './arrival.js'
+import type { Peer } from './peer.js'
 import type { Transport, TransportEvents } from './transport.js'
 
 /** MQTT straight over TLS. */
 export class TlsTransport implements Transport {
   readonly kind = 'tls'
-  readonly address: string
-  readonly port: number
+  /** Each piece is handed over as it comes. */
+  readonly partialSince = undefined
   readonly #socket: TLSSocket
+  readonly #arrival: Arrival
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, arrival: Arrival) {
     this.#socket = socket
-    this.address = socket.remoteAddress ?? 'unknown'
-    this.port = socket.remotePort ?? 0
+    this.#arrival = arrival
+    arrival.handOver()
+  }
+
+  get peer(): Peer {
+    return this.#arrival.peer
   }
 
   get peerCertificate(): Uint8Array | undefined {
@@ -21,11 +28,16 @@ export class TlsTransport implements Transport {
   begin(events: TransportEvents): void {
     const socket = this.#socket
     let failure: Error | undefined
+    this.#arrival.crowdedOut = () => events.crowdedOut()
     socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => events.data(chunk))
     socket.on('drain', () => events.drain())
     socket.on('error', (error) => (failure = error))
     socket.on('close', () => events.closed(failure))
+  }
+
+  established(): void {
+    this.#arrival.leave()
   }
 
   write(bytes: Uint8Array): boolean {
