@@ -104,12 +104,20 @@ function readRule(fields: Fields, role: string, ids: Set<string>): Rule {
   const id = fields.required('id', name)
   if (ids.has(id)) throw new PolicyError('POLICY_DUPLICATE', fields.atOf('id'), `${role}/${id} is there already`)
   ids.add(id)
-  return {
-    id: `${role}/${id}`,
-    at: fields.at,
-    actions: fields.required('actions', list(word('publish', 'will', 'subscribe', 'receive'))),
-    topics: fields.required('topics', list(parsed(parseTemplate, 'POLICY_INVALID_TOPIC'))),
+  const actions = fields.required('actions', list(word('publish', 'will', 'subscribe', 'receive')))
+  const topics = fields.required('topics', list(parsed(parseTemplate, 'POLICY_INVALID_TOPIC')))
+  // What the service says of itself can be listened to by those who are granted it, and is said by nobody else.
+  if (
+    topics.some(([first]) => first === '$SYS') &&
+    actions.some((action) => action === 'publish' || action === 'will')
+  ) {
+    throw new PolicyError(
+      'POLICY_INVALID_TOPIC',
+      fields.atOf('topics'),
+      '$SYS can be granted to subscribe and receive only',
+    )
   }
+  return { id: `${role}/${id}`, at: fields.at, actions, topics }
 }
 
 function byId<R extends Rule>(rules: readonly R[]): readonly R[] {

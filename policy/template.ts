@@ -6,8 +6,8 @@ import type { DeviceAttributes, TopicTemplate, Variable } from './policy.js'
 export function parseTemplate(source: string): TopicTemplate {
   const levels = parseTopicFilter(source).split('/')
   const [first] = levels
-  // Wildcards never reach a `$` tree, and these two are the service's own.
-  if (first === '$SYS' || first === '$share') throw new TypeError(`${first} is never granted to devices`)
+  // Wildcards never reach a `$` tree. This one holds no topics: a shared subscription is granted by the filter behind it.
+  if (first === '$share') throw new TypeError('$share/GROUP/ is not written in a policy, only the filter behind it')
   return levels.map((level) => (level.includes('${') ? parseVariable(level) : level))
 }
 

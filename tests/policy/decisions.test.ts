@@ -167,6 +167,19 @@ test('wildcards never reach a $ tree, and shared subscriptions are refused', () 
   }
 })
 
+test('the statistics of the service can be granted to listeners, by name, and to nobody who would speak there', () => {
+  const rights = rightsOf([
+    rule('a', 'publish, subscribe, receive', ['#']),
+    rule('sys', 'subscribe, receive', ['$SYS/broker/#']),
+  ])
+  assert.equal(subscribe(rights, '$SYS/broker/uptime').effect, 'allow')
+  assert.equal(receive(rights, '$SYS/broker/uptime').effect, 'allow')
+  assert.equal(subscribe(rights, '$SYS/#').effect, 'deny')
+  assert.equal(receive(rights, '$SYS/other').effect, 'deny')
+  const spoken = publish(rights, '$SYS/broker/uptime')
+  assert.ok(spoken.effect === 'deny' && spoken.reason === 'reserved')
+})
+
 test('an attribute that does not fit into one level opens nothing', () => {
   const policy = parse({ allow: [rule('a', 'publish', ['f/${device.labels.site}/t'])] })
   for (const site of ['+', '#', 'a/b', '$SYS', '*', '.*', '${device.id}', '\0', '', 'x'.repeat(65_536)]) {
