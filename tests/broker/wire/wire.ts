@@ -25,22 +25,18 @@ export function decodeStream(
 
 type Bytes = number | readonly number[] | Uint8Array
 
-export function bytes(...parts: readonly (Bytes | readonly Bytes[])[]): Uint8Array {
-  return Uint8Array.from(parts.flatMap((part) => flatten(part)))
-}
-
-function flatten(part: Bytes | readonly Bytes[]): readonly number[] {
-  return typeof part === 'number' ? [part] : [...part].flatMap((inner) => flatten(inner))
+export function bytes(...parts: readonly Bytes[]): Buffer {
+  return Buffer.concat(parts.map((part) => (part instanceof Uint8Array ? part : Uint8Array.from([part].flat()))))
 }
 
 /** Text, or bytes that claim to be, with the length in front. */
-export function field(content: string | readonly number[]): Uint8Array {
+export function field(content: string | readonly number[]): Buffer {
   const encoded = typeof content === 'string' ? Buffer.from(content) : Uint8Array.from(content)
   return bytes(encoded.length >> 8, encoded.length & 0xff, encoded)
 }
 
 /** A packet with the right remaining length in front of whatever body. */
-export function packetOf(header: number, ...body: readonly (Bytes | readonly Bytes[])[]): Uint8Array {
+export function packetOf(header: number, ...body: readonly Bytes[]): Buffer {
   const content = bytes(...body)
   const length: number[] = []
   let rest = content.length
@@ -52,10 +48,10 @@ export function packetOf(header: number, ...body: readonly (Bytes | readonly Byt
 }
 
 /** CONNECT with what follows keep alive, which is 60. */
-export function connectOf(level: number, flags: number, ...rest: readonly (Bytes | readonly Bytes[])[]): Uint8Array {
+export function connectOf(level: number, flags: number, ...rest: readonly Bytes[]): Buffer {
   return packetOf(0x10, field('MQTT'), level, flags, 0, 60, ...rest)
 }
 
-export function hello(level: ProtocolLevel): Uint8Array {
+export function hello(level: ProtocolLevel): Buffer {
   return connectOf(level, 0x02, level === 5 ? [0] : [], field('d1'))
 }
