@@ -93,6 +93,7 @@ export const fields: {
   runtime: [61, 'text'],
   at: [62, 'integer'],
   forget: [63, 'boolean'],
+  protocolLevel: [64, 'integer'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
@@ -124,4 +125,5 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'audit.read': 26,
   'ca.create': 27,
   'session.kick': 28,
+  'store.quarantine': 29,
 }

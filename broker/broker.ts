@@ -1,10 +1,9 @@
 import type { DeviceId, SessionView } from '#protocol'
-import { handleConnect, isOwnClientId, refuse } from './connect.js'
+import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
-import { connectReturnCodes, pingresp } from './encode.js'
-import { endConnection } from './ending.js'
-import { BrokerError } from './errors.js'
+import { dispatch, fail } from './dispatch.js'
+import { attempt, endConnection, expire, overflow } from './ending.js'
 import { type BrokerOptions, Hub } from './hub.js'
 import { type Levels, levelsOf } from './levels.js'
 import { kick, type Kicked } from './kick.js'
@@ -12,15 +11,15 @@ import { HalfOpen } from './listeners/half-open.js'
 import { listen, type Listener, type ListenOptions } from './listeners/listener.js'
 import type { TlsCredential } from './listeners/secure-server.js'
 import type { Transport } from './listeners/transport.js'
-import type { Packet } from './packet.js'
-import { handlePublish } from './publish.js'
+import { restore } from './restore.js'
 import type { Session } from './session.js'
 import { viewSession } from './session-view.js'
 import { Statistics } from './statistics.js'
-import { handleSubscribe, handleUnsubscribe, recheckSubscriptions } from './subscribe.js'
+import { recheckSubscriptions } from './subscribe.js'
+import { dropWill, fireWill } from './will.js'
 
 /**
- * Speaks MQTT 3.1.1 to devices that hold a valid certificate. A device says and hears what its policy allows and nothing
+ * Speaks MQTT 3.1.1 and 5 to devices that hold a valid certificate. A device says and hears what its policy allows and nothing
  * else; all of it is in the audit log before it has any effect.
  */
 export class Broker {
@@ -33,8 +32,8 @@ export class Broker {
   readonly #sweeper: NodeJS.Timeout
   readonly #stopListening: readonly (() => void)[]
   readonly #events: ConnectionEvents = {
-    packet: (connection, packet) => this.#handle(connection, packet),
-    failed: (connection, error) => fail(connection, error),
+    packet: (connection, packet) => dispatch(this.#hub, connection, packet),
+    failed: fail,
     room: ({ session }) => session && this.#hub.delivery.drain(session),
     closed: (connection, reason, comment) => endConnection(this.#hub, connection, reason, comment),
     gone: (connection) => void this.#connections.delete(connection),
@@ -45,7 +44,10 @@ export class Broker {
 
   private constructor(options: BrokerOptions) {
     const { audit } = options
-    this.#hub = new Hub(options, (error) => this.#endAll(codeOf(error)))
+    this.#hub = new Hub(options, {
+      storeFailure: (error) => this.#endAll(codeOf(error)),
+      overflow: (session) => overflow(this.#hub, session),
+    })
     this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.now)
     this.#stopListening = [
       audit.onCongestion((congested) => this.#pause(congested)),
@@ -55,11 +57,11 @@ export class Broker {
     this.#sweeper.unref()
   }
 
-  /** Finds the sessions and retained messages of the process before. @throws BrokerError STORE_CORRUPT */
+  /** Finds the sessions, wills and retained messages of the process before. */
   static async open(options: BrokerOptions): Promise<Broker> {
     const broker = new Broker(options)
     try {
-      await broker.#hub.restore()
+      await restore(broker.#hub)
     } catch (error) {
       broker.#stop()
       throw error
@@ -97,6 +99,7 @@ export class Broker {
     let purged = hub.retained.removeOf(device)
     for (const session of hub.sessions.of(device)) {
       purged += session.pending
+      dropWill(hub, session)
       hub.discard(session)
     }
     for (const session of hub.sessions) purged += hub.delivery.removeOf(session, device)
@@ -177,33 +180,10 @@ export class Broker {
     else if (options.audit.congested && this.healthy) connection.hold()
   }
 
-  #handle(connection: Connection, packet: Packet): void {
-    if (packet.type === 'connect') {
-      handleConnect(this.#hub, connection, packet).catch((error: unknown) => fail(connection, error))
-      return
-    }
-    const { session } = connection
-    if (!session) throw new BrokerError('PROTOCOL_VIOLATION', 'a packet before CONNACK')
-    switch (packet.type) {
-      case 'publish':
-        return handlePublish(this.#hub, connection, session, packet)
-      case 'puback':
-        return this.#hub.delivery.acknowledge(session, packet.packetId)
-      case 'subscribe':
-        return handleSubscribe(this.#hub, connection, session, packet)
-      case 'unsubscribe':
-        return handleUnsubscribe(this.#hub, connection, session, packet)
-      case 'pingreq':
-        return connection.send(pingresp)
-      case 'disconnect':
-        return connection.close('client', undefined, { flush: true }) // [MQTT-3.14.4-3]: without its will
-    }
-  }
-
   #recheck(session: Session): void {
     const rights = this.#hub.rightsOf(session.device)
     if (!rights || !isOwnClientId(session.device, rights, session.clientId)) {
-      this.#hub.expire(session, 'denied')
+      expire(this.#hub, session, 'denied')
       return
     }
     session.rights = rights
@@ -220,7 +200,7 @@ export class Broker {
   }
 
   #sweep(): void {
-    const { refusals, decisions, sessions, delivery, limits, now } = this.#hub
+    const { refusals, decisions, sessions, delivery, retained, limits, now } = this.#hub
     this.#halfOpen.sweep()
     for (const connection of this.#connections) connection.sweep()
     if (this.#congestedSince !== undefined && now() - this.#congestedSince >= limits.congestionSeconds * 1000) {
@@ -228,11 +208,20 @@ export class Broker {
     }
     refusals.sweep()
     decisions.sweep()
+    retained.sweep()
     for (const session of sessions) {
+      delivery.dropExpired(session)
       delivery.recordDrops(session)
-      const away = session.link ? 0 : now() - session.since
-      if (away > limits.sessionExpirySeconds * 1000) this.#hub.expire(session, 'expired')
+      if (!session.link) this.#sweepAway(session)
     }
+  }
+
+  /** Wills that have waited long enough speak; sessions that have, end. */
+  #sweepAway(session: Session): void {
+    const { now } = this.#hub
+    if (session.willDueAt !== undefined && session.willDueAt <= now()) attempt(() => fireWill(this.#hub, session))
+    const isOver = now() - session.since > session.expirySeconds * 1000
+    if (isOver && !session.will) expire(this.#hub, session, 'expired')
   }
 
   /** MQTT 3.1.1 cannot ask a publisher to wait. What they sent stays recorded and is delivered, and not acknowledged. */
@@ -256,20 +245,6 @@ export class Broker {
     clearInterval(this.#sweeper)
     for (const stop of this.#stopListening) stop()
     this.#hub.trail.close()
-  }
-}
-
-/** The only table from what went wrong to what the client is told, which in MQTT 3.1.1 is little. */
-function fail(connection: Connection, error: unknown): void {
-  const comment = error instanceof Error ? error.message : String(error)
-  if (!(error instanceof BrokerError)) {
-    connection.close('internal', comment)
-  } else if (error.code === 'UNSUPPORTED_PROTOCOL') {
-    const code = connectReturnCodes.unacceptableProtocol // [MQTT-3.1.2-2]
-    refuse(connection, { code, reason: error.code.toLowerCase(), comment })
-  } else {
-    connection.refusal = { reason: error.code.toLowerCase(), comment }
-    connection.close('protocol_error', `${error.code}: ${comment}`)
   }
 }
 

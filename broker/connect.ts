@@ -1,18 +1,25 @@
 import { randomUUID } from 'node:crypto'
 import { CodedError, type DeviceId, type DeviceIdentity, type SessionFacts } from '#protocol'
 import type { Connection } from './connection.js'
-import { type ConnectReturnCode, connectReturnCodes, encodeConnack } from './encode.js'
+import { explainDenial } from './denial.js'
+import { expire, forget } from './ending.js'
 import type { Hub } from './hub.js'
-import type { ConnectPacket } from './packet.js'
+import type { BrokerLimits } from './limits.js'
 import { type Rights, Session } from './session.js'
 import { recheckSubscriptions } from './subscribe.js'
-import { judgeWill } from './will.js'
+import { fireWill, judgeWill, keepWill } from './will.js'
+import { type ConnackProperties, encodeConnack } from './wire/encode.js'
+import type { ConnectPacket, ProtocolLevel, Will } from './wire/packet.js'
+import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
 
 /** Why a CONNECT is turned away. */
 export interface ConnectRefusal {
-  readonly code: ConnectReturnCode
+  /** What MQTT 5 says of it; MQTT 3.1.1 has its return codes. */
+  readonly code: ReasonCode
   readonly reason: string
   readonly comment?: string
+  /** For a client of MQTT 5 that has proved to be a device of ours; a stranger is told nothing. */
+  readonly say?: string
 }
 
 /**
@@ -21,8 +28,8 @@ export interface ConnectRefusal {
  */
 export async function handleConnect(hub: Hub, connection: Connection, packet: ConnectPacket): Promise<void> {
   connection.hold()
-  connection.clientId = packet.clientId
-  if (!hub.healthy) return refuse(connection, { code: connectReturnCodes.serverUnavailable, reason: 'unavailable' })
+  connection.introduce(packet)
+  if (!hub.healthy) return refuse(connection, { code: reasonCodes.serverUnavailable, reason: 'unavailable' })
   const identity = identify(hub, connection)
   if ('reason' in identity) return refuse(connection, identity)
   connection.identity = identity
@@ -40,6 +47,7 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
   if (!rights || hub.revoked.has(identity.deviceId)) return refuse(connection, notAdmitted('no_rights'))
   const refusal =
     refuseTime(hub, identity) ??
+    refuseEnhancedAuthentication(packet) ??
     refuseClientId(identity.deviceId, rights, packet) ??
     refuseWill(rights, packet) ??
     refuseAnother(hub, identity.deviceId, rights, packet)
@@ -48,11 +56,13 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
 }
 
 /** Turns a connection away; the answer goes out before the socket ends. */
-export function refuse(connection: Connection, refusal: ConnectRefusal): void {
+export function refuse(connection: Connection, refusal: ConnectRefusal, level: ProtocolLevel = connection.level): void {
   if (connection.closed) return
-  connection.refusal = refusal
-  connection.send(encodeConnack(refusal.code, false))
-  connection.close('protocol_error', refusal.reason, { flush: true })
+  const { code: reasonCode, reason, comment, say } = refusal
+  connection.refusal = { reason, ...(comment !== undefined && { comment }) }
+  const properties = say === undefined ? {} : { reasonString: say }
+  connection.send(encodeConnack({ level, sessionPresent: false, reasonCode, properties }))
+  connection.close('protocol_error', reason, { flush: true })
 }
 
 function identify(hub: Hub, connection: Connection): DeviceIdentity | ConnectRefusal {
@@ -71,10 +81,17 @@ function refuseTime(hub: Hub, { notBefore, notAfter }: DeviceIdentity): ConnectR
   return notBefore.getTime() <= now && now < notAfter.getTime() ? undefined : notAdmitted('expired')
 }
 
+/** Who is there is proved by the certificate; there is nothing left to ask (MQTT 5.0 §4.12) [MQTT-4.12.0-1]. */
+function refuseEnhancedAuthentication({ authenticationMethod }: ConnectPacket): ConnectRefusal | undefined {
+  if (authenticationMethod === undefined) return undefined
+  return { code: reasonCodes.badAuthenticationMethod, reason: 'authentication_method' }
+}
+
 /** The client id is a claim: it must be the device's own id, or `id~suffix` where its roles allow several sessions. */
 function refuseClientId(device: DeviceId, rights: Rights, { clientId }: ConnectPacket): ConnectRefusal | undefined {
   if (isOwnClientId(device, rights, clientId)) return undefined
-  return { code: connectReturnCodes.identifierRejected, reason: 'client_id' }
+  const say = `the client identifier of this certificate is ${device}`
+  return { code: reasonCodes.clientIdentifierNotValid, reason: 'client_id', say }
 }
 
 export function isOwnClientId(device: DeviceId, rights: Rights, clientId: string): boolean {
@@ -86,18 +103,20 @@ export function isOwnClientId(device: DeviceId, rights: Rights, clientId: string
 function refuseWill(rights: Rights, { will }: ConnectPacket): ConnectRefusal | undefined {
   const decision = will && judgeWill(rights, will)
   if (!will || decision?.effect !== 'deny') return undefined
-  return { code: connectReturnCodes.notAuthorized, reason: 'will', comment: `${will.topic}: ${decision.reason}` }
+  const comment = `${will.topic}: ${decision.reason}`
+  return { code: reasonCodes.notAuthorized, reason: 'will', comment, say: explainDenial('will', will.topic, decision) }
 }
 
 /** Only connected siblings count: a place that is held for one who is away is given up instead, see {@link makeRoom}. */
 function refuseAnother(hub: Hub, device: DeviceId, rights: Rights, packet: ConnectPacket): ConnectRefusal | undefined {
   const siblings = hub.sessions.of(device).filter(({ clientId, link }) => clientId !== packet.clientId && link)
   if (siblings.length < rights.maxSessions) return undefined
-  return { code: connectReturnCodes.notAuthorized, reason: 'sessions', comment: `at most ${rights.maxSessions}` }
+  const comment = `at most ${rights.maxSessions}`
+  return { code: reasonCodes.notAuthorized, reason: 'sessions', comment, say: `${comment} sessions at once` }
 }
 
 function notAdmitted(reason: string, comment?: string): ConnectRefusal {
-  return { code: connectReturnCodes.notAuthorized, reason, ...(comment !== undefined && { comment }) }
+  return { code: reasonCodes.notAuthorized, reason, ...(comment !== undefined && { comment }) }
 }
 
 /** From here on it is a session in the log; it begins to act when its record is durable. */
@@ -123,42 +142,60 @@ function recordAndOpen(
     keepAliveSeconds: packet.keepAliveSeconds,
     policyVersion: rights.version,
     peer: connection.peer,
+    protocolLevel: packet.level,
   })
   connection.opening = facts
+  const will = packet.will && { ...packet.will, payload: Buffer.from(packet.will.payload) } // not the whole read buffer
   const begin = (): void => {
-    if (!connection.closed) open(hub, connection, packet, facts)
+    if (!connection.closed) open(hub, connection, packet, will, facts)
   }
   hub.trail.after(sequence, connection.guarded(begin))
 }
 
-/** A session that a client coming back with clean session 0 would find (MQTT 3.1.1 §3.2.2.2). */
+/** A session that a client coming back without a clean start would find (MQTT 5.0 §3.1.2.4). */
 function storedSession(hub: Hub, clientId: string): Session | undefined {
   const session = hub.sessions.get(clientId)
-  return session?.clean === false ? session : undefined
+  return session?.persistent === true ? session : undefined
 }
 
 /** Takes over from an older connection of the same client id, finds or makes the session, and answers. */
-function open(hub: Hub, connection: Connection, packet: ConnectPacket, { device, session: name }: SessionFacts): void {
+function open(
+  hub: Hub,
+  connection: Connection,
+  packet: ConnectPacket,
+  will: Will | undefined,
+  { device, session: name }: SessionFacts,
+): void {
   const rights = hub.rightsOf(device) // again: it may have changed while the record was written
   if (!rights) return refuse(connection, notAdmitted('no_rights'))
   const { clientId, clean } = packet
   const before = hub.store.changes
-  hub.sessions.get(clientId)?.link?.close('taken_over') // [MQTT-3.1.4-2]
+  hub.sessions.get(clientId)?.link?.close('taken_over') // [MQTT-3.1.4-2], [MQTT-3.1.4-3]
   const old = hub.sessions.get(clientId)
-  if (old && clean) hub.discard(old) // [MQTT-3.1.2-6]
+  if (old && (clean || !old.persistent)) forget(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6]
   makeRoom(hub, device, rights, clientId)
 
-  const present = clean ? undefined : storedSession(hub, clientId)
-  const session = present ?? new Session({ clientId, device, clean, rights, since: hub.now() })
+  const present = storedSession(hub, clientId)
+  const expirySeconds = Math.min(packet.sessionExpirySeconds, hub.limits.sessionExpirySeconds)
+  const session = present ?? new Session({ clientId, device, expirySeconds, rights, since: hub.now() })
   if (!present) hub.sessions.add(session)
-  session.begin({ name, rights, since: hub.now(), link: connection, will: packet.will })
-  if (!clean) hub.store.putSession(session)
+  // In time, a delayed will is not published [MQTT-3.1.3-9]; one that a restart has deferred is.
+  if (session.will && session.will.delaySeconds === 0) fireWill(hub, session)
+  if (session.persistent && expirySeconds === 0) hub.store.deleteSession(session)
+  session.begin({ name, rights, since: hub.now(), link: connection, expirySeconds })
+  keepWill(hub, session, will)
+  if (session.persistent) hub.store.putSession(session)
   if (present) recheckSubscriptions(hub, session) // of what it was granted then, policy may have taken some back
   connection.session = session
 
   const answer = connection.guarded(() => {
     if (connection.closed) return
-    connection.accept(encodeConnack(connectReturnCodes.accepted, present !== undefined), packet.keepAliveSeconds)
+    const keepAliveSeconds = grantedKeepAlive(packet, hub.limits)
+    const properties = connackProperties(packet, hub.limits, expirySeconds)
+    const { level } = packet
+    const sessionPresent = present !== undefined
+    const connack = encodeConnack({ level, sessionPresent, reasonCode: reasonCodes.success, properties })
+    connection.accept(connack, keepAliveSeconds)
     session.ready = true
     hub.delivery.resume(session)
     connection.release()
@@ -167,10 +204,27 @@ function open(hub: Hub, connection: Connection, packet: ConnectPacket, { device,
   else hub.store.afterFlush(answer)
 }
 
+/** Nobody may be silent for ever: "never" and what is longer than our limit mean our limit. */
+function grantedKeepAlive({ keepAliveSeconds }: ConnectPacket, { maxKeepAliveSeconds }: BrokerLimits): number {
+  return keepAliveSeconds === 0 ? maxKeepAliveSeconds : Math.min(keepAliveSeconds, maxKeepAliveSeconds)
+}
+
+/** What is not as the client has asked for, or not as the standard takes for granted (MQTT 5.0 §3.2.2.3). */
+function connackProperties(packet: ConnectPacket, limits: BrokerLimits, expirySeconds: number): ConnackProperties {
+  const keepAliveSeconds = grantedKeepAlive(packet, limits)
+  return {
+    receiveMaximum: limits.maxReceived,
+    maximumPacketSize: limits.maxPacketBytes,
+    topicAliasMaximum: limits.maxTopicAliases,
+    ...(expirySeconds !== packet.sessionExpirySeconds && { sessionExpirySeconds: expirySeconds }), // §3.2.2.3.2
+    ...(keepAliveSeconds !== packet.keepAliveSeconds && { serverKeepAliveSeconds: keepAliveSeconds }), // [MQTT-3.1.2-21]
+  }
+}
+
 /** State of siblings that are away gives way, the oldest first, so that suffixes cannot be made up without end. */
 function makeRoom(hub: Hub, device: DeviceId, rights: Rights, clientId: string): void {
   const siblings = hub.sessions.of(device).filter((sibling) => sibling.clientId !== clientId)
   const away = siblings.filter(({ link }) => !link).sort((one, other) => one.since - other.since)
   const excess = Math.max(0, siblings.length + 1 - rights.maxSessions)
-  for (const sibling of away.slice(0, excess)) hub.expire(sibling, 'quota')
+  for (const sibling of away.slice(0, excess)) expire(hub, sibling, 'quota')
 }

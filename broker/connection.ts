@@ -1,10 +1,15 @@
 import type { DeviceIdentity, SessionEndReason, SessionFacts } from '#protocol'
-import { decodePacket } from './decode.js'
-import { FrameReader } from './frame.js'
+import { IncomingAliases, OutgoingAliases } from './aliases.js'
+import { disconnectReasons } from './spoken-reasons.js'
+import { BrokerError } from './errors.js'
 import type { BrokerLimits } from './limits.js'
 import type { Transport } from './listeners/transport.js'
-import type { Packet } from './packet.js'
 import type { Link, Session } from './session.js'
+import { decodePacket } from './wire/decode.js'
+import { encodeDisconnect } from './wire/encode.js'
+import { FrameReader } from './wire/frame.js'
+import type { ConnectPacket, Packet, ProtocolLevel } from './wire/packet.js'
+import type { ReasonCode } from './wire/reason-codes.js'
 import { Writer } from './writer.js'
 
 /** What the broker does with a connection's life. */
@@ -20,6 +25,16 @@ export interface ConnectionEvents {
   gone(connection: Connection): void
 }
 
+/** How a connection is ended. */
+export interface CloseOptions {
+  /** What was written goes out first. */
+  readonly flush?: boolean
+  /** The reason that a client of MQTT 5 is given. Default: the one of the session's end. */
+  readonly code?: ReasonCode
+  /** In words, for a client that has proved who it is. */
+  readonly say?: string
+}
+
 /** One network connection: bytes in, packets out, and how far it may go ahead of what is durable. */
 export class Connection implements Link {
   readonly writer: Writer
@@ -29,6 +44,12 @@ export class Connection implements Link {
   /** Who the certificate proved; set while CONNECT is handled. */
   identity: DeviceIdentity | undefined
   clientId: string | undefined
+  /** Of the CONNECT that came, or 3.1.1 until one has. */
+  level: ProtocolLevel = 4
+  receiveMaximum = 0xffff
+  maximumPacketSize = Infinity
+  incomingAliases = noIncomingAliases
+  aliases = noOutgoingAliases
   /** Set from the moment the session.connect record is written until the session is there. */
   opening: SessionFacts | undefined
   session: Session | undefined
@@ -45,12 +66,14 @@ export class Connection implements Link {
   readonly #now: () => number
   readonly #events: ConnectionEvents
   readonly #openedAt: number
+  #wantsReasons = false
   #keepAliveMilliseconds = 0
   #lastSeen: number
   #partialSince: number | undefined
   #closedAt: number | undefined
   #waiting = 0
   #waitingBytes = 0
+  #receiving = 0
   #backlogged = false
   #holds = 0
   #pumping = false
@@ -88,19 +111,35 @@ export class Connection implements Link {
     return this.#transport.peerCertificate
   }
 
-  /** CONNACK 0: from now on this is a session. */
-  accept(connack: Uint8Array, keepAliveSeconds: number): void {
-    const { maxKeepAliveSeconds, maxPacketBytes } = this.#limits
-    const seconds = keepAliveSeconds === 0 ? maxKeepAliveSeconds : Math.min(keepAliveSeconds, maxKeepAliveSeconds)
-    this.#keepAliveMilliseconds = seconds * 1500 // one and a half times: MQTT 3.1.1 §3.1.2.10 [MQTT-3.1.2-24]
-    this.#reader.maxBytes = maxPacketBytes
-    this.accepted = true
-    this.#transport.established()
-    this.writer.push(connack)
+  /** Whether acknowledgements may say their reason in words (MQTT 5.0 §3.1.2.11.7): only to those who were let in. */
+  get mayExplain(): boolean {
+    return this.#wantsReasons && this.accepted
   }
 
+  /** The client has said who it claims to be and what it can do. */
+  introduce(packet: ConnectPacket): void {
+    this.clientId = packet.clientId
+    this.level = packet.level
+    this.receiveMaximum = packet.receiveMaximum
+    this.maximumPacketSize = packet.maximumPacketSize ?? Infinity
+    this.#wantsReasons = packet.level === 5 && packet.requestProblemInformation
+    if (packet.level < 5) return
+    this.incomingAliases = new IncomingAliases(this.#limits.maxTopicAliases)
+    this.aliases = new OutgoingAliases(packet.topicAliasMaximum)
+  }
+
+  /** CONNACK 0: from now on this is a session. */
+  accept(connack: Uint8Array, keepAliveSeconds: number): void {
+    this.#keepAliveMilliseconds = keepAliveSeconds * 1500 // one and a half times: [MQTT-3.1.2-22]
+    this.#reader.maxBytes = this.#limits.maxPacketBytes
+    this.accepted = true
+    this.#transport.established()
+    this.send(connack)
+  }
+
+  /** A packet larger than the client takes is not sent at all [MQTT-3.1.2-24]. */
   send(bytes: Uint8Array): void {
-    if (!this.closed) this.writer.push(bytes)
+    if (!this.closed && bytes.length <= this.maximumPacketSize) this.writer.push(bytes)
   }
 
   /** For what runs later on this connection's behalf: an error in it ends this connection and nothing else. */
@@ -128,7 +167,7 @@ export class Connection implements Link {
     this.#pump()
   }
 
-  /** Publishes that were taken and are not answered. */
+  /** Packets that were taken and are not answered. */
   get waiting(): number {
     return this.#waiting
   }
@@ -152,18 +191,32 @@ export class Connection implements Link {
     this.release()
   }
 
+  /**
+   * A QoS 1 or 2 message begins to be received; {@link endReceive} when PUBACK, PUBCOMP or a refusal has gone out.
+   * @throws BrokerError RECEIVE_MAXIMUM_EXCEEDED (MQTT 5.0 §3.3.4)
+   */
+  beginReceive({ received }: Session): void {
+    this.#receiving++
+    const { maxReceived } = this.#limits
+    if (this.#receiving <= maxReceived && received.size < maxReceived) return
+    throw new BrokerError('RECEIVE_MAXIMUM_EXCEEDED', `over ${maxReceived} messages that are not acknowledged`)
+  }
+
+  endReceive(): void {
+    if (this.#receiving > 0) this.#receiving--
+  }
+
   /** Ends the connection: at once, or with `flush` after what was written has gone. */
-  close(reason: SessionEndReason, comment?: string, { flush = false } = {}): void {
+  close(reason: SessionEndReason, comment?: string, { flush = false, code, say }: CloseOptions = {}): void {
     if (this.closed) return
     this.closed = true
     this.#closedAt = this.#now()
     this.#events.closed(this, reason, comment)
-    if (flush) {
-      this.writer.end()
-      return
-    }
-    this.writer.discard()
-    this.#transport.destroy()
+    if (!flush) this.writer.discard()
+    this.#sayWhy(code ?? disconnectReasons[reason], say)
+    // One that does not read what it has been sent gets nothing more, and would keep us waiting.
+    if (reason === 'lost' || (!flush && this.writer.stalledSince !== undefined)) this.#transport.destroy()
+    else this.writer.end()
   }
 
   /** Ends the connection when one of its time limits has passed. */
@@ -200,6 +253,15 @@ export class Connection implements Link {
     this.close('protocol_error')
   }
 
+  /** DISCONNECT, which a server has in MQTT 5 only, and never before CONNACK [MQTT-3.14.0-1]. */
+  #sayWhy(code: ReasonCode | undefined, say: string | undefined): void {
+    if (this.level < 5 || !this.accepted || code === undefined) return
+    const plain = encodeDisconnect({ reasonCode: code })
+    const explained = say === undefined ? plain : encodeDisconnect({ reasonCode: code, reasonString: say })
+    const packet = explained.length <= this.maximumPacketSize ? explained : plain // [MQTT-3.14.2-3]
+    if (packet.length <= this.maximumPacketSize) this.writer.push(packet)
+  }
+
   #read(chunk: Buffer): void {
     if (this.closed) return
     this.#lastSeen = this.#now()
@@ -207,16 +269,19 @@ export class Connection implements Link {
     this.#pump()
   }
 
-  /** Handles what has been received, packet by packet, until it ends or has to wait. */
+  /** Handles what has been received, packet by packet, until it ends, has to wait, or has had its share of this turn. */
   #pump(): void {
     if (this.#pumping) return
     this.#pumping = true
+    let left = this.#limits.packetsPerTurn
     try {
       while (!this.closed && this.#holds === 0) {
         const frame = this.#reader.next()
         if (!frame) break
         this.#partialSince = undefined
-        this.#events.packet(this, decodePacket(frame))
+        const level = this.clientId === undefined ? undefined : this.level
+        this.#events.packet(this, decodePacket(frame, level, this.#limits))
+        if (--left === 0) this.#yieldTurn()
       }
     } catch (error) {
       this.#events.failed(this, error)
@@ -225,4 +290,12 @@ export class Connection implements Link {
     if (!this.#reader.partial || this.#holds > 0) this.#partialSince = undefined
     else this.#partialSince ??= this.#now()
   }
+
+  #yieldTurn(): void {
+    this.hold()
+    setImmediate(() => this.release())
+  }
 }
+
+const noIncomingAliases = new IncomingAliases(0)
+const noOutgoingAliases = new OutgoingAliases(0)

@@ -1,13 +1,28 @@
-import type { Decision, DeviceId } from '#protocol'
+import type { Decision, DeviceId, DropReason } from '#protocol'
 import type { QosDecision } from '#policy'
 import { decide, decisionFacts } from './decision.js'
 import type { DecisionLog } from './decision-log.js'
+import { BrokerError } from './errors.js'
 import type { BrokerLimits } from './limits.js'
 import type { Message } from './message.js'
 import type { Outgoing } from './queue.js'
-import type { Session } from './session.js'
-import type { SessionStore } from './session-store.js'
+import type { Link, Replay, Session } from './session.js'
+import type { SessionStore } from './storage/session-store.js'
+import type { Reception } from './subscription.js'
 import type { Trail } from './trail.js'
+import { encodeAck } from './wire/encode.js'
+import type { AckPacket, Qos } from './wire/packet.js'
+import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
+
+export interface DeliveryOptions {
+  readonly trail: Trail
+  readonly decisions: DecisionLog
+  readonly store: SessionStore
+  readonly limits: BrokerLimits
+  readonly now: () => number
+  /** Ends a session and all its state because it cannot keep up. */
+  readonly overflow: (session: Session) => void
+}
 
 /**
  * The last step of a message's way: to one session. Every delivery, live, queued, retained or repeated, is decided by
@@ -15,152 +30,277 @@ import type { Trail } from './trail.js'
  * to be durable: the message's own record is, and what a crash can take away is only the statement that it was handed on.
  */
 export class Delivery {
-  readonly #trail: Trail
-  readonly #decisions: DecisionLog
-  readonly #store: SessionStore
-  readonly #limits: BrokerLimits
-  /** Ends a session and all its state because it cannot keep up. */
-  readonly #overflow: (session: Session) => void
+  readonly #options: DeliveryOptions
 
-  constructor(
-    trail: Trail,
-    decisions: DecisionLog,
-    store: SessionStore,
-    limits: BrokerLimits,
-    overflow: (session: Session) => void,
-  ) {
-    this.#trail = trail
-    this.#decisions = decisions
-    this.#store = store
-    this.#limits = limits
-    this.#overflow = overflow
+  constructor(options: DeliveryOptions) {
+    this.#options = options
   }
 
-  /** Hands the message on, or keeps it for the session, at the lower of the two QoS (MQTT 3.1.1 §3.8.4). */
-  deliver(session: Session, message: Message, grantedQos: 0 | 1, retained: boolean): void {
-    if (message.qos === 0 || grantedQos === 0) this.#deliverOnceAtMost(session, message, retained)
-    else this.#deliverOnceAtLeast(session, message, retained)
+  /** Hands the message on, or keeps it for the session, at the lower of the two QoS [MQTT-3.8.4-8]. */
+  deliver(session: Session, message: Message, reception: Reception, retained = false): void {
+    if (message.isExpired(this.#options.now())) return // [MQTT-3.3.2-5]
+    const { identifiers, retainAsPublished } = reception
+    const retain = retained || (retainAsPublished && message.retain) // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+    const qos = lower(message.qos, reception.qos)
+    if (qos === 0) this.#deliverAtMostOnce(session, message, { retain, identifiers })
+    else this.#deliverAcknowledged(session, message, qos, { retain, identifiers })
   }
 
   /** Sends what waits, as far as window and socket allow. What goes wrong on the way ends this connection and no other. */
   drain(session: Session): void {
     try {
       while (this.#hasRoom(session)) {
-        const outgoing = session.queue.shift()
-        if (!outgoing) return
-        this.#send(session, outgoing)
+        const outgoing = session.resending.shift() ?? session.queue.shift()
+        if (outgoing) this.#send(session, outgoing)
+        else if (!this.#replayNext(session)) return
       }
     } catch (error) {
       session.link?.close('internal', String(error))
     }
   }
 
-  /** After a reconnect: first what was sent and not acknowledged, again and in order [MQTT-4.4.0-1]; then what waits. */
-  resume(session: Session): void {
-    for (const outgoing of [...session.inflight]) this.#send(session, outgoing)
+  /** Gives a new subscription the retained messages that it matches, no faster than the client takes them. */
+  replay(session: Session, replay: Replay): void {
+    session.replays.push(replay)
     this.drain(session)
   }
 
-  acknowledge(session: Session, packetId: number): void {
-    const outgoing = session.inflight.acknowledge(packetId)
-    if (!outgoing) return // of a message that was taken back, or of none: MQTT 3.1.1 knows no answer to it
-    if (!session.clean) this.#store.deleteMessage(session, outgoing)
+  /** A connection has ended: what it would still have been given is kept for the next one, where the session lives on. */
+  endReplays(session: Session): void {
+    while (session.persistent && this.#replayNext(session));
+    session.replays = []
+  }
+
+  /**
+   * After a reconnect: first what was sent and not acknowledged, again, with its identifiers and in order [MQTT-4.4.0-1],
+   * [MQTT-4.6.0-1]; then what waits.
+   */
+  resume(session: Session): void {
+    session.outstanding = 0
+    session.resending = []
+    for (const outgoing of session.inflight) {
+      if (outgoing.released) this.#sendPubrel(session, outgoing.packetId, reasonCodes.success)
+      else session.resending.push(outgoing)
+    }
     this.drain(session)
+  }
+
+  /** PUBACK, PUBREC or PUBCOMP from the receiver (MQTT 5.0 §4.3). @throws BrokerError PROTOCOL_VIOLATION */
+  acknowledge(session: Session, { type, packetId, reasonCode }: AckPacket): void {
+    const outgoing = session.inflight.get(packetId)
+    if (!outgoing) {
+      // Of a message that was taken back, or of none. Who holds an identifier is told that it may let it go.
+      if (type === 'pubrec') this.#sendPubrel(session, packetId, reasonCodes.packetIdentifierNotFound)
+      return
+    }
+    const expected = outgoing.qos === 1 ? 'puback' : outgoing.released ? 'pubcomp' : 'pubrec'
+    if (type === 'pubrec' && outgoing.released) return // a repetition: PUBREL is on its way
+    if (type !== expected) throw new BrokerError('PROTOCOL_VIOLATION', `${type} where ${expected} was due`)
+    if (type === 'pubrec' && reasonCode < reasonCodes.unspecifiedError) this.#release(session, outgoing)
+    else this.#complete(session, outgoing)
   }
 
   /** Takes back all messages of a device that this session's socket has not got yet. Returns how many. */
   removeOf(session: Session, publisher: DeviceId): number {
-    const unsent = session.link?.writer.removeOf(publisher) ?? 0
+    const { link } = session
+    const unsent = link?.writer.removeOf(publisher) ?? 0
+    link?.aliases.forget(publisher)
     const queued = session.queue.removeOf(publisher)
     const inflight = session.inflight.removeOf(publisher)
-    if (!session.clean) for (const outgoing of [...queued, ...inflight]) this.#store.deleteMessage(session, outgoing)
-    const removed = unsent + queued.length + (session.link ? 0 : inflight.length)
-    if (removed > 0) {
-      this.#trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason: 'revoked', count: removed })
-    }
+    session.resending = session.resending.filter(({ message }) => message.publisher !== publisher)
+    if (session.persistent) for (const one of [...queued, ...inflight]) this.#options.store.deleteMessage(session, one)
+    const removed = unsent + queued.length + (link ? 0 : inflight.length)
+    this.recordDrop(session, 'revoked', removed)
     this.drain(session)
     return removed
   }
 
-  /** Writes down how many QoS 0 messages a slow session has lost since the last time. */
-  recordDrops(session: Session): void {
-    if (session.dropped === 0) return
-    const count = session.dropped
-    session.dropped = 0
-    this.#trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason: 'queue_full', count })
+  /** Forgets what has waited too long: by its publisher's wish, or by our limit. */
+  dropExpired(session: Session): void {
+    const { now, limits, store } = this.#options
+    const { oldest } = session.queue
+    if (oldest === undefined) return
+    const stale = now() - oldest > limits.maxQueuedSeconds * 1000 ? this.#takeStale(session) : []
+    for (const outgoing of [...stale, ...session.queue.removeExpired(now())]) {
+      session.dropped.expired++
+      if (session.persistent) store.deleteMessage(session, outgoing)
+    }
   }
 
-  #deliverOnceAtMost(session: Session, message: Message, retained: boolean): void {
+  /** Writes down how many messages a session has lost since the last time. */
+  recordDrops(session: Session): void {
+    const { dropped } = session
+    for (const reason of ['queue_full', 'expired', 'too_large'] as const) {
+      this.recordDrop(session, reason, dropped[reason])
+      dropped[reason] = 0
+    }
+  }
+
+  recordDrop(session: Session, reason: DropReason, count: number): void {
+    if (count > 0) {
+      this.#options.trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason, count })
+    }
+  }
+
+  /** False when there is none. */
+  #replayNext(session: Session): boolean {
+    const [replay] = session.replays
+    if (!replay) return false
+    const { done, value: message } = replay.messages.next()
+    if (done === true) session.replays.shift()
+    else if (!(replay.noLocal && message.clientId === session.clientId)) {
+      this.deliver(session, message, replay.reception, true)
+    }
+    return true
+  }
+
+  #deliverAtMostOnce(session: Session, message: Message, how: How): void {
     const { link } = session
     if (!link || !session.ready) return
     if (link.writer.full) {
-      session.dropped++
+      session.dropped.queue_full++
       return
     }
     const allowed = this.#decide(session, message, 0)
-    if (!allowed) return
-    this.#record(session, message, allowed, { qos: 0, retain: retained, dup: false })
-    const frame = retained ? message.frame({ qos: 0, retain: true, dup: false, packetId: 0 }) : message.liveFrame
-    link.writer.push(frame, message.publisher)
+    if (allowed) this.#hand(session, link, message, { ...how, qos: 0, dup: false, packetId: 0 }, allowed)
   }
 
-  #deliverOnceAtLeast(session: Session, message: Message, retained: boolean): void {
-    const outgoing: Outgoing = { message, retained, order: session.nextOrder++, packetId: undefined }
-    if (session.queue.size === 0 && this.#hasRoom(session)) {
+  #deliverAcknowledged(session: Session, message: Message, qos: 1 | 2, how: How): void {
+    const { now, store, limits } = this.#options
+    const rest = { since: now(), packetId: undefined, released: false }
+    const { retain, identifiers } = how
+    const outgoing: Outgoing = { message, order: session.nextOrder++, qos, retain, identifiers, ...rest }
+    if (session.queue.size === 0 && session.resending.length === 0 && this.#hasRoom(session)) {
       this.#send(session, outgoing)
       return
     }
-    if (!session.link && session.clean) return
-    if (!this.#decide(session, message, 1)) return
+    if (!session.link && !session.persistent) return
+    if (!this.#decide(session, message, qos)) return
     session.queue.push(outgoing)
-    if (!session.clean) this.#store.putMessage(session, outgoing)
+    if (session.persistent) store.putMessage(session, outgoing)
     const { size, bytes } = session.queue
-    if (size > this.#limits.maxQueued || bytes > this.#limits.maxQueuedBytes) this.#overflow(session)
+    if (size > limits.maxQueued || bytes > limits.maxQueuedBytes) this.#options.overflow(session)
   }
 
-  #hasRoom({ link, ready, inflight }: Session): boolean {
-    return link !== undefined && ready && !link.writer.full && inflight.size < this.#limits.maxInflight
+  #hasRoom({ link, ready, inflight, outstanding }: Session): boolean {
+    if (!link || !ready || link.writer.full) return false
+    const window = Math.min(this.#options.limits.maxInflight, link.receiveMaximum) // [MQTT-3.3.4-9]
+    return outstanding < window && inflight.size < maxPacketIds
   }
 
   #send(session: Session, outgoing: Outgoing): void {
     const { link } = session
     if (!link) return
-    const { message, retained } = outgoing
-    const allowed = this.#decide(session, message, 1)
-    if (!allowed || allowed.qos === 0) {
+    const { message } = outgoing
+    const dup = outgoing.packetId !== undefined // it was sent before [MQTT-3.3.1-1]
+    if (!dup && message.isExpired(this.#options.now())) {
+      session.dropped.expired++
       this.#giveUp(session, outgoing)
-      if (allowed) this.#deliverOnceAtMost(session, message, retained)
       return
     }
-    const dup = outgoing.packetId !== undefined // it was sent before [MQTT-3.3.1-1]
-    const packetId = outgoing.packetId ?? session.inflight.add(outgoing)
-    // The packet identifier is kept with the message; the publisher's answer waits for that, this delivery does not.
-    if (!session.clean && !dup) this.#store.putMessage(session, outgoing)
-    this.#record(session, message, allowed, { qos: 1, retain: retained, dup, messageId: packetId })
-    link.writer.push(message.frame({ qos: 1, retain: retained, dup, packetId }), message.publisher)
+    const allowed = this.#decide(session, message, outgoing.qos)
+    if (!allowed || allowed.qos === 0) {
+      this.#giveUp(session, outgoing)
+      if (allowed) this.#deliverAtMostOnce(session, message, outgoing)
+      return
+    }
+    if (!dup) {
+      if (allowed.qos === 1) outgoing.qos = 1
+      session.inflight.add(outgoing)
+      if (session.persistent) this.#options.store.putMessage(session, outgoing)
+    }
+    session.outstanding++
+    if (outgoing.qos === 2 && session.persistent) this.#handWhenStored(session, link, outgoing, dup, allowed)
+    else this.#handOutgoing(session, link, outgoing, dup, allowed)
   }
 
-  /** The session will never be sent this one. */
+  /**
+   * A QoS 2 message goes out under an identifier that a restart will know again, or it could arrive twice. The others
+   * do not wait: the publisher's answer does.
+   */
+  #handWhenStored(session: Session, link: Link, outgoing: Outgoing, dup: boolean, allowed: Allowed): void {
+    this.#options.store.afterFlush(() => {
+      const isStillDue = session.link === link && session.inflight.get(outgoing.packetId ?? 0) === outgoing
+      if (isStillDue) this.#handOutgoing(session, link, outgoing, dup, allowed)
+    })
+  }
+
+  #handOutgoing(session: Session, link: Link, outgoing: Outgoing, dup: boolean, allowed: Allowed): void {
+    const { message, qos, retain, identifiers, packetId = 0 } = outgoing
+    const fits = this.#hand(session, link, message, { qos, retain, identifiers, dup, packetId }, allowed)
+    if (!fits) this.#complete(session, outgoing) // as if it had been sent [MQTT-3.1.2-25]
+  }
+
+  /** False where the client does not take packets of that size [MQTT-3.1.2-24]. */
+  #hand(session: Session, link: Link, message: Message, how: Handed, allowed: Allowed): boolean {
+    const alias = link.aliases.for(message)
+    const frame = message.frame({ ...how, level: link.level, alias }, this.#options.now())
+    if (frame.length > link.maximumPacketSize) {
+      session.dropped.too_large++
+      return false
+    }
+    if (alias?.isNew) link.aliases.establish(message, alias.number)
+    this.#record(session, message, allowed, how)
+    link.writer.push(frame, message.publisher)
+    return true
+  }
+
+  /** The client has the message; what is left is to agree that its identifier is free (MQTT 5.0 §4.3.3). */
+  #release(session: Session, outgoing: Outgoing): void {
+    outgoing.released = true
+    const { link } = session
+    const { store } = this.#options
+    if (session.persistent) store.putMessage(session, outgoing)
+    // Only when this is stored: after PUBREL the client takes the same identifier for another message.
+    store.afterFlush(() => {
+      if (session.link === link) this.#sendPubrel(session, outgoing.packetId, reasonCodes.success)
+    })
+  }
+
+  #sendPubrel({ link }: Session, packetId = 0, reasonCode: ReasonCode): void {
+    link?.writer.push(encodeAck({ level: link.level, type: 'pubrel', packetId, reasonCode }))
+  }
+
+  #complete(session: Session, outgoing: Outgoing): void {
+    this.#giveUp(session, outgoing)
+    session.outstanding = Math.max(0, session.outstanding - 1)
+    this.drain(session)
+  }
+
+  /** The session is done with this one, or will never be sent it. */
   #giveUp(session: Session, outgoing: Outgoing): void {
-    if (outgoing.packetId !== undefined) session.inflight.acknowledge(outgoing.packetId)
-    if (!session.clean) this.#store.deleteMessage(session, outgoing)
+    if (outgoing.packetId !== undefined) session.inflight.remove(outgoing.packetId)
+    if (session.persistent) this.#options.store.deleteMessage(session, outgoing)
+  }
+
+  *#takeStale({ queue }: Session): Iterable<Outgoing> {
+    const { now, limits } = this.#options
+    const before = now() - limits.maxQueuedSeconds * 1000
+    while ((queue.oldest ?? Infinity) < before) {
+      const outgoing = queue.shift()
+      if (outgoing) yield outgoing
+    }
   }
 
   /** By the receiver's rights of now. */
-  #decide(session: Session, message: Message, qos: 0 | 1): Allowed | undefined {
+  #decide(session: Session, message: Message, qos: Qos): Allowed | undefined {
     const { rights } = session
     const decision = decide(rights.version, () => rights.receive(message.topic))
     if (decision.effect === 'allow') return decision
-    this.#record(session, message, decision, { qos, retain: false, dup: false })
+    this.#record(session, message, decision, { qos, retain: false, dup: false, packetId: 0 })
     return undefined
   }
 
-  #record(session: Session, message: Message, decision: Decision, how: Handed): void {
-    this.#decisions.record(session, {
+  #record(session: Session, message: Message, decision: Decision, how: Omit<Handed, 'identifiers'>): void {
+    const { qos, retain, dup, packetId } = how
+    this.#options.decisions.record(session, {
       event: 'message.deliver',
       topic: message.topic,
       ...decisionFacts(decision),
-      ...how,
+      qos,
+      retain,
+      dup,
+      ...(packetId > 0 && { messageId: packetId }),
       size: message.payload.length,
       publisher: message.publisher,
       origin: message.origin,
@@ -168,11 +308,22 @@ export class Delivery {
   }
 }
 
+/** Packet identifiers that may be in use at once, with some left to find a free one quickly. */
+const maxPacketIds = 60_000
+
 type Allowed = Extract<QosDecision, { effect: 'allow' }>
 
-interface Handed {
-  readonly qos: 0 | 1
+interface How {
   readonly retain: boolean
+  readonly identifiers: readonly number[]
+}
+
+interface Handed extends How {
+  readonly qos: Qos
   readonly dup: boolean
-  readonly messageId?: number
+  readonly packetId: number
+}
+
+function lower(one: Qos, other: Qos): Qos {
+  return one < other ? one : other
 }

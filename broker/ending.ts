@@ -2,10 +2,10 @@ import type { SessionEndReason } from '#protocol'
 import type { Connection } from './connection.js'
 import type { Hub } from './hub.js'
 import type { Session } from './session.js'
-import { fireWill } from './will.js'
+import { awaitWill, dropWill, fireWill } from './will.js'
 
-/** Ends in which the client or the service said goodbye, or in which who was connected has lost the device's voice. */
-const withoutWill: readonly SessionEndReason[] = ['client', 'revoked', 'superseded', 'shutdown']
+/** Ends in which who was connected has lost the device's voice. */
+const withoutVoice: readonly SessionEndReason[] = ['revoked', 'superseded']
 
 /** A connection has ended: its session goes with it, or waits for the next one. Happens whether it can be recorded or not. */
 export function endConnection(
@@ -17,7 +17,7 @@ export function endConnection(
   const { session, opening } = connection
   const commented = comment === undefined ? {} : { comment }
   if (session) {
-    endSession(hub, session, reason, commented)
+    endLink(hub, session, reason, commented)
   } else if (opening) {
     hub.trail.recordIfPossible({ event: 'session.end', ...opening, sessionIndex: 1, reason, ...commented })
   } else if (reason !== 'shutdown') {
@@ -25,27 +25,48 @@ export function endConnection(
   }
 }
 
-function endSession(
-  hub: Hub,
-  session: Session,
-  reason: SessionEndReason,
-  commented: { readonly comment?: string },
-): void {
-  session.end(hub.now())
-  hub.delivery.recordDrops(session)
-  hub.decisions.flush(session)
-  if (!withoutWill.includes(reason)) tryFireWill(hub, session)
-  session.will = undefined
-  hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason, ...commented })
-  if (session.clean) hub.discard(session)
-  else hub.store.putSession(session)
+/** Ends a session together with its state, whether it is connected or not. */
+export function expire(hub: Hub, session: Session, reason: SessionEndReason): void {
+  if (session.link) {
+    session.link.close(reason)
+  } else {
+    hub.decisions.flush(session)
+    hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason })
+  }
+  if (hub.sessions.get(session.clientId) === session) forget(hub, session)
 }
 
-function tryFireWill(hub: Hub, session: Session): void {
+/** A session that cannot keep up loses itself, never the others: what waited for it, and then its place. */
+export function overflow(hub: Hub, session: Session): void {
+  hub.delivery.recordDrop(session, 'queue_full', session.pending)
+  expire(hub, session, session.link ? 'slow' : 'quota')
+}
+
+/** The session is over, and with it the time that its will could still wait (MQTT 5.0 §3.1.3.2.2). */
+export function forget(hub: Hub, session: Session): void {
+  attempt(() => fireWill(hub, session))
+  hub.discard(session)
+}
+
+function endLink(hub: Hub, session: Session, reason: SessionEndReason, commented: { readonly comment?: string }): void {
+  session.end(hub.now())
+  hub.delivery.endReplays(session)
+  hub.delivery.recordDrops(session)
+  hub.decisions.flush(session)
+  if (withoutVoice.includes(reason)) dropWill(hub, session)
+  else if (reason !== 'shutdown') attempt(() => awaitWill(hub, session))
+  hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason, ...commented })
+  if (session.persistent) hub.store.putSession(session)
+  // What is left of a session at shutdown, its will, waits in the store for the next start (MQTT 3.1.1 §3.1.2.5).
+  else if (reason !== 'shutdown') hub.discard(session)
+}
+
+/** Where the log takes no more records nothing may be published; what ends, ends all the same. */
+export function attempt(publish: () => void): void {
   try {
-    fireWill(hub, session)
+    publish()
   } catch {
-    // The log takes no more records, so nothing may be published; the session ends all the same.
+    // The will stays in the store, and is published after the next start.
   }
 }
 

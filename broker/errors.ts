@@ -13,7 +13,7 @@ export type WireErrorCode =
 
 export type BrokerErrorCode =
   | WireErrorCode
-  | 'UNSUPPORTED_QOS' //       QoS 2
+  | 'RECEIVE_MAXIMUM_EXCEEDED' // more QoS 1 and 2 messages than may be under way
   | 'STORE_CORRUPT' //         a stored session or message that cannot be read
   | 'PROXY_HEADER_INVALID' //  what a proxy said is not PROXY protocol version 2, or does not name a TCP client
   | 'LISTEN_FAILED'

@@ -1,15 +1,17 @@
-import type { AuditTrail, DeviceId, DeviceIdentity, SessionEndReason } from '#protocol'
+import type { AuditTrail, DeviceId, DeviceIdentity } from '#protocol'
 import type { Store } from '#store'
 import { DecisionLog } from './decision-log.js'
 import { Delivery } from './delivery.js'
 import { type BrokerLimits, defaultLimits } from './limits.js'
 import type { Message } from './message.js'
 import { Refusals } from './refusals.js'
-import { Retained } from './retained.js'
-import { Router } from './router.js'
-import { type Rights, Session } from './session.js'
-import { SessionStore, type StoredSession } from './session-store.js'
+import { Retained } from './routing/retained.js'
+import { Router } from './routing/router.js'
+import type { Readiness } from './routing/share-group.js'
+import type { Rights, Session } from './session.js'
 import { Sessions } from './sessions.js'
+import { SessionStore } from './storage/session-store.js'
+import type { Reception } from './subscription.js'
 import { Trail } from './trail.js'
 
 /** Whether a certificate opens anything now; the registry's answer. */
@@ -43,38 +45,33 @@ export class Hub {
   readonly store: SessionStore
   readonly sessions = new Sessions()
   readonly router = new Router<Session>()
-  readonly retained: Retained
+  readonly retained: Retained<Message>
   readonly delivery: Delivery
   readonly refusals: Refusals
   /** Devices that were ended for good since the start: what they published and what is not routed yet goes nowhere. */
   readonly revoked = new Set<DeviceId>()
 
-  constructor(options: BrokerOptions, onStoreFailure: (error: unknown) => void) {
+  constructor(
+    options: BrokerOptions,
+    on: {
+      /** Nothing that a later commit would have kept can be promised any more. */
+      readonly storeFailure: (error: unknown) => void
+      /** More waits for the session than may. */
+      readonly overflow: (session: Session) => void
+    },
+  ) {
+    const { now } = options
     this.options = options
     this.limits = { ...defaultLimits, ...options.limits }
-    this.now = options.now
+    this.now = now
+    const { limits } = this
     this.trail = new Trail(options.audit)
-    this.decisions = new DecisionLog(this.trail, this.limits, this.now)
-    this.store = new SessionStore(options.store, onStoreFailure)
-    this.retained = new Retained(this.store, this.limits)
-    this.delivery = new Delivery(this.trail, this.decisions, this.store, this.limits, (session) =>
-      this.overflow(session),
-    )
-    this.refusals = new Refusals(this.trail, this.limits, this.now)
-  }
-
-  /** Sessions and retained messages of the process before; those of devices that are not served any more stay behind. */
-  async restore(): Promise<void> {
-    const isServed = (device: DeviceId) => this.options.policyFor(device) !== undefined
-    for (const stored of await this.store.loadSessions()) {
-      const rights = this.options.policyFor(stored.device)
-      if (rights) this.#restoreSession(stored, rights, isServed)
-      else this.store.deleteStored(stored)
-    }
-    for (const message of await this.store.loadRetained()) {
-      if (isServed(message.publisher)) this.retained.restore(message)
-      else this.store.deleteRetained(message.topic)
-    }
+    this.decisions = new DecisionLog(this.trail, limits, now)
+    this.store = new SessionStore(options.store, on.storeFailure)
+    this.retained = new Retained({ store: this.store, limits, now })
+    const { trail, decisions, store } = this
+    this.delivery = new Delivery({ trail, decisions, store, limits, now, overflow: on.overflow })
+    this.refusals = new Refusals(trail, limits, now)
   }
 
   /** False once the log or the store has failed: then nothing that would be promised could be kept. */
@@ -100,58 +97,44 @@ export class Hub {
     }
   }
 
-  /** Sends a recorded message to everyone who subscribed to its topic. One receiver's trouble is not the others'. */
-  route(message: Message): void {
+  /** Sends a recorded message to everyone who subscribed to its topic. Returns how many sessions that are. */
+  route(message: Message): number {
     if (message.retain) this.retained.set(message)
-    for (const { subscriber, qos } of this.router.match(message.topic)) {
-      try {
-        this.delivery.deliver(subscriber, message, qos, false)
-      } catch (error) {
-        subscriber.link?.close('internal', String(error))
-      }
+    const { direct, groups } = this.router.match(message.topic)
+    let reached = 0
+    for (const { subscriber, reception, ownReception } of direct) {
+      const isOwn = subscriber.clientId === message.clientId
+      if (this.#deliver(subscriber, message, isOwn ? ownReception : reception)) reached++
     }
+    for (const group of groups) {
+      const member = group.next(readinessOf)
+      if (member && this.#deliver(member.subscriber, message, member.reception)) reached++
+    }
+    return reached
   }
 
   /** Forgets a session and all that waits for it. */
   discard(session: Session): void {
     this.decisions.flush(session)
-    for (const filter of session.subscriptions.keys()) this.router.remove(filter, session)
+    for (const subscription of session.subscriptions.values()) this.router.remove(subscription, session)
     this.sessions.remove(session)
-    if (!session.clean) this.store.deleteSession(session)
+    if (session.persistent) this.store.deleteSession(session)
   }
 
-  /** A session that cannot keep up loses itself, never the others: what waited for it, and then its place. */
-  overflow(session: Session): void {
-    const count = session.pending
-    this.trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason: 'queue_full', count })
-    this.expire(session, session.link ? 'slow' : 'quota')
-  }
-
-  /** Ends a session together with its state. */
-  expire(session: Session, reason: SessionEndReason): void {
-    if (session.link) session.link.close(reason)
-    else this.#recordEnd(session, reason)
-    if (this.sessions.get(session.clientId) === session) this.discard(session)
-  }
-
-  #recordEnd(session: Session, reason: SessionEndReason): void {
-    this.decisions.flush(session)
-    this.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason })
-  }
-
-  #restoreSession(stored: StoredSession, rights: Rights, isServed: (device: DeviceId) => boolean): void {
-    const { clientId, device, since } = stored
-    const session = new Session({ clientId, device, clean: false, rights, since })
-    for (const [filter, qos] of stored.subscriptions) {
-      session.subscriptions.set(filter, qos)
-      this.router.add(filter, session, qos)
+  /** One receiver's trouble is not the others'. */
+  #deliver(subscriber: Session, message: Message, reception: Reception | undefined): boolean {
+    if (!reception) return false
+    try {
+      this.delivery.deliver(subscriber, message, reception)
+    } catch (error) {
+      subscriber.link?.close('internal', String(error))
     }
-    for (const outgoing of stored.messages) {
-      session.nextOrder = outgoing.order + 1
-      if (!isServed(outgoing.message.publisher)) this.store.deleteMessage(session, outgoing)
-      else if (outgoing.packetId !== undefined) session.inflight.restore(outgoing, outgoing.packetId)
-      else session.queue.push(outgoing)
-    }
-    this.sessions.add(session)
+    return true
   }
+}
+
+/** Of a session that shares a subscription: to one that is away it can only be promised. */
+function readinessOf({ link, ready, persistent, queue }: Session): Readiness {
+  if (link && ready && !link.writer.full && queue.size === 0) return 'ready'
+  return link || persistent ? 'later' : 'never'
 }

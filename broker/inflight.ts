@@ -1,7 +1,7 @@
 import type { DeviceId } from '#protocol'
 import type { Outgoing } from './queue.js'
 
-/** QoS 1 messages that were sent and not acknowledged, by packet identifier, in the order they were sent. */
+/** QoS 1 and 2 messages that were sent and not acknowledged, by packet identifier, in the order they were sent. */
 export class Inflight {
   readonly #sent = new Map<number, Outgoing>()
   #lastId = 0
@@ -10,7 +10,11 @@ export class Inflight {
     return this.#sent.size
   }
 
-  /** Gives the message a packet identifier that is not in use (MQTT 3.1.1 §2.3.1). */
+  get(packetId: number): Outgoing | undefined {
+    return this.#sent.get(packetId)
+  }
+
+  /** Gives the message a packet identifier that is not in use (MQTT 5.0 §2.2.1). */
   add(outgoing: Outgoing): number {
     do this.#lastId = this.#lastId === 0xffff ? 1 : this.#lastId + 1
     while (this.#sent.has(this.#lastId))
@@ -25,14 +29,14 @@ export class Inflight {
     this.#lastId = packetId
   }
 
-  acknowledge(packetId: number): Outgoing | undefined {
-    const outgoing = this.#sent.get(packetId)
-    if (outgoing) this.#sent.delete(packetId)
-    return outgoing
+  /** The client is done with it, or never gets it. */
+  remove(packetId: number): void {
+    this.#sent.delete(packetId)
   }
 
+  /** What was released stays: the client has the message, and only its identifier is still to be let go. */
   removeOf(publisher: DeviceId): readonly Outgoing[] {
-    const removed = [...this.#sent.values()].filter(({ message }) => message.publisher === publisher)
+    const removed = [...this.#sent.values()].filter((one) => one.message.publisher === publisher && !one.released)
     for (const { packetId } of removed) if (packetId !== undefined) this.#sent.delete(packetId)
     return removed
   }

@@ -1,3 +1,4 @@
+import { expire } from './ending.js'
 import type { Hub } from './hub.js'
 
 /** What an operator's act against a session did. */
@@ -20,7 +21,7 @@ export function kick(hub: Hub, clientId: string, { forget }: { readonly forget: 
   if (purged > 0) {
     hub.trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason: 'forgotten', count: purged })
   }
-  if (forget) hub.expire(session, 'kicked')
+  if (forget) expire(hub, session, 'kicked')
   else session.link?.close('kicked')
   return { ended, purged }
 }

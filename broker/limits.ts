@@ -24,7 +24,13 @@ export interface BrokerLimits {
   /** Publishes of one connection that wait for the audit log or the store; then its socket is not read. */
   readonly maxWaiting: number
   readonly maxWaitingBytes: number
-  /** QoS 1 messages sent and not yet acknowledged, per session. */
+  /** QoS 1 and 2 messages of a session that are not finished; MQTT 5 is told so as receive maximum. At most 65,535. */
+  readonly maxReceived: number
+  /** Topic aliases that a client may use. */
+  readonly maxTopicAliases: number
+  /** Packets of one connection that are handled in one turn of the event loop; then it is the others' turn. */
+  readonly packetsPerTurn: number
+  /** QoS 1 and 2 messages sent and not yet acknowledged, per session. */
   readonly maxInflight: number
   /** Messages waiting for one session, connected or not; beyond them the session is ended. */
   readonly maxQueued: number
@@ -35,6 +41,10 @@ export interface BrokerLimits {
   readonly stallSeconds: number
   /** How long the state of a client that is away is kept. */
   readonly sessionExpirySeconds: number
+  /** The longest that a message may wait for a session. */
+  readonly maxQueuedSeconds: number
+  /** How long wills that a crash or a shutdown has left behind wait after the start, at least. */
+  readonly willDeferSeconds: number
   readonly maxSubscriptionsPerDevice: number
   readonly maxRetainedPerDevice: number
   readonly maxRetainedBytesPerDevice: number
@@ -76,12 +86,17 @@ export const defaultLimits: BrokerLimits = {
   maxKeepAliveSeconds: 1200,
   maxWaiting: 1000,
   maxWaitingBytes: 1024 * 1024,
+  maxReceived: 10_000,
+  maxTopicAliases: 64,
+  packetsPerTurn: 250,
   maxInflight: 64,
   maxQueued: 10_000,
   maxQueuedBytes: 16 * 1024 * 1024,
   maxOutputBytes: 1024 * 1024,
   stallSeconds: 20,
   sessionExpirySeconds: 7 * 24 * 3600,
+  maxQueuedSeconds: 7 * 24 * 3600,
+  willDeferSeconds: 10,
   maxSubscriptionsPerDevice: 1000,
   maxRetainedPerDevice: 1000,
   maxRetainedBytesPerDevice: 4 * 1024 * 1024,

@@ -1,26 +1,52 @@
 import type { DeviceId, TopicName } from '#protocol'
-import { encodePublish } from './encode.js'
+import { encodeMessageProperties } from './wire/encode-properties.js'
+import { encodePublish } from './wire/encode-publish.js'
+import type { MessageProperties, ProtocolLevel, Qos } from './wire/packet.js'
 
 export interface MessageFields {
   readonly topic: TopicName
   readonly payload: Uint8Array
-  readonly qos: 0 | 1
+  readonly qos: Qos
   /** Whether the publisher asked for it to be retained. */
   readonly retain: boolean
   readonly publisher: DeviceId
+  /** Of the session that published it, for subscriptions that leave out their own. */
+  readonly clientId: string
   /** Sequence number of its message.publish record: names the message everywhere. */
   readonly origin: number
+  readonly properties: MessageProperties
+  /** Milliseconds since 1970, after which nobody gets it any more; undefined: never (MQTT 5.0 §3.3.2.3.3). */
+  readonly expiresAt: number | undefined
+}
+
+/** What differs from one receiver to the next. */
+export interface Handing {
+  readonly level: ProtocolLevel
+  readonly qos: Qos
+  readonly retain: boolean
+  readonly dup: boolean
+  /** 0 with QoS 0, which has none. */
+  readonly packetId: number
+  readonly identifiers: readonly number[]
+  /** Stands for the topic, which is left out unless the alias is new to the receiver. */
+  readonly alias: { readonly number: number; readonly isNew: boolean } | undefined
 }
 
 /** One accepted message, shared by all who receive it. */
 export class Message implements MessageFields {
   readonly topic: TopicName
   readonly payload: Uint8Array
-  readonly qos: 0 | 1
+  readonly qos: Qos
   readonly retain: boolean
   readonly publisher: DeviceId
+  readonly clientId: string
   readonly origin: number
-  #liveFrame: Buffer | undefined
+  readonly properties: MessageProperties
+  readonly expiresAt: number | undefined
+  #topicBytes: Buffer | undefined
+  #encodedProperties: Buffer | undefined
+  /** By protocol level. */
+  readonly #plainFrames: (Buffer | undefined)[] = []
 
   /** Takes a copy of the payload, which is usually a view into a larger read buffer. */
   constructor(fields: MessageFields) {
@@ -29,7 +55,10 @@ export class Message implements MessageFields {
     this.qos = fields.qos
     this.retain = fields.retain
     this.publisher = fields.publisher
+    this.clientId = fields.clientId
     this.origin = fields.origin
+    this.properties = fields.properties
+    this.expiresAt = fields.expiresAt
   }
 
   /** What it costs to keep, roughly. */
@@ -37,21 +66,33 @@ export class Message implements MessageFields {
     return this.topic.length + this.payload.length + 100
   }
 
-  /** The QoS 0 packet for subscribers that were there when it came: encoded once, written to all of them. */
-  get liveFrame(): Buffer {
-    return (this.#liveFrame ??= encodePublish({ ...this.#shared, qos: 0, retain: false, dup: false, packetId: 0 }))
+  isExpired(now: number): boolean {
+    return this.expiresAt !== undefined && this.expiresAt <= now
   }
 
-  frame(how: {
-    readonly qos: 0 | 1
-    readonly retain: boolean
-    readonly dup: boolean
-    readonly packetId: number
-  }): Buffer {
-    return encodePublish({ ...this.#shared, ...how })
+  /** The packet for one receiver. Those that differ in nothing get the same bytes, encoded once. */
+  frame(handing: Handing, now: number): Buffer {
+    const { level, qos, retain, identifiers, alias } = handing
+    const isPlain = qos === 0 && !retain && identifiers.length === 0 && !alias && this.expiresAt === undefined
+    if (!isPlain) return this.#encode(handing, now)
+    return (this.#plainFrames[level] ??= this.#encode(handing, now))
   }
 
-  get #shared() {
-    return { topic: this.topic, payload: this.payload }
+  #encode({ level, alias, identifiers, ...how }: Handing, now: number): Buffer {
+    const topic = (this.#topicBytes ??= Buffer.from(this.topic))
+    if (level === 4) return encodePublish({ level, topic, payload: this.payload, ...how })
+    return encodePublish({
+      level,
+      topic: alias && !alias.isNew ? noBytes : topic,
+      payload: this.payload,
+      ...how,
+      properties: (this.#encodedProperties ??= encodeMessageProperties(this.properties)),
+      // What is left of it when it goes out [MQTT-3.3.2-6]; what has expired is never sent.
+      ...(this.expiresAt !== undefined && { messageExpirySeconds: Math.ceil((this.expiresAt - now) / 1000) }),
+      ...(alias && { topicAlias: alias.number }),
+      ...(identifiers.length > 0 && { subscriptionIdentifiers: identifiers }),
+    })
   }
 }
+
+const noBytes = Buffer.alloc(0)

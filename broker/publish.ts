@@ -1,36 +1,51 @@
-import type { Decision } from '#protocol'
+import type { Decision, TopicName } from '#protocol'
 import type { Connection } from './connection.js'
 import { decide, decisionFacts } from './decision.js'
-import { encodePuback } from './encode.js'
-import { BrokerError } from './errors.js'
+import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
-import type { PublishPacket, Will } from './packet.js'
+import { isRepetition, repeatPubrec } from './release.js'
 import type { Session } from './session.js'
+import { encodeAck } from './wire/encode.js'
+import type { PublishPacket, Will } from './wire/packet.js'
+import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
+
+/** A PUBLISH whose topic is known, whether it was written out or an alias stood for it. */
+type Publish = Omit<PublishPacket, 'topic'> & { readonly topic: TopicName }
 
 /**
- * MQTT 3.1.1 §3.3. Decided at once and from memory, recorded, and then, in the log's order and when the record is durable:
- * routed, kept where it must survive, and only then acknowledged.
+ * MQTT 5.0 §3.3, MQTT 3.1.1 §3.3. Decided at once and from memory, recorded, and then, in the log's order and when the
+ * record is durable: routed, kept where it must survive, and only then acknowledged.
  */
-export function handlePublish(hub: Hub, connection: Connection, session: Session, packet: PublishPacket): void {
-  if (packet.qos === 2) throw new BrokerError('UNSUPPORTED_QOS', 'QoS 2 is not spoken here')
-  const decision = judge(hub, session, packet)
-  const sequence = recordPublish(hub, session, 'publish', packet, decision)
-  if (isReasonToEnd(session, decision)) {
-    connection.close('denied', `publish to ${packet.topic}: ${decision.effect === 'deny' ? decision.reason : ''}`)
+export function handlePublish(hub: Hub, connection: Connection, session: Session, received: PublishPacket): void {
+  const packet: Publish = { ...received, topic: connection.incomingAliases.resolve(received) }
+  if (isRepetition(session, packet)) {
+    repeatPubrec(hub, connection, session, packet.packetId)
     return
   }
+  if (packet.qos > 0) connection.beginReceive(session)
+  const decision = judge(hub, session, packet)
+  const sequence = recordPublish(hub, session, 'publish', packet, decision)
+  if (decision.effect === 'deny' && isReasonToEnd(connection, session, packet, decision)) {
+    const told = explainDenial('publish', packet.topic, decision)
+    connection.close('denied', told, { say: told })
+    return
+  }
+  if (packet.qos === 2 && decision.effect === 'allow') {
+    session.received.set(packet.packetId, { topic: packet.topic, sequence })
+  }
 
-  const message =
-    decision.effect === 'allow'
-      ? new Message({ ...packet, qos: packet.qos, publisher: session.device, origin: sequence })
-      : undefined
+  const message = decision.effect === 'allow' ? messageOf(hub, session, packet, sequence) : undefined
   const bytes = packet.payload.length
   connection.beginWait(bytes)
   const act = (): void => {
     const before = hub.store.changes
-    if (message) routeUnlessRevoked(hub, session, message)
-    acknowledge(hub, connection, packet, { stored: hub.store.changes > before, bytes })
+    let reached = 0
+    if (message) {
+      if (packet.qos === 2 && session.persistent) keepReceived(hub, session, packet.packetId)
+      reached = routeUnlessRevoked(hub, session, message)
+    }
+    acknowledge(hub, connection, packet, decision, { stored: hub.store.changes > before, bytes, reached })
   }
   hub.trail.after(sequence, connection.guarded(act))
 }
@@ -40,7 +55,7 @@ export function recordPublish(
   hub: Hub,
   session: Session,
   action: 'publish' | 'will',
-  packet: Will & Partial<Pick<PublishPacket, 'dup' | 'packetId'>>,
+  packet: Pick<Will, 'topic' | 'payload' | 'qos' | 'retain'> & Partial<Pick<PublishPacket, 'dup' | 'packetId'>>,
   decision: Decision,
 ): number {
   return hub.decisions.record(session, {
@@ -54,16 +69,31 @@ export function recordPublish(
     ...(packet.packetId && { messageId: packet.packetId }),
     size: packet.payload.length,
     // As subscribed now; who comes or goes until the record is durable shows in the message.deliver records.
-    recipients: decision.effect === 'allow' ? hub.router.match(packet.topic).length : 0,
+    recipients: decision.effect === 'allow' ? recipientsOf(hub, packet.topic) : 0,
   })
 }
 
-/** Between its record and its turn the publisher can have been revoked; then the message goes nowhere. */
-export function routeUnlessRevoked(hub: Hub, session: Session, message: Message): void {
-  if (!hub.revoked.has(session.device)) {
-    hub.route(message)
-    return
-  }
+/** Sessions that subscribed to the topic, and groups that share a subscription to it. */
+function recipientsOf(hub: Hub, topic: TopicName): number {
+  const { direct, groups } = hub.router.match(topic)
+  return direct.length + groups.length
+}
+
+/** The message that a session's packet, or its will, becomes. */
+export function messageOf(
+  hub: Hub,
+  { device, clientId }: Session,
+  packet: Pick<Will, 'payload' | 'qos' | 'retain' | 'messageExpirySeconds' | 'properties' | 'topic'>,
+  origin: number,
+): Message {
+  const { topic, payload, qos, retain, properties, messageExpirySeconds: seconds } = packet
+  const expiresAt = seconds === undefined ? undefined : hub.now() + seconds * 1000
+  return new Message({ topic, payload, qos, retain, properties, publisher: device, clientId, origin, expiresAt })
+}
+
+/** Between its record and its turn the publisher can have been revoked; then the message goes nowhere. Returns how many it reached. */
+export function routeUnlessRevoked(hub: Hub, session: Session, message: Message): number {
+  if (!hub.revoked.has(session.device)) return hub.route(message)
   hub.trail.recordIfPossible({
     event: 'message.publish',
     ...session.facts(),
@@ -79,12 +109,22 @@ export function routeUnlessRevoked(hub: Hub, session: Session, message: Message)
     size: message.payload.length,
     recipients: 0,
   })
+  return 0
 }
 
-function judge(hub: Hub, session: Session, { topic, qos, retain, payload }: PublishPacket): Decision {
+function judge(hub: Hub, session: Session, { topic, qos, retain, payload, properties }: Publish): Decision {
   const { rights } = session
+  const { responseTopic } = properties
+  if (responseTopic !== undefined && !mayReceive(session, responseTopic)) {
+    return { effect: 'deny', reason: 'response_topic', rules: [], policyVersion: rights.version }
+  }
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
   return withinQuota(hub, session, { topic, retain, payload }, decision)
+}
+
+/** Nobody is asked to answer to a topic that the asker may not hear: answers would be a way to speak there. */
+function mayReceive({ rights }: Session, topic: TopicName): boolean {
+  return decide(rights.version, () => rights.receive(topic)).effect === 'allow'
 }
 
 /** What policy allows to be retained still has to find room. */
@@ -98,23 +138,36 @@ export function withinQuota(
   return { effect: 'deny', reason: 'quota', rules: [], policyVersion: rights.version }
 }
 
-/** MQTT 3.1.1 has no way to say no to a publish. Our own failure to decide is not the device's fault. */
-function isReasonToEnd({ rights }: Session, decision: Decision): boolean {
-  return decision.effect === 'deny' && decision.reason !== 'internal' && rights.onDenyPublish === 'disconnect'
+/**
+ * A client of MQTT 5 learns of a refusal by the answer to its QoS 1 or 2 publish. To all others only the end of the
+ * connection says no. Our own failure to decide is not the device's fault.
+ */
+function isReasonToEnd({ level }: Connection, { rights }: Session, { qos }: Publish, { reason }: Denied): boolean {
+  const isAnswered = level === 5 && qos > 0
+  return !isAnswered && reason !== 'internal' && rights.onDenyPublish === 'disconnect'
 }
 
-/** In the order of the publishes [MQTT-4.6.0-2], and after what the message changed in the store is durable. */
+type Denied = Extract<Decision, { effect: 'deny' }>
+
+/** From here on a repetition is known as one, after a restart too. In the same commit as the queues that it went to. */
+function keepReceived(hub: Hub, session: Session, packetId: number): void {
+  const received = session.received.get(packetId)
+  if (received) hub.store.putReceived(session, packetId, received)
+}
+
+/** In the order of the publishes [MQTT-4.6.0-2], [MQTT-4.6.0-3], and after what the message changed in the store is durable. */
 function acknowledge(
   hub: Hub,
   connection: Connection,
-  { qos, packetId }: PublishPacket,
-  waits: { readonly stored: boolean; readonly bytes: number },
+  packet: Publish,
+  decision: Decision,
+  waits: { readonly stored: boolean; readonly bytes: number; readonly reached: number },
 ): void {
   const answer = (): void => {
-    if (qos === 1) connection.send(encodePuback(packetId))
+    if (packet.qos > 0) sendAck(connection, packet, decision, waits.reached)
     connection.endWait(waits.bytes)
   }
-  if (qos === 0 || (!waits.stored && connection.acksWaiting === 0)) {
+  if (packet.qos === 0 || (!waits.stored && connection.acksWaiting === 0)) {
     answer()
     return
   }
@@ -124,4 +177,27 @@ function acknowledge(
     answer()
   }
   hub.store.afterFlush(connection.guarded(answerInTurn))
+}
+
+/** PUBACK or PUBREC, with the reason where there is one to give (MQTT 5.0 §3.4.2). */
+function sendAck(connection: Connection, { qos, packetId, topic }: Publish, decision: Decision, reached: number): void {
+  const { level } = connection
+  const type = qos === 1 ? 'puback' : 'pubrec'
+  const isEnd = qos === 1 || decision.effect === 'deny'
+  if (isEnd) connection.endReceive()
+  connection.send(
+    encodeAck({
+      level,
+      type,
+      packetId,
+      reasonCode: answerTo(decision, reached),
+      ...(decision.effect === 'deny' &&
+        connection.mayExplain && { reasonString: explainDenial('publish', topic, decision) }),
+    }),
+  )
+}
+
+function answerTo(decision: Decision, reached: number): ReasonCode {
+  if (decision.effect === 'deny') return reasonCodeOf(decision)
+  return reached === 0 ? reasonCodes.noMatchingSubscribers : reasonCodes.success
 }

@@ -1,15 +1,23 @@
 import type { DeviceId } from '#protocol'
 import type { Message } from './message.js'
 
-/** A QoS 1 message on its way to one session. */
+/** A QoS 1 or 2 message on its way to one session. */
 export interface Outgoing {
   readonly message: Message
   /** Its place among all that were ever meant for the session; names it in the store. */
   readonly order: number
-  /** Sent because it was retained, not because it was published just now (MQTT 3.1.1 §3.3.1.3). */
-  readonly retained: boolean
+  /** When it began to wait, in milliseconds since 1970. */
+  readonly since: number
+  /** The RETAIN flag that it is sent with. */
+  readonly retain: boolean
+  /** Of the subscriptions that brought it here. */
+  readonly identifiers: readonly number[]
+  /** As granted; what it was first sent with stays. */
+  qos: 1 | 2
   /** The packet identifier that it was sent with, if it was; it is sent again with the same one. */
   packetId: number | undefined
+  /** The client has answered PUBREC: from then on PUBREL is repeated and the message is not (MQTT 5.0 §4.3.3). */
+  released: boolean
 }
 
 /** Messages that wait for a session to take them, oldest first. Knows its size; its owner keeps the bounds. */
@@ -24,6 +32,11 @@ export class Queue {
 
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** When the oldest began to wait. */
+  get oldest(): number | undefined {
+    return this.#items[this.#head]?.since
   }
 
   push(item: Outgoing): void {
@@ -42,11 +55,12 @@ export class Queue {
 
   /** Takes out what a device published and returns it. */
   removeOf(publisher: DeviceId): readonly Outgoing[] {
-    this.#compact()
-    const removed = this.#items.filter(({ message }) => message.publisher === publisher)
-    if (removed.length > 0) this.#items = this.#items.filter(({ message }) => message.publisher !== publisher)
-    for (const { message } of removed) this.#bytes -= message.bytes
-    return removed
+    return this.#remove(({ message }) => message.publisher === publisher)
+  }
+
+  /** Takes out what has expired and returns it. */
+  removeExpired(now: number): readonly Outgoing[] {
+    return this.#remove(({ message }) => message.isExpired(now))
   }
 
   /** All that waits, oldest first. */
@@ -55,6 +69,14 @@ export class Queue {
       const item = this.#items[at]
       if (item) yield item
     }
+  }
+
+  #remove(goes: (item: Outgoing) => boolean): readonly Outgoing[] {
+    this.#compact()
+    const removed = this.#items.filter(goes)
+    if (removed.length > 0) this.#items = this.#items.filter((item) => !goes(item))
+    for (const { message } of removed) this.#bytes -= message.bytes
+    return removed
   }
 
   #compact(): void {

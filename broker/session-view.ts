@@ -10,7 +10,7 @@ export function viewSession(session: Session): SessionView {
     connected: session.link !== undefined,
     since: new Date(session.since).toISOString(),
     peer: session.link?.peer ?? '',
-    subscriptions: [...session.subscriptions].map(([filter, qos]) => ({ filter, qos })),
+    subscriptions: [...session.subscriptions.values()].map(({ name, qos }) => ({ filter: name, qos })),
     ...{ rates: none, messages: none, bytes: none },
     queued: session.pending,
     queuedBytes: session.queue.bytes,

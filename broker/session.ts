@@ -1,8 +1,11 @@
-import type { DeviceId, SessionEndReason, SessionFacts, TopicFilter } from '#protocol'
+import type { DeviceId, SessionEndReason, SessionFacts, TopicFilter, TopicName } from '#protocol'
 import type { EffectivePolicy } from '#policy'
+import type { OutgoingAliases } from './aliases.js'
 import { Inflight } from './inflight.js'
-import type { Will } from './packet.js'
-import { Queue } from './queue.js'
+import { type Outgoing, Queue } from './queue.js'
+import type { Message } from './message.js'
+import type { Reception, Subscription } from './subscription.js'
+import type { ProtocolLevel, Will } from './wire/packet.js'
 import type { Writer } from './writer.js'
 
 /** What the broker asks of a device's effective policy. */
@@ -11,49 +14,82 @@ export type Rights = Pick<
   'version' | 'maxSessions' | 'onDenyPublish' | 'renderErrors' | 'publish' | 'will' | 'subscribe' | 'receive'
 >
 
-/** The connection of a session. */
+/** The connection of a session, and what the client on it has asked for. */
 export interface Link {
   readonly writer: Writer
   readonly peer: string
+  readonly level: ProtocolLevel
+  /** QoS 1 and 2 messages that the client takes at once. */
+  readonly receiveMaximum: number
+  /** In bytes; what is larger is not sent. */
+  readonly maximumPacketSize: number
+  readonly aliases: OutgoingAliases
   close(reason: SessionEndReason, comment?: string): void
 }
 
+/** A QoS 2 message from the client, from its PUBLISH until its PUBREL. */
+export interface Received {
+  readonly topic: TopicName
+  /** Of its message.publish record. */
+  readonly sequence: number
+}
+
+/** The retained messages that one new subscription gets, handed out as the client takes them. */
+export interface Replay {
+  readonly messages: Iterator<Message>
+  readonly reception: Reception
+  /** Those of the session itself are left out. */
+  readonly noLocal: boolean
+}
+
 /**
- * The state of one client id (MQTT 3.1.1 §3.1.2.4): what it subscribed to and what waits for it. With clean session 0 it
- * outlives its connections and, through the store, the process.
+ * The state of one client id (MQTT 5.0 §4.1): what it subscribed to, what waits for it and what it has not finished
+ * saying. With an expiry interval it outlives its connections and, through the store, the process.
  */
 export class Session {
   readonly clientId: string
   readonly device: DeviceId
-  readonly clean: boolean
-  readonly subscriptions = new Map<TopicFilter, 0 | 1>()
+  /** How long it is kept without a connection; 0: it ends with its connection. */
+  expirySeconds: number
+  readonly subscriptions = new Map<TopicFilter, Subscription>()
   readonly queue = new Queue()
   readonly inflight = new Inflight()
+  /** Those in flight that this connection has not been sent again yet. */
+  resending: Outgoing[] = []
+  /** QoS 1 and 2 messages that were sent on this connection and are not acknowledged. */
+  outstanding = 0
+  /** Retained messages that new subscriptions are still to be given. */
+  replays: Replay[] = []
+  /** By packet identifier. */
+  readonly received = new Map<number, Received>()
   /** Rendered anew at every CONNECT and on every change of policy. */
   rights: Rights
   link: Link | undefined
   /** Whether CONNACK has gone out, so that messages may follow. */
   ready = false
+  /** What is to be published when it has gone without a word. */
   will: Will | undefined
+  /** When it is to be published, in milliseconds since 1970; set when the connection is gone and the will has to wait. */
+  willDueAt: number | undefined
   /** Place of the next message among all that were ever meant for this session. */
   nextOrder = 0
   /** When the connection began, or ended. */
   since: number
-  /** QoS 0 messages that were lost since the last message.drop record. */
-  dropped = 0
+  /** Messages that were lost since the last message.drop record. */
+  readonly dropped = { queue_full: 0, expired: 0, too_large: 0 }
   #name: string
   #index = 0
 
   constructor(begin: {
     readonly clientId: string
     readonly device: DeviceId
-    readonly clean: boolean
+    readonly expirySeconds: number
     readonly rights: Rights
     readonly since: number
   }) {
     this.clientId = begin.clientId
     this.device = begin.device
-    this.clean = begin.clean
+    this.expirySeconds = begin.expirySeconds
     this.rights = begin.rights
     this.since = begin.since
     this.#name = `${begin.clientId}@${begin.since}`
@@ -64,19 +100,24 @@ export class Session {
     return this.#name
   }
 
+  /** Whether it outlives its connection. */
+  get persistent(): boolean {
+    return this.expirySeconds > 0
+  }
+
   /** A connection begins; its records have a name of their own, and its session.connect was the first of them. */
   begin(connection: {
     readonly name: string
     readonly rights: Rights
     readonly since: number
     readonly link: Link
-    readonly will: Will | undefined
+    readonly expirySeconds: number
   }): void {
     this.#name = connection.name
     this.#index = 1
     this.since = connection.since
     this.link = connection.link
-    this.will = connection.will
+    this.expirySeconds = connection.expirySeconds
     this.rights = connection.rights
   }
 

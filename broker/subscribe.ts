@@ -2,85 +2,108 @@ import type { DeviceId, TopicFilter } from '#protocol'
 import type { QosDecision } from '#policy'
 import type { Connection } from './connection.js'
 import { decide, decisionFacts } from './decision.js'
-import { encodeSuback, encodeUnsuback, subscriptionRefused } from './encode.js'
+import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
-import type { Qos, SubscribePacket, UnsubscribePacket } from './packet.js'
+import { parseShare } from './routing/share.js'
 import type { Session } from './session.js'
+import type { Subscription } from './subscription.js'
+import { encodeSuback, encodeUnsuback } from './wire/encode.js'
+import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from './wire/packet.js'
+import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
+
+/** What became of one entry of a SUBSCRIBE. */
+interface Outcome {
+  readonly request: SubscriptionRequest
+  readonly decision: QosDecision
+  readonly granted: Subscription | undefined
+}
 
 /**
- * MQTT 3.1.1 §3.8. One decision, one record and one return code per entry, repeated filters included; a refused filter is
+ * MQTT 5.0 §3.8. One decision, one record and one reason code per entry, repeated filters included; a refused filter is
  * stored nowhere. The subscriptions begin when their records are durable, just before SUBACK.
  */
 export function handleSubscribe(hub: Hub, connection: Connection, session: Session, packet: SubscribePacket): void {
   const quota = new Quota(hub, session.device)
-  const results = packet.requests.map(({ filter, qos }) => {
-    const decision = quota.admits(session, filter) ? judge(session, filter, qos) : overQuota(session)
-    const granted = decision.effect === 'allow' ? lower(decision.qos, qos) : undefined
-    if (granted !== undefined) quota.take(session, filter)
-    const sequence = hub.decisions.record(session, {
+  let last = -1
+  const outcomes = packet.requests.map((request): Outcome => {
+    const decision = quota.admits(session, request.filter) ? judge(session, request) : overQuota(session)
+    const granted = decision.effect === 'allow' ? subscriptionOf(request, decision.qos, packet) : undefined
+    if (granted) quota.take(session, request.filter)
+    last = hub.decisions.record(session, {
       event: 'message.subscribe',
-      topic: filter,
+      topic: request.filter,
       ...decisionFacts(decision),
-      ...(granted !== undefined && { qos: granted }),
+      ...(granted && { qos: granted.qos }),
     })
-    return { filter, granted, sequence }
+    return { request, decision, granted }
   })
 
   const begin = (): void => {
+    connection.endWait(0)
     if (!isCurrent(hub, session)) return
-    for (const { filter, granted } of results) if (granted !== undefined) add(hub, session, filter, granted)
-    const codes = results.map(({ granted }) => granted ?? subscriptionRefused)
+    const retainedTo = outcomes.flatMap(({ request, granted }) => {
+      if (!granted) return []
+      const isNew = !session.subscriptions.has(granted.name)
+      add(hub, session, granted)
+      return wantsRetained(request, granted, isNew) ? [granted] : []
+    })
     const answer = (): void => {
-      connection.send(encodeSuback(packet.packetId, codes))
-      for (const { filter, granted } of results) if (granted !== undefined) sendRetained(hub, session, filter, granted)
+      sendSuback(connection, packet.packetId, outcomes)
+      for (const subscription of retainedTo) sendRetained(hub, session, subscription)
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  const last = results.reduce((latest, { sequence }) => Math.max(latest, sequence), -1)
+  connection.beginWait(0)
   hub.trail.after(last, connection.guarded(begin))
 }
 
-/** MQTT 3.1.1 §3.10; answered also where there was no such subscription [MQTT-3.10.4-5]. */
+/** MQTT 5.0 §3.10; answered also where there was no such subscription [MQTT-3.10.4-5]. */
 export function handleUnsubscribe(hub: Hub, connection: Connection, session: Session, packet: UnsubscribePacket): void {
   let sequence = -1
   for (const filter of packet.filters) {
     sequence = hub.trail.record({ event: 'message.unsubscribe', ...session.facts(), topic: filter })
   }
   const end = (): void => {
+    connection.endWait(0)
     if (!isCurrent(hub, session)) return
-    for (const filter of packet.filters) removeSubscription(hub, session, filter)
-    hub.store.afterFlush(() => connection.send(encodeUnsuback(packet.packetId)))
+    const reasonCodes = packet.filters.map((filter) => removeSubscription(hub, session, filter))
+    const { level } = connection
+    hub.store.afterFlush(() => connection.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes })))
   }
+  connection.beginWait(0)
   hub.trail.after(sequence, connection.guarded(end))
 }
 
 /** Holds a session's subscriptions to its rights, which have changed. What is no longer allowed ends here. */
 export function recheckSubscriptions(hub: Hub, session: Session): void {
-  for (const [filter, qos] of session.subscriptions) {
-    const decision = judge(session, filter, qos)
-    const granted = decision.effect === 'allow' ? lower(decision.qos, qos) : undefined
-    if (granted === qos) continue
+  for (const [name, subscription] of session.subscriptions) {
+    const decision = judge(session, { filter: name, qos: subscription.qos })
+    const qos = decision.effect === 'allow' ? decision.qos : undefined
+    if (qos === subscription.qos) continue
     hub.trail.recordIfPossible({
       event: 'message.subscribe',
       ...session.facts(),
-      topic: filter,
+      topic: name,
       ...decisionFacts(decision),
-      ...(granted !== undefined && { qos: granted }),
+      ...(qos !== undefined && { qos }),
     })
-    if (granted === undefined) removeSubscription(hub, session, filter)
-    else add(hub, session, filter, granted)
+    if (qos === undefined) removeSubscription(hub, session, name)
+    else add(hub, session, { ...subscription, qos })
   }
 }
 
-/** Whether the session is still there; with clean session 0 it can be while its connection is not. */
+/** Whether the session is still there; one that ends with its connection can be gone while its packets wait. */
 function isCurrent(hub: Hub, session: Session): boolean {
   return hub.sessions.get(session.clientId) === session
 }
 
-function judge({ rights }: Session, filter: TopicFilter, qos: Qos): QosDecision {
-  // There are no shared subscriptions here, and their names are never taken for literal ones.
-  if (filter === '$share' || filter.startsWith('$share/')) {
-    return { effect: 'deny', reason: 'reserved', rules: [], policyVersion: rights.version }
+/**
+ * A shared subscription is granted by its whole name, `$share/<group>/<filter>`: to hear a topic is one right, to take
+ * messages away from the others of a group is another.
+ */
+function judge({ rights }: Session, { filter, qos }: Pick<SubscriptionRequest, 'filter' | 'qos'>): QosDecision {
+  if (!parseShare(filter).valid) {
+    return { effect: 'deny', reason: 'invalid_share', rules: [], policyVersion: rights.version }
   }
   return decide(rights.version, () => rights.subscribe(filter, qos))
 }
@@ -89,28 +112,65 @@ function overQuota({ rights }: Session): QosDecision {
   return { effect: 'deny', reason: 'quota', rules: [], policyVersion: rights.version }
 }
 
-/** QoS 2 is granted as QoS 1: a server may grant less than was asked for (MQTT 3.1.1 §3.8.4). */
-function lower(granted: Qos, requested: Qos): 0 | 1 {
-  return granted === 0 || requested === 0 ? 0 : 1
+/** Of an entry that was granted; undefined for one whose name is none. */
+function subscriptionOf(
+  { filter: name, qos: requested, noLocal, retainAsPublished }: SubscriptionRequest,
+  allowed: Subscription['qos'],
+  { subscriptionIdentifier: identifier }: SubscribePacket,
+): Subscription | undefined {
+  const parsed = parseShare(name)
+  if (!parsed.valid) return undefined
+  const { share, filter } = parsed
+  return { name, share, filter, qos: allowed < requested ? allowed : requested, noLocal, retainAsPublished, identifier }
 }
 
-function add(hub: Hub, session: Session, filter: TopicFilter, qos: 0 | 1): void {
-  session.subscriptions.set(filter, qos) // a repeated filter replaces its predecessor [MQTT-3.8.4-3]
-  hub.router.add(filter, session, qos)
-  if (!session.clean) hub.store.putSubscription(session, filter, qos)
+function sendSuback(connection: Connection, packetId: number, outcomes: readonly Outcome[]): void {
+  const denied = outcomes.flatMap(({ request, decision }) =>
+    decision.effect === 'deny' ? [explainDenial('subscribe', request.filter, decision)] : [],
+  )
+  connection.send(
+    encodeSuback({
+      level: connection.level,
+      packetId,
+      reasonCodes: outcomes.map(({ decision, granted }) => suback(decision, granted)),
+      ...(denied.length > 0 && connection.mayExplain && { reasonString: denied.join('; ') }),
+    }),
+  )
 }
 
-function removeSubscription(hub: Hub, session: Session, filter: TopicFilter): void {
-  if (!session.subscriptions.delete(filter)) return
-  hub.router.remove(filter, session)
-  if (!session.clean) hub.store.deleteSubscription(session, filter)
+function suback(decision: QosDecision, granted: Subscription | undefined): ReasonCode {
+  if (decision.effect === 'deny') return reasonCodeOf(decision)
+  return granted?.qos ?? reasonCodes.unspecifiedError
 }
 
-function sendRetained(hub: Hub, session: Session, filter: TopicFilter, qos: 0 | 1): void {
-  for (const message of hub.retained.matching(filter)) {
-    if (!session.link) return // it can end on the way, by being too slow for what it asked for
-    hub.delivery.deliver(session, message, qos, true)
-  }
+function add(hub: Hub, session: Session, subscription: Subscription): void {
+  // A repeated filter replaces its predecessor [MQTT-3.8.4-3].
+  const old = session.subscriptions.get(subscription.name)
+  if (old) hub.router.remove(old, session)
+  session.subscriptions.set(subscription.name, subscription)
+  hub.router.add(subscription, session)
+  if (session.persistent) hub.store.putSubscription(session, subscription)
+}
+
+function removeSubscription(hub: Hub, session: Session, name: TopicFilter): ReasonCode {
+  const subscription = session.subscriptions.get(name)
+  if (!subscription) return reasonCodes.noSubscriptionExisted
+  session.subscriptions.delete(name)
+  hub.router.remove(subscription, session)
+  if (session.persistent) hub.store.deleteSubscription(session, name)
+  return reasonCodes.success
+}
+
+/** MQTT 5.0 §3.3.1.3: by the retain handling that was asked for, and never to a group that shares [MQTT-4.8.2]. */
+function wantsRetained({ retainHandling }: SubscriptionRequest, { share }: Subscription, isNew: boolean): boolean {
+  if (share !== undefined || retainHandling === 2) return false
+  return retainHandling === 0 || isNew
+}
+
+function sendRetained(hub: Hub, session: Session, { filter, qos, noLocal, identifier }: Subscription): void {
+  const messages = hub.retained.matching(filter)
+  const reception = { qos, retainAsPublished: true, identifiers: identifier === undefined ? [] : [identifier] }
+  hub.delivery.replay(session, { messages, reception, noLocal })
 }
 
 /** How many different filters a device may have subscribed to, over all its sessions. */

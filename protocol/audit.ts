@@ -131,6 +131,15 @@ export type SessionEndReason =
   | 'shutdown'
   | 'internal'
 
+/** Why a message that was accepted does not reach a session. */
+export type DropReason =
+  | 'queue_full'
+  | 'expired' //    by the publisher's message expiry interval, or because it waited longer than anything may
+  | 'too_large' //  for the maximum packet size that the client has asked for
+  | 'revoked' //    its publisher was
+  | 'forgotten' //  an operator ended the session
+  | 'policy'
+
 export type SessionEvent =
   | (SessionFacts & {
       readonly event: 'session.connect'
@@ -141,6 +150,8 @@ export type SessionEvent =
       readonly keepAliveSeconds: number
       readonly policyVersion: number
       readonly peer: string
+      /** 4 for MQTT 3.1.1, 5 for MQTT 5. */
+      readonly protocolLevel: number
     })
   | (SessionFacts & { readonly event: 'session.end'; readonly reason: SessionEndReason; readonly comment?: string })
   | {
@@ -188,7 +199,7 @@ export type SessionEvent =
   | (SessionFacts & {
       /** Messages that a session's full queue, its age limit or its end cost it. */
       readonly event: 'message.drop'
-      readonly reason: 'queue_full' | 'expired' | 'revoked' | 'policy' | 'forgotten'
+      readonly reason: DropReason
       readonly count: number
     })
   | (OperatorFacts & {
@@ -220,6 +231,13 @@ export interface TopicDecisionFacts {
 export type ServiceEvent =
   | { readonly event: 'server.start'; readonly version: string; readonly runtime: string }
   | { readonly event: 'server.stop' }
+  | {
+      /** Stored rows of a session, or a retained message, that could not be read and were put aside. */
+      readonly event: 'store.quarantine'
+      readonly clientId?: string
+      readonly comment: string
+      readonly count: number
+    }
   | { readonly event: 'log.recovery'; readonly comment: string; readonly cutBytes: number }
   | {
       readonly event: 'ca.create'

@@ -107,7 +107,28 @@ export type DenyReason =
   | 'condition' //      a `when` does not hold
   | 'reserved' //       a `$` topic that no rule names
   | 'no_rights' //      the device's policy could not be rendered, or no role is bound
+  | 'response_topic' // the publisher may not receive on the response topic that it gives (MQTT 5.0 §4.10)
+  | 'invalid_share' //  begins like a shared subscription and is none (MQTT 5.0 §4.8.2)
   | 'internal' //       deciding failed; deny when in doubt
+
+/** What each reason means to the one who has to mend the policy, or the device. */
+export const denyReasonTexts: Readonly<Record<DenyReason, string>> = {
+  no_rule: 'nothing allows it',
+  denied: 'a deny rule matches',
+  not_contained: 'what is allowed does not cover the whole filter',
+  overlaps_deny: 'the filter reaches into what is denied',
+  qos: 'above the granted QoS',
+  retain: 'retaining is not granted',
+  size: 'the payload is above the granted size',
+  rate: 'too many messages for now',
+  quota: 'the device keeps as much as it may',
+  condition: 'a condition of the rule does not hold',
+  reserved: 'a $ topic that no rule names',
+  no_rights: 'no role is bound to the device, or its rights cannot be rendered',
+  response_topic: 'the device may not receive on the response topic that it gives',
+  invalid_share: 'not the name of a shared subscription',
+  internal: 'deciding failed',
+}
 
 export type Decision =
   | { readonly effect: 'allow'; readonly rules: readonly string[]; readonly policyVersion: number }

@@ -41,6 +41,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'server.start': ['version', 'runtime'],
   'server.stop': [],
   'log.recovery': ['comment', 'cutBytes'],
+  'store.quarantine': ['clientId', 'count', 'comment'],
 }
 
 /** How a field, or the field of one event, is said where its value alone would not explain itself. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Argument, type Command, Option } from 'commander'
 import {
-  type DenyReason,
+  denyReasonTexts,
   type ExplainRequest,
   type Explanation,
   type Labels,
@@ -19,23 +19,6 @@ import { examples } from './examples.js'
 import { parseCount, parseLabel } from './arguments.js'
 
 const actions = ['publish', 'will', 'subscribe', 'receive'] as const satisfies readonly TopicAction[]
-
-/** What each reason means to the one who has to mend the policy, or the device. */
-const reasons: Readonly<Record<DenyReason, string>> = {
-  no_rule: 'nothing allows it',
-  denied: 'a deny rule matches',
-  not_contained: 'what is allowed does not cover the whole filter',
-  overlaps_deny: 'the filter reaches into what is denied',
-  qos: 'above the granted QoS',
-  retain: 'retaining is not granted',
-  size: 'the payload is above the granted size',
-  rate: 'too many messages for now',
-  quota: 'the device keeps as much as it may',
-  condition: 'a condition of the rule does not hold',
-  reserved: 'a $ topic that no rule names',
-  no_rights: 'no role is bound to the device, or its rights cannot be rendered',
-  internal: 'deciding failed',
-}
 
 interface CanOptions {
   readonly tier?: Tier
@@ -163,7 +146,7 @@ function printExplanation(output: Output, explanation: Explanation, all: boolean
   const { decision, considered } = explanation
   output.one(all ? explanation : decision, [
     ['decision', decision.effect],
-    ['because', decision.effect === 'deny' ? `${decision.reason}: ${reasons[decision.reason]}` : undefined],
+    ['because', decision.effect === 'deny' ? `${decision.reason}: ${denyReasonTexts[decision.reason]}` : undefined],
     ['by', decision.rules.join(', ') || undefined],
     ['policy version', String(decision.policyVersion)],
     ...(all ? considered : []).map(

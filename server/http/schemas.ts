@@ -229,6 +229,8 @@ export const explanation = held<Explanation>()(
           'condition',
           'reserved',
           'no_rights',
+          'response_topic',
+          'invalid_share',
           'internal',
         ),
         rules,

@@ -63,7 +63,7 @@ export interface World {
   setPolicy(source: string): void
   credentials(id: string, days?: number): Promise<Credentials>
   client(id: string, options?: Partial<IClientOptions>): Promise<MqttClient>
-  raw(id: string, options?: Partial<ConnectionOptions>): Promise<RawClient>
+  raw(id: string, options?: Partial<ConnectionOptions>, level?: 4 | 5): Promise<RawClient>
   /** As after a restart: the same store, another process. */
   restart(): Promise<void>
   records<Name extends AuditEventName>(event: Name): readonly Extract<AuditRecord, { event: Name }>[]
@@ -149,12 +149,12 @@ export async function makeWorld(
       })
       return client
     },
-    async raw(id: string, options: Partial<ConnectionOptions> = {}) {
+    async raw(id: string, options: Partial<ConnectionOptions> = {}, level: 4 | 5 = 4) {
       const socket = tlsConnect({ host: '127.0.0.1', port: world.port, ca, ...(await issue(id)), ...options })
       sockets.add(socket)
       socket.on('error', () => undefined)
       await once(socket, 'secureConnect')
-      return new RawClient(socket)
+      return new RawClient(socket, level)
     },
     async restart() {
       await world.broker.closeGracefully()
@@ -187,11 +187,15 @@ export class RawClient {
   readonly received: Packet[] = []
   /** Resolves when the service has closed the connection. */
   readonly closed: Promise<void>
-  readonly #parser = mqttPacket.parser({ protocolVersion: 4 })
+  /** Of the protocol: 4 for MQTT 3.1.1, 5 for MQTT 5. */
+  readonly level: 4 | 5
+  readonly #parser
   #waiting: (() => void)[] = []
 
-  constructor(socket: TLSSocket) {
+  constructor(socket: TLSSocket, level: 4 | 5 = 4) {
     this.socket = socket
+    this.level = level
+    this.#parser = mqttPacket.parser({ protocolVersion: level })
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
     this.#parser.on('packet', (packet: Packet) => this.received.push(packet))
     socket.on('data', (chunk: Buffer) => {
@@ -202,7 +206,7 @@ export class RawClient {
   }
 
   send(...packets: readonly Packet[]): void {
-    this.write(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet))))
+    this.write(Buffer.concat(packets.map((packet) => mqttPacket.generate(packet, { protocolVersion: this.level }))))
   }
 
   write(bytes: Uint8Array): void {
@@ -225,7 +229,7 @@ export class RawClient {
 
   /** CONNECT and its answer. */
   async connect(clientId: string, more: Partial<Extract<Packet, { cmd: 'connect' }>> = {}) {
-    this.send(connectPacket(clientId, more))
+    this.send(connectPacket(clientId, { protocolVersion: this.level, ...more }))
     return this.next('connack')
   }
 

@@ -129,17 +129,6 @@ test('a publish that is refused ends the session, or is acknowledged and dropped
   assert.equal(listener.all('publish').length, 0)
 })
 
-test('a PUBLISH with QoS 2 ends the connection', async (t) => {
-  const world = await makeWorld(t)
-  const client = await world.raw('d1')
-  await client.connect('d1')
-  client.send(publishPacket('f/d1/t', 'x', { qos: 2, messageId: 1 }))
-  await client.closed
-  const [end] = world.records('session.end')
-  assert.equal(end?.reason, 'protocol_error')
-  assert.match(end.comment ?? '', /^UNSUPPORTED_QOS/)
-})
-
 test('a change of policy ends live subscriptions that it no longer allows', async (t) => {
   const world = await makeWorld(t)
   const [listener, speaker] = [await world.raw('d2'), await world.raw('d1')]

@@ -1,0 +1,62 @@
+import type { DeviceId } from '#protocol'
+import type { Hub } from './hub.js'
+import { Message } from './message.js'
+import { type Rights, Session } from './session.js'
+import { loadRetained, loadSessions, type StoredSession } from './storage/stored.js'
+
+/**
+ * Takes up the sessions, wills and retained messages of the process before. Those of devices that are not served any
+ * more go; those that cannot be read as a whole are put aside and reported: what a session promised is kept, or the
+ * client learns by session present 0 that it was not.
+ */
+export async function restore(hub: Hub): Promise<void> {
+  const { options } = hub
+  for (const stored of await loadSessions(options.store)) {
+    const rights = stored.device === undefined ? undefined : hub.rightsOf(stored.device)
+    if (stored.problem !== undefined) quarantine(hub, stored.rows, stored.problem, { clientId: stored.clientId })
+    else if (rights && stored.device !== undefined) restoreSession(hub, stored, stored.device, rights)
+    else for (const [key] of stored.rows) hub.store.deleteRow(key)
+  }
+  for await (const { key, row, message } of loadRetained(options.store)) {
+    if (!(message instanceof Message)) quarantine(hub, [[key, row]], message.problem, {})
+    else if (isServed(hub, message.publisher)) hub.retained.restore(message)
+    else hub.store.deleteRow(key)
+  }
+}
+
+function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, rights: Rights): void {
+  const { clientId, expirySeconds, will } = stored
+  const session = new Session({ clientId, device, expirySeconds, rights, since: stored.since ?? hub.now() })
+  for (const subscription of stored.subscriptions) {
+    session.subscriptions.set(subscription.name, subscription)
+    hub.router.add(subscription, session)
+  }
+  for (const outgoing of stored.messages) {
+    session.nextOrder = outgoing.order + 1
+    const { packetId, message, released } = outgoing
+    if (!released && !isServed(hub, message.publisher)) hub.store.deleteMessage(session, outgoing)
+    else if (packetId !== undefined) session.inflight.restore(outgoing, packetId)
+    else session.queue.push(outgoing)
+  }
+  for (const [packetId, received] of stored.received) session.received.set(packetId, received)
+  if (will) {
+    session.will = will
+    // A server that failed may defer wills (MQTT 3.1.1 §3.1.2.5): until those who want to hear of it are back.
+    session.willDueAt = hub.now() + 1000 * Math.max(will.delaySeconds, hub.limits.willDeferSeconds)
+  }
+  hub.sessions.add(session)
+}
+
+function quarantine(
+  hub: Hub,
+  rows: StoredSession['rows'],
+  problem: string,
+  whose: { readonly clientId?: string },
+): void {
+  for (const [key, row] of rows) hub.store.quarantine(key, row)
+  hub.trail.recordIfPossible({ event: 'store.quarantine', ...whose, comment: problem, count: rows.length })
+}
+
+function isServed(hub: Hub, device: DeviceId): boolean {
+  return hub.rightsOf(device) !== undefined
+}

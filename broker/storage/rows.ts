@@ -1,0 +1,202 @@
+import { crc32 } from 'node:zlib'
+import {
+  boolean,
+  bytes,
+  CodedError,
+  decodeJson,
+  encodeJson,
+  integer,
+  list,
+  object,
+  optional,
+  parsed,
+  parseDeviceId,
+  parseTopicFilter,
+  parseTopicName,
+  text,
+} from '#protocol'
+import { BrokerError } from '../errors.js'
+import { Message } from '../message.js'
+import type { Outgoing } from '../queue.js'
+import type { Received } from '../session.js'
+import type { Subscription } from '../subscription.js'
+import { parseShare } from '../routing/share.js'
+import type { Qos, UserProperty, Will } from '../wire/packet.js'
+
+/*
+ * How a row lies in the store: a CRC-32 of its key and all that follows, the length of a header, the header in JSON, and
+ * a payload where there is one. A row that was damaged, or moved to another key, is found out when it is read.
+ */
+
+const sealBytes = 4
+const lengthBytes = 4
+const maxText = 65_535 // of a string on the wire
+
+const wholeNumber = integer(0, Number.MAX_SAFE_INTEGER)
+const qosNumber = integer(0, 2)
+
+const userProperty = (value: unknown, path: string): UserProperty => {
+  const [name = '', content = ''] = list(text(maxText), 2)(value, path)
+  return [name, content]
+}
+
+const messageProperties = object({
+  payloadFormatIndicator: optional((value: unknown, path: string) => (integer(0, 1)(value, path) === 1 ? 1 : 0)),
+  contentType: optional(text(maxText)),
+  responseTopic: optional(parsed(parseTopicName, maxText)),
+  correlationData: optional(bytes(maxText)),
+  userProperties: optional(list(userProperty, maxText)),
+})
+
+const sessionHeader = object({
+  device: parsed(parseDeviceId),
+  /** When its client was last seen to come or go, in milliseconds since 1970. */
+  since: wholeNumber,
+  expirySeconds: wholeNumber,
+})
+const subscriptionHeader = object({
+  qos: qosNumber,
+  noLocal: boolean,
+  retainAsPublished: boolean,
+  identifier: optional(wholeNumber),
+})
+const receivedHeader = object({ topic: parsed(parseTopicName, maxText), sequence: wholeNumber })
+const messageHeader = object({
+  topic: parsed(parseTopicName, maxText),
+  qos: qosNumber,
+  retain: boolean,
+  publisher: parsed(parseDeviceId),
+  clientId: text(maxText),
+  origin: wholeNumber,
+  properties: messageProperties,
+  expiresAt: optional(wholeNumber),
+})
+const outgoingHeader = object({
+  message: messageHeader,
+  qos: integer(1, 2),
+  since: wholeNumber,
+  retain: boolean,
+  identifiers: list(wholeNumber, maxText),
+  packetId: optional(integer(1, 0xffff)),
+  released: boolean,
+})
+const willHeader = object({
+  device: parsed(parseDeviceId),
+  topic: parsed(parseTopicName, maxText),
+  qos: qosNumber,
+  retain: boolean,
+  delaySeconds: wholeNumber,
+  messageExpirySeconds: optional(wholeNumber),
+  properties: messageProperties,
+})
+
+export type SessionRow = ReturnType<typeof sessionHeader>
+
+export function encodeSession(key: string, { device, since, expirySeconds }: SessionRow): Buffer {
+  return encodeRow(key, { device, since, expirySeconds })
+}
+
+export function decodeSession(key: string, row: Uint8Array): SessionRow {
+  return decodeJson(readRow(key, row).header, sessionHeader, 'session')
+}
+
+/** Its name is in the key. */
+export function encodeSubscription(key: string, { qos, noLocal, retainAsPublished, identifier }: Subscription): Buffer {
+  return encodeRow(key, { qos, noLocal, retainAsPublished, identifier })
+}
+
+export function decodeSubscription(key: string, named: string, row: Uint8Array): Subscription {
+  const name = parseTopicFilter(named)
+  const { qos, identifier, ...options } = decodeJson(readRow(key, row).header, subscriptionHeader, 'subscription')
+  const parsed = parseShare(name)
+  if (!parsed.valid) throw new BrokerError('STORE_CORRUPT', parsed.problem)
+  return { name, filter: parsed.filter, share: parsed.share, qos: asQos(qos), identifier, ...options }
+}
+
+export function encodeReceived(key: string, { topic, sequence }: Received): Buffer {
+  return encodeRow(key, { topic, sequence })
+}
+
+export function decodeReceived(key: string, row: Uint8Array): Received {
+  return decodeJson(readRow(key, row).header, receivedHeader, 'received')
+}
+
+export function encodeMessage(key: string, message: Message): Buffer {
+  return encodeRow(key, headerOf(message), message.payload)
+}
+
+export function decodeMessage(key: string, row: Uint8Array): Message {
+  const { header, payload } = readRow(key, row)
+  return messageOf(decodeJson(header, messageHeader, 'message'), payload)
+}
+
+export function encodeOutgoing(key: string, outgoing: Outgoing): Buffer {
+  const { message, qos, since, retain, identifiers, packetId, released } = outgoing
+  const header = { message: headerOf(message), qos, since, retain, identifiers, packetId, released }
+  return encodeRow(key, header, message.payload)
+}
+
+export function decodeOutgoing(key: string, order: number, row: Uint8Array): Outgoing {
+  const { header, payload } = readRow(key, row)
+  const { message, qos, packetId, ...rest } = decodeJson(header, outgoingHeader, 'queued message')
+  return { ...rest, message: messageOf(message, payload), order, qos: qos === 2 ? 2 : 1, packetId }
+}
+
+export interface WillRow {
+  readonly device: SessionRow['device']
+  readonly will: Will
+}
+
+export function encodeWill(key: string, { device, will }: WillRow): Buffer {
+  const { topic, qos, retain, delaySeconds, messageExpirySeconds, properties } = will
+  return encodeRow(key, { device, topic, qos, retain, delaySeconds, messageExpirySeconds, properties }, will.payload)
+}
+
+export function decodeWill(key: string, row: Uint8Array): WillRow {
+  const { header, payload } = readRow(key, row)
+  const { device, qos, messageExpirySeconds, ...rest } = decodeJson(header, willHeader, 'will')
+  return { device, will: { ...rest, payload, qos: asQos(qos), messageExpirySeconds } }
+}
+
+function headerOf({ topic, qos, retain, publisher, clientId, origin, properties, expiresAt }: Message) {
+  return { topic, qos, retain, publisher, clientId, origin, properties, expiresAt }
+}
+
+function messageOf({ qos, expiresAt, ...fields }: ReturnType<typeof messageHeader>, payload: Uint8Array): Message {
+  return new Message({ ...fields, qos: asQos(qos), expiresAt, payload })
+}
+
+function asQos(value: number): Qos {
+  return value === 2 ? 2 : value === 1 ? 1 : 0
+}
+
+function encodeRow(key: string, header: object, payload: Uint8Array = noPayload): Buffer {
+  const json = Buffer.from(encodeJson(header))
+  const row = Buffer.allocUnsafe(sealBytes + lengthBytes + json.length + payload.length)
+  row.writeUInt32BE(json.length, sealBytes)
+  row.set(json, sealBytes + lengthBytes)
+  row.set(payload, sealBytes + lengthBytes + json.length)
+  row.writeUInt32BE(sealOf(key, row))
+  return row
+}
+
+const noPayload = new Uint8Array()
+
+/** @throws BrokerError STORE_CORRUPT */
+function readRow(key: string, bytes: Uint8Array): { readonly header: string; readonly payload: Buffer } {
+  const row = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (row.length < sealBytes + lengthBytes) throw new BrokerError('STORE_CORRUPT', 'the row is too short')
+  if (row.readUInt32BE() !== sealOf(key, row)) throw new BrokerError('STORE_CORRUPT', 'the checksum does not match')
+  const start = sealBytes + lengthBytes
+  const end = start + row.readUInt32BE(sealBytes)
+  return { header: row.toString('utf8', start, end), payload: row.subarray(end) }
+}
+
+function sealOf(key: string, row: Buffer): number {
+  return crc32(row.subarray(sealBytes), crc32(key))
+}
+
+/** Whether a row is to blame, and not us. */
+export function isCorruption(error: unknown): error is CodedError {
+  return error instanceof CodedError
+}

@@ -1,0 +1,117 @@
+import type { Store } from '#store'
+import type { DeviceId } from '#protocol'
+import type { Message } from '../message.js'
+import type { Outgoing } from '../queue.js'
+import type { Received } from '../session.js'
+import type { Subscription } from '../subscription.js'
+import type { Will } from '../wire/packet.js'
+import { clientPrefixes, prefixes, splitKey } from './keys.js'
+import {
+  decodeMessage,
+  decodeOutgoing,
+  decodeReceived,
+  decodeSession,
+  decodeSubscription,
+  decodeWill,
+  isCorruption,
+} from './rows.js'
+
+/** What the store holds of one client id. */
+export interface StoredSession {
+  readonly clientId: string
+  device: DeviceId | undefined
+  /** When its client was last there; undefined where only a will is left, of a session that has ended with its connection. */
+  since: number | undefined
+  expirySeconds: number
+  readonly subscriptions: Subscription[]
+  /** Oldest first; those with a packet identifier were in flight. */
+  readonly messages: Outgoing[]
+  readonly received: (readonly [packetId: number, received: Received])[]
+  will: Will | undefined
+  /** All its rows, for moving or removing them. */
+  readonly rows: (readonly [key: string, row: Uint8Array])[]
+  /** Why it cannot be taken up again. What is left of it is not guessed at. */
+  problem: string | undefined
+}
+
+/** Reads every session; those that cannot be read as a whole carry a `problem`. */
+export async function loadSessions(store: Store): Promise<readonly StoredSession[]> {
+  const sessions = new Map<string, StoredSession>()
+  for (const prefix of clientPrefixes) {
+    for await (const [key, row] of store.entries(prefix)) {
+      const [clientId, rest] = splitKey(key, prefix)
+      const session = sessions.get(clientId) ?? emptySession(clientId)
+      sessions.set(clientId, session)
+      session.rows.push([key, row])
+      attempt(session, key, () => readInto(session, prefix, key, rest, row))
+    }
+  }
+  for (const session of sessions.values()) {
+    if (session.device === undefined) session.problem ??= 'rows without a session'
+  }
+  return [...sessions.values()]
+}
+
+export interface StoredRetained {
+  readonly key: string
+  readonly row: Uint8Array
+  readonly message: Message | { readonly problem: string }
+}
+
+export async function* loadRetained(store: Store): AsyncIterable<StoredRetained> {
+  for await (const [key, row] of store.entries(prefixes.retained)) {
+    try {
+      yield { key, row, message: decodeMessage(key, row) }
+    } catch (error) {
+      if (!isCorruption(error)) throw error
+      yield { key, row, message: { problem: error.message } }
+    }
+  }
+}
+
+function readInto(session: StoredSession, prefix: string, key: string, rest: string, row: Uint8Array): void {
+  switch (prefix) {
+    case prefixes.session:
+      Object.assign(session, decodeSession(key, row))
+      return
+    case prefixes.subscription:
+      session.subscriptions.push(decodeSubscription(key, rest, row))
+      return
+    case prefixes.queue:
+      session.messages.push(decodeOutgoing(key, Number.parseInt(rest, 16), row))
+      return
+    case prefixes.received:
+      session.received.push([Number(rest), decodeReceived(key, row)])
+      return
+    case prefixes.will: {
+      const { device, will } = decodeWill(key, row)
+      session.device = device
+      session.will = will
+      return
+    }
+  }
+}
+
+function attempt(session: StoredSession, key: string, read: () => void): void {
+  try {
+    read()
+  } catch (error) {
+    if (!isCorruption(error)) throw error
+    session.problem ??= `${JSON.stringify(key)}: ${error.message}`
+  }
+}
+
+function emptySession(clientId: string): StoredSession {
+  return {
+    clientId,
+    device: undefined,
+    since: undefined,
+    expirySeconds: 0,
+    subscriptions: [],
+    messages: [],
+    received: [],
+    will: undefined,
+    rows: [],
+    problem: undefined,
+  }
+}
