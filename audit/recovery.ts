@@ -66,7 +66,8 @@ async function treeAt(directory: string, note: string, verifierKey: string): Pro
     }
   })
   const tree = new TiledTree({ size, entries, tiles })
-  if (!Buffer.from(root).equals(tree.root())) throw corrupt(`the tiles do not have the root of the checkpoint of size ${size}`)
+  if (!Buffer.from(root).equals(tree.root()))
+    throw corrupt(`the tiles do not have the root of the checkpoint of size ${size}`)
   return tree
 }
 

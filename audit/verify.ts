@@ -103,7 +103,8 @@ class CheckedBundles {
     const tree = this.#complete.copy()
     if (tree.size < size) await this.#grow(tree, size)
     for (const file of tree.partials()) await verifyUpperTile(this.#folder, file)
-    if (!Buffer.from(root).equals(tree.root())) throw bad(0, 'entries and tiles agree, but the root that was signed is another')
+    if (!Buffer.from(root).equals(tree.root()))
+      throw bad(0, 'entries and tiles agree, but the root that was signed is another')
   }
 
   async #grow(tree: TiledTree, size: number): Promise<void> {
