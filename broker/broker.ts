@@ -14,7 +14,7 @@ import type { Transport } from './listeners/transport.js'
 import { restore } from './restore.js'
 import type { Session } from './session.js'
 import { viewSession } from './session-view.js'
-import { Statistics } from './statistics.js'
+import type { Statistics } from './statistics.js'
 import { recheckSubscriptions } from './subscribe.js'
 import { dropWill, fireWill } from './will.js'
 
@@ -23,8 +23,6 @@ import { dropWill, fireWill } from './will.js'
  * else; all of it is in the audit log before it has any effect.
  */
 export class Broker {
-  /** What was done since it was opened. */
-  readonly statistics = new Statistics()
   readonly #hub: Hub
   readonly #connections = new Set<Connection>()
   readonly #listeners: Listener[] = []
@@ -144,13 +142,18 @@ export class Broker {
     return this.#hub.healthy
   }
 
+  /** What was done since it was opened. */
+  get statistics(): Statistics {
+    return this.#hub.statistics
+  }
+
   /** How much there is now. */
   levels(): Levels {
     return levelsOf(this.#hub)
   }
 
   sessions(): readonly SessionView[] {
-    return [...this.#hub.sessions].map(viewSession)
+    return [...this.#hub.sessions].map((session) => viewSession(session, this.#hub.now()))
   }
 
   /** Takes no new work, lets what was accepted become durable and be answered, and then ends all sessions without wills. */
@@ -173,8 +176,8 @@ export class Broker {
   }
 
   #welcome(transport: Transport): void {
-    const { limits, now, options } = this.#hub
-    const connection = new Connection(transport, limits, now, this.#events)
+    const { options } = this.#hub
+    const connection = new Connection(transport, this.#hub, this.#events)
     this.#connections.add(connection)
     if (this.#closing) connection.close('shutdown')
     else if (options.audit.congested && this.healthy) connection.hold()

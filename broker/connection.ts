@@ -3,12 +3,14 @@ import { IncomingAliases, OutgoingAliases } from './aliases.js'
 import { disconnectReasons } from './spoken-reasons.js'
 import { BrokerError } from './errors.js'
 import type { BrokerLimits } from './limits.js'
-import type { Transport } from './listeners/transport.js'
+import type { ListenerKind, Transport } from './listeners/transport.js'
 import type { Link, Session } from './session.js'
+import type { Statistics } from './statistics.js'
+import { TrafficMeter } from './traffic-meter.js'
 import { decodePacket } from './wire/decode.js'
 import { encodeDisconnect } from './wire/encode.js'
 import { FrameReader } from './wire/frame.js'
-import type { ConnectPacket, Packet, ProtocolLevel } from './wire/packet.js'
+import { type ConnectPacket, type Packet, type ProtocolLevel, versionOf } from './wire/packet.js'
 import type { ReasonCode } from './wire/reason-codes.js'
 import { Writer } from './writer.js'
 
@@ -25,6 +27,13 @@ export interface ConnectionEvents {
   gone(connection: Connection): void
 }
 
+/** What a connection needs of the broker. */
+export interface Surroundings {
+  readonly limits: BrokerLimits
+  readonly now: () => number
+  readonly statistics: Statistics
+}
+
 /** How a connection is ended. */
 export interface CloseOptions {
   /** What was written goes out first. */
@@ -38,6 +47,8 @@ export interface CloseOptions {
 /** One network connection: bytes in, packets out, and how far it may go ahead of what is durable. */
 export class Connection implements Link {
   readonly writer: Writer
+  readonly traffic: TrafficMeter
+  readonly over: ListenerKind
   /** Address and port. */
   readonly peer: string
   readonly address: string
@@ -78,18 +89,23 @@ export class Connection implements Link {
   #holds = 0
   #pumping = false
 
-  constructor(transport: Transport, limits: BrokerLimits, now: () => number, events: ConnectionEvents) {
+  constructor(transport: Transport, { limits, now, statistics }: Surroundings, events: ConnectionEvents) {
     this.#transport = transport
+    this.over = transport.kind
     this.#limits = limits
     this.#now = now
     this.#events = events
     this.#openedAt = this.#lastSeen = now()
+    this.traffic = new TrafficMeter(statistics, this.#openedAt)
     const { address, port } = transport.peer
     this.address = address
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
     this.#reader = new FrameReader(limits.maxConnectBytes)
     const sink = {
-      write: (bytes: Uint8Array) => transport.write(bytes),
+      write: (bytes: Uint8Array) => {
+        this.traffic.wrote(bytes.length)
+        return transport.write(bytes)
+      },
       end: () => transport.end(),
       room: () => events.room(this),
     }
@@ -134,6 +150,7 @@ export class Connection implements Link {
     this.#reader.maxBytes = this.#limits.maxPacketBytes
     this.accepted = true
     this.#transport.established()
+    this.traffic.accepted(versionOf(this.level), this.over)
     this.send(connack)
   }
 
@@ -222,6 +239,7 @@ export class Connection implements Link {
   /** Ends the connection when one of its time limits has passed. */
   sweep(): void {
     const now = this.#now()
+    this.traffic.mark(now)
     const passed = (since: number | undefined, seconds: number) => since !== undefined && now - since > seconds * 1000
     if (this.closed) {
       if (passed(this.#closedAt, this.#limits.drainSeconds)) this.#transport.destroy()
@@ -265,6 +283,7 @@ export class Connection implements Link {
   #read(chunk: Buffer): void {
     if (this.closed) return
     this.#lastSeen = this.#now()
+    this.traffic.read(chunk.length)
     this.#reader.push(chunk)
     this.#pump()
   }

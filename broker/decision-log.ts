@@ -1,6 +1,7 @@
-import type { DeviceId, SessionEvent, SessionFacts } from '#protocol'
+import type { DeviceId, SessionEvent, SessionFacts, TopicAction } from '#protocol'
 import type { BrokerLimits } from './limits.js'
 import type { Session } from './session.js'
+import type { Statistics } from './statistics.js'
 import type { Trail } from './trail.js'
 
 type Placed = Extract<SessionEvent, { readonly decision: 'allow' | 'deny' }>
@@ -8,6 +9,13 @@ type Unplaced<Event> = Event extends Placed ? Omit<Event, keyof SessionFacts> : 
 
 /** What was decided about a publish, a subscription or a delivery, before it has a place in its session. */
 export type Decided = Unplaced<Placed>
+
+interface DecisionLogOptions {
+  readonly trail: Trail
+  readonly statistics: Statistics
+  readonly limits: BrokerLimits
+  readonly now: () => number
+}
 
 interface Window {
   readonly denial: Decided
@@ -25,14 +33,16 @@ interface Window {
  */
 export class DecisionLog {
   readonly #trail: Trail
+  readonly #statistics: Statistics
   readonly #limits: BrokerLimits
   readonly #now: () => number
   readonly #windows = new Map<Session, Map<string, Window>>()
   readonly #topics = new Map<DeviceId, number>()
   #topicsSince: number
 
-  constructor(trail: Trail, limits: BrokerLimits, now: () => number) {
+  constructor({ trail, statistics, limits, now }: DecisionLogOptions) {
     this.#trail = trail
+    this.#statistics = statistics
     this.#limits = limits
     this.#now = now
     this.#topicsSince = now()
@@ -40,7 +50,15 @@ export class DecisionLog {
 
   /** Returns the sequence number of the record that speaks of it; an answer waits for that one. */
   record(session: Session, decided: Decided): number {
-    if (decided.decision === 'allow') return this.#trail.record({ ...session.facts(), ...decided })
+    const action = actionOf(decided)
+    const counts = this.#statistics.decisions[action]
+    if (decided.decision === 'allow') {
+      counts.allow++
+      return this.#trail.record({ ...session.facts(), ...decided })
+    }
+    const { topic, reason = 'internal' } = decided
+    counts.deny.add(reason)
+    session.lastRefusal = { at: this.#now(), action, topic, reason }
     const kind = `${decided.event} ${decided.reason ?? ''} ${decided.policyVersion}`
     const apart = `${kind} ${decided.topic}`
     if (this.#windows.get(session)?.has(apart) || this.#spendTopic(session.device)) {
@@ -98,5 +116,16 @@ export class DecisionLog {
 
   #isOpen(since: number): boolean {
     return this.#now() - since < this.#limits.refusalWindowSeconds * 1000
+  }
+}
+
+function actionOf(decided: Decided): TopicAction {
+  switch (decided.event) {
+    case 'message.publish':
+      return decided.action
+    case 'message.subscribe':
+      return 'subscribe'
+    case 'message.deliver':
+      return 'receive'
   }
 }

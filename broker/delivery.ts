@@ -7,6 +7,7 @@ import type { BrokerLimits } from './limits.js'
 import type { Message } from './message.js'
 import type { Outgoing } from './queue.js'
 import type { Link, Replay, Session } from './session.js'
+import type { Statistics } from './statistics.js'
 import type { SessionStore } from './storage/session-store.js'
 import type { Reception } from './subscription.js'
 import type { Trail } from './trail.js'
@@ -18,6 +19,7 @@ export interface DeliveryOptions {
   readonly trail: Trail
   readonly decisions: DecisionLog
   readonly store: SessionStore
+  readonly statistics: Statistics
   readonly limits: BrokerLimits
   readonly now: () => number
   /** Ends a session and all its state because it cannot keep up. */
@@ -138,6 +140,7 @@ export class Delivery {
 
   recordDrop(session: Session, reason: DropReason, count: number): void {
     if (count > 0) {
+      this.#options.statistics.drops.add(reason, count)
       this.#options.trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason, count })
     }
   }
@@ -242,6 +245,7 @@ export class Delivery {
     if (alias?.isNew) link.aliases.establish(message, alias.number)
     this.#record(session, message, allowed, how)
     link.writer.push(frame, message.publisher)
+    link.traffic.sent(how.qos)
     return true
   }
 
@@ -285,7 +289,10 @@ export class Delivery {
   /** By the receiver's rights of now. */
   #decide(session: Session, message: Message, qos: Qos): Allowed | undefined {
     const { rights } = session
+    const { statistics } = this.#options
+    const begun = statistics.beginDecision()
     const decision = decide(rights.version, () => rights.receive(message.topic))
+    statistics.endDecision('receive', begun)
     if (decision.effect === 'allow') return decision
     this.#record(session, message, decision, { qos, retain: false, dup: false, packetId: 0 })
     return undefined

@@ -16,6 +16,7 @@ export function endConnection(
 ): void {
   const { session, opening } = connection
   const commented = comment === undefined ? {} : { comment }
+  if (session || opening) hub.statistics.ends.add(reason)
   if (session) {
     endLink(hub, session, reason, commented)
   } else if (opening) {

@@ -10,6 +10,7 @@ import { Router } from './routing/router.js'
 import type { Readiness } from './routing/share-group.js'
 import type { Rights, Session } from './session.js'
 import { Sessions } from './sessions.js'
+import { Statistics } from './statistics.js'
 import { SessionStore } from './storage/session-store.js'
 import type { Reception } from './subscription.js'
 import { Trail } from './trail.js'
@@ -48,6 +49,7 @@ export class Hub {
   readonly retained: Retained<Message>
   readonly delivery: Delivery
   readonly refusals: Refusals
+  readonly statistics = new Statistics()
   /** Devices that were ended for good since the start: what they published and what is not routed yet goes nowhere. */
   readonly revoked = new Set<DeviceId>()
 
@@ -66,12 +68,12 @@ export class Hub {
     this.now = now
     const { limits } = this
     this.trail = new Trail(options.audit)
-    this.decisions = new DecisionLog(this.trail, limits, now)
+    this.decisions = new DecisionLog({ trail: this.trail, statistics: this.statistics, limits, now })
     this.store = new SessionStore(options.store, on.storeFailure)
     this.retained = new Retained({ store: this.store, limits, now })
-    const { trail, decisions, store } = this
-    this.delivery = new Delivery({ trail, decisions, store, limits, now, overflow: on.overflow })
-    this.refusals = new Refusals(trail, limits, now)
+    const { trail, decisions, store, statistics } = this
+    this.delivery = new Delivery({ trail, decisions, store, statistics, limits, now, overflow: on.overflow })
+    this.refusals = new Refusals(trail, statistics, limits, now)
   }
 
   /** False once the log or the store has failed: then nothing that would be promised could be kept. */

@@ -18,9 +18,7 @@ export function kick(hub: Hub, clientId: string, { forget }: { readonly forget: 
   if (!session) return undefined
   const ended = session.link !== undefined
   const purged = forget ? session.pending : 0
-  if (purged > 0) {
-    hub.trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason: 'forgotten', count: purged })
-  }
+  hub.delivery.recordDrop(session, 'forgotten', purged)
   if (forget) expire(hub, session, 'kicked')
   else session.link?.close('kicked')
   return { ended, purged }

@@ -1,5 +1,6 @@
 import type { MqttVersion, Transport } from '#protocol'
 import type { Hub } from './hub.js'
+import { versionOf } from './wire/packet.js'
 
 /** A number for each way to speak with us. */
 export type ByWay = Readonly<Record<MqttVersion, Readonly<Record<Transport, number>>>>
@@ -29,7 +30,7 @@ export function levelsOf(hub: Hub): Levels {
     queuedMessages += session.queue.size
     queuedBytes += session.queue.bytes
     inflightMessages += session.inflight.size
-    if (session.link) connections['3.1.1'].tls++
+    if (session.link) connections[versionOf(session.link.level)][session.link.over]++
   }
   const retainedMessages = hub.retained.size
   return { connections, sessions, subscriptions, queuedMessages, queuedBytes, inflightMessages, retainedMessages }

@@ -18,6 +18,7 @@ type Publish = Omit<PublishPacket, 'topic'> & { readonly topic: TopicName }
  * record is durable: routed, kept where it must survive, and only then acknowledged.
  */
 export function handlePublish(hub: Hub, connection: Connection, session: Session, received: PublishPacket): void {
+  connection.traffic.received(received.qos)
   const packet: Publish = { ...received, topic: connection.incomingAliases.resolve(received) }
   if (isRepetition(session, packet)) {
     repeatPubrec(hub, connection, session, packet.packetId)
@@ -118,7 +119,9 @@ function judge(hub: Hub, session: Session, { topic, qos, retain, payload, proper
   if (responseTopic !== undefined && !mayReceive(session, responseTopic)) {
     return { effect: 'deny', reason: 'response_topic', rules: [], policyVersion: rights.version }
   }
+  const begun = hub.statistics.beginDecision()
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
+  hub.statistics.endDecision('publish', begun)
   return withinQuota(hub, session, { topic, retain, payload }, decision)
 }
 

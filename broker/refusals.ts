@@ -1,5 +1,6 @@
 import type { CertificateSerial, DeviceId } from '#protocol'
 import type { BrokerLimits } from './limits.js'
+import type { Statistics } from './statistics.js'
 import type { Trail } from './trail.js'
 
 /** A connection that never became a session. */
@@ -19,17 +20,20 @@ export interface Refused {
  */
 export class Refusals {
   readonly #trail: Trail
+  readonly #statistics: Statistics
   readonly #limits: BrokerLimits
   readonly #now: () => number
   readonly #windows = new Map<string, { readonly refused: Refused; readonly since: number; count: number }>()
 
-  constructor(trail: Trail, limits: BrokerLimits, now: () => number) {
+  constructor(trail: Trail, statistics: Statistics, limits: BrokerLimits, now: () => number) {
     this.#trail = trail
+    this.#statistics = statistics
     this.#limits = limits
     this.#now = now
   }
 
   record(refused: Refused): void {
+    this.#statistics.refusals.add(refused.reason)
     const many = this.#windows.size >= this.#limits.maxRefusedPeers
     const key = many ? refused.reason : `${refused.peer} ${refused.reason} ${refused.device ?? ''}`
     const window = this.#windows.get(key)

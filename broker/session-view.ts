@@ -1,20 +1,32 @@
-import type { SessionView } from '#protocol'
-import type { Session } from './session.js'
+import type { Refusal, SessionView } from '#protocol'
+import type { LastRefusal, Link, Session } from './session.js'
+import { versionOf } from './wire/packet.js'
 
 /** A session as operators see it. */
-export function viewSession(session: Session): SessionView {
+export function viewSession(session: Session, now: number): SessionView {
+  const { link, lastRefusal } = session
   return {
     session: session.name,
     device: session.device,
     clientId: session.clientId,
-    connected: session.link !== undefined,
+    connected: link !== undefined,
     since: new Date(session.since).toISOString(),
-    peer: session.link?.peer ?? '',
-    subscriptions: [...session.subscriptions.values()].map(({ name, qos }) => ({ filter: name, qos })),
-    ...{ rates: none, messages: none, bytes: none },
+    ...(link ? viewLink(link, now) : away),
+    subscriptions: [...session.subscriptions.values()].map(({ name: filter, qos }) => ({ filter, qos })),
     queued: session.pending,
     queuedBytes: session.queue.bytes,
+    ...(lastRefusal && { lastRefusal: viewRefusal(lastRefusal) }),
   }
 }
 
-const none = { in: 0, out: 0 }
+function viewLink({ peer, level, over: transport, traffic }: Link, now: number) {
+  const { messages, bytes } = traffic
+  return { peer, protocol: versionOf(level), transport, rates: traffic.rates(now), messages, bytes }
+}
+
+const nothing = { in: 0, out: 0 }
+const away = { peer: '', rates: nothing, messages: nothing, bytes: nothing }
+
+function viewRefusal({ at, ...what }: LastRefusal): Refusal {
+  return { at: new Date(at).toISOString(), ...what }
+}

@@ -1,10 +1,12 @@
-import type { DeviceId, SessionEndReason, SessionFacts, TopicFilter, TopicName } from '#protocol'
+import type { DeviceId, SessionEndReason, SessionFacts, TopicAction, TopicFilter, TopicName } from '#protocol'
 import type { EffectivePolicy } from '#policy'
 import type { OutgoingAliases } from './aliases.js'
 import { Inflight } from './inflight.js'
+import type { ListenerKind } from './listeners/transport.js'
 import { type Outgoing, Queue } from './queue.js'
 import type { Message } from './message.js'
 import type { Reception, Subscription } from './subscription.js'
+import type { TrafficMeter } from './traffic-meter.js'
 import type { ProtocolLevel, Will } from './wire/packet.js'
 import type { Writer } from './writer.js'
 
@@ -19,12 +21,22 @@ export interface Link {
   readonly writer: Writer
   readonly peer: string
   readonly level: ProtocolLevel
+  readonly over: ListenerKind
+  readonly traffic: TrafficMeter
   /** QoS 1 and 2 messages that the client takes at once. */
   readonly receiveMaximum: number
   /** In bytes; what is larger is not sent. */
   readonly maximumPacketSize: number
   readonly aliases: OutgoingAliases
   close(reason: SessionEndReason, comment?: string): void
+}
+
+export interface LastRefusal {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly action: TopicAction
+  readonly topic: string
+  readonly reason: string
 }
 
 /** A QoS 2 message from the client, from its PUBLISH until its PUBREL. */
@@ -77,6 +89,8 @@ export class Session {
   since: number
   /** Messages that were lost since the last message.drop record. */
   readonly dropped = { queue_full: 0, expired: 0, too_large: 0 }
+  /** What policy last kept from it. */
+  lastRefusal: LastRefusal | undefined
   #name: string
   #index = 0
 

@@ -4,12 +4,6 @@ import type { Qos } from './wire/packet.js'
 /** One in so many decisions is timed, so that looking at the clock costs the others nothing. */
 const timedEvery = 64
 
-/** What one kind of decision came to. */
-export interface DecisionCounts {
-  allow: number
-  readonly deny: Tally<DenyReason | 'revoked'>
-}
-
 /** How many of each kind there were; the kinds are words of ours, never a peer's. */
 export class Tally<Kind extends string> {
   readonly #counts = new Map<Kind, number>()
@@ -27,6 +21,12 @@ export class Tally<Kind extends string> {
   [Symbol.iterator](): IterableIterator<[Kind, number]> {
     return this.#counts.entries()
   }
+}
+
+/** What the decisions about one action came to. */
+export interface DecisionCounts {
+  allow: number
+  readonly deny: Tally<DenyReason | 'revoked'>
 }
 
 /**
@@ -49,8 +49,9 @@ export class Statistics {
   /** All that is said after TLS, packets of every kind. */
   bytesIn = 0
   bytesOut = 0
-  /** Messages that a session has lost, by the reason of their message.drop record. */
+  /** Messages that sessions have lost, by the reason of their message.drop record. */
   readonly drops = new Tally<string>()
+  /** As they stand in the log; what is refused again and again is counted here every time. */
   readonly decisions: Readonly<Record<TopicAction, DecisionCounts>> = {
     publish: { allow: 0, deny: new Tally() },
     will: { allow: 0, deny: new Tally() },
@@ -67,13 +68,14 @@ export class Statistics {
     this.#milliseconds = milliseconds
   }
 
-  /** Asks for a decision, and sometimes measures how long it takes. */
-  timed<Answer>(action: TopicAction, ask: () => Answer): Answer {
-    if (this.onDecisionTime === undefined || this.#untilTimed-- > 0) return ask()
+  /** When a decision that is to be timed begins; undefined for most of them. Two calls and no closure: it is asked for every message. */
+  beginDecision(): number | undefined {
+    if (this.onDecisionTime === undefined || this.#untilTimed-- > 0) return undefined
     this.#untilTimed = timedEvery - 1
-    const before = this.#milliseconds()
-    const answer = ask()
-    this.onDecisionTime(action, (this.#milliseconds() - before) / 1000)
-    return answer
+    return this.#milliseconds()
+  }
+
+  endDecision(action: TopicAction, begun: number | undefined): void {
+    if (begun !== undefined) this.onDecisionTime?.(action, (this.#milliseconds() - begun) / 1000)
   }
 }

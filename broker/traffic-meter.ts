@@ -1,4 +1,6 @@
-import type { Traffic } from '#protocol'
+import type { MqttVersion, Traffic, Transport } from '#protocol'
+import type { Statistics } from './statistics.js'
+import type { Qos } from './wire/packet.js'
 
 /** Rates are those of the last one or two such spans. */
 const spanMilliseconds = 5_000
@@ -9,29 +11,64 @@ interface Mark {
   readonly out: number
 }
 
-/** What one connection has said and heard since it began, and how fast it does so now. */
+/** Counts what one connection says and hears: for itself, and for the sum of all. */
 export class TrafficMeter {
-  messagesIn = 0
-  messagesOut = 0
-  bytesIn = 0
-  bytesOut = 0
+  readonly #total: Statistics
+  readonly #messages = { in: 0, out: 0 }
+  readonly #bytes = { in: 0, out: 0 }
   #older: Mark
   #newer: Mark
 
-  constructor(now: number) {
+  constructor(total: Statistics, now: number) {
+    this.#total = total
     this.#older = this.#newer = { at: now, in: 0, out: 0 }
+  }
+
+  /** CONNACK with success. */
+  accepted(protocol: MqttVersion, transport: Transport): void {
+    this.#total.connects[protocol][transport]++
+  }
+
+  read(bytes: number): void {
+    this.#bytes.in += bytes
+    this.#total.bytesIn += bytes
+  }
+
+  wrote(bytes: number): void {
+    this.#bytes.out += bytes
+    this.#total.bytesOut += bytes
+  }
+
+  /** A PUBLISH came, whatever becomes of it. */
+  received(qos: Qos): void {
+    this.#messages.in++
+    this.#total.messagesIn[qos]++
+  }
+
+  /** A PUBLISH is on its way. */
+  sent(qos: Qos): void {
+    this.#messages.out++
+    this.#total.messagesOut[qos]++
+  }
+
+  get messages(): Traffic {
+    return this.#messages
+  }
+
+  get bytes(): Traffic {
+    return this.#bytes
   }
 
   /** Called every now and then; without it, rates are means since the beginning. */
   mark(now: number): void {
     if (now - this.#newer.at < spanMilliseconds) return
     this.#older = this.#newer
-    this.#newer = { at: now, in: this.messagesIn, out: this.messagesOut }
+    this.#newer = { at: now, ...this.#messages }
   }
 
   /** Messages a second. A connection's first second counts as a whole one. */
   rates(now: number): Traffic {
     const seconds = Math.max((now - this.#older.at) / 1000, 1)
-    return { in: (this.messagesIn - this.#older.in) / seconds, out: (this.messagesOut - this.#older.out) / seconds }
+    return { in: (this.#messages.in - this.#older.in) / seconds, out: (this.#messages.out - this.#older.out) / seconds }
   }
 }

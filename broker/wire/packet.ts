@@ -1,10 +1,14 @@
-import type { TopicFilter, TopicName } from '#protocol'
+import type { MqttVersion, TopicFilter, TopicName } from '#protocol'
 import type { ReasonCode } from './reason-codes.js'
 
 /* What client and server can say to each other, in MQTT 3.1.1 and 5, after the decoder has read it. */
 
 /** The protocol level of CONNECT: 4 is MQTT 3.1.1, 5 is MQTT 5.0 (§3.1.2.2). */
 export type ProtocolLevel = 4 | 5
+
+export function versionOf(level: ProtocolLevel): MqttVersion {
+  return level === 5 ? '5' : '3.1.1'
+}
 
 export type Qos = 0 | 1 | 2
 
