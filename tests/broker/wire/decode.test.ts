@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { WireErrorCode } from '../../../broker/errors.js'
+import { levelOf } from '../../../broker/wire/decode-connect.js'
+import { FrameReader } from '../../../broker/wire/frame.js'
 import type { ProtocolLevel } from '../../../broker/wire/packet.js'
 import { bytes, connectOf, decodeStream, field, hello, packetOf } from './wire.js'
 
@@ -225,6 +227,20 @@ test('allows in MQTT 5 a password without a user name', () => {
   assert.ok(connect?.type === 'connect')
   assert.deepEqual(connect.password, Buffer.from('p'))
   assert.equal(connect.username, undefined)
+})
+
+test('a refused CONNECT still tells in which version it wants to hear so', () => {
+  const levelIn = (bytes: Buffer) => {
+    const reader = new FrameReader(1024)
+    reader.push(bytes)
+    const frame = reader.next()
+    return frame && levelOf(frame)
+  }
+  assert.equal(levelIn(connectOf(5, 0x01, field('d1'))), 5)
+  assert.equal(levelIn(packetOf(0x10, field('MQTT'), 4)), 4)
+  assert.equal(levelIn(packetOf(0x10, field('MQTT'))), undefined)
+  assert.equal(levelIn(connectOf(6, 2, field('d1'))), undefined)
+  assert.equal(levelIn(packetOf(0x10, field('HTTP'), 5, 2, 0, 60)), undefined)
 })
 
 test('leaves an empty client id to the session layer, with the flag that decides', () => {

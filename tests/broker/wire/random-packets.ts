@@ -78,7 +78,7 @@ function randomConnect(random: Random, level: ProtocolLevel): IConnectPacket {
   }
 }
 
-function randomPublish(random: Random, level: ProtocolLevel): IPublishPacket {
+export function randomPublish(random: Random, level: ProtocolLevel): IPublishPacket {
   const qos = randomQos(random)
   const aliased = level === 5 && random(3) === 0
   return {
@@ -182,7 +182,7 @@ function userProperties(random: Random): { userProperties?: Record<string, strin
 /** Some of each length of UTF-8, with a BOM, a control character and a non-character among them. */
 const characters = [...'abcXYZ019 ._-~$', 'é', '\u0301', '語', '\ufeff', '\uffff', '😀', '\u0001']
 
-function randomText(random: Random): string {
+export function randomText(random: Random): string {
   return textOf(random, random(20) === 0 ? 200 + random(200) : random(8))
 }
 
@@ -210,15 +210,15 @@ function randomQos(random: Random): Qos {
   return oneOf(random, [0, 1, 2] as const)
 }
 
-function randomId(random: Random): number {
+export function randomId(random: Random): number {
   return 1 + random(65_535)
 }
 
-function randomUint32(random: Random): number {
+export function randomUint32(random: Random): number {
   return oneOf(random, [0, 1, 65_536, 0x80000000, 0xfffffffe, random(0xffffffff)])
 }
 
-function oneOf<T>(random: Random, list: readonly T[]): T {
+export function oneOf<T>(random: Random, list: readonly T[]): T {
   const chosen = list[random(list.length)]
   if (chosen === undefined) throw new RangeError('nothing to choose from')
   return chosen
