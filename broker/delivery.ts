@@ -213,7 +213,8 @@ export class Delivery {
       if (session.persistent) this.#options.store.putMessage(session, outgoing)
     }
     session.outstanding++
-    if (outgoing.qos === 2 && session.persistent) this.#handWhenStored(session, link, outgoing, dup, allowed)
+    // What is sent again is stored since CONNACK, and keeps its order [MQTT-4.6.0-1].
+    if (outgoing.qos === 2 && session.persistent && !dup) this.#handWhenStored(session, link, outgoing, allowed)
     else this.#handOutgoing(session, link, outgoing, dup, allowed)
   }
 
@@ -221,10 +222,10 @@ export class Delivery {
    * A QoS 2 message goes out under an identifier that a restart will know again, or it could arrive twice. The others
    * do not wait: the publisher's answer does.
    */
-  #handWhenStored(session: Session, link: Link, outgoing: Outgoing, dup: boolean, allowed: Allowed): void {
+  #handWhenStored(session: Session, link: Link, outgoing: Outgoing, allowed: Allowed): void {
     this.#options.store.afterFlush(() => {
       const isStillDue = session.link === link && session.inflight.get(outgoing.packetId ?? 0) === outgoing
-      if (isStillDue) this.#handOutgoing(session, link, outgoing, dup, allowed)
+      if (isStillDue) this.#handOutgoing(session, link, outgoing, false, allowed)
     })
   }
 

@@ -80,9 +80,8 @@ export class Writer {
     this.#schedule()
   }
 
-  /** Forgets everything; the socket is gone. */
+  /** Forgets what has not been handed to the socket yet. */
   discard(): void {
-    this.#ending = true
     this.#chunks = []
     this.#waitingBytes = 0
   }
