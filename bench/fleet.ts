@@ -42,14 +42,14 @@ metadata: { name: bench, version: 1 }
 roles:
   device:
     allow:
-      - { id: say, actions: [publish], topics: ["fleet/site-7/\${device.id}/#"], qos: { max: 1 } }
-      - { id: hear, actions: [subscribe, receive], topics: ["fleet/site-7/commands/#"], qos: { max: 1 } }
+      - { id: say, actions: [publish], topics: ["fleet/site-7/\${device.id}/#"], qos: { max: 2 } }
+      - { id: hear, actions: [subscribe, receive], topics: ["fleet/site-7/commands/#"], qos: { max: 2 } }
   collector:
     allow:
-      - { id: listen, actions: [subscribe, receive], topics: ["fleet/site-7/+/telemetry/#"], qos: { max: 1 } }
+      - { id: listen, actions: [subscribe, receive], topics: ["fleet/site-7/+/telemetry/#"], qos: { max: 2 } }
   controller:
     allow:
-      - { id: command, actions: [publish], topics: ["fleet/site-7/commands/#"], qos: { max: 1 } }
+      - { id: command, actions: [publish], topics: ["fleet/site-7/commands/#"], qos: { max: 2 } }
 bindings:
   - { role: device, match: { labels: { kind: device } } }
   - { role: collector, match: { labels: { kind: collector } } }

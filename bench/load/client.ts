@@ -1,6 +1,14 @@
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
 import type { Fleet } from '../fleet.js'
-import { connectFrame, disconnectFrame, FrameScanner, packetTypes, subscribeFrame } from './frames.js'
+import {
+  connectFrame,
+  type ConnectTerms,
+  disconnectFrame,
+  FrameScanner,
+  packetTypes,
+  type ProtocolLevel,
+  subscribeFrame,
+} from './frames.js'
 
 export type OnFrame = (header: number, bytes: Buffer, start: number, end: number) => void
 
@@ -18,6 +26,9 @@ function contextOf(fleet: Fleet, name: string): SecureContext {
 /** One MQTT client over mutual TLS 1.3. */
 export class Client {
   readonly socket: TLSSocket
+  readonly level: ProtocolLevel
+  /** Resolves when the connection is gone, whoever has ended it. */
+  readonly gone: Promise<void>
   /** Told of every packet but the answers that this class waits for. */
   onFrame: OnFrame = () => undefined
   /** Told when the connection ends although nobody here has ended it. */
@@ -25,8 +36,10 @@ export class Client {
   #awaited: { readonly type: number; readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
   #leaving = false
 
-  private constructor(socket: TLSSocket, name: string) {
+  private constructor(socket: TLSSocket, name: string, level: ProtocolLevel) {
     this.socket = socket
+    this.level = level
+    this.gone = new Promise((resolve) => socket.once('close', () => resolve()))
     const scanner = new FrameScanner((header, bytes, start, end) => this.#receive(header, bytes, start, end))
     socket.on('data', (chunk: Buffer) => scanner.push(chunk))
     let cause: Error | undefined
@@ -40,27 +53,37 @@ export class Client {
   }
 
   /** With the CONNACK that accepts it. */
-  static async connect(fleet: Fleet, port: number, name: string): Promise<Client> {
+  static async connect(fleet: Fleet, port: number, name: string, terms: ConnectTerms = {}): Promise<Client> {
     const socket = connect({ host: '127.0.0.1', port, secureContext: contextOf(fleet, name) })
     socket.setNoDelay(true)
-    const client = new Client(socket, name)
-    await client.#exchange(connectFrame(name), packetTypes.connack)
+    const client = new Client(socket, name, terms.level ?? 4)
+    await client.#exchange(connectFrame(name, terms), packetTypes.connack)
     return client
   }
 
-  async subscribe(filter: string, qos: 0 | 1): Promise<void> {
-    await this.#exchange(subscribeFrame(filter, qos), packetTypes.suback)
+  async subscribe(filter: string, qos: 0 | 1 | 2): Promise<void> {
+    await this.#exchange(subscribeFrame(filter, qos, this.level), packetTypes.suback)
   }
 
-  /** Resolves when the connection is gone. */
+  /** Says goodbye; resolves when the connection is gone. */
   async leave(): Promise<void> {
-    this.#leaving = true
-    const closed = new Promise((resolve) => this.socket.once('close', resolve))
+    this.expectEnd()
     this.socket.end(disconnectFrame)
-    await closed
+    await this.gone
   }
 
-  /** An answer ends with its reason code, and 0 to 2 mean yes. */
+  /** Goes without a word, as a device does that has lost its power. */
+  async vanish(): Promise<void> {
+    this.expectEnd()
+    this.socket.destroy()
+    await this.gone
+  }
+
+  /** From now on it is no surprise when the broker ends the connection. */
+  expectEnd(): void {
+    this.#leaving = true
+  }
+
   #receive(header: number, bytes: Buffer, start: number, end: number): void {
     const awaited = this.#awaited
     if (!awaited || header >> 4 !== awaited.type) {
@@ -68,7 +91,7 @@ export class Client {
       return
     }
     this.#awaited = undefined
-    const code = bytes[end - 1] ?? 0x80
+    const code = bytes[awaited.type === packetTypes.connack ? start + 1 : end - 1] ?? 0x80
     if (code <= 2) awaited.resolve()
     else awaited.reject(new Error(`the broker has answered with ${code}`))
   }

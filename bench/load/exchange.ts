@@ -72,7 +72,7 @@ export class Exchange {
     const { qos, window, subscribers } = this.#load
     const index = this.#publishers.length
     const frames = Array.from({ length: window }, (_, slot) =>
-      publishFrame(topic, qos, slot + 1, payloadOf(index, slot)),
+      publishFrame(topic, { qos, packetId: slot + 1 }, payloadOf(index, slot)),
     )
     const publisher = new Publisher(client, frames, subscribers + qos, {
       sent: (count) => (this.published += count),

@@ -1,27 +1,45 @@
-/* MQTT 3.1.1 packets as the load needs them: made once before the clock starts, and read by their headers only. */
+/* MQTT packets as the load needs them: made once before the clock starts, and read by their headers only. */
 
-export const packetTypes = { connack: 2, publish: 3, puback: 4, suback: 9 } as const
+/** The protocol level of CONNECT: MQTT 3.1.1 or 5. */
+export type ProtocolLevel = 4 | 5
 
-export const connackBytes = 4
+export const packetTypes = { connack: 2, publish: 3, puback: 4, pubrec: 5, pubrel: 6, pubcomp: 7, suback: 9 } as const
+
 export const disconnectFrame = Buffer.from([0xe0, 0])
 
-export function connectFrame(clientId: string): Buffer {
-  const protocol = [0, 4, 0x4d, 0x51, 0x54, 0x54, 4] // "MQTT", 3.1.1
+export interface ConnectTerms {
+  readonly level?: ProtocolLevel
+  /** What is kept for the client while it is away; nothing by default. */
+  readonly sessionExpirySeconds?: number
+}
+
+export function connectFrame(clientId: string, { level = 4, sessionExpirySeconds = 0 }: ConnectTerms = {}): Buffer {
   const keepAliveSeconds = 600
-  const flags = 0x02 // clean session
-  return frame(0x10, [
-    Buffer.from([...protocol, flags, keepAliveSeconds >> 8, keepAliveSeconds & 255]),
-    utf8String(clientId),
-  ])
+  const flags = sessionExpirySeconds > 0 ? 0 : 0x02 // clean session
+  const fixed = Buffer.from([0, 4, 0x4d, 0x51, 0x54, 0x54, level, flags, keepAliveSeconds >> 8, keepAliveSeconds & 255])
+  const expiry = Buffer.from([5, 0x11, 0, 0, 0, 0]) // MQTT 5.0 §3.1.2.11.2
+  expiry.writeUInt32BE(sessionExpirySeconds, 2)
+  return frame(0x10, [fixed, level === 5 ? expiry : nothing, utf8String(clientId)])
 }
 
-export function subscribeFrame(filter: string, qos: 0 | 1): Buffer {
-  return frame(0x82, [Buffer.from([0, 1]), utf8String(filter), Buffer.from([qos])])
+export function subscribeFrame(filter: string, qos: 0 | 1 | 2, level: ProtocolLevel = 4): Buffer {
+  return frame(0x82, [Buffer.from([0, 1]), noProperties(level), utf8String(filter), Buffer.from([qos])])
 }
 
-export function publishFrame(topic: string, qos: 0 | 1, packetId: number, payload: Uint8Array): Buffer {
-  const id = qos === 0 ? Buffer.alloc(0) : Buffer.from([packetId >> 8, packetId & 255])
-  return frame(0x30 | (qos << 1), [utf8String(topic), id, payload])
+/** Ends with its payload, so that whoever sends it again can write another there. */
+export function publishFrame(
+  topic: string,
+  { qos, packetId, level = 4 }: { readonly qos: 0 | 1 | 2; readonly packetId: number; readonly level?: ProtocolLevel },
+  payload: Uint8Array,
+): Buffer {
+  const id = qos === 0 ? nothing : Buffer.from([packetId >> 8, packetId & 255])
+  return frame(0x30 | (qos << 1), [utf8String(topic), id, noProperties(level), payload])
+}
+
+/** PUBACK, PUBREC, PUBREL or PUBCOMP that says yes; the same in both versions. */
+export function answerFrame(type: number, packetId: number): Buffer {
+  const flags = type === packetTypes.pubrel ? 0x02 : 0
+  return Buffer.from([(type << 4) | flags, 2, packetId >> 8, packetId & 255])
 }
 
 /** Puts the PUBACK of a packet id at this place. */
@@ -59,6 +77,10 @@ export class FrameScanner {
     this.#rest = at < bytes.length ? bytes.subarray(at) : undefined
   }
 }
+
+const nothing = Buffer.alloc(0)
+
+const noProperties = (level: ProtocolLevel): Buffer => (level === 5 ? Buffer.from([0]) : nothing)
 
 function frame(header: number, parts: readonly Uint8Array[]): Buffer {
   const body = Buffer.concat(parts)

@@ -3,6 +3,7 @@ import { measure, type Order, type Result } from './measure.js'
 /** What the process of the load answers with. */
 export type Answer = { readonly result: Result } | { readonly error: string }
 
+process.once('disconnect', () => process.exit())
 process.once('message', (order: Order) => {
   measure(order).then(
     (result) => answer({ result }),

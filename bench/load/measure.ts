@@ -85,8 +85,12 @@ async function measureIdle(order: Order, connections: number): Promise<Result> {
   const { fleet, port, brokerPid } = order
   const warmUps = Math.ceil(connections / 10)
   const clients: Client[] = []
+  let next = 0
   const open = async (until: number): Promise<void> => {
-    while (clients.length < until) clients.push(await Client.connect(fleet, port, deviceName(clients.length)))
+    const openOneByOne = async (): Promise<void> => {
+      while (next < until) clients.push(await Client.connect(fleet, port, deviceName(next++)))
+    }
+    await Promise.all(Array.from({ length: 8 }, openOneByOne))
   }
   await open(warmUps)
   const before = await settledBytes(order)

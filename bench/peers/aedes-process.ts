@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Aedes, type Client } from 'aedes'
 import { BufferedLines } from './buffered-lines.js'
 import { rightsOf } from './plain-rights.js'
-import { type Given, serveBenchmark } from './node-broker.js'
+import { type Ended, type Given, serveBenchmark } from './node-broker.js'
 
 /* aedes as its documentation shows it, with what a fleet needs around it. It keeps what waits in memory only. */
 
@@ -48,9 +48,9 @@ server.listen(0, '127.0.0.1', () => {
   serveBenchmark(address.port, end)
 })
 
-async function end(): Promise<number> {
+async function end(): Promise<Ended> {
   server.close()
   await new Promise<void>((resolve) => aedes.close(resolve))
   await log.close()
-  return sequence
+  return { records: sequence }
 }

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Fleet } from '../fleet.js'
 import { Worker } from '../processes.js'
 import type { RunningBroker, Setting } from './contestant.js'
 
@@ -9,39 +8,59 @@ export interface Given {
   readonly tls: { readonly ca: string; readonly key: string; readonly cert: string }
 }
 
-export type BrokerAnswer = { readonly port: number } | { readonly records: number }
+/** What it is asked, and what it answers; the first answer, its port, comes unasked. */
+export type Question = { readonly ask: 'heap' | 'end' }
+export interface Answer {
+  readonly port?: number
+  readonly heapBytes?: number
+  readonly ended?: Ended
+}
 
-/** Starts one of the programs beside this file; it says its port, and how much it has recorded when it is told to end. */
+export interface Ended {
+  readonly records: number
+  /** For the log of Touchmark. */
+  readonly verifierKey?: string
+}
+
+export interface NodeBroker extends RunningBroker {
+  heapBytes(): Promise<number>
+  end(): Promise<Ended>
+}
+
+/** Starts one of the programs beside this file. */
 export async function startNodeBroker(
   program: URL,
   args: readonly string[],
   { folder, fleet, profiles }: Setting,
-): Promise<RunningBroker> {
-  await writeFile(join(folder, 'given.json'), JSON.stringify(givenBy(fleet)))
+): Promise<NodeBroker> {
+  const given: Given = { tls: { ca: fleet.ca, ...fleet.server } }
+  await writeFile(join(folder, 'given.json'), JSON.stringify(given))
   const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
-  const worker = new Worker<BrokerAnswer>(program, [folder, ...args], { execArgv: ['--expose-gc', ...profiling] })
-  const started = await worker.next()
+  const worker = new Worker<Answer>(program, [folder, ...args], { execArgv: ['--expose-gc', ...profiling] })
+  const { port = 0 } = await worker.next()
   return {
-    port: 'port' in started ? started.port : 0,
+    port,
     pid: worker.pid,
     collects: true,
+    async heapBytes() {
+      return (await worker.ask({ ask: 'heap' } satisfies Question)).heapBytes ?? 0
+    },
     async end() {
-      const ended = await worker.ask({ end: true })
+      const { ended = { records: 0 } } = await worker.ask({ ask: 'end' } satisfies Question)
       await worker.exited
-      return { records: 'records' in ended ? ended.records : 0 }
+      return ended
     },
   }
 }
 
 /** The broker's side of it. */
-export function serveBenchmark(port: number, end: () => Promise<number>): void {
+export function serveBenchmark(port: number, end: () => Promise<Ended>): void {
+  const answer = (message: Answer, then: () => void = () => undefined) => process.send?.(message, then)
   process.on('SIGUSR2', () => globalThis.gc?.())
-  process.once('message', () => {
-    void end().then((records) => process.send?.({ records }, () => process.disconnect()))
+  process.on('message', ({ ask }: Question) => {
+    if (ask === 'heap') answer({ heapBytes: process.memoryUsage().heapUsed })
+    else void end().then((ended) => answer({ ended }, () => process.disconnect()))
   })
-  process.send?.({ port })
-}
-
-function givenBy({ ca, server }: Fleet): Given {
-  return { tls: { ca, ...server } }
+  process.on('disconnect', () => process.exit()) // whoever has started us is gone
+  answer({ port })
 }

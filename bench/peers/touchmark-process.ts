@@ -40,5 +40,5 @@ serveBenchmark(port, async () => {
   const records = audit.size
   await audit.close()
   await store.close()
-  return records
+  return { records, verifierKey: audit.verifierKey }
 })

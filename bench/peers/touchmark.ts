@@ -1,10 +1,17 @@
-import type { Contestant } from './contestant.js'
-import { startNodeBroker } from './node-broker.js'
+import type { Contestant, Setting } from './contestant.js'
+import { type NodeBroker, startNodeBroker } from './node-broker.js'
 
-const program = new URL('./touchmark-process.js', import.meta.url)
+export type Mode = 'strict' | 'relaxed'
 
-export const touchmark: readonly Contestant[] = (['strict', 'relaxed'] as const).map((mode) => ({
+const modes: readonly Mode[] = ['strict', 'relaxed']
+
+export const touchmark: readonly Contestant[] = modes.map((mode) => ({
   name: `touchmark-${mode}`,
   missing: () => undefined,
-  start: (setting) => startNodeBroker(program, [mode], setting),
+  start: (setting) => startTouchmark(mode, setting),
 }))
+
+/** Its log is in `audit/` of the folder. */
+export function startTouchmark(mode: Mode, setting: Setting): Promise<NodeBroker> {
+  return startNodeBroker(new URL('./touchmark-process.js', import.meta.url), [mode], setting)
+}

@@ -1,0 +1,168 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { verifyLog } from '#audit'
+import { createFleet, type Fleet } from '../fleet.js'
+import type { Answer } from '../load/main.js'
+import type { Order } from '../load/measure.js'
+import type { NodeBroker } from '../peers/node-broker.js'
+import { type Mode, startTouchmark } from '../peers/touchmark.js'
+import { residentBytesOf, Worker } from '../processes.js'
+import { judgeFlatness } from './flatness.js'
+import type { SoakOrder, SoakReport } from './load.js'
+
+const usage = `npm run bench:soak [-- OPTION …]
+
+Lets this broker work at half of what it can do, while devices come, go, drop and take over their own sessions. Fails when
+an error occurs, a message is lost, memory grows, or the audit log does not verify.
+
+  --minutes M   how long (default 30)
+  --rate N      messages per second (default: half of what a short run finds it can do)
+  --relaxed     with the audit log in relaxed mode
+`
+
+const tableHead = `
+| minute | sent | received | connects | takeovers | drops | held back | RSS MB | heap MB | errors |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+`
+
+interface Sample {
+  readonly residentBytes: number
+  readonly heapBytes: number
+}
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  if (options === undefined) {
+    process.stderr.write(usage)
+    return args.includes('--help') ? 0 : 2
+  }
+  const fleet = await createFleet(100)
+  const rate = options.rate ?? Math.floor((await capacityOf(fleet, options.mode)) / 2)
+  say(`${rate} messages per second for ${options.minutes} minutes`)
+  const failures = await inFolder((folder) => soak(folder, fleet, { ...options, rate }))
+  for (const failure of failures) process.stdout.write(`- FAILED: ${failure}\n`)
+  return failures.length === 0 ? 0 : 1
+}
+
+/** Returns what went wrong. */
+async function soak(
+  folder: string,
+  fleet: Fleet,
+  { minutes, rate, mode }: { readonly minutes: number; readonly rate: number; readonly mode: Mode },
+): Promise<readonly string[]> {
+  const broker = await startTouchmark(mode, { folder, fleet })
+  const load = new Worker<SoakReport>(new URL('./load.js', import.meta.url), [])
+  const reportSeconds = Math.max(0.5, Math.min(60, minutes * 2))
+  const order: SoakOrder = { fleet, port: broker.port, rate, reportSeconds }
+  load.child.send(order)
+  const samples: Sample[] = []
+  const start = performance.now()
+  process.stdout.write(tableHead)
+  while (performance.now() - start < minutes * 60_000) {
+    const report = await load.next()
+    const sample = await sampleOf(broker)
+    samples.push(sample)
+    process.stdout.write(rowOf((performance.now() - start) / 60_000, report, sample))
+    if (report.kind === 'end') break
+  }
+  if (load.child.connected) load.child.send({ stop: true })
+  const end = await lastOf(load)
+  const { records, verifierKey = '' } = await broker.end()
+  say(`verifying ${records} records`)
+  const verified = await verifyLog(join(folder, 'audit'), verifierKey)
+  const messages = end.sent + end.received
+  say(`${end.sent} sent, ${end.received} received, ${end.skipped} of QoS 0 skipped, ${verified.size} records verified`)
+  return [
+    ...end.errors,
+    ...(records < messages ? [`only ${records} records of ${messages} messages`] : []),
+    ...(verified.ok ? [] : [`the log does not verify: ${verified.firstBad?.what ?? ''}`]),
+    ...growthIn(
+      'resident memory',
+      samples.map(({ residentBytes }) => residentBytes),
+    ),
+    ...growthIn(
+      'heap',
+      samples.map(({ heapBytes }) => heapBytes),
+    ),
+  ]
+}
+
+/** Messages per second at QoS 1 in a short run of its own. */
+async function capacityOf(fleet: Fleet, mode: Mode): Promise<number> {
+  say('finding out what it can do')
+  return await inFolder(async (folder) => {
+    const broker = await startTouchmark(mode, { folder, fleet })
+    const load = { kind: 'exchange', publishers: 50, subscribers: 1, qos: 1, window: 20 } as const
+    const { port, pid: brokerPid, collects } = broker
+    const worker = new Worker<Answer>(new URL('../load/main.js', import.meta.url), [])
+    const order: Order = { fleet, port, brokerPid, collects, load, warmUpSeconds: 3, seconds: 5 }
+    const answer = await worker.ask(order)
+    await broker.end()
+    if ('error' in answer) throw new Error(answer.error)
+    return answer.result.done / answer.result.seconds
+  })
+}
+
+async function sampleOf(broker: NodeBroker): Promise<Sample> {
+  return { residentBytes: residentBytesOf(broker.pid), heapBytes: await broker.heapBytes() }
+}
+
+/** Reports that were on their way come first. */
+async function lastOf(load: Worker<SoakReport>): Promise<SoakReport> {
+  for (;;) {
+    const report = await load.next()
+    if (report.kind === 'end') return report
+  }
+}
+
+function growthIn(what: string, samples: readonly number[]): readonly string[] {
+  const { flat, middle, last } = judgeFlatness(samples)
+  return flat ? [] : [`${what} grows: ${megabytes(middle)} MB in the middle third, ${megabytes(last)} MB in the last`]
+}
+
+function rowOf(minute: number, report: SoakReport, { residentBytes, heapBytes }: Sample): string {
+  const { sent, received, connects, takeovers, drops, heldBack, errors } = report
+  const counts = [sent, received, connects, takeovers, drops, heldBack].map((count) => count.toLocaleString('en'))
+  const cells = [minute.toFixed(1), ...counts, megabytes(residentBytes), megabytes(heapBytes), errors.length]
+  return `| ${cells.join(' | ')} |\n`
+}
+
+async function inFolder<Value>(work: (folder: string) => Promise<Value>): Promise<Value> {
+  const folder = await mkdtemp(join(tmpdir(), 'touchmark-soak-'))
+  try {
+    return await work(folder)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function readOptions(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        minutes: { type: 'string', default: '30' },
+        rate: { type: 'string' },
+        relaxed: { type: 'boolean', default: false },
+      },
+    })
+    const [minutes, rate] = [Number(values.minutes), values.rate === undefined ? undefined : Number(values.rate)]
+    if (!(minutes > 0) || (rate !== undefined && !(rate > 0))) return undefined
+    const mode: Mode = values.relaxed ? 'relaxed' : 'strict'
+    return { minutes, mode, ...(rate !== undefined && { rate }) }
+  } catch {
+    return undefined
+  }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(0)
+}
+
+function say(sentence: string): void {
+  process.stderr.write(`${sentence}\n`)
+}
