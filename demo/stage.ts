@@ -3,7 +3,7 @@ import { mustRun, type Outcome, type ProgramName, run, RunningProgram } from './
 
 /** The line that `touchmark up -o json` prints once it listens; what of it we need. */
 interface Ready {
-  readonly ports: { readonly https: number; readonly mqtt: number; readonly health: number }
+  readonly ports: { readonly https: number; readonly mqtt: number; readonly websocket: number; readonly health: number }
   readonly joinUri: string
 }
 
@@ -25,7 +25,7 @@ export class Stage {
 
   /** `touchmark up`; a second time finds the same folder, and its ports, again. */
   async openService({ ekRootFiles = [], ports = this.#ready?.ports }: ServiceOptions = {}): Promise<RunningProgram> {
-    const { https, mqtt, health } = ports ?? { https: 0, mqtt: 0, health: 0 }
+    const { https, mqtt, websocket, health } = ports ?? { https: 0, mqtt: 0, websocket: 0, health: 0 }
     const listen = [
       '--host',
       '127.0.0.1',
@@ -33,6 +33,8 @@ export class Stage {
       `${https}`,
       '--mqtt-port',
       `${mqtt}`,
+      '--websocket-port',
+      `${websocket}`,
       '--health-port',
       `${health}`,
     ]

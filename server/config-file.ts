@@ -13,6 +13,7 @@ import {
   word,
 } from '#protocol'
 import { ServerError } from './errors.js'
+import { parseNetwork, parseWebOrigin } from './network-names.js'
 
 /** `touchmark.yaml`; what it leaves out has the default of config.ts. */
 export type ConfigFile = ReturnType<typeof decodeConfigFile>
@@ -27,11 +28,18 @@ const decodeConfigFile = object({
       host: optional(text(253)),
       httpsPort: optional(port),
       mqttPort: optional(port),
+      websocketPort: optional(port),
       healthHost: optional(text(253)),
       healthPort: optional(port),
     }),
   ),
   audit: optional(object({ mode: optional(word('strict', 'relaxed')) })),
+  mqtt: optional(
+    object({
+      proxies: optional(list(parsed(parseNetwork), 64)),
+      allowedOrigins: optional(list(parsed(parseWebOrigin), 64)),
+    }),
+  ),
   ekRoots: optional(list(text(4096), 256)),
 })
 
@@ -82,8 +90,11 @@ export function renderConfigFile(chosen: {
   readonly host: string
   readonly httpsPort: number
   readonly mqttPort: number
+  readonly websocketPort: number
   readonly healthHost: string
   readonly healthPort: number
+  readonly proxies: readonly string[]
+  readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
   readonly ekRoots: readonly string[]
 }): string {
@@ -100,8 +111,16 @@ listen:
   host: ${JSON.stringify(chosen.host)}
   httpsPort: ${chosen.httpsPort} #  enrollment and operators
   mqttPort: ${chosen.mqttPort} #   MQTT over TLS
+  websocketPort: ${chosen.websocketPort} # MQTT over WebSocket over TLS
   healthHost: ${JSON.stringify(chosen.healthHost)}
   healthPort: ${chosen.healthPort} # health and metrics, plain HTTP without a password: for this machine, or a network you trust
+
+mqtt:
+  # Load balancers that pass TLS on as it is and name the client in a PROXY header (version 2), such as 10.0.0.0/24.
+  # From these every MQTT connection must begin with one; from elsewhere none is believed.
+  proxies: ${JSON.stringify(chosen.proxies)}
+  # Web pages that may connect over WebSocket, such as https://console.example. Who is no browser needs nothing here.
+  allowedOrigins: ${JSON.stringify(chosen.allowedOrigins)}
 
 # strict answers a device when the record of what it did is on disk. relaxed answers when the record is queued: faster,
 # but a crash or power cut can take away the records of the last tenth of a second of answers.

@@ -21,9 +21,14 @@ export interface ServerConfig {
   readonly host: string
   readonly httpsPort: number
   readonly mqttPort: number
+  readonly websocketPort: number
   /** Loopback unless someone decided otherwise: who reaches it needs no credential. */
   readonly healthHost: string
   readonly healthPort: number
+  /** Networks whose MQTT connections begin with a PROXY header. */
+  readonly proxies: readonly string[]
+  /** Web pages that may connect over WebSocket. */
+  readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
   /** Absolute paths, as they go into a new configuration file. */
   readonly ekRootFiles: readonly string[]
@@ -40,6 +45,7 @@ const defaults = {
   host: '0.0.0.0',
   httpsPort: 8443,
   mqttPort: 8883,
+  websocketPort: 8884,
   healthHost: '127.0.0.1',
   healthPort: 9464,
   auditMode: 'strict',
@@ -56,6 +62,7 @@ interface Flags {
   readonly host?: string
   readonly httpsPort?: number
   readonly mqttPort?: number
+  readonly websocketPort?: number
   readonly healthHost?: string
   readonly healthPort?: number
   readonly ekRoot: readonly string[]
@@ -85,8 +92,11 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     httpsPort: flags.httpsPort ?? file.listen?.httpsPort ?? defaults.httpsPort,
     mqttPort: flags.mqttPort ?? file.listen?.mqttPort ?? defaults.mqttPort,
     healthHost: flags.healthHost ?? file.listen?.healthHost ?? defaults.healthHost,
+    websocketPort: flags.websocketPort ?? file.listen?.websocketPort ?? defaults.websocketPort,
     healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
     auditMode: file.audit?.mode ?? defaults.auditMode,
+    proxies: file.mqtt?.proxies ?? [],
+    allowedOrigins: file.mqtt?.allowedOrigins ?? [],
     ekRootFiles,
     ekAuthorities: readEkAuthorities(ekRootFiles),
     output: flags.output,
@@ -131,6 +141,7 @@ function parseFlags(argv: readonly string[]): Flags {
     .option('--host <address>', `address to listen on (default ${defaults.host})`)
     .option('--https-port <port>', `enrollment and operators (default ${defaults.httpsPort})`, port)
     .option('--mqtt-port <port>', `MQTT over TLS (default ${defaults.mqttPort})`, port)
+    .option('--websocket-port <port>', `MQTT over WebSocket over TLS (default ${defaults.websocketPort})`, port)
     .option('--health-host <address>', `where health and metrics are read (default ${defaults.healthHost})`)
     .option('--health-port <port>', `health and metrics, plain HTTP (default ${defaults.healthPort})`, port)
     .option('--ek-root <file>', 'PEM with the CA certificates of TPM manufacturers; can be repeated', collect, [])

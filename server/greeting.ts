@@ -70,6 +70,7 @@ function listening({ addresses }: OpenServer): string {
   return `Listening
   ${addresses.https}   devices join, operators work
   ${addresses.mqtts}   MQTT
+  ${addresses.wss}   MQTT over WebSocket
   ${addresses.health}   health and metrics`
 }
 

@@ -37,8 +37,18 @@ export interface OpenServer {
   readonly firstRun: boolean
   /** A first join token, made at the first run only. */
   readonly firstToken?: string
-  readonly ports: { readonly https: number; readonly mqtt: number; readonly health: number }
-  readonly addresses: { readonly https: string; readonly mqtts: string; readonly health: string }
+  readonly ports: {
+    readonly https: number
+    readonly mqtt: number
+    readonly websocket: number
+    readonly health: number
+  }
+  readonly addresses: {
+    readonly https: string
+    readonly mqtts: string
+    readonly wss: string
+    readonly health: string
+  }
   readonly joinUri: string
   readonly policyVersion: number
   readonly status: () => StatusView
@@ -138,12 +148,19 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
   })
 
   const brokerTls = () => ({ ...tlsOf(upkeep.server), ca: ca.chain })
+  const { proxies, allowedOrigins } = config
+  const listenMqtt = (kind: 'tls' | 'websocket', port: number) =>
+    broker.listen({ kind, host: config.host, port, tls: brokerTls(), proxies, allowedOrigins })
   const { port: mqttPort } = await listening('MQTT', config.host, config.mqttPort, () =>
-    broker.listen({ host: config.host, port: config.mqttPort, tls: brokerTls() }),
+    listenMqtt('tls', config.mqttPort),
+  )
+  const { port: websocketPort } = await listening('MQTT over WebSocket', config.host, config.websocketPort, () =>
+    listenMqtt('websocket', config.websocketPort),
   )
   upkeep.onServerRenewed(() => broker.renewTls(brokerTls()))
 
   const host = publicHost(config)
+  const brokerAddresses = { mqtts: `mqtts://${host}:${mqttPort}`, wss: `wss://${host}:${websocketPort}/mqtt` }
   const enrollment = new Enrollment({
     trustDomain,
     ca,
@@ -153,7 +170,7 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
     ekAnchors: config.ekAuthorities.roots,
     ekIntermediates: config.ekAuthorities.intermediates,
     cookieKey: randomBytes(32),
-    broker: { mqtts: `mqtts://${host}:${mqttPort}` },
+    broker: brokerAddresses,
     now,
   })
 
@@ -211,10 +228,10 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
   return {
     firstRun,
     ...(firstRun && { firstToken: await createFirstToken(registry, now) }),
-    ports: { https: httpsPort, mqtt: mqttPort, health: health.port },
+    ports: { https: httpsPort, mqtt: mqttPort, websocket: websocketPort, health: health.port },
     addresses: {
       https: `https://${host}:${httpsPort}`,
-      mqtts: `mqtts://${host}:${mqttPort}`,
+      ...brokerAddresses,
       health: `http://${formatAddress(config.healthHost, health.port)}`,
     },
     joinUri: joinUri(defaultProfile),

@@ -12,7 +12,7 @@ test('a second server on the folder is told that it is locked, and devices of th
   const stage = await openStage(t)
   const thermo = await enroll(stage, 'thermo-1')
   const client = await connected(t, stage, thermo, { clientId: 'thermo-1' })
-  const ports = ['--https-port', '0', '--mqtt-port', '0', '--health-port', '0']
+  const ports = ['--https-port', '0', '--mqtt-port', '0', '--websocket-port', '0', '--health-port', '0']
   const second = await run('touchmark', ['up', '--data', stage.serverData, ...ports])
   assert.deepEqual([second.exitCode, second.stdout], [1, ''])
   assert.match(second.stderr, /\[STORE_LOCKED\]$/m)

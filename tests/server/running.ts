@@ -9,7 +9,18 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const touchmark = fileURLToPath(new URL('../../bin/touchmark.js', import.meta.url))
-const freePorts = ['--host', '127.0.0.1', '--https-port', '0', '--mqtt-port', '0', '--health-port', '0']
+const freePorts = [
+  '--host',
+  '127.0.0.1',
+  '--https-port',
+  '0',
+  '--mqtt-port',
+  '0',
+  '--websocket-port',
+  '0',
+  '--health-port',
+  '0',
+]
 
 export interface Finished {
   readonly code: number | null
@@ -19,7 +30,8 @@ export interface Finished {
 
 export interface Ready {
   readonly firstRun: boolean
-  readonly ports: { readonly https: number; readonly mqtt: number; readonly health: number }
+  readonly ports: { readonly https: number; readonly mqtt: number; readonly websocket: number; readonly health: number }
+  readonly addresses: { readonly wss: string }
   readonly joinUri: string
   readonly token?: string
 }

@@ -57,7 +57,7 @@ test('a port that is taken is named, and the folder is good afterwards', async (
   t.after(() => other.close())
   await once(other, 'listening')
   const { port } = other.address() as AddressInfo
-  for (const option of ['--https-port', '--mqtt-port', '--health-port']) {
+  for (const option of ['--https-port', '--mqtt-port', '--websocket-port', '--health-port']) {
     const refused = await run(folder, [...upOnFreePorts, option, String(port)])
     assert.deepEqual([refused.code, codeIn(refused.stderr), refused.stdout], [1, 'PORT_IN_USE', ''])
     assert.ok(refused.stderr.includes(String(port)))

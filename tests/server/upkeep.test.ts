@@ -15,7 +15,18 @@ import { RawClient } from '../journeys/raw-client.js'
 import { temporaryFolder } from './running.js'
 
 const day = 86_400_000
-const ports = ['--host', '127.0.0.1', '--https-port', '0', '--mqtt-port', '0', '--health-port', '0']
+const ports = [
+  '--host',
+  '127.0.0.1',
+  '--https-port',
+  '0',
+  '--mqtt-port',
+  '0',
+  '--websocket-port',
+  '0',
+  '--health-port',
+  '0',
+]
 
 interface Client {
   readonly cert: string
