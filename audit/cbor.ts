@@ -18,14 +18,26 @@ const trueByte = 0xf5
 /** Text over this many bytes is stored as its beginning, its length and its SHA-256. */
 const longestTextBytes = 1024
 const keptTextBytes = 256
+/** Longer text is quicker written by the runtime. */
+const longestByHand = 128
 
-/** Writes values one after another into a buffer, and never past `end`. */
+/**
+ * Writes values one after another into a buffer, and never past `end`. It runs for every field of every message's record
+ * on the broker's thread: so bytes are put one by one where that is quicker than to call for help.
+ */
 export class CborWriter {
-  readonly #buffer: Buffer
-  readonly #end: number
+  #buffer: Buffer
+  #end: number
   at: number
 
   constructor(buffer: Buffer, at: number, end: number) {
+    this.#buffer = buffer
+    this.at = at
+    this.#end = end
+  }
+
+  /** Goes on elsewhere: one writer does for many entries. */
+  moveTo(buffer: Buffer, at: number, end: number): void {
     this.#buffer = buffer
     this.at = at
     this.#end = end
@@ -54,6 +66,7 @@ export class CborWriter {
   }
 
   text(value: string): void {
+    if (value.length <= longestByHand && this.#asciiText(value)) return
     const length = Buffer.byteLength(value)
     if (length > longestTextBytes) this.#shortened(value, length)
     else this.#wholeText(value, length)
@@ -75,6 +88,25 @@ export class CborWriter {
       this.#wholeText(key, bytes.length)
       this.text(values[key] ?? '')
     }
+  }
+
+  /** Names and topics are nearly always short and ASCII. Where one is not, nothing has been written. */
+  #asciiText(value: string): boolean {
+    const start = this.at
+    const buffer = this.#buffer
+    const { length } = value
+    this.#head(textString, length)
+    this.#reserve(length)
+    let at = this.at
+    let all = 0
+    for (let index = 0; index < length; index++) {
+      const code = value.charCodeAt(index)
+      all |= code
+      buffer[at++] = code
+    }
+    const isAscii = all < 0x80
+    this.at = isAscii ? at : start
+    return isAscii
   }
 
   #wholeText(value: string, length: number): void {
@@ -103,15 +135,24 @@ export class CborWriter {
       this.#buffer[this.at++] = argument
     } else if (argument < 0x10000) {
       this.#buffer[this.at++] = type | 25
-      this.at = this.#buffer.writeUInt16BE(argument, this.at)
+      this.#buffer[this.at++] = argument >> 8
+      this.#buffer[this.at++] = argument & 0xff
     } else if (argument < 0x100000000) {
       this.#buffer[this.at++] = type | 26
-      this.at = this.#buffer.writeUInt32BE(argument, this.at)
+      this.#word(argument)
     } else {
       this.#buffer[this.at++] = type | 27
-      this.at = this.#buffer.writeUInt32BE(Math.floor(argument / 0x100000000), this.at)
-      this.at = this.#buffer.writeUInt32BE(argument % 0x100000000, this.at)
+      this.#word(Math.floor(argument / 0x100000000))
+      this.#word(argument % 0x100000000)
     }
+  }
+
+  /** 32 bits. */
+  #word(value: number): void {
+    this.#buffer[this.at++] = value >>> 24
+    this.#buffer[this.at++] = (value >>> 16) & 0xff
+    this.#buffer[this.at++] = (value >>> 8) & 0xff
+    this.#buffer[this.at++] = value & 0xff
   }
 
   #reserve(length: number): void {

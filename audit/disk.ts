@@ -1,6 +1,7 @@
-import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fsync as fsyncCallback, fsyncSync, openSync, writeSync } from 'node:fs'
 import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 
 /** The few things the log asks of a disk. Tests put one in front that fails. */
 export interface Disk {
@@ -30,6 +31,8 @@ export interface NewFile {
 /** So many files are written and synced at a time: the file system lets them share its journal's commits. */
 const parallelWrites = 16
 
+const fsync = promisify(fsyncCallback)
+
 export function createDisk(): Disk {
   const knownFolders = new Set<string>()
 
@@ -51,7 +54,7 @@ export function createDisk(): Disk {
       syncFolderNow(dirname(path))
       return {
         append(bytes) {
-          for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
+          writeAll(file, bytes)
           fdatasyncSync(file)
         },
         close: () => closeSync(file),
@@ -85,14 +88,19 @@ export function createDisk(): Disk {
   }
 }
 
+/** Only the sync is worth waiting for elsewhere: the rest takes less time than handing it to another thread. */
 async function writeSynced({ path, bytes }: NewFile): Promise<void> {
-  const file = await open(path, 'w', 0o644)
+  const file = openSync(path, 'w', 0o644)
   try {
-    await file.writeFile(bytes)
-    await file.sync()
+    writeAll(file, bytes)
+    await fsync(file)
   } finally {
-    await file.close()
+    closeSync(file)
   }
+}
+
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
 }
 
 async function syncFolder(folder: string): Promise<void> {

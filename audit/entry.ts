@@ -1,7 +1,7 @@
 import type { AuditEvent, AuditEventName, AuditRecord } from '#protocol'
 import { CborReader, CborWriter } from './cbor.js'
 import { AuditError } from './errors.js'
-import { entryVersion, eventKey, eventNumbers, type FieldKind, fields, versionKey } from './fields.js'
+import { entryVersion, eventKey, eventNumbers, type FieldKind, type FieldName, fields, versionKey } from './fields.js'
 
 export const maxEntryBytes = 0xffff
 
@@ -13,26 +13,32 @@ export interface Place {
 }
 
 interface Field {
-  readonly name: string
+  readonly name: FieldName
   readonly key: number
   readonly kind: FieldKind
 }
 
-const table: readonly Field[] = Object.entries(fields).map(([name, [key, kind]]) => ({ name, key, kind }))
-const fieldByName = new Map(table.map((field) => [field.name, field]))
+const table: readonly Field[] = Object.keys(fields)
+  .filter(isFieldName)
+  .map((name) => ({ name, key: fields[name][0], kind: fields[name][1] }))
+const fieldByName = new Map<string, Field>(table.map((field) => [field.name, field]))
 const fieldByKey = new Map(table.map((field) => [field.key, field]))
+/** Version, sequence, time, node and event. */
+const placeFields = 5
 const eventByNumber = new Map(Object.entries(eventNumbers).map(([name, number]) => [number, name]))
+
+const writer = new CborWriter(Buffer.alloc(0), 0, 0)
 
 /**
  * Writes an event as one entry into a buffer that has room for `maxEntryBytes` at `start`; gives the entry's end.
- * This runs once per message on the broker's thread: no intermediate objects but the list of fields.
+ * This runs for every message on the broker's thread, so nothing is made anew and nothing sorted for an event whose like
+ * was written before.
  * @throws AuditError AUDIT_INVALID when it does not fit or holds what no entry can
  */
 export function writeEntry(buffer: Buffer, start: number, place: Place, event: AuditEvent): number {
-  const writer = new CborWriter(buffer, start, start + maxEntryBytes)
-  const values: Readonly<Record<string, unknown>> = { ...event }
-  const present = fieldsOf(values)
-  writer.map(present.length + 5)
+  const shape = shapeOf(event)
+  writer.moveTo(buffer, start, start + maxEntryBytes)
+  writer.map(placeFields + shape.fields.length - countAbsent(shape))
   writer.integer(versionKey)
   writer.integer(entryVersion)
   writer.integer(fields.sequence[0])
@@ -42,10 +48,12 @@ export function writeEntry(buffer: Buffer, start: number, place: Place, event: A
   writer.integer(fields.node[0])
   writer.text(place.node)
   writer.integer(eventKey)
-  writer.integer(eventNumbers[event.event])
-  for (const { name, key, kind } of present) {
+  writer.integer(shape.event)
+  for (const { name, key, kind, at } of shape.fields) {
+    const value = values[at]
+    if (value === undefined) continue
     writer.integer(key)
-    writeValue(writer, kind, values[name], name)
+    writeValue(writer, kind, value, name)
   }
   return writer.at
 }
@@ -76,19 +84,54 @@ export function decodeEntry(entry: Uint8Array): AuditRecord {
   return complete(record)
 }
 
-/** Sorted by key, as the deterministic form asks. Events are mostly written in that order, so that insertion is quick. */
-function fieldsOf(values: Readonly<Record<string, unknown>>): readonly Field[] {
-  const sorted: Field[] = []
-  for (const name in values) {
-    if (name === 'event' || name === 'node' || values[name] === undefined) continue // both stand in every entry
+/** Events that hold the same properties in the same order. */
+interface Shape {
+  readonly event: number
+  /** In the order of the properties. */
+  readonly names: readonly string[]
+  /** In the order of the keys, as the deterministic form asks; `at` is the place among the properties. */
+  readonly fields: readonly (Field & { readonly at: number })[]
+}
+
+/** The last one of each kind: the events of one kind are made in one place, so the next is most likely like it. */
+const lastShapes = new Map<AuditEventName, Shape>()
+
+/** Of the event at hand, in the order of its properties. */
+const values: unknown[] = []
+
+function shapeOf(event: AuditEvent): Shape {
+  let shape = lastShapes.get(event.event)
+  if (shape && readValues(event, shape)) return shape
+  lastShapes.set(event.event, (shape = newShape(event)))
+  readValues(event, shape)
+  return shape
+}
+
+/** Asking for properties in the loop that names them is what the engine does best. False when the shape is another. */
+function readValues<Event extends AuditEvent>(event: Event, { names }: Shape): boolean {
+  let at = 0
+  for (const name in event) {
+    if (names[at] !== name) return false
+    values[at++] = event[name]
+  }
+  return at === names.length
+}
+
+function newShape(event: AuditEvent): Shape {
+  const names = Object.keys(event)
+  const fields = names.flatMap((name, at) => {
+    if (name === 'event' || name === 'node') return [] // both stand in every entry
     const field = fieldByName.get(name)
     if (!field || field.key < eventKey) throw invalid(`an event cannot hold ${JSON.stringify(name)}`)
-    let at = sorted.length
-    while (at > 0 && (sorted[at - 1]?.key ?? 0) > field.key) at--
-    if (at === sorted.length) sorted.push(field)
-    else sorted.splice(at, 0, field)
-  }
-  return sorted
+    return [{ ...field, at }]
+  })
+  return { event: eventNumbers[event.event], names, fields: fields.sort((one, other) => one.key - other.key) }
+}
+
+function countAbsent({ fields }: Shape): number {
+  let absent = 0
+  for (const { at } of fields) if (values[at] === undefined) absent++
+  return absent
 }
 
 function writeValue(writer: CborWriter, kind: FieldKind, value: unknown, name: string): void {
@@ -116,6 +159,10 @@ function readValue(reader: CborReader, kind: FieldKind): unknown {
     case 'map':
       return reader.textMap()
   }
+}
+
+function isFieldName(name: string): name is FieldName {
+  return Object.hasOwn(fields, name)
 }
 
 function requireVersion(version: number): void {

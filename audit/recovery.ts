@@ -5,9 +5,9 @@ import { verifierKeyOf, verifyCheckpoint } from './checkpoint.js'
 import { decodeEntry } from './entry.js'
 import { AuditError } from './errors.js'
 import { layout } from './layout.js'
-import { hashLeaf } from './merkle.js'
+import { type Hash, hashBytes, hashLeaf } from './merkle.js'
 import { TiledTree } from './tiled-tree.js'
-import { bundlePath, decodeBundle, hashBytes, hashesOf, partialWidth, tilePath, tileWidth } from './tiles.js'
+import { bundlePath, decodeBundle, hashesOf, partialWidth, tilePath, tileWidth } from './tiles.js'
 import { listSegments, orNothing, readWal, type TornTail } from './wal.js'
 
 export interface Recovered {
@@ -49,7 +49,7 @@ export async function recover(directory: string, origin: string, key: KeyObject)
 async function treeAt(directory: string, note: string, verifierKey: string): Promise<TiledTree> {
   const { size, root } = trusted(note, verifierKey)
   const read = async (path: string) => await readFile(join(layout.log(directory), path)).catch(missing(path))
-  const tiles: (readonly Buffer[])[] = []
+  const tiles: (readonly Hash[])[] = []
   for (let level = 0; size >= tileWidth ** level; level++) {
     const width = partialWidth(size, level)
     const path = tilePath(level, Math.floor(size / tileWidth ** (level + 1)), width)
@@ -61,12 +61,13 @@ async function treeAt(directory: string, note: string, verifierKey: string): Pro
   const path = bundlePath(Math.floor(size / tileWidth), width)
   const entries = width === 0 ? [] : decodeBundle(await read(path), width, path)
   entries.forEach((entry, at) => {
-    if (!hashLeaf(entry).equals(tiles[0]?.[at] ?? Buffer.alloc(0))) {
+    if (hashLeaf(entry) !== tiles[0]?.[at]) {
       throw corrupt(`${path}: entry ${size - width + at} is not the one that was hashed`)
     }
   })
   const tree = new TiledTree({ size, entries, tiles })
-  if (!tree.root().equals(root)) throw corrupt(`the tiles do not have the root of the checkpoint of size ${size}`)
+  if (!Buffer.from(root).equals(tree.root()))
+    throw corrupt(`the tiles do not have the root of the checkpoint of size ${size}`)
   return tree
 }
 

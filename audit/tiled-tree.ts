@@ -1,6 +1,6 @@
 import type { NewFile } from './disk.js'
-import { Frontier, hashLeaf } from './merkle.js'
-import { bundlePath, encodeBundle, tilePath, tileWidth } from './tiles.js'
+import { Frontier, type Hash, hashLeaf } from './merkle.js'
+import { bundlePath, encodeBundle, encodeTile, tilePath, tileWidth } from './tiles.js'
 
 /** A file of the tree, and which entries stand behind it: each of its items stands for `each` of them. */
 export interface TreeFile extends NewFile {
@@ -12,14 +12,14 @@ export interface TreeFile extends NewFile {
 interface OpenTile {
   readonly level: number
   index: number
-  readonly hashes: Buffer[]
+  readonly hashes: Hash[]
 }
 
 /** What a tree of `size` entries has open: the incomplete bundle, and the incomplete tile of each level from 0 up. */
 export interface TreeState {
   readonly size: number
   readonly entries: readonly Uint8Array[]
-  readonly tiles: readonly (readonly Buffer[])[]
+  readonly tiles: readonly (readonly Hash[])[]
 }
 
 /** Grows the Merkle tree entry by entry, and hands out the files that hold it. */
@@ -63,8 +63,8 @@ export class TiledTree {
     this.#entries = []
   }
 
-  root(): Buffer {
-    return this.#frontier.root()
+  root(): Uint8Array {
+    return Buffer.from(this.#frontier.root(), 'latin1')
   }
 
   /** The complete files since the last call. */
@@ -82,7 +82,7 @@ export class TiledTree {
   }
 
   /** A tile of level L holds the roots of subtrees of height 8 L. */
-  #keep(height: number, hash: Buffer): void {
+  #keep(height: number, hash: Hash): void {
     if (this.#resuming || height % 8 !== 0) return
     const level = height / 8
     const tile = (this.#tiles[level] ??= { level, index: 0, hashes: [] })
@@ -108,7 +108,7 @@ function fileOf({ level, index, hashes }: OpenTile): TreeFile {
   const each = tileWidth ** level
   return {
     path: tilePath(level, index, hashes.length),
-    bytes: Buffer.concat(hashes),
+    bytes: encodeTile(hashes),
     first: index * tileWidth * each,
     each,
   }

@@ -1,4 +1,5 @@
 import { AuditError } from './errors.js'
+import { type Hash, hashBytes } from './merkle.js'
 
 /*
  * The files of C2SP tlog-tiles (https://c2sp.org/tlog-tiles): hashes of one level by the 256, entries by the 256.
@@ -6,7 +7,6 @@ import { AuditError } from './errors.js'
  */
 
 export const tileWidth = 256
-export const hashBytes = 32
 
 /** How many hashes or entries of a kind of tile a tree has in its last, incomplete tile. */
 export function partialWidth(size: number, level = 0): number {
@@ -25,9 +25,14 @@ export function bundlePath(index: number, width = tileWidth): string {
 
 /** Each entry behind its length in two bytes. */
 export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
-  const pieces: Uint8Array[] = []
-  for (const entry of entries) pieces.push(Uint8Array.of(entry.length >> 8, entry.length & 0xff), entry)
-  return Buffer.concat(pieces)
+  const bundle = Buffer.alloc(entries.reduce((sum, entry) => sum + 2 + entry.length, 0))
+  let at = 0
+  for (const entry of entries) {
+    at = bundle.writeUInt16BE(entry.length, at)
+    bundle.set(entry, at)
+    at += entry.length
+  }
+  return bundle
 }
 
 /** The entries of a bundle up to its end or its first broken place; the caller knows how many there must be. */
@@ -48,10 +53,14 @@ export function decodeBundle(bundle: Uint8Array, count: number, name: string): r
   throw new AuditError('AUDIT_CORRUPT', `${name} does not hold exactly ${count} entries`)
 }
 
-export function hashesOf(tile: Uint8Array): readonly Buffer[] {
+export function encodeTile(hashes: readonly Hash[]): Buffer {
+  return Buffer.from(hashes.join(''), 'latin1')
+}
+
+export function hashesOf(tile: Uint8Array): readonly Hash[] {
   const bytes = Buffer.from(tile.buffer, tile.byteOffset, tile.byteLength)
   return Array.from({ length: Math.floor(bytes.length / hashBytes) }, (_, at) =>
-    bytes.subarray(at * hashBytes, (at + 1) * hashBytes),
+    bytes.toString('latin1', at * hashBytes, (at + 1) * hashBytes),
   )
 }
 

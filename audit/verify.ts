@@ -4,9 +4,9 @@ import { parseVerifierKey, type TreeHead, verifyCheckpoint } from './checkpoint.
 import { decodeEntry } from './entry.js'
 import { AuditError } from './errors.js'
 import { layout } from './layout.js'
-import { hashLeaf } from './merkle.js'
+import { hashBytes, hashLeaf } from './merkle.js'
 import { TiledTree, type TreeFile } from './tiled-tree.js'
-import { bundlePath, entriesOf, hashBytes, hashesOf, tilePath, tileWidth } from './tiles.js'
+import { bundlePath, entriesOf, hashesOf, tilePath, tileWidth } from './tiles.js'
 import { listSegments, orNothing, readWal } from './wal.js'
 
 export interface VerifyReport {
@@ -103,7 +103,8 @@ class CheckedBundles {
     const tree = this.#complete.copy()
     if (tree.size < size) await this.#grow(tree, size)
     for (const file of tree.partials()) await verifyUpperTile(this.#folder, file)
-    if (!tree.root().equals(root)) throw bad(0, 'entries and tiles agree, but the root that was signed is another')
+    if (!Buffer.from(root).equals(tree.root()))
+      throw bad(0, 'entries and tiles agree, but the root that was signed is another')
   }
 
   async #grow(tree: TiledTree, size: number): Promise<void> {
@@ -131,8 +132,8 @@ async function growByBundle(tree: TiledTree, folder: string, size: number): Prom
   let used = 0
   for (const entry of entriesOf(bundle)) {
     const hash = hashes[tree.size - first]
-    if (!hash) break
-    if (!hashLeaf(entry).equals(hash)) throw bad(tree.size, 'the entry is not the one that was hashed')
+    if (hash === undefined) break
+    if (hashLeaf(entry) !== hash) throw bad(tree.size, 'the entry is not the one that was hashed')
     requirePlace(entry, tree.size)
     tree.append(entry)
     used += 2 + entry.length
@@ -146,7 +147,8 @@ async function verifyUpperTile(folder: string, { path, bytes, first, each }: Tre
   if (each === 1) return // entries and their hashes were compared one by one
   const tile = await readOrEmpty(folder, path)
   if (tile.equals(bytes)) return
-  const wrong = hashesOf(bytes).findIndex((hash, at) => !hash.equals(hashesOf(tile)[at] ?? Buffer.alloc(0)))
+  const onDisk = hashesOf(tile)
+  const wrong = hashesOf(bytes).findIndex((hash, at) => hash !== onDisk[at])
   throw bad(first + Math.max(wrong, 0) * each, `${path} does not hold the hashes of the tiles below it`)
 }
 

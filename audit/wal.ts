@@ -36,9 +36,10 @@ export async function listSegments(folder: string): Promise<readonly SegmentName
 
 /** Fills in the checksums of records that were written with room for them. */
 export function sealRecords(records: Buffer): void {
-  for (let at = 0; at < records.length; at += headerBytes + records.readUInt32BE(at)) {
+  for (let at = 0; at < records.length;) {
     const end = at + headerBytes + records.readUInt32BE(at)
-    records.writeUInt32BE(crc32c(records.subarray(at, at + 4), records.subarray(at + headerBytes, end)), at + 4)
+    records.writeUInt32BE(checksum(records, at, end), at + 4)
+    at = end
   }
 }
 
@@ -58,8 +59,11 @@ export function readRecord(bytes: Buffer, at: number): Buffer | 'torn' | 'bad' {
   if (length > maxEntryBytes) return 'bad'
   const end = at + headerBytes + length
   if (end > bytes.length) return 'torn'
-  const entry = bytes.subarray(at + headerBytes, end)
-  return crc32c(bytes.subarray(at, at + 4), entry) === bytes.readUInt32BE(at + 4) ? entry : 'bad'
+  return checksum(bytes, at, end) === bytes.readUInt32BE(at + 4) ? bytes.subarray(at + headerBytes, end) : 'bad'
+}
+
+function checksum(bytes: Uint8Array, at: number, end: number): number {
+  return crc32c(bytes, at + headerBytes, end, crc32c(bytes, at, at + 4))
 }
 
 /** A place between two records. */

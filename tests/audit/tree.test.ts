@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Frontier, hashLeaf, hashNode } from '../../audit/merkle.js'
+import { Frontier, type Hash, hashLeaf, hashNode } from '../../audit/merkle.js'
 import { TiledTree } from '../../audit/tiled-tree.js'
 import { bundlePath, decodeBundle, encodeBundle, hashesOf, tilePath } from '../../audit/tiles.js'
 
@@ -20,16 +20,16 @@ const roots = [
 
 test('has the roots of the certificate transparency vectors', () => {
   const frontier = new Frontier()
-  assert.equal(frontier.root().toString('hex'), roots[0])
+  assert.equal(Buffer.from(frontier.root(), 'latin1').toString('hex'), roots[0])
   leaves.forEach((leaf, at) => {
     frontier.append(hashLeaf(Buffer.from(leaf, 'hex')))
-    assert.equal(frontier.root().toString('hex'), roots[at + 1])
+    assert.equal(Buffer.from(frontier.root(), 'latin1').toString('hex'), roots[at + 1])
   })
 })
 
 test('grows to the root that the definition of RFC 6962 gives, at every size', () => {
   const frontier = new Frontier()
-  const hashes: Buffer[] = []
+  const hashes: Hash[] = []
   for (let size = 1; size <= 130; size++) {
     const leaf = hashLeaf(Buffer.from(String(size)))
     frontier.append(leaf)
@@ -95,9 +95,9 @@ test('a bundle holds its entries behind their lengths, and nothing else', () => 
 })
 
 /** RFC 6962 §2.1, word for word. */
-function rootByDefinition(hashes: readonly Buffer[]): Buffer {
+function rootByDefinition(hashes: readonly Hash[]): Hash {
   const [only] = hashes
-  if (only && hashes.length === 1) return only
+  if (only !== undefined && hashes.length === 1) return only
   let split = 1
   while (split * 2 < hashes.length) split *= 2
   return hashNode(rootByDefinition(hashes.slice(0, split)), rootByDefinition(hashes.slice(split)))
