@@ -16,6 +16,7 @@ import type { Session } from './session.js'
 import { viewSession } from './session-view.js'
 import type { Statistics } from './statistics.js'
 import { recheckSubscriptions } from './subscribe.js'
+import { SystemTopics } from './system-topics.js'
 import { dropWill, fireWill } from './will.js'
 
 /**
@@ -27,6 +28,7 @@ export class Broker {
   readonly #connections = new Set<Connection>()
   readonly #listeners: Listener[] = []
   readonly #halfOpen: HalfOpen
+  readonly #systemTopics: SystemTopics
   readonly #sweeper: NodeJS.Timeout
   readonly #stopListening: readonly (() => void)[]
   readonly #events: ConnectionEvents = {
@@ -46,6 +48,7 @@ export class Broker {
       storeFailure: (error) => this.#endAll(codeOf(error)),
       overflow: (session) => overflow(this.#hub, session),
     })
+    this.#systemTopics = new SystemTopics(this.#hub)
     this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.now)
     this.#stopListening = [
       audit.onCongestion((congested) => this.#pause(congested)),
@@ -212,6 +215,7 @@ export class Broker {
     refusals.sweep()
     decisions.sweep()
     retained.sweep()
+    this.#systemTopics.sweep()
     for (const session of sessions) {
       delivery.dropExpired(session)
       delivery.recordDrops(session)

@@ -310,8 +310,8 @@ export class Delivery {
       dup,
       ...(packetId > 0 && { messageId: packetId }),
       size: message.payload.length,
-      publisher: message.publisher,
-      origin: message.origin,
+      ...(message.publisher !== undefined && { publisher: message.publisher }),
+      ...(message.origin !== undefined && { origin: message.origin }),
     })
   }
 }

@@ -34,6 +34,8 @@ export interface BrokerOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly limits?: Partial<BrokerLimits>
+  /** Of this service, for its statistics. */
+  readonly version?: string
 }
 
 /** What all connections share: sessions, subscriptions, retained messages and the way of a message between them. */

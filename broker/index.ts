@@ -1,5 +1,5 @@
 export { Broker } from './broker.js'
-export type { ByWay, Levels } from './levels.js'
+export { type ByWay, countConnections, type Levels } from './levels.js'
 export { Statistics } from './statistics.js'
 export type { Kicked } from './kick.js'
 export { BrokerError, type BrokerErrorCode } from './errors.js'

@@ -17,6 +17,7 @@ export interface Levels {
   readonly queuedBytes: number
   /** Sent and not acknowledged. */
   readonly inflightMessages: number
+  /** Those of devices. */
   readonly retainedMessages: number
 }
 
@@ -32,6 +33,10 @@ export function levelsOf(hub: Hub): Levels {
     inflightMessages += session.inflight.size
     if (session.link) connections[versionOf(session.link.level)][session.link.over]++
   }
-  const retainedMessages = hub.retained.size
+  const retainedMessages = hub.retained.size - hub.retained.sizeOf(undefined)
   return { connections, sessions, subscriptions, queuedMessages, queuedBytes, inflightMessages, retainedMessages }
+}
+
+export function countConnections(connections: ByWay): number {
+  return Object.values(connections).reduce((sum, { tls, websocket }) => sum + tls + websocket, 0)
 }

@@ -58,6 +58,8 @@ export interface BrokerLimits {
   readonly maxRefusedTopicsPerDevice: number
   /** How long a graceful close waits for the audit log, the store and the sockets. */
   readonly drainSeconds: number
+  /** How often the service publishes its statistics below `$SYS`; 0: never. */
+  readonly statisticsSeconds: number
   /** How often the time limits above are looked at. */
   readonly sweepMilliseconds: number
   /** How long a connection before CONNACK keeps its place against those whose source holds just as many. */
@@ -105,6 +107,7 @@ export const defaultLimits: BrokerLimits = {
   maxRefusedPeers: 10_000,
   maxRefusedTopicsPerDevice: 100,
   drainSeconds: 5,
+  statisticsSeconds: 10,
   sweepMilliseconds: 500,
   crowdedOutAfterSeconds: 1,
   maxProxyHeaderBytes: 2048,

@@ -9,11 +9,12 @@ export interface MessageFields {
   readonly qos: Qos
   /** Whether the publisher asked for it to be retained. */
   readonly retain: boolean
-  readonly publisher: DeviceId
+  /** Undefined: the service itself. */
+  readonly publisher: DeviceId | undefined
   /** Of the session that published it, for subscriptions that leave out their own. */
   readonly clientId: string
-  /** Sequence number of its message.publish record: names the message everywhere. */
-  readonly origin: number
+  /** Sequence number of its message.publish record: names the message everywhere. The service's own have none. */
+  readonly origin: number | undefined
   readonly properties: MessageProperties
   /** Milliseconds since 1970, after which nobody gets it any more; undefined: never (MQTT 5.0 §3.3.2.3.3). */
   readonly expiresAt: number | undefined
@@ -38,9 +39,9 @@ export class Message implements MessageFields {
   readonly payload: Uint8Array
   readonly qos: Qos
   readonly retain: boolean
-  readonly publisher: DeviceId
+  readonly publisher: DeviceId | undefined
   readonly clientId: string
-  readonly origin: number
+  readonly origin: number | undefined
   readonly properties: MessageProperties
   readonly expiresAt: number | undefined
   #topicBytes: Buffer | undefined

@@ -5,7 +5,8 @@ import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
 import { isRepetition, repeatPubrec } from './release.js'
-import type { Session } from './session.js'
+import type { Rights, Session } from './session.js'
+import { isSystemTopic } from './system-topics.js'
 import { encodeAck } from './wire/encode.js'
 import type { PublishPacket, Will } from './wire/packet.js'
 import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
@@ -115,6 +116,7 @@ export function routeUnlessRevoked(hub: Hub, session: Session, message: Message)
 
 function judge(hub: Hub, session: Session, { topic, qos, retain, payload, properties }: Publish): Decision {
   const { rights } = session
+  if (isSystemTopic(topic)) return reserved(rights)
   const { responseTopic } = properties
   if (responseTopic !== undefined && !mayReceive(session, responseTopic)) {
     return { effect: 'deny', reason: 'response_topic', rules: [], policyVersion: rights.version }
@@ -123,6 +125,11 @@ function judge(hub: Hub, session: Session, { topic, qos, retain, payload, proper
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
   hub.statistics.endDecision('publish', begun)
   return withinQuota(hub, session, { topic, retain, payload }, decision)
+}
+
+/** Whatever a policy may grant: what the service says of itself can be trusted to come from it. */
+export function reserved(rights: Rights): Decision {
+  return { effect: 'deny', reason: 'reserved', rules: [], policyVersion: rights.version }
 }
 
 /** Nobody is asked to answer to a topic that the asker may not hear: answers would be a way to speak there. */

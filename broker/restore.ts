@@ -57,6 +57,6 @@ function quarantine(
   hub.trail.recordIfPossible({ event: 'store.quarantine', ...whose, comment: problem, count: rows.length })
 }
 
-function isServed(hub: Hub, device: DeviceId): boolean {
-  return hub.rightsOf(device) !== undefined
+function isServed(hub: Hub, device: DeviceId | undefined): boolean {
+  return device !== undefined && hub.rightsOf(device) !== undefined
 }

@@ -1,12 +1,14 @@
 import type { Decision } from '#protocol'
 import { decide } from './decision.js'
 import type { Hub } from './hub.js'
-import { messageOf, recordPublish, routeUnlessRevoked, withinQuota } from './publish.js'
+import { messageOf, recordPublish, reserved, routeUnlessRevoked, withinQuota } from './publish.js'
 import type { Rights, Session } from './session.js'
+import { isSystemTopic } from './system-topics.js'
 import type { Will } from './wire/packet.js'
 
 /** Asked at CONNECT, where a refusal refuses the connection, and again when the will is to be published. */
 export function judgeWill(rights: Rights, { topic, qos, retain, payload }: Will): Decision {
+  if (isSystemTopic(topic)) return reserved(rights)
   return decide(rights.version, () => rights.will({ topic, qos, retain, size: payload.length }))
 }
 

@@ -186,15 +186,18 @@ export type SessionEvent =
       })
   | (SessionFacts &
       TopicDecisionFacts & {
-        /** A message handed to a session's socket, or withheld there by policy; `publisher` and `origin` name its message.publish record. */
+        /**
+         * A message handed to a session's socket, or withheld there by policy; `publisher` and `origin` name its
+         * message.publish record. Both are absent for statistics, which the service itself publishes.
+         */
         readonly event: 'message.deliver'
         readonly qos: number
         readonly retain: boolean
         readonly dup: boolean
         readonly messageId?: number
         readonly size: number
-        readonly publisher: DeviceId
-        readonly origin: number
+        readonly publisher?: DeviceId
+        readonly origin?: number
       })
   | (SessionFacts & {
       /** Messages that a session's full queue, its age limit or its end cost it. */

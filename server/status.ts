@@ -1,6 +1,6 @@
 import type { DeviceState, StatusView } from '#protocol'
 import type { AuditLog } from '#audit'
-import type { Broker, ByWay } from '#broker'
+import { type Broker, countConnections } from '#broker'
 import type { CertificateAuthority } from '#ca'
 import type { Registry } from '#registry'
 import type { Store } from '#store'
@@ -28,7 +28,7 @@ export function statusOf({ config, startedAt, ...parts }: Parts & { readonly con
     trustDomain: config.trustDomain,
     startedAt: isoTime(startedAt),
     devices: countDevices(registry),
-    sessions: { connected: sumOf(connections), stored: sessions },
+    sessions: { connected: countConnections(connections), stored: sessions },
     audit: { mode: audit.mode, size: audit.size, durable: audit.durable, healthy: audit.healthy },
     policy: { version, hash },
     issuer: { subject: ca.issuing.subject.replaceAll('\n', ', '), notAfter: isoTime(ca.issuing.validity.notAfter) },
@@ -61,8 +61,4 @@ function countDevices(registry: Registry): Record<DeviceState, number> {
 function auditProblem(audit: AuditLog): string | undefined {
   if (!audit.healthy) return 'the log cannot be written; nothing new is acknowledged until the service is started again'
   return audit.congested ? 'records wait for the disk' : undefined
-}
-
-function sumOf(connections: ByWay): number {
-  return Object.values(connections).reduce((sum, { tls, websocket }) => sum + tls + websocket, 0)
 }

@@ -139,6 +139,7 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
     promote: (identity, peer) => registry.promote(identity, peer),
     policyFor: (device) => policy.effectiveFor(device),
     now,
+    version: `touchmark ${config.version}`,
   })
   closing.add(() => broker.closeGracefully())
   policy.onChange(() => broker.policyChanged())

@@ -5,7 +5,8 @@ import { LevelTree } from './level-tree.js'
 export interface Retainable {
   readonly topic: TopicName
   readonly payload: Uint8Array
-  readonly publisher: DeviceId
+  /** Undefined: nobody's quota. */
+  readonly publisher: DeviceId | undefined
   /** Milliseconds since 1970; undefined for one that stays until another takes its place. */
   readonly expiresAt: number | undefined
 }
@@ -30,7 +31,7 @@ const sweptAtOnce = 1000
 export class Retained<Message extends Retainable> {
   readonly #options: RetainedOptions<Message>
   readonly #byTopic = new LevelTree<Held<Message>>()
-  readonly #ofDevice = new Map<DeviceId, Holdings>()
+  readonly #ofDevice = new Map<DeviceId | undefined, Holdings>()
   /** Those that expire, in turn. */
   readonly #expiring = new Set<Held<Message>>()
   #sweeping = this.#expiring.values()
@@ -53,7 +54,12 @@ export class Retained<Message extends Retainable> {
     return this.#bytes
   }
 
-  /** Takes in what the store has kept. */
+  /** Messages of one device; undefined: of the service itself. */
+  sizeOf(publisher: DeviceId | undefined): number {
+    return this.#ofDevice.get(publisher)?.topics.size ?? 0
+  }
+
+  /** Takes in what is not to be stored, or has been. */
   restore(message: Message): void {
     this.#release(message.topic)
     this.#hold(message)
