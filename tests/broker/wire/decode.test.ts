@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { WireErrorCode } from '../../../broker/errors.js'
+import { decodePacket } from '../../../broker/wire/decode.js'
 import { levelOf } from '../../../broker/wire/decode-connect.js'
 import { FrameReader } from '../../../broker/wire/frame.js'
-import type { ProtocolLevel } from '../../../broker/wire/packet.js'
+import { packetTypes, type ProtocolLevel } from '../../../broker/wire/packet.js'
 import { bytes, connectOf, decodeStream, field, hello, packetOf } from './wire.js'
 
 /** Bytes of one packet behind a valid CONNECT of that level. */
@@ -83,6 +84,7 @@ for (const [name, response] of [
   const length = property.length < 128 ? [property.length] : [(property.length & 0x7f) | 0x80, property.length >> 7]
   refuses(`a response topic of ${name}`, 5, packetOf(0x30, topic, length, property), 'PROTOCOL_VIOLATION')
 }
+refuses('a response topic that is not UTF-8', 5, packetOf(0x30, topic, 5, 0x08, 0, 2, 0xc0, 0xaf), 'MALFORMED_PACKET')
 refuses('properties that reach past their packet', 5, packetOf(0x30, topic, 5, 0x01, 0), 'MALFORMED_PACKET')
 refuses('a property that reaches past the properties', 5, packetOf(0x30, topic, 3, 0x03, 0, 1, 97), 'MALFORMED_PACKET')
 refuses('a property without its value', 5, packetOf(0x30, topic, 1, 0x01), 'MALFORMED_PACKET')
@@ -227,6 +229,25 @@ test('allows in MQTT 5 a password without a user name', () => {
   assert.ok(connect?.type === 'connect')
   assert.deepEqual(connect.password, Buffer.from('p'))
   assert.equal(connect.username, undefined)
+})
+
+test('reads CONNECT and nothing else as long as there is no level, and no CONNECT afterwards', () => {
+  const frame = (type: number, bytes: Buffer) => ({ type, flags: 0, bytes, start: 0, end: bytes.length })
+  const code = 'PROTOCOL_VIOLATION'
+  assert.throws(() => decodePacket(frame(packetTypes.pingreq, Buffer.alloc(0)), undefined), { code })
+  assert.throws(() => decodePacket(frame(packetTypes.connect, hello(4).subarray(2)), 4), { code })
+  assert.equal(decodePacket(frame(packetTypes.connect, hello(4).subarray(2)), undefined).type, 'connect')
+})
+
+test('never takes one topic for another, whatever was read before', () => {
+  const names = Array.from({ length: 20_000 }, (_, at) => `t${at}`)
+  const longer = names.flatMap((name) => ['t', name])
+  const said = [...names, ...names, ...longer]
+  const read = decodeStream(Buffer.concat([hello(4), ...said.map((name) => packetOf(0x30, field(name)))]))
+  assert.deepEqual(
+    read.slice(1).map((packet) => packet.type === 'publish' && packet.topic),
+    said,
+  )
 })
 
 test('a refused CONNECT still tells in which version it wants to hear so', () => {
