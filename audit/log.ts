@@ -32,6 +32,12 @@ export interface AuditLogOptions {
  */
 export const relaxed = { gatherMs: 25, lossWindowMs: 100 }
 
+/**
+ * To write and sync a batch costs the processor as much as some dozens of records. So in strict mode the records that
+ * come after a batch of at least so many gather too, for about as long as the sync itself takes.
+ */
+const busy = { records: 16, gatherMs: 2 }
+
 /** Above the first mark of waiting bytes sources should pause, below the second they go on, at the third they must. */
 const waitingBytes = { congested: 8 * 1024 * 1024, relieved: 2 * 1024 * 1024, full: 64 * 1024 * 1024 }
 
@@ -55,6 +61,7 @@ export class AuditLog implements AuditTrail {
   #checkpoint: string
   #sent: { readonly last: number; readonly bytes: number; readonly since: number } | undefined
   #turnEnding = false
+  #gatherMs: number
   #gathering: NodeJS.Timeout | undefined
   #congested = false
   #state: 'open' | 'closing' | 'closed' | 'failed' = 'open'
@@ -62,6 +69,7 @@ export class AuditLog implements AuditTrail {
   private constructor(options: AuditLogOptions, writer: WriterLink, opened: Opened) {
     this.verifierKey = verifierKeyOf(options.origin, options.signingKey)
     this.mode = options.mode ?? 'strict'
+    this.#gatherMs = this.mode === 'strict' ? 0 : relaxed.gatherMs
     this.#options = options
     this.#writer = writer
     this.#reader = new LogReader(options.directory)
@@ -123,7 +131,7 @@ export class AuditLog implements AuditTrail {
   }
 
   whenDurable(sequence: number): Promise<void> {
-    if (this.mode === 'relaxed' && sequence > this.durable) this.#write() // gather no longer, somebody waits
+    if (this.#gatherMs > 0 && sequence > this.durable) this.#write() // gather no longer, somebody waits
     return this.#durable.when(sequence)
   }
 
@@ -207,10 +215,9 @@ export class AuditLog implements AuditTrail {
   }
 
   #writeOrGather(): void {
-    if (this.mode === 'strict') this.#write()
-    else if (!this.#sent && this.#waiting.byteLength > 0) {
-      this.#gathering ??= setTimeout(() => this.#write(), relaxed.gatherMs)
-    }
+    if (this.#sent || this.#waiting.byteLength === 0) return
+    if (this.#gatherMs === 0) this.#write()
+    else this.#gathering ??= setTimeout(() => this.#write(), this.#gatherMs)
   }
 
   #write(): void {
@@ -248,10 +255,11 @@ export class AuditLog implements AuditTrail {
   /** The next batch is on its way before anybody hears of this one. */
   #advance(): void {
     const sent = this.#sent
+    if (!sent) return
     this.#sent = undefined
+    if (this.mode === 'strict') this.#gatherMs = sent.last - this.durable < busy.records ? 0 : busy.gatherMs
     this.#writeOrGather()
     this.#updateCongestion()
-    if (!sent) return
     this.#answerable.advance(sent.last)
     this.#durable.advance(sent.last)
     if (this.mode === 'relaxed') this.#answerQueued()

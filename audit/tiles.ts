@@ -28,7 +28,8 @@ export function encodeBundle(entries: readonly Uint8Array[]): Buffer {
   const bundle = Buffer.alloc(entries.reduce((sum, entry) => sum + 2 + entry.length, 0))
   let at = 0
   for (const entry of entries) {
-    at = bundle.writeUInt16BE(entry.length, at)
+    bundle[at++] = entry.length >> 8
+    bundle[at++] = entry.length & 0xff
     bundle.set(entry, at)
     at += entry.length
   }

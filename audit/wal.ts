@@ -44,11 +44,11 @@ export function sealRecords(records: Buffer): void {
 }
 
 /** The entries of records that are known to be whole. */
-export function* recordsOf(records: Buffer): Iterable<Buffer> {
+export function* recordsOf(records: Buffer): Iterable<Uint8Array> {
   for (let at = 0; at < records.length;) {
-    const end = at + headerBytes + records.readUInt32BE(at)
-    yield records.subarray(at + headerBytes, end)
-    at = end
+    const length = records.readUInt32BE(at)
+    yield new Uint8Array(records.buffer, records.byteOffset + at + headerBytes, length)
+    at += headerBytes + length
   }
 }
 

@@ -42,6 +42,25 @@ test('relaxed lets records gather, unless somebody waits for the disk itself', a
   await durable
 })
 
+test('strict lets records gather only after a batch of many', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const { log, disk } = await openOnHeldDisk(context, 'strict')
+  const appendInOneTurn = async (count: number) => {
+    for (let index = 0; index < count; index++) log.append(published(index))
+    await endOfTurn()
+    return disk.batches
+  }
+  assert.equal(await appendInOneTurn(3), 1)
+  disk.answer()
+  assert.equal(await appendInOneTurn(100), 2)
+  disk.answer()
+  assert.equal(await appendInOneTurn(3), 2)
+  context.mock.timers.tick(10)
+  assert.equal(disk.batches, 3)
+  disk.answer()
+  assert.equal(await appendInOneTurn(3), 4)
+})
+
 test('no answer goes further ahead of a slow disk than the loss window', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] })
   const { log, disk } = await openOnHeldDisk(context, 'relaxed')
