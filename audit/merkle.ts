@@ -9,13 +9,14 @@ export type Hash = string
 
 export const hashBytes = 32
 
-const leafInput = new Uint8Array(1 + maxEntryBytes)
+const leafRoom = new ArrayBuffer(1 + maxEntryBytes)
+const leafInput = new Uint8Array(leafRoom)
 const nodeInput = Buffer.alloc(1 + 2 * hashBytes).fill(1, 0, 1)
 
 /** RFC 6962 §2.1: the prefixes keep a leaf from passing as a node. */
 export function hashLeaf(entry: Uint8Array): Hash {
   leafInput.set(entry, 1)
-  return sha256(new Uint8Array(leafInput.buffer, 0, 1 + entry.length)) // cheaper than subarray
+  return sha256(new Uint8Array(leafRoom, 0, 1 + entry.length)) // cheaper than subarray
 }
 
 export function hashNode(left: Hash, right: Hash): Hash {

@@ -45,9 +45,10 @@ export function sealRecords(records: Buffer): void {
 
 /** The entries of records that are known to be whole. */
 export function* recordsOf(records: Buffer): Iterable<Uint8Array> {
+  const { buffer, byteOffset } = records
   for (let at = 0; at < records.length;) {
     const length = records.readUInt32BE(at)
-    yield new Uint8Array(records.buffer, records.byteOffset + at + headerBytes, length)
+    yield new Uint8Array(buffer, byteOffset + at + headerBytes, length)
     at += headerBytes + length
   }
 }
