@@ -93,16 +93,20 @@ interface Shape {
   readonly fields: readonly (Field & { readonly at: number })[]
 }
 
-/** The last one of each kind: the events of one kind are made in one place, so the next is most likely like it. */
-const lastShapes = new Map<AuditEventName, Shape>()
+/** By the events' names: those of one kind are made in one or two places and differ in what they leave out. */
+const knownShapes = new Map<AuditEventName, Shape[]>()
+const maxShapesPerEvent = 8
 
 /** Of the event at hand, in the order of its properties. */
 const values: unknown[] = []
 
 function shapeOf(event: AuditEvent): Shape {
-  let shape = lastShapes.get(event.event)
-  if (shape && readValues(event, shape)) return shape
-  lastShapes.set(event.event, (shape = newShape(event)))
+  let shapes = knownShapes.get(event.event)
+  if (!shapes) knownShapes.set(event.event, (shapes = []))
+  for (const shape of shapes) if (readValues(event, shape)) return shape
+  const shape = newShape(event)
+  if (shapes.length === maxShapesPerEvent) shapes.length = 0
+  shapes.push(shape)
   readValues(event, shape)
   return shape
 }

@@ -29,6 +29,17 @@ test('the order of an event’s properties does not show', () => {
   assert.deepEqual(encodeEntry(place, reversed), encodeEntry(place, event))
 })
 
+test('events of one kind in many shapes, one after another, are each written as they are', () => {
+  const optional = Object.entries({ reason: 'quota', count: 3, peer: '127.0.0.1:1', epoch: 2 })
+  for (let round = 0; round < 3; round++) {
+    for (let mask = 0; mask < 2 ** optional.length; mask++) {
+      const event = { ...published(round), ...Object.fromEntries(optional.filter((_, at) => mask & (1 << at))) }
+      const absent = { comment: undefined }
+      assert.deepEqual(decodeEntry(encodeEntry(place, { ...absent, ...event })), { ...event, ...place })
+    }
+  }
+})
+
 test('no number stands for two names', () => {
   const keys = [versionKey, eventKey, ...Object.values(fields).map(([key]) => key)]
   assert.equal(new Set(keys).size, keys.length)
