@@ -35,6 +35,8 @@ export class Client {
   onEnd: (error: Error) => void = () => undefined
   #awaited: { readonly type: number; readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
   #leaving = false
+  /** From the broker's DISCONNECT, which MQTT 5 has. */
+  #reason: number | undefined
 
   private constructor(socket: TLSSocket, name: string, level: ProtocolLevel) {
     this.socket = socket
@@ -46,7 +48,8 @@ export class Client {
     socket.on('error', (error) => (cause = error))
     socket.on('close', () => {
       if (this.#leaving) return
-      const error = new Error(`the broker has closed the connection of ${name}`, { cause })
+      const reason = this.#reason === undefined ? '' : ` with reason ${this.#reason}`
+      const error = new Error(`the broker has closed the connection of ${name}${reason}`, { cause })
       this.#awaited?.reject(error)
       this.onEnd(error)
     })
@@ -85,6 +88,10 @@ export class Client {
   }
 
   #receive(header: number, bytes: Buffer, start: number, end: number): void {
+    if (header >> 4 === packetTypes.disconnect) {
+      this.#reason = end > start ? (bytes[start] ?? 0) : 0
+      return
+    }
     const awaited = this.#awaited
     if (!awaited || header >> 4 !== awaited.type) {
       this.onFrame(header, bytes, start, end)

@@ -3,7 +3,16 @@
 /** The protocol level of CONNECT: MQTT 3.1.1 or 5. */
 export type ProtocolLevel = 4 | 5
 
-export const packetTypes = { connack: 2, publish: 3, puback: 4, pubrec: 5, pubrel: 6, pubcomp: 7, suback: 9 } as const
+export const packetTypes = {
+  connack: 2,
+  publish: 3,
+  puback: 4,
+  pubrec: 5,
+  pubrel: 6,
+  pubcomp: 7,
+  suback: 9,
+  disconnect: 14,
+} as const
 
 export const disconnectFrame = Buffer.from([0xe0, 0])
 

@@ -27,9 +27,9 @@ export interface SoakReport extends RestlessCounts {
 }
 
 /** What the broker speaks; devices are spread over it evenly. */
-const levels: readonly ProtocolLevel[] = [4]
-const publisherQos: readonly (0 | 1 | 2)[] = [0, 1, 1]
-const collectorQos = 1
+const levels: readonly ProtocolLevel[] = [4, 5]
+const publisherQos: readonly (0 | 1 | 2)[] = [0, 1, 2]
+const collectorQos = 2
 
 const steadyDevices = 30
 const restlessDevices = 12

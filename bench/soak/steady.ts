@@ -25,7 +25,9 @@ export class SteadyPublisher {
     payload.writeUInt16BE(index, 0)
     this.#frame = publishFrame(topic, { qos, packetId: 1, level: client.level }, payload)
     this.#packetIdAt = 2 + 2 + topic.length // a header of two bytes: these packets are shorter than 128
-    client.onFrame = (header, bytes, start) => this.#answered(header >> 4, bytes.readUInt16BE(start))
+    client.onFrame = (header, bytes, start, end) => {
+      this.#answered(header >> 4, bytes.readUInt16BE(start), end - start > 2 ? (bytes[start + 2] ?? 0) : 0)
+    }
   }
 
   static async connect(
@@ -60,7 +62,8 @@ export class SteadyPublisher {
     batch.writeUInt16BE(this.#packetId, at + this.#packetIdAt)
   }
 
-  #answered(type: number, packetId: number): void {
+  #answered(type: number, packetId: number, reason: number): void {
+    if (reason >= 0x80) this.client.onEnd(new Error(`a publish was answered with ${reason}`))
     if (type === packetTypes.pubrec) this.client.socket.write(answerFrame(packetTypes.pubrel, packetId))
     else this.#unanswered.delete(packetId)
   }
