@@ -25,20 +25,18 @@ roles:
       - id: telemetry
         actions: [publish]
         topics: ["devices/\${device.id}/telemetry/#"]
-        qos: { max: 1 }
         # Also possible here:
+        # qos: { max: 1 }   (2 where nothing is said)
         # payload: { maxBytes: 65536 }
         # rate: { messages: 50, per: 1s, burst: 200 }
       - id: state
         actions: [publish, will]
         topics: ["devices/\${device.id}/state"]
-        qos: { max: 1 }
         retain: true
       # subscribe lets a device ask, receive is checked at every delivery: a rule nearly always names both.
       - id: commands
         actions: [subscribe, receive]
         topics: ["devices/\${device.id}/cmd/#"]
-        qos: { max: 1 }
 
   # Reads what all devices say and sends them commands.
   gateway:
@@ -47,11 +45,13 @@ roles:
       - id: listen
         actions: [subscribe, receive]
         topics: ["devices/+/telemetry/#", "devices/+/state"]
-        qos: { max: 1 }
+      # Several that divide the work between them, each message going to one, name their group:
+      # - id: work
+      #   actions: [subscribe, receive]
+      #   topics: ["$share/workers/devices/+/telemetry/#"]
       - id: command
         actions: [publish]
         topics: ["devices/+/cmd/#"]
-        qos: { max: 1 }
 
 bindings:
   # Every device, however it proved its key.
@@ -63,7 +63,7 @@ bindings:
 
 # Questions with their answers. A policy that fails one of them is never put in force.
 tests:
-  - { as: { id: d1, tier: tpm }, publish: devices/d1/telemetry/temperature, qos: 1, expect: allow, by: telemetry }
+  - { as: { id: d1, tier: tpm }, publish: devices/d1/telemetry/temperature, qos: 2, expect: allow, by: telemetry }
   - { as: { id: d1, tier: tpm }, publish: devices/d2/telemetry/temperature, expect: deny, reason: no_rule }
   - { as: { id: d1, tier: tpm }, publish: devices/d1/telemetry/temperature, retain: true, expect: deny, reason: retain }
   - { as: { id: d1, tier: token }, will: devices/d1/state, retain: true, expect: allow, by: state }
@@ -71,5 +71,6 @@ tests:
   - { as: { id: d1, tier: token }, subscribe: "devices/+/cmd/#", expect: deny, reason: not_contained }
   - { as: { id: d1, tier: token }, subscribe: "$SYS/#", expect: deny, reason: reserved }
   - { as: { id: g1, tier: tpm, labels: { role: gateway } }, subscribe: "devices/+/telemetry/#", expect: allow, by: listen }
+  - { as: { id: g1, tier: tpm, labels: { role: gateway } }, subscribe: "$share/g/devices/#", expect: deny, reason: reserved }
   - { as: { id: g1, tier: tpm, labels: { role: gateway } }, publish: devices/d1/cmd/reboot, expect: allow, by: command }
 `

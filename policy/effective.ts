@@ -1,8 +1,16 @@
-import type { Decision, DenyReason, DeviceId, Explanation, TopicFilter, TopicName } from '#protocol'
+import {
+  type Decision,
+  type DenyReason,
+  type DeviceId,
+  type Explanation,
+  parseShare,
+  type TopicFilter,
+  type TopicName,
+} from '#protocol'
 import { covered, type Levels } from './containment.js'
-import type { AllowRule, Message, Qos, Question, TopicPolicy } from './policy.js'
+import type { AllowRule, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
-import { type Rendered, RuleTable } from './rule-table.js'
+import { type Matches, type Rendered, RuleTable } from './rule-table.js'
 
 /** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
 export interface Rights {
@@ -61,14 +69,17 @@ export class EffectivePolicy {
   }
 
   /** Exact: granted only where the allowed filters together cover all that the requested one matches. */
-  subscribe(filter: TopicFilter, requestedQos: Qos): QosDecision {
-    const { deny, allow } = this.#rules.overlapping(filter)
-    const requested = filter.split('/')
+  subscribe(name: TopicFilter, requestedQos: Qos): QosDecision {
+    const subscription = parseShare(name)
+    if (!subscription.valid) return this.#denied('invalid_share', [])
+    const { deny, allow } = this.#rules.overlapping(subscription)
+    const requested = subscription.filter.split('/')
     if (covered(requested, filtersOf(deny))) return this.#denied('denied', deny) // nothing of it would be left
     const qos = ([2, 1, 0] as const).find(
       (qos) => qos <= requestedQos && covered(requested, filtersOf(atQos(allow, qos))),
     )
-    if (qos === undefined) return this.#unmatched(filter, 'not_contained')
+    if (qos === undefined)
+      return allow.length > 0 ? this.#denied('not_contained', []) : this.#unmatched(name, 'not_contained')
     if (this.#onOverlap === 'reject' && deny.length > 0) return this.#denied('overlaps_deny', deny)
     const together = atQos(allow, qos)
     const alone = together.find(({ filters }) => covered(requested, filters))
@@ -92,19 +103,29 @@ export class EffectivePolicy {
     const { action } = question
     const decision = this.#judge(question)
     const { deny, allow } =
-      action === 'subscribe' ? this.#rules.overlapping(question.filter) : this.#rules.matching(action, question.topic)
+      action === 'subscribe' ? this.#about(question.filter) : this.#rules.matching(action, question.topic)
+    const involved = new Set<Rule>([...deny, ...allow].map(({ rule }) => rule))
     const covers = decision.effect === 'allow' || decision.reason !== 'not_contained'
     return {
       decision,
       considered: [
         ...this.#rules.deny[action].map((entry) =>
-          considered(entry, 'deny', deny.includes(entry) ? undefined : 'topic'),
+          considered(entry, 'deny', involved.has(entry.rule) ? undefined : 'topic'),
         ),
         ...this.#rules.allow[action].map((entry) =>
-          considered(entry, 'allow', covers && allow.includes(entry) ? this.#failing(entry.rule, question) : 'topic'),
+          considered(
+            entry,
+            'allow',
+            covers && involved.has(entry.rule) ? this.#failing(entry.rule, question) : 'topic',
+          ),
         ),
       ],
     }
+  }
+
+  #about(name: TopicFilter): Matches {
+    const subscription = parseShare(name)
+    return subscription.valid ? this.#rules.overlapping(subscription) : { deny: [], allow: [] }
   }
 
   #judge(question: Question): Decision {

@@ -100,22 +100,17 @@ function readDeny(role: string, ids: Set<string>): Read<Rule> {
   return (node) => readRule(new Fields(node, ruleKeys), role, ids)
 }
 
+/** What the service says of itself is said by nobody else; and there are no topics in `$share`, only names of groups. */
 function readRule(fields: Fields, role: string, ids: Set<string>): Rule {
   const id = fields.required('id', name)
   if (ids.has(id)) throw new PolicyError('POLICY_DUPLICATE', fields.atOf('id'), `${role}/${id} is there already`)
   ids.add(id)
   const actions = fields.required('actions', list(word('publish', 'will', 'subscribe', 'receive')))
   const topics = fields.required('topics', list(parsed(parseTemplate, 'POLICY_INVALID_TOPIC')))
-  // What the service says of itself can be listened to by those who are granted it, and is said by nobody else.
-  if (
-    topics.some(([first]) => first === '$SYS') &&
-    actions.some((action) => action === 'publish' || action === 'will')
-  ) {
-    throw new PolicyError(
-      'POLICY_INVALID_TOPIC',
-      fields.atOf('topics'),
-      '$SYS can be granted to subscribe and receive only',
-    )
+  const unspoken = topics.map(([first]) => first).find((first) => first === '$SYS' || first === '$share')
+  if (unspoken !== undefined && actions.some((action) => action === 'publish' || action === 'will')) {
+    const problem = `${unspoken} can be granted to subscribe and receive only`
+    throw new PolicyError('POLICY_INVALID_TOPIC', fields.atOf('topics'), problem)
   }
   return { id: `${role}/${id}`, at: fields.at, actions, topics }
 }
@@ -248,5 +243,6 @@ const denyReasons = [
   'rate',
   'condition',
   'reserved',
+  'invalid_share',
   'no_rights',
 ] as const satisfies readonly DenyReason[]

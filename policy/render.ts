@@ -76,7 +76,12 @@ function render<R extends Rule>(rules: readonly R[], device: DeviceAttributes) {
   const errors: string[] = []
   for (const rule of rules) {
     try {
-      rendered.push({ rule, filters: rule.topics.map((topic) => renderTemplate(topic, device)) })
+      const topics = rule.topics.map((topic) => renderTemplate(topic, device))
+      rendered.push({
+        rule,
+        filters: topics.filter(([first]) => first !== '$share'),
+        shares: topics.flatMap(([first, group = '', ...filter]) => (first === '$share' ? [{ group, filter }] : [])),
+      })
     } catch (error) {
       errors.push(`${rule.at}: ${rule.id}: ${error instanceof Error ? error.message : 'not rendered'}`)
     }

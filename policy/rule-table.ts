@@ -1,4 +1,4 @@
-import { filterMatches, type TopicAction, type TopicFilter, type TopicName } from '#protocol'
+import { filterMatches, type SubscriptionName, type TopicAction, type TopicName } from '#protocol'
 import { type Levels, overlaps } from './containment.js'
 import type { AllowRule, Rule } from './policy.js'
 
@@ -6,6 +6,14 @@ import type { AllowRule, Rule } from './policy.js'
 export interface Rendered<R extends Rule = Rule> {
   readonly rule: R
   readonly filters: readonly Levels[]
+  /** Filters that it names only as shared in a group. */
+  readonly shares: readonly Share[]
+}
+
+/** `$share/<group>/<filter>`: each message goes to one session of the group (MQTT 5.0 §4.8.2). */
+interface Share {
+  readonly group: string
+  readonly filter: Levels
 }
 
 /** The rules that have to do with one topic or filter, in the order of (role, rule id). */
@@ -33,7 +41,11 @@ export class RuleTable {
       publish: forAction(allow, 'publish'),
       will: forAction(allow, 'will'),
       subscribe: forAction(allow, 'subscribe'),
-      receive: forAction(allow, 'receive'),
+      // A shared message arrives under its own topic: to receive a share is to receive what is behind it.
+      receive: forAction(allow, 'receive').map((entry) => ({
+        ...entry,
+        filters: [...entry.filters, ...sharedBy(entry)],
+      })),
     }
     this.deny = {
       publish: forAction(deny, 'publish'),
@@ -57,10 +69,19 @@ export class RuleTable {
     return matches
   }
 
-  /** The rules that match at least one of the topics a requested filter matches. */
-  overlapping(requested: TopicFilter): Matches {
-    const levels = requested.split('/')
-    return this.#having('subscribe', (filter) => overlaps(levels, filter))
+  /**
+   * The rules that match at least one of the topics a requested filter matches, with those of their filters that count:
+   * a share is allowed by its own group's grants only, and denied by all that denies what is behind it.
+   */
+  overlapping({ share, filter }: Extract<SubscriptionName, { valid: true }>): Matches {
+    const levels = filter.split('/')
+    const reach = ({ filters }: Rendered): boolean => filters.some((other) => overlaps(levels, other))
+    const { deny, allow } = { deny: this.deny.subscribe, allow: this.allow.subscribe }
+    const inGroup = (entry: Rendered): readonly Levels[] => (share === undefined ? [] : sharedBy(entry, share))
+    return {
+      deny: deny.map((entry) => ({ ...entry, filters: [...entry.filters, ...inGroup(entry)] })).filter(reach),
+      allow: allow.map((entry) => (share === undefined ? entry : { ...entry, filters: inGroup(entry) })).filter(reach),
+    }
   }
 
   #having(action: TopicAction, holds: (filter: Levels) => boolean): Matches {
@@ -69,6 +90,11 @@ export class RuleTable {
       allow: this.allow[action].filter(({ filters }) => filters.some(holds)),
     }
   }
+}
+
+/** What a rule names as shared, in one group or in any. */
+function sharedBy({ shares }: Rendered, share?: string): readonly Levels[] {
+  return shares.flatMap(({ group, filter }) => (share === undefined || group === share ? [filter] : []))
 }
 
 function forAction<R extends Rule>(

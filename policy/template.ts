@@ -1,14 +1,13 @@
-import { isName, parseTopicFilter, topicLimits } from '#protocol'
+import { isName, parseShare, parseTopicFilter, topicLimits } from '#protocol'
 import type { Levels } from './containment.js'
 import type { DeviceAttributes, TopicTemplate, Variable } from './policy.js'
 
 /** `fleet/${device.labels.site}/${device.id}/state`. @throws ProtocolError INVALID_TOPIC, or TypeError for its variables */
 export function parseTemplate(source: string): TopicTemplate {
-  const levels = parseTopicFilter(source).split('/')
-  const [first] = levels
-  // Wildcards never reach a `$` tree. This one holds no topics: a shared subscription is granted by the filter behind it.
-  if (first === '$share') throw new TypeError('$share/GROUP/ is not written in a policy, only the filter behind it')
-  return levels.map((level) => (level.includes('${') ? parseVariable(level) : level))
+  const filter = parseTopicFilter(source)
+  const name = parseShare(filter) // `$share/<group>/<filter>` grants one group, which is named and never a wildcard
+  if (!name.valid) throw new TypeError(name.problem)
+  return filter.split('/').map((level) => (level.includes('${') ? parseVariable(level) : level))
 }
 
 /**

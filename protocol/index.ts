@@ -116,6 +116,7 @@ export {
   type TpmJoinRequest,
 } from './join.js'
 export { encodeJoinUri, type JoinUri, parseJoinUri } from './join-uri.js'
+export { parseShare, type SubscriptionName } from './share.js'
 export { sourceOf } from './source.js'
 export {
   filterMatches,

@@ -11,6 +11,7 @@ import {
   optional,
   parsed,
   parseDeviceId,
+  parseShare,
   parseTopicFilter,
   parseTopicName,
   text,
@@ -20,7 +21,6 @@ import { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
 import type { Received } from '../session.js'
 import type { Subscription } from '../subscription.js'
-import { parseShare } from '../routing/share.js'
 import type { Qos, UserProperty, Will } from '../wire/packet.js'
 
 /*

@@ -150,21 +150,71 @@ test('a subscription that reaches into a deny is granted and filtered, or refuse
   assert.equal(subscribe(policy('reject'), 'a/open').effect, 'allow')
 })
 
-test('wildcards never reach a $ tree, and shared subscriptions are refused', () => {
+test('wildcards never reach a $ tree', () => {
   const rights = rightsOf([
     rule('a', 'publish, subscribe, receive', ['#']),
     rule('own', 'subscribe, receive', ['$own/x']),
   ])
-  for (const filter of ['$SYS/#', '$share/g/x', '$share/g/#', '$share//t', '$ctl', '$own/#']) {
+  for (const filter of ['$SYS/#', '$share/g/x', '$share/g/#', '$ctl']) {
     const decision = subscribe(rights, filter)
     assert.ok(decision.effect === 'deny' && decision.reason === 'reserved', filter)
   }
+  const wider = subscribe(rights, '$own/#')
+  assert.ok(wider.effect === 'deny' && wider.reason === 'not_contained')
   assert.equal(subscribe(rights, '$own/x').effect, 'allow')
   assert.equal(subscribe(rights, '#').effect, 'allow')
   for (const topic of ['$SYS/evil/new/clients', '$SYS/x/heartbeat', '$x']) {
     assert.equal(publish(rights, topic).effect, 'deny', topic)
     assert.equal(receive(rights, topic).effect, 'deny', topic)
   }
+})
+
+const shareReason = (rights: EffectivePolicy, filter: string) => {
+  const decision = subscribe(rights, filter)
+  return decision.effect === 'deny' ? decision.reason : 'allow'
+}
+
+test('a shared subscription needs a grant of its group, and then its filter is contained like any other', () => {
+  const rights = rightsOf([rule('work', 'subscribe, receive', ['$share/g/a/+/#'], ', qos: { max: 1 }')])
+  assert.deepEqual(subscribe(rights, '$share/g/a/b/#', 2), {
+    effect: 'allow',
+    rules: ['r/work'],
+    policyVersion: 7,
+    qos: 1,
+  })
+  assert.equal(shareReason(rights, '$share/g/a/#'), 'not_contained')
+  assert.equal(shareReason(rights, '$share/h/a/b'), 'reserved')
+  assert.equal(shareReason(rights, '$share/d1/a/b'), 'reserved')
+  assert.equal(shareReason(rights, 'a/b'), 'not_contained')
+  for (const topic of ['a/b', 'a/b/c']) assert.equal(receive(rights, topic).effect, 'allow')
+  assert.equal(receive(rights, 'b').effect, 'deny')
+  assert.equal(receive(rights, '$share/g/a/b').effect, 'deny')
+})
+
+test('a group is named by a word or by an attribute of the device, and no wildcard reaches one or a $ tree behind it', () => {
+  const own = rightsOf([rule('own', 'subscribe, receive', ['$share/${device.labels.site}/a'])])
+  assert.equal(shareReason(own, '$share/oslo/a'), 'allow')
+  assert.equal(shareReason(own, '$share/bergen/a'), 'reserved')
+  const all = rightsOf([rule('all', 'subscribe, receive', ['#', '$share/g/#'])])
+  assert.equal(shareReason(all, '$share/g/#'), 'allow')
+  assert.equal(shareReason(all, '$share/h/x'), 'reserved')
+  assert.equal(shareReason(all, '$share/g/$SYS/#'), 'reserved')
+  for (const filter of ['$share', '$share/g', '$share/g/', '$share//t', '$share/+/t', '$share/g/$share/h/t']) {
+    assert.equal(shareReason(all, filter), 'invalid_share', filter)
+  }
+})
+
+test('who is denied a topic is denied to share it; who is denied to share in a group may still hear', () => {
+  const allow = [rule('all', 'subscribe, receive', ['a/#', '$share/g/a/#', '$share/h/a/#'])]
+  const secret = rightsOf(allow, [rule('no', 'subscribe', ['a/secret/#'])])
+  assert.equal(shareReason(secret, '$share/g/a/secret/x'), 'denied')
+  assert.equal(shareReason(secret, '$share/g/a/#'), 'allow')
+  assert.equal(receive(secret, 'a/secret/x').effect, 'deny')
+  const group = rightsOf(allow, [rule('no', 'subscribe', ['$share/g/a/#'])])
+  assert.equal(shareReason(group, '$share/g/a/x'), 'denied')
+  assert.equal(shareReason(group, '$share/h/a/x'), 'allow')
+  assert.equal(shareReason(group, 'a/x'), 'allow')
+  assert.equal(receive(group, 'a/x').effect, 'allow')
 })
 
 test('the statistics of the service can be granted to listeners, by name, and to nobody who would speak there', () => {

@@ -149,7 +149,11 @@ test('refuses topics that are no filters, half variables and reserved trees', ()
     'a/${device.labels.x/y}',
     'a/${',
     '$SYS/#',
-    '$share/g/a',
+    '$share/g',
+    '$share//a',
+    '$share/+/a',
+    '$share/g/$share/h/a',
+    '$share/g/a', // nobody publishes to a group
     '/'.repeat(128),
     'x'.repeat(1025),
   ]) {

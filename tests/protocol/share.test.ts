@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { parseTopicFilter } from '#protocol'
-import { parseShare } from '../../../broker/routing/share.js'
+import { parseShare, parseTopicFilter } from '#protocol'
 
 const read = (name: string) => parseShare(parseTopicFilter(name))
 

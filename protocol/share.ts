@@ -1,4 +1,4 @@
-import { parseTopicFilter, type TopicFilter } from '#protocol'
+import { parseTopicFilter, type TopicFilter } from './topics.js'
 
 /** What a client names when it subscribes: a filter of its own, one it shares with others, or neither. */
 export type SubscriptionName =
