@@ -60,8 +60,9 @@ export function refuse(connection: Connection, refusal: ConnectRefusal, level: P
   if (connection.closed) return
   const { code: reasonCode, reason, comment, say } = refusal
   connection.refusal = { reason, ...(comment !== undefined && { comment }) }
-  const properties = say === undefined ? {} : { reasonString: say }
-  connection.send(encodeConnack({ level, sessionPresent: false, reasonCode, properties }))
+  connection.sendExplained(say, (reasonString) =>
+    encodeConnack({ level, sessionPresent: false, reasonCode, properties: { reasonString } }),
+  )
   connection.close('protocol_error', reason, { flush: true })
 }
 

@@ -159,6 +159,11 @@ export class Connection implements Link {
     if (!this.closed && bytes.length <= this.maximumPacketSize) this.writer.push(bytes)
   }
 
+  /** Sends an answer with its reason in words, if there are any and the client takes a packet of that size. */
+  sendExplained(say: string | undefined, encode: (reasonString: string | undefined) => Uint8Array): void {
+    this.send(this.#fitting(say, encode))
+  }
+
   /** For what runs later on this connection's behalf: an error in it ends this connection and nothing else. */
   guarded(action: () => void): () => void {
     return () => {
@@ -274,10 +279,14 @@ export class Connection implements Link {
   /** DISCONNECT, which a server has in MQTT 5 only, and never before CONNACK [MQTT-3.14.0-1]. */
   #sayWhy(code: ReasonCode | undefined, say: string | undefined): void {
     if (this.level < 5 || !this.accepted || code === undefined) return
-    const plain = encodeDisconnect({ reasonCode: code })
-    const explained = say === undefined ? plain : encodeDisconnect({ reasonCode: code, reasonString: say })
-    const packet = explained.length <= this.maximumPacketSize ? explained : plain // [MQTT-3.14.2-3]
+    const packet = this.#fitting(say, (reasonString) => encodeDisconnect({ reasonCode: code, reasonString }))
     if (packet.length <= this.maximumPacketSize) this.writer.push(packet)
+  }
+
+  /** Words that would make a packet larger than the client takes are left out [MQTT-3.4.2-2], [MQTT-3.14.2-3]. */
+  #fitting(say: string | undefined, encode: (reasonString: string | undefined) => Uint8Array): Uint8Array {
+    const explained = encode(say)
+    return say === undefined || explained.length <= this.maximumPacketSize ? explained : encode(undefined)
   }
 
   #read(chunk: Buffer): void {

@@ -195,16 +195,10 @@ function sendAck(connection: Connection, { qos, packetId, topic }: Publish, deci
   const type = qos === 1 ? 'puback' : 'pubrec'
   const isEnd = qos === 1 || decision.effect === 'deny'
   if (isEnd) connection.endReceive()
-  connection.send(
-    encodeAck({
-      level,
-      type,
-      packetId,
-      reasonCode: answerTo(decision, reached),
-      ...(decision.effect === 'deny' &&
-        connection.mayExplain && { reasonString: explainDenial('publish', topic, decision) }),
-    }),
-  )
+  const reasonCode = answerTo(decision, reached)
+  const isToBeSaid = decision.effect === 'deny' && connection.mayExplain
+  const say = isToBeSaid ? explainDenial('publish', topic, decision) : undefined
+  connection.sendExplained(say, (reasonString) => encodeAck({ level, type, packetId, reasonCode, reasonString }))
 }
 
 function answerTo(decision: Decision, reached: number): ReasonCode {

@@ -127,14 +127,10 @@ function sendSuback(connection: Connection, packetId: number, outcomes: readonly
   const denied = outcomes.flatMap(({ request, decision }) =>
     decision.effect === 'deny' ? [explainDenial('subscribe', request.filter, decision)] : [],
   )
-  connection.send(
-    encodeSuback({
-      level: connection.level,
-      packetId,
-      reasonCodes: outcomes.map(({ decision, granted }) => suback(decision, granted)),
-      ...(denied.length > 0 && connection.mayExplain && { reasonString: denied.join('; ') }),
-    }),
-  )
+  const { level } = connection
+  const codes = outcomes.map(({ decision, granted }) => suback(decision, granted))
+  const say = denied.length > 0 && connection.mayExplain ? denied.join('; ') : undefined
+  connection.sendExplained(say, (reasonString) => encodeSuback({ level, packetId, reasonCodes: codes, reasonString }))
 }
 
 function suback(decision: QosDecision, granted: Subscription | undefined): ReasonCode {
