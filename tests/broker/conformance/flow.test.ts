@@ -3,7 +3,7 @@ import test from 'node:test'
 import mqttPacket, { type Packet } from 'mqtt-packet'
 import { publishPacket, type RawClient, until } from '../harness.js'
 import { field, packetOf } from '../wire/wire.js'
-import { cut, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from './peer.js'
+import { atBothLevels, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from './peer.js'
 
 /* What the two sides of MQTT 5 ask of each other: how much at once, how large, how much explanation, and how to part. */
 
@@ -201,9 +201,9 @@ test('DISCONNECT can shorten or lengthen how long the session is kept, but not b
   assert.equal((await (await world.raw('d3', {}, 5)).connect('d3', lasting(5))).sessionPresent, true)
 })
 
-test('a session is not given up while its connection is there', async (t) => {
-  const world = await makeOpenWorld(t)
-  const client = await join(world, 'd1', 5, { clean: false, properties: { sessionExpiryInterval: 1 } })
+atBothLevels('a session is not given up while its connection is there', async (t, level) => {
+  const world = await makeOpenWorld(t, { sessionExpirySeconds: 1 })
+  const client = await join(world, 'd1', level, lasting(level))
   await subscribe(client, ['t', 1])
   for (let second = 0; second < 5; second++) {
     world.clock += 1000
@@ -211,5 +211,4 @@ test('a session is not given up while its connection is there', async (t) => {
   }
   await publishAll(client, ['t', 'still there', { qos: 1 }])
   await client.next('publish')
-  await cut(world, client)
 })

@@ -29,6 +29,7 @@ roles:
     allow:
       - { id: all, actions: [publish, will], topics: ["#", "$data/#"], qos: { max: 2 }, retain: true }
       - { id: hear, actions: [subscribe, receive], topics: ["#", "$data/#"], qos: { max: 2 } }
+      - { id: share, actions: [subscribe, receive], topics: ["$share/g/#", "$share/h/#"], qos: { max: 2 } }
     deny:
       - { id: secret, actions: [publish, will, subscribe], topics: ["denied/#"] }
 bindings:
