@@ -47,6 +47,23 @@ test('a forgotten session leaves nothing to come back to, and what waited for it
   assert.equal((await again.connect('d', { clean: false })).sessionPresent, false)
 })
 
+test('a client of MQTT 5 is told that it was an administrative action, and a delayed will waits for it to come back', async (t) => {
+  const world = await makeWorld(t)
+  const client = await world.raw('d', {}, 5)
+  const will = { topic: 'open/gone', payload: Buffer.from('d'), qos: 0, retain: false } as const
+  await client.connect('d', {
+    clean: false,
+    properties: { sessionExpiryInterval: 60 },
+    will: { ...will, properties: { willDelayInterval: 30 } },
+  })
+  world.broker.kick('d', { forget: false })
+  assert.equal((await client.next('disconnect')).reasonCode, 0x98)
+  await client.closed
+  const again = await world.raw('d', {}, 5)
+  const connack = await again.connect('d', { clean: false, properties: { sessionExpiryInterval: 60 } })
+  assert.deepEqual([connack.sessionPresent, world.records('message.publish').length], [true, 0])
+})
+
 test('there is nothing to kick where there is no session', async (t) => {
   const world = await makeWorld(t)
   assert.equal(world.broker.kick('nobody', { forget: true }), undefined)
