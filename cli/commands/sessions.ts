@@ -126,8 +126,8 @@ async function kick(client: ApiClient, output: Output, ids: readonly string[], o
   }
   const [first] = refusals
   if (first === undefined) return
-  if (refusals.length === ids.length && ids.length === 1) throw first
-  for (const { message, code } of refusals) output.note(`${message} [${code}]`)
+  const told = answers.length === 0 ? refusals.slice(1) : refusals // what is thrown is told too
+  for (const { message, code } of told) output.note(`${message} [${code}]`)
   if (answers.length === 0) throw first
   throw new CliError('PARTLY_DONE', `${answers.length} of ${ids.length} sessions were kicked`)
 }
