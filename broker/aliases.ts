@@ -1,6 +1,6 @@
 import type { DeviceId, TopicName } from '#protocol'
 import { BrokerError } from './errors.js'
-import type { Message } from './message.js'
+import type { Alias, Message } from './message.js'
 import type { PublishPacket } from './wire/packet.js'
 
 /*
@@ -46,7 +46,7 @@ export class OutgoingAliases {
   }
 
   /** The first topics of a connection get one each; when there are no more, topics are written out. */
-  for({ publisher, topic }: Message): { readonly number: number; readonly isNew: boolean } | undefined {
+  for({ publisher, topic }: Message): Alias | undefined {
     if (this.#maximum === 0) return undefined
     const known = this.#numbers?.get(`${publisher}\0${topic}`)
     if (known !== undefined) return { number: known, isNew: false }

@@ -12,11 +12,3 @@ export function decide<D extends Decision>(policyVersion: number, ask: () => D):
   }
   return { effect: 'deny', reason: 'internal', rules: [], policyVersion }
 }
-
-/** A decision as audit records carry it. */
-export function decisionFacts(decision: Decision) {
-  const { rules, policyVersion } = decision
-  return decision.effect === 'allow'
-    ? ({ decision: 'allow', rules, policyVersion } as const)
-    : ({ decision: 'deny', reason: decision.reason, rules, policyVersion } as const)
-}

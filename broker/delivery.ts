@@ -1,10 +1,10 @@
 import type { Decision, DeviceId, DropReason } from '#protocol'
 import type { QosDecision } from '#policy'
-import { decide, decisionFacts } from './decision.js'
-import type { DecisionLog } from './decision-log.js'
+import { decide } from './decision.js'
+import { type DecisionLog, unplaced } from './decision-log.js'
 import { BrokerError } from './errors.js'
 import type { BrokerLimits } from './limits.js'
-import type { Message } from './message.js'
+import type { Handing, Message } from './message.js'
 import type { Outgoing } from './queue.js'
 import type { Link, Replay, Session } from './session.js'
 import type { Statistics } from './statistics.js'
@@ -40,12 +40,12 @@ export class Delivery {
 
   /** Hands the message on, or keeps it for the session, at the lower of the two QoS [MQTT-3.8.4-8]. */
   deliver(session: Session, message: Message, reception: Reception, retained = false): void {
-    if (message.isExpired(this.#options.now())) return // [MQTT-3.3.2-5]
+    if (message.expiresAt !== undefined && message.isExpired(this.#options.now())) return // [MQTT-3.3.2-5]
     const { identifiers, retainAsPublished } = reception
     const retain = retained || (retainAsPublished && message.retain) // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
     const qos = lower(message.qos, reception.qos)
-    if (qos === 0) this.#deliverAtMostOnce(session, message, { retain, identifiers })
-    else this.#deliverAcknowledged(session, message, qos, { retain, identifiers })
+    if (qos === 0) this.#deliverAtMostOnce(session, message, retain, identifiers)
+    else this.#deliverAcknowledged(session, message, qos, retain, identifiers)
   }
 
   /** Sends what waits, as far as window and socket allow. What goes wrong on the way ends this connection and no other. */
@@ -157,7 +157,7 @@ export class Delivery {
     return true
   }
 
-  #deliverAtMostOnce(session: Session, message: Message, how: How): void {
+  #deliverAtMostOnce(session: Session, message: Message, retain: boolean, identifiers: readonly number[]): void {
     const { link } = session
     if (!link || !session.ready) return
     if (link.writer.full) {
@@ -165,14 +165,34 @@ export class Delivery {
       return
     }
     const allowed = this.#decide(session, message, 0)
-    if (allowed) this.#hand(session, link, message, { ...how, qos: 0, dup: false, packetId: 0 }, allowed)
+    if (!allowed) return
+    this.#hand(
+      session,
+      link,
+      message,
+      { level: link.level, qos: 0, retain, dup: false, packetId: 0, identifiers },
+      allowed,
+    )
   }
 
-  #deliverAcknowledged(session: Session, message: Message, qos: 1 | 2, how: How): void {
+  #deliverAcknowledged(
+    session: Session,
+    message: Message,
+    qos: 1 | 2,
+    retain: boolean,
+    identifiers: readonly number[],
+  ): void {
     const { now, store, limits } = this.#options
-    const rest = { since: now(), packetId: undefined, released: false }
-    const { retain, identifiers } = how
-    const outgoing: Outgoing = { message, order: session.nextOrder++, qos, retain, identifiers, ...rest }
+    const outgoing: Outgoing = {
+      message,
+      order: session.nextOrder++,
+      since: now(),
+      retain,
+      identifiers,
+      qos,
+      packetId: undefined,
+      released: false,
+    }
     if (session.queue.size === 0 && session.resending.length === 0 && this.#hasRoom(session)) {
       this.#send(session, outgoing)
       return
@@ -204,7 +224,7 @@ export class Delivery {
     const allowed = this.#decide(session, message, outgoing.qos)
     if (!allowed || allowed.qos === 0) {
       this.#giveUp(session, outgoing)
-      if (allowed) this.#deliverAtMostOnce(session, message, outgoing)
+      if (allowed) this.#deliverAtMostOnce(session, message, outgoing.retain, outgoing.identifiers)
       return
     }
     if (!dup) {
@@ -231,22 +251,24 @@ export class Delivery {
 
   #handOutgoing(session: Session, link: Link, outgoing: Outgoing, dup: boolean, allowed: Allowed): void {
     const { message, qos, retain, identifiers, packetId = 0 } = outgoing
-    const fits = this.#hand(session, link, message, { qos, retain, identifiers, dup, packetId }, allowed)
+    const handing = { level: link.level, qos, retain, dup, packetId, identifiers }
+    const fits = this.#hand(session, link, message, handing, allowed)
     if (!fits) this.#complete(session, outgoing) // as if it had been sent [MQTT-3.1.2-25]
   }
 
   /** False where the client does not take packets of that size [MQTT-3.1.2-24]. */
-  #hand(session: Session, link: Link, message: Message, how: Handed, allowed: Allowed): boolean {
+  #hand(session: Session, link: Link, message: Message, handing: Handing, allowed: Allowed): boolean {
     const alias = link.aliases.for(message)
-    const frame = message.frame({ ...how, level: link.level, alias }, this.#options.now())
+    const frame = message.frame(handing, alias, this.#options.now())
     if (frame.length > link.maximumPacketSize) {
       session.dropped.too_large++
       return false
     }
     if (alias?.isNew) link.aliases.establish(message, alias.number)
-    this.#record(session, message, allowed, how)
+    const { qos, retain, dup, packetId } = handing
+    this.#record(session, message, allowed, qos, retain, dup, packetId)
     link.writer.push(frame, message.publisher)
-    link.traffic.sent(how.qos)
+    link.traffic.sent(qos)
     return true
   }
 
@@ -295,20 +317,33 @@ export class Delivery {
     const decision = decide(rights.version, () => rights.receive(message.topic))
     statistics.endDecision('receive', begun)
     if (decision.effect === 'allow') return decision
-    this.#record(session, message, decision, { qos, retain: false, dup: false, packetId: 0 })
+    this.#record(session, message, decision, qos, false, false, 0)
     return undefined
   }
 
-  #record(session: Session, message: Message, decision: Decision, how: Omit<Handed, 'identifiers'>): void {
-    const { qos, retain, dup, packetId } = how
+  #record(
+    session: Session,
+    message: Message,
+    decision: Decision,
+    qos: Qos,
+    retain: boolean,
+    dup: boolean,
+    packetId: number,
+  ): void {
     this.#options.decisions.record(session, {
       event: 'message.deliver',
+      device: session.device,
+      session: session.name,
+      sessionIndex: unplaced,
       topic: message.topic,
-      ...decisionFacts(decision),
+      decision: decision.effect,
+      reason: decision.effect === 'deny' ? decision.reason : undefined,
+      rules: decision.rules,
+      policyVersion: decision.policyVersion,
       qos,
       retain,
       dup,
-      ...(packetId > 0 && { messageId: packetId }),
+      messageId: packetId === 0 ? undefined : packetId,
       size: message.payload.length,
       ...(message.publisher !== undefined && { publisher: message.publisher }),
       ...(message.origin !== undefined && { origin: message.origin }),
@@ -320,17 +355,6 @@ export class Delivery {
 const maxPacketIds = 60_000
 
 type Allowed = Extract<QosDecision, { effect: 'allow' }>
-
-interface How {
-  readonly retain: boolean
-  readonly identifiers: readonly number[]
-}
-
-interface Handed extends How {
-  readonly qos: Qos
-  readonly dup: boolean
-  readonly packetId: number
-}
 
 function lower(one: Qos, other: Qos): Qos {
   return one < other ? one : other

@@ -29,8 +29,12 @@ export interface Handing {
   /** 0 with QoS 0, which has none. */
   readonly packetId: number
   readonly identifiers: readonly number[]
-  /** Stands for the topic, which is left out unless the alias is new to the receiver. */
-  readonly alias: { readonly number: number; readonly isNew: boolean } | undefined
+}
+
+/** Stands for the topic, which is left out unless the alias is new to the receiver. */
+export interface Alias {
+  readonly number: number
+  readonly isNew: boolean
 }
 
 /** One accepted message, shared by all who receive it. */
@@ -72,21 +76,22 @@ export class Message implements MessageFields {
   }
 
   /** The packet for one receiver. Those that differ in nothing get the same bytes, encoded once. */
-  frame(handing: Handing, now: number): Buffer {
-    const { level, qos, retain, identifiers, alias } = handing
+  frame(handing: Handing, alias: Alias | undefined, now: number): Buffer {
+    const { level, qos, retain, identifiers } = handing
     const isPlain = qos === 0 && !retain && identifiers.length === 0 && !alias && this.expiresAt === undefined
-    if (!isPlain) return this.#encode(handing, now)
-    return (this.#plainFrames[level] ??= this.#encode(handing, now))
+    if (!isPlain) return this.#encode(handing, alias, now)
+    return (this.#plainFrames[level] ??= this.#encode(handing, alias, now))
   }
 
-  #encode({ level, alias, identifiers, ...how }: Handing, now: number): Buffer {
+  #encode({ level, qos, retain, dup, packetId, identifiers }: Handing, alias: Alias | undefined, now: number): Buffer {
+    const { payload } = this
     const topic = (this.#topicBytes ??= Buffer.from(this.topic))
-    if (level === 4) return encodePublish({ level, topic, payload: this.payload, ...how })
+    if (level === 4) return encodePublish({ level, topic, payload, qos, retain, dup, packetId })
     return encodePublish({
       level,
       topic: alias && !alias.isNew ? noBytes : topic,
-      payload: this.payload,
-      ...how,
+      payload,
+      ...{ qos, retain, dup, packetId },
       properties: (this.#encodedProperties ??= encodeMessageProperties(this.properties)),
       // What is left of it when it goes out [MQTT-3.3.2-6]; what has expired is never sent.
       ...(this.expiresAt !== undefined && { messageExpirySeconds: Math.ceil((this.expiresAt - now) / 1000) }),

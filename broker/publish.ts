@@ -1,6 +1,7 @@
 import type { Decision, TopicName } from '#protocol'
 import type { Connection } from './connection.js'
-import { decide, decisionFacts } from './decision.js'
+import { decide } from './decision.js'
+import { unplaced } from './decision-log.js'
 import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
@@ -14,13 +15,17 @@ import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
 /** A PUBLISH whose topic is known, whether it was written out or an alias stood for it. */
 type Publish = Omit<PublishPacket, 'topic'> & { readonly topic: TopicName }
 
+function isNamed(packet: PublishPacket): packet is Publish {
+  return packet.topicAlias === undefined && packet.topic !== undefined
+}
+
 /**
  * MQTT 5.0 §3.3, MQTT 3.1.1 §3.3. Decided at once and from memory, recorded, and then, in the log's order and when the
  * record is durable: routed, kept where it must survive, and only then acknowledged.
  */
 export function handlePublish(hub: Hub, connection: Connection, session: Session, received: PublishPacket): void {
   connection.traffic.received(received.qos)
-  const packet: Publish = { ...received, topic: connection.incomingAliases.resolve(received) }
+  const packet = isNamed(received) ? received : { ...received, topic: connection.incomingAliases.resolve(received) }
   if (isRepetition(session, packet)) {
     repeatPubrec(hub, connection, session, packet.packetId)
     return
@@ -62,13 +67,19 @@ export function recordPublish(
 ): number {
   return hub.decisions.record(session, {
     event: 'message.publish',
+    device: session.device,
+    session: session.name,
+    sessionIndex: unplaced,
     topic: packet.topic,
-    ...decisionFacts(decision),
+    decision: decision.effect,
+    reason: decision.effect === 'deny' ? decision.reason : undefined,
+    rules: decision.rules,
+    policyVersion: decision.policyVersion,
     action,
     qos: packet.qos,
     retain: packet.retain,
     dup: packet.dup ?? false,
-    ...(packet.packetId && { messageId: packet.packetId }),
+    messageId: packet.packetId === 0 ? undefined : packet.packetId,
     size: packet.payload.length,
     // As subscribed now; who comes or goes until the record is durable shows in the message.deliver records.
     recipients: decision.effect === 'allow' ? recipientsOf(hub, packet.topic) : 0,
@@ -114,17 +125,18 @@ export function routeUnlessRevoked(hub: Hub, session: Session, message: Message)
   return 0
 }
 
-function judge(hub: Hub, session: Session, { topic, qos, retain, payload, properties }: Publish): Decision {
+function judge(hub: Hub, session: Session, packet: Publish): Decision {
   const { rights } = session
+  const { topic, qos, retain, payload } = packet
   if (isSystemTopic(topic)) return reserved(rights)
-  const { responseTopic } = properties
+  const { responseTopic } = packet.properties
   if (responseTopic !== undefined && !mayReceive(session, responseTopic)) {
     return { effect: 'deny', reason: 'response_topic', rules: [], policyVersion: rights.version }
   }
   const begun = hub.statistics.beginDecision()
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
   hub.statistics.endDecision('publish', begun)
-  return withinQuota(hub, session, { topic, retain, payload }, decision)
+  return withinQuota(hub, session, packet, decision)
 }
 
 /** Whatever a policy may grant: what the service says of itself can be trusted to come from it. */

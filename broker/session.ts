@@ -144,7 +144,12 @@ export class Session {
 
   /** For exactly one record: the index has no gaps. */
   facts(): SessionFacts {
-    return { device: this.device, session: this.#name, sessionIndex: this.#index++ }
+    return { device: this.device, session: this.#name, sessionIndex: this.takeIndex() }
+  }
+
+  /** The same for a record that holds the rest of the facts already. */
+  takeIndex(): number {
+    return this.#index++
   }
 
   /** Messages that wait or are not acknowledged yet. */

@@ -1,13 +1,14 @@
 import { type DeviceId, parseShare, type TopicFilter } from '#protocol'
 import type { QosDecision } from '#policy'
 import type { Connection } from './connection.js'
-import { decide, decisionFacts } from './decision.js'
+import { decide } from './decision.js'
+import { type Decided, unplaced } from './decision-log.js'
 import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
 import type { Session } from './session.js'
 import type { Subscription } from './subscription.js'
 import { encodeSuback, encodeUnsuback } from './wire/encode.js'
-import type { SubscribePacket, SubscriptionRequest, UnsubscribePacket } from './wire/packet.js'
+import type { Qos, SubscribePacket, SubscriptionRequest, UnsubscribePacket } from './wire/packet.js'
 import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
 
 /** What became of one entry of a SUBSCRIBE. */
@@ -28,12 +29,7 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     const decision = quota.admits(session, request.filter) ? judge(session, request) : overQuota(session)
     const granted = decision.effect === 'allow' ? subscriptionOf(request, decision.qos, packet) : undefined
     if (granted) quota.take(session, request.filter)
-    last = hub.decisions.record(session, {
-      event: 'message.subscribe',
-      topic: request.filter,
-      ...decisionFacts(decision),
-      ...(granted && { qos: granted.qos }),
-    })
+    last = hub.decisions.record(session, eventOf(session, request.filter, decision, granted?.qos))
     return { request, decision, granted }
   })
 
@@ -79,15 +75,25 @@ export function recheckSubscriptions(hub: Hub, session: Session): void {
     const decision = judge(session, { filter: name, qos: subscription.qos })
     const qos = decision.effect === 'allow' ? decision.qos : undefined
     if (qos === subscription.qos) continue
-    hub.trail.recordIfPossible({
-      event: 'message.subscribe',
-      ...session.facts(),
-      topic: name,
-      ...decisionFacts(decision),
-      ...(qos !== undefined && { qos }),
-    })
+    hub.trail.recordIfPossible({ ...eventOf(session, name, decision, qos), sessionIndex: session.takeIndex() })
     if (qos === undefined) removeSubscription(hub, session, name)
     else add(hub, session, { ...subscription, qos })
+  }
+}
+
+/** `qos`: the granted one, where one was. */
+function eventOf(session: Session, filter: TopicFilter, decision: QosDecision, qos: Qos | undefined): Decided {
+  return {
+    event: 'message.subscribe',
+    device: session.device,
+    session: session.name,
+    sessionIndex: unplaced,
+    topic: filter,
+    decision: decision.effect,
+    reason: decision.effect === 'deny' ? decision.reason : undefined,
+    rules: decision.rules,
+    policyVersion: decision.policyVersion,
+    qos,
   }
 }
 

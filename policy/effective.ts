@@ -10,7 +10,7 @@ import {
 import { covered, type Levels } from './containment.js'
 import type { AllowRule, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
-import { type Matches, type Rendered, RuleTable } from './rule-table.js'
+import { type Matches, maxRememberedTopics, type Rendered, RuleTable } from './rule-table.js'
 
 /** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
 export interface Rights {
@@ -29,6 +29,12 @@ type Denied = Extract<Decision, { effect: 'deny' }>
 /** An allow here says at which QoS: granted to a subscription, or the most that a delivery may have. */
 export type QosDecision = (Allowed & { readonly qos: Qos }) | Denied
 
+/** A decision, and the rule that pays for it. */
+interface Judged {
+  readonly decision: Decision
+  readonly by?: AllowRule
+}
+
 type Constraint = Extract<DenyReason, 'qos' | 'retain' | 'size' | 'rate'>
 
 /**
@@ -44,6 +50,9 @@ export class EffectivePolicy {
   readonly #onOverlap: 'filter' | 'reject'
   readonly #rules: RuleTable
   readonly #rates: RateLimiter
+  /** Decisions that were taken before and that nothing can change: the broker asks for every message and recipient. */
+  readonly #received = new Map<TopicName, QosDecision>()
+  readonly #allowances = new Map<Rendered, Judged>()
 
   constructor(rights: Rights, rates: RateLimiter) {
     this.version = rights.policy.version
@@ -88,14 +97,12 @@ export class EffectivePolicy {
 
   /** Asked at every delivery, so that a change of policy acts on live subscriptions at once. */
   receive(topic: TopicName): QosDecision {
-    const { deny, allow } = this.#rules.matching('receive', topic)
-    if (deny.length > 0) return this.#denied('denied', deny)
-    const widest = allow.reduce<Rendered<AllowRule> | undefined>(
-      (best, next) => (best === undefined || next.rule.maxQos > best.rule.maxQos ? next : best),
-      undefined,
-    )
-    if (widest === undefined) return this.#unmatched(topic, 'no_rule')
-    return { effect: 'allow', rules: [widest.rule.id], policyVersion: this.version, qos: widest.rule.maxQos }
+    const known = this.#received.get(topic)
+    if (known) return known
+    const decision = this.#judgeReceive(topic)
+    if (this.#received.size >= maxRememberedTopics) this.#received.clear()
+    this.#received.set(topic, decision)
+    return decision
   }
 
   /** The decision that would be taken, by the same code, without paying; and what each rule had to do with it. */
@@ -116,7 +123,7 @@ export class EffectivePolicy {
           considered(
             entry,
             'allow',
-            covers && involved.has(entry.rule) ? this.#failing(entry.rule, question) : 'topic',
+            covers && involved.has(entry.rule) ? this.#failingOf(entry.rule, question) : 'topic',
           ),
         ),
       ],
@@ -140,31 +147,41 @@ export class EffectivePolicy {
     }
   }
 
-  #judgeMessage(
-    action: 'publish' | 'will',
-    message: Message,
-  ): { readonly decision: Decision; readonly by?: AllowRule } {
+  #judgeReceive(topic: TopicName): QosDecision {
+    const { deny, allow } = this.#rules.matching('receive', topic)
+    if (deny.length > 0) return this.#denied('denied', deny)
+    const widest = allow.reduce<Rendered<AllowRule> | undefined>(
+      (best, next) => (best === undefined || next.rule.maxQos > best.rule.maxQos ? next : best),
+      undefined,
+    )
+    if (widest === undefined) return this.#unmatched(topic, 'no_rule')
+    return { effect: 'allow', rules: [widest.rule.id], policyVersion: this.version, qos: widest.rule.maxQos }
+  }
+
+  #judgeMessage(action: 'publish' | 'will', message: Message): Judged {
     const { deny, allow } = this.#rules.matching(action, message.topic)
     if (deny.length > 0) return { decision: this.#denied('denied', deny) }
     for (const entry of allow) {
-      if (this.#failing(entry.rule, { action, ...message }) === undefined) {
-        return { decision: this.#allowed([entry]), by: entry.rule }
-      }
+      if (this.#failing(entry.rule, action, message) === undefined) return this.#allowedBy(entry)
     }
     const [nearest] = allow
     if (nearest === undefined) return { decision: this.#unmatched(message.topic, 'no_rule') }
-    const constraint = this.#failing(nearest.rule, { action, ...message })
+    const constraint = this.#failing(nearest.rule, action, message)
     return { decision: this.#denied(constraint ?? 'internal', [nearest]) }
   }
 
-  /** The first constraint that keeps a matching allow from deciding. */
-  #failing(rule: AllowRule, question: Question): Constraint | undefined {
-    // A subscription is granted at a lower QoS instead, a delivery made at one.
+  /** A subscription is granted at a lower QoS instead, a delivery made at one. */
+  #failingOf(rule: AllowRule, question: Question): Constraint | undefined {
     if (question.action === 'subscribe' || question.action === 'receive') return undefined
-    if (question.qos > rule.maxQos) return 'qos'
-    if (question.retain && !rule.retain) return 'retain'
-    if (question.size > rule.maxPayloadBytes) return 'size'
-    const paid = question.action === 'publish' && rule.rate !== undefined
+    return this.#failing(rule, question.action, question)
+  }
+
+  /** The first constraint that keeps a matching allow from deciding. */
+  #failing(rule: AllowRule, action: 'publish' | 'will', { qos, retain, size }: Message): Constraint | undefined {
+    if (qos > rule.maxQos) return 'qos'
+    if (retain && !rule.retain) return 'retain'
+    if (size > rule.maxPayloadBytes) return 'size'
+    const paid = action === 'publish' && rule.rate !== undefined
     if (paid && !this.#rates.has(this.#bucketOf(rule), rule.rate)) return 'rate'
     return undefined
   }
@@ -176,6 +193,13 @@ export class EffectivePolicy {
   #unmatched(topic: TopicName | TopicFilter, reason: 'no_rule' | 'not_contained'): Denied {
     if (this.#rules.isEmpty) return this.#denied('no_rights', [])
     return this.#denied(topic.startsWith('$') ? 'reserved' : reason, [])
+  }
+
+  /** What a rule allows, it always allows in the same words. */
+  #allowedBy(entry: Rendered<AllowRule>): Judged {
+    let judged = this.#allowances.get(entry)
+    if (!judged) this.#allowances.set(entry, (judged = { decision: this.#allowed([entry]), by: entry.rule }))
+    return judged
   }
 
   #allowed(rules: readonly Rendered[]): Allowed {

@@ -25,7 +25,7 @@ export interface Matches {
 type ByAction<R extends Rule> = Readonly<Record<TopicAction, readonly Rendered<R>[]>>
 
 /** Topics remembered for each action; a client that invents topics clears them, and then costs a match per message. */
-const maxRememberedTopics = 1024
+export const maxRememberedTopics = 1024
 
 /** The rules of one device by action, and which of them match. */
 export class RuleTable {

@@ -169,7 +169,7 @@ export type SessionEvent =
       TopicDecisionFacts & {
         readonly event: 'message.subscribe'
         /** The granted QoS; absent when refused. */
-        readonly qos?: number
+        readonly qos?: number | undefined
       })
   | (SessionFacts & { readonly event: 'message.unsubscribe'; readonly topic: string })
   | (SessionFacts &
@@ -179,7 +179,7 @@ export type SessionEvent =
         readonly qos: number
         readonly retain: boolean
         readonly dup: boolean
-        readonly messageId?: number
+        readonly messageId?: number | undefined
         readonly size: number
         /** How many sessions the message was routed to. */
         readonly recipients: number
@@ -194,7 +194,7 @@ export type SessionEvent =
         readonly qos: number
         readonly retain: boolean
         readonly dup: boolean
-        readonly messageId?: number
+        readonly messageId?: number | undefined
         readonly size: number
         readonly publisher?: DeviceId
         readonly origin?: number
@@ -224,7 +224,7 @@ export interface TopicDecisionFacts {
   readonly topic: string
   readonly decision: 'allow' | 'deny'
   /** Why not; only with `deny`. */
-  readonly reason?: DenyReason | 'revoked'
+  readonly reason?: DenyReason | 'revoked' | undefined
   readonly rules: readonly string[]
   readonly policyVersion: number
   /** Only with `deny`. Default: 1 */
