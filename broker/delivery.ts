@@ -313,7 +313,7 @@ export class Delivery {
   #decide(session: Session, message: Message, qos: Qos): Allowed | undefined {
     const { rights } = session
     const { statistics } = this.#options
-    const begun = statistics.beginDecision()
+    const begun = statistics.beginDecision('receive')
     const decision = decide(rights.version, () => rights.receive(message.topic))
     statistics.endDecision('receive', begun)
     if (decision.effect === 'allow') return decision

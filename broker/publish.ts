@@ -133,7 +133,7 @@ function judge(hub: Hub, session: Session, packet: Publish): Decision {
   if (responseTopic !== undefined && !mayReceive(session, responseTopic)) {
     return { effect: 'deny', reason: 'response_topic', rules: [], policyVersion: rights.version }
   }
-  const begun = hub.statistics.beginDecision()
+  const begun = hub.statistics.beginDecision('publish')
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
   hub.statistics.endDecision('publish', begun)
   return withinQuota(hub, session, packet, decision)

@@ -1,7 +1,7 @@
 import type { DenyReason, MqttVersion, SessionEndReason, TopicAction, Transport } from '#protocol'
 import type { Qos } from './wire/packet.js'
 
-/** One in so many decisions is timed, so that looking at the clock costs the others nothing. */
+/** One in so many decisions about an action is timed, so that looking at the clock costs the others nothing. */
 const timedEvery = 64
 
 /** How many of each kind there were; the kinds are words of ours, never a peer's. */
@@ -61,7 +61,8 @@ export class Statistics {
   /** Told how long some of the decisions took. */
   onDecisionTime: ((action: TopicAction, seconds: number) => void) | undefined
   readonly #milliseconds: () => number
-  #untilTimed = 0
+  /** For each action apart: they come in turns, and one of them must not take the turns of another. */
+  readonly #untilTimed: Record<TopicAction, number> = { publish: 0, will: 0, subscribe: 0, receive: 0 }
 
   /** The clock is for measuring only; it need not know the time of day. */
   constructor(milliseconds: () => number = () => performance.now()) {
@@ -69,9 +70,9 @@ export class Statistics {
   }
 
   /** When a decision that is to be timed begins; undefined for most of them. Two calls and no closure: it is asked for every message. */
-  beginDecision(): number | undefined {
-    if (this.onDecisionTime === undefined || this.#untilTimed-- > 0) return undefined
-    this.#untilTimed = timedEvery - 1
+  beginDecision(action: TopicAction): number | undefined {
+    if (this.onDecisionTime === undefined || this.#untilTimed[action]-- > 0) return undefined
+    this.#untilTimed[action] = timedEvery - 1
     return this.#milliseconds()
   }
 

@@ -70,7 +70,7 @@ test('levels are counted once for each scrape', async (t) => {
 
 test('the time of decisions is a histogram by action, of one decision in 64', async (t) => {
   const { statistics, scrape } = open(t)
-  for (let n = 0; n < 129; n++) statistics.endDecision('receive', statistics.beginDecision())
+  for (let n = 0; n < 129; n++) statistics.endDecision('receive', statistics.beginDecision('receive'))
   const samples = await scrape()
   assert.equal(samples.get('touchmark_decision_seconds_count{action="receive"}'), 3)
   assert.equal(samples.get('touchmark_decision_seconds_bucket{le="0.00025",action="receive"}'), 0)
