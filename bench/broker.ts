@@ -101,6 +101,8 @@ function chosenBy<Named extends { readonly name: string }>({ only }: Options, al
 
 function summaryOf({ error, result }: Run): string {
   if (!result) return `FAILED: ${error ?? ''}`
+  const { bytesPerConnection } = result
+  if (bytesPerConnection !== undefined) return `${Math.round(bytesPerConnection / 1000)} kB per connection`
   const perSecond = Math.round(result.done / result.seconds)
   return `${perSecond} per second, ${Math.round(result.done / result.brokerCpuSeconds)} per broker CPU-second`
 }
