@@ -5,10 +5,11 @@ import type { SessionView } from '#protocol'
 import { type Format, Output } from '../../cli/output.js'
 import { Screen } from '../../cli/screen.js'
 import { RunningProgram } from '../../demo/programs.js'
-import { connected, enroll, next, openStage, searchAudit } from '../journeys/world.js'
+import { connected, emptyStage, enroll, next, searchAudit } from '../journeys/world.js'
 
 test('an operator sees who is connected, watches it, and ends a session with a word for the log', async (t) => {
-  const stage = await openStage(t)
+  const stage = emptyStage(t)
+  const service = await stage.openService()
   const pump = await enroll(stage, 'pump-1', 'site=oslo')
   const client = await connected(t, stage, pump, { clientId: 'pump-1~sub', clean: false })
   await client.subscribeAsync('devices/pump-1/cmd/#')
@@ -21,7 +22,9 @@ test('an operator sees who is connected, watches it, and ends a session with a w
 
   const asked = ['sessions', 'ls', '-w', '--interval', '1s', '-o', 'json', '--data', stage.serverData]
   const watching = new RunningProgram('touchmark', asked)
+  const left = new RunningProgram('touchmark', asked)
   stage.track(watching)
+  stage.track(left)
   const seen = async (fits: (sessions: readonly SessionView[]) => boolean) =>
     watching.line((line) => fits((JSON.parse(line) as { sessions: readonly SessionView[] }).sessions))
   await seen(([one]) => one?.connected === true)
@@ -46,6 +49,9 @@ test('an operator sees who is connected, watches it, and ends a session with a w
   assert.equal(await code('pump-1~sub'), 5)
   assert.equal(await code('nobody', 'pump-1~sub', '--forget'), 7)
   assert.deepEqual(await stage.ask('sessions', 'ls'), [])
+  await left.line((line) => line.includes('"sessions":'))
+  await service.stop()
+  assert.equal(await left.ended, 6)
 })
 
 test('a table on a terminal is shown in place, as far as there is room, and the terminal is given back', () => {

@@ -137,6 +137,15 @@ test('says by HTTP on loopback whether it lives, is ready, and how it is', async
   assert.equal((await get('/other')).status, 404)
 })
 
+test('health and metrics are read where the operator says, and nowhere else', async (t) => {
+  const folder = temporaryFolder(t)
+  const { ready } = await up(folder, ['--health-host', '127.0.0.2'])
+  const { health } = ready.ports
+  assert.equal((await fetch(`http://127.0.0.2:${health}/livez`)).status, 200)
+  await assert.rejects(fetch(`http://127.0.0.1:${health}/livez`))
+  assert.match(readFileSync(join(folder, 'data', 'touchmark.yaml'), 'utf8'), /^ {2}healthHost: "127\.0\.0\.2"$/m)
+})
+
 test('a signal in the middle of the start ends it in order, and the folder is good afterwards', async (t) => {
   const folder = temporaryFolder(t)
   mkdirSync(join(folder, 'data'))
