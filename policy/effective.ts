@@ -51,8 +51,8 @@ export class EffectivePolicy {
   readonly #rules: RuleTable
   readonly #rates: RateLimiter
   /** Decisions that were taken before and that nothing can change: the broker asks for every message and recipient. */
-  readonly #received = new Map<TopicName, QosDecision>()
-  readonly #allowances = new Map<Rendered, Judged>()
+  #received: Map<TopicName, QosDecision> | undefined
+  #allowances: Map<Rendered, Judged> | undefined
 
   constructor(rights: Rights, rates: RateLimiter) {
     this.version = rights.policy.version
@@ -97,11 +97,12 @@ export class EffectivePolicy {
 
   /** Asked at every delivery, so that a change of policy acts on live subscriptions at once. */
   receive(topic: TopicName): QosDecision {
-    const known = this.#received.get(topic)
+    const received = (this.#received ??= new Map())
+    const known = received.get(topic)
     if (known) return known
     const decision = this.#judgeReceive(topic)
-    if (this.#received.size >= maxRememberedTopics) this.#received.clear()
-    this.#received.set(topic, decision)
+    if (received.size >= maxRememberedTopics) received.clear()
+    received.set(topic, decision)
     return decision
   }
 
@@ -197,8 +198,9 @@ export class EffectivePolicy {
 
   /** What a rule allows, it always allows in the same words. */
   #allowedBy(entry: Rendered<AllowRule>): Judged {
-    let judged = this.#allowances.get(entry)
-    if (!judged) this.#allowances.set(entry, (judged = { decision: this.#allowed([entry]), by: entry.rule }))
+    const allowances = (this.#allowances ??= new Map())
+    let judged = allowances.get(entry)
+    if (!judged) allowances.set(entry, (judged = { decision: this.#allowed([entry]), by: entry.rule }))
     return judged
   }
 

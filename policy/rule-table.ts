@@ -32,7 +32,8 @@ export class RuleTable {
   readonly isEmpty: boolean
   readonly allow: ByAction<AllowRule>
   readonly deny: ByAction<Rule>
-  readonly #remembered: Readonly<Record<TopicAction, Map<TopicName, Matches>>>
+  /** Made when they are needed: most devices of a fleet say little, and each has a table. */
+  readonly #remembered: Partial<Record<TopicAction, Map<TopicName, Matches>>> = {}
 
   constructor(allow: readonly Rendered<AllowRule>[], deny: readonly Rendered[]) {
     const silencing = forAction(deny, 'subscribe', 'receive')
@@ -54,12 +55,11 @@ export class RuleTable {
       subscribe: silencing,
       receive: silencing,
     }
-    this.#remembered = { publish: new Map(), will: new Map(), subscribe: new Map(), receive: new Map() }
   }
 
   /** The rules that match a topic name. Remembered, because the broker asks for every message and every recipient. */
   matching(action: TopicAction, topic: TopicName): Matches {
-    const remembered = this.#remembered[action]
+    const remembered = (this.#remembered[action] ??= new Map())
     const known = remembered.get(topic)
     if (known !== undefined) return known
     const levels = topic.split('/')
