@@ -9,6 +9,7 @@ import { type Rights, Session } from './session.js'
 import { recheckSubscriptions } from './subscribe.js'
 import { fireWill, judgeWill, keepWill } from './will.js'
 import { type ConnackProperties, encodeConnack } from './wire/encode.js'
+import { detached } from './wire/encode-properties.js'
 import type { ConnectPacket, ProtocolLevel, Will } from './wire/packet.js'
 import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
 
@@ -146,7 +147,11 @@ function recordAndOpen(
     protocolLevel: packet.level,
   })
   connection.opening = facts
-  const will = packet.will && { ...packet.will, payload: Buffer.from(packet.will.payload) } // not the whole read buffer
+  const will = packet.will && {
+    ...packet.will,
+    payload: Buffer.from(packet.will.payload), // not the whole read buffer
+    properties: detached(packet.will.properties),
+  }
   const begin = (): void => {
     if (!connection.closed) open(hub, connection, packet, will, facts)
   }
@@ -169,6 +174,8 @@ function open(
 ): void {
   const rights = hub.rightsOf(device) // again: it may have changed while the record was written
   if (!rights) return refuse(connection, notAdmitted('no_rights'))
+  const refusal = refuseAnother(hub, device, rights, packet) // again: siblings may have come meanwhile
+  if (refusal) return refuse(connection, refusal)
   const { clientId, clean } = packet
   const before = hub.store.changes
   hub.sessions.get(clientId)?.link?.close('taken_over') // [MQTT-3.1.4-2], [MQTT-3.1.4-3]

@@ -88,6 +88,8 @@ export class Connection implements Link {
   #backlogged = false
   #holds = 0
   #pumping = false
+  /** Held until the client reads its answers. */
+  #awaitsReader = false
 
   constructor(transport: Transport, { limits, now, statistics }: Surroundings, events: ConnectionEvents) {
     this.#transport = transport
@@ -107,9 +109,9 @@ export class Connection implements Link {
         return transport.write(bytes)
       },
       end: () => transport.end(),
-      room: () => events.room(this),
+      room: () => this.#goOn(),
     }
-    this.writer = new Writer(sink, limits.maxOutputBytes, now)
+    this.writer = new Writer(sink, limits, now)
     transport.begin({
       data: (chunk) => this.#read(chunk),
       drain: () => this.writer.drained(),
@@ -127,11 +129,6 @@ export class Connection implements Link {
     return this.#transport.peerCertificate
   }
 
-  /** Whether acknowledgements may say their reason in words (MQTT 5.0 §3.1.2.11.7): only to those who were let in. */
-  get mayExplain(): boolean {
-    return this.#wantsReasons && this.accepted
-  }
-
   /** The client has said who it claims to be and what it can do. */
   introduce(packet: ConnectPacket): void {
     this.clientId = packet.clientId
@@ -141,7 +138,7 @@ export class Connection implements Link {
     this.#wantsReasons = packet.level === 5 && packet.requestProblemInformation
     if (packet.level < 5) return
     this.incomingAliases = new IncomingAliases(this.#limits.maxTopicAliases)
-    this.aliases = new OutgoingAliases(packet.topicAliasMaximum)
+    this.aliases = new OutgoingAliases(Math.min(packet.topicAliasMaximum, this.#limits.maxTopicAliases))
   }
 
   /** CONNACK 0: from now on this is a session. */
@@ -283,10 +280,10 @@ export class Connection implements Link {
     if (packet.length <= this.maximumPacketSize) this.writer.push(packet)
   }
 
-  /** Words that would make a packet larger than the client takes are left out [MQTT-3.4.2-2], [MQTT-3.14.2-3]. */
+  /** Words are left out that the client did not ask for (§3.1.2.11.7) or that make a packet too large for it [MQTT-3.4.2-2]. */
   #fitting(say: string | undefined, encode: (reasonString: string | undefined) => Uint8Array): Uint8Array {
-    const explained = encode(say)
-    return say === undefined || explained.length <= this.maximumPacketSize ? explained : encode(undefined)
+    const explained = encode(this.#wantsReasons ? say : undefined)
+    return explained.length <= this.maximumPacketSize ? explained : encode(undefined)
   }
 
   #read(chunk: Buffer): void {
@@ -308,8 +305,11 @@ export class Connection implements Link {
         if (!frame) break
         this.#partialSince = undefined
         const level = this.clientId === undefined ? undefined : this.level
-        this.#events.packet(this, decodePacket(frame, level, this.#limits))
-        if (--left === 0) this.#yieldTurn()
+        const packet = decodePacket(frame, level, this.#limits)
+        this.#events.packet(this, packet)
+        left -= workOf(packet)
+        if (left <= 0) this.#yieldTurn()
+        if (this.writer.crowded) this.#awaitReader()
       }
     } catch (error) {
       this.#events.failed(this, error)
@@ -323,6 +323,26 @@ export class Connection implements Link {
     this.hold()
     setImmediate(() => this.release())
   }
+
+  #awaitReader(): void {
+    if (this.#awaitsReader) return
+    this.#awaitsReader = true
+    this.hold()
+  }
+
+  /** The socket takes more again. */
+  #goOn(): void {
+    this.#events.room(this)
+    if (!this.#awaitsReader) return
+    this.#awaitsReader = false
+    this.release()
+  }
+}
+
+/** Each filter of a packet is decided and recorded by itself. */
+function workOf(packet: Packet): number {
+  if (packet.type === 'subscribe') return packet.requests.length
+  return packet.type === 'unsubscribe' ? packet.filters.length : 1
 }
 
 const noIncomingAliases = new IncomingAliases(0)

@@ -1,4 +1,4 @@
-import type { Decision, DeviceId, DropReason } from '#protocol'
+import type { Decision, DeviceId, DropReason, TopicFilter } from '#protocol'
 import type { QosDecision } from '#policy'
 import { decide } from './decision.js'
 import { type DecisionLog, unplaced } from './decision-log.js'
@@ -61,16 +61,21 @@ export class Delivery {
     }
   }
 
-  /** Gives a new subscription the retained messages that it matches, no faster than the client takes them. */
-  replay(session: Session, replay: Replay): void {
-    session.replays.push(replay)
+  /**
+   * Gives a new subscription the retained messages that it matches, no faster than the client takes them. Whoever
+   * subscribes anew while that goes on has it begin anew: it is owed each message once, not once per SUBSCRIBE.
+   */
+  replay(session: Session, name: TopicFilter, replay: Replay): void {
+    session.replays.delete(name)
+    session.replays.set(name, replay)
     this.drain(session)
   }
 
   /** A connection has ended: what it would still have been given is kept for the next one, where the session lives on. */
   endReplays(session: Session): void {
+    for (const [name, { reception }] of session.replays) if (reception.qos === 0) session.replays.delete(name)
     while (session.persistent && this.#replayNext(session));
-    session.replays = []
+    session.replays.clear()
   }
 
   /**
@@ -81,7 +86,10 @@ export class Delivery {
     session.outstanding = 0
     session.resending = []
     for (const outgoing of session.inflight) {
-      if (outgoing.released) this.#sendPubrel(session, outgoing.packetId, reasonCodes.success)
+      const isWithdrawn = outgoing.stage === 'withdrawn'
+      outgoing.stage = 'waiting'
+      if (isWithdrawn) this.#settle(session, outgoing)
+      else if (outgoing.released) this.#sendPubrel(session, outgoing.packetId, reasonCodes.success)
       else session.resending.push(outgoing)
     }
     this.drain(session)
@@ -98,20 +106,30 @@ export class Delivery {
     const expected = outgoing.qos === 1 ? 'puback' : outgoing.released ? 'pubcomp' : 'pubrec'
     if (type === 'pubrec' && outgoing.released) return // a repetition: PUBREL is on its way
     if (type !== expected) throw new BrokerError('PROTOCOL_VIOLATION', `${type} where ${expected} was due`)
-    if (type === 'pubrec' && reasonCode < reasonCodes.unspecifiedError) this.#release(session, outgoing)
-    else this.#complete(session, outgoing)
+    if (type === 'pubrec' && reasonCode < reasonCodes.unspecifiedError) {
+      this.#release(session, outgoing)
+    } else {
+      this.#settle(session, outgoing)
+      this.drain(session)
+    }
   }
 
   /** Takes back all messages of a device that this session's socket has not got yet. Returns how many. */
   removeOf(session: Session, publisher: DeviceId): number {
     const { link } = session
-    const unsent = link?.writer.removeOf(publisher) ?? 0
+    const unsent = link?.writer.removeOf(publisher) ?? []
     link?.aliases.forget(publisher)
-    const queued = session.queue.removeOf(publisher)
-    const inflight = session.inflight.removeOf(publisher)
-    session.resending = session.resending.filter(({ message }) => message.publisher !== publisher)
-    if (session.persistent) for (const one of [...queued, ...inflight]) this.#options.store.deleteMessage(session, one)
-    const removed = unsent + queued.length + (link ? 0 : inflight.length)
+    let removed = unsent.filter((packetId) => packetId === 0).length
+    const unsentIds = new Set(unsent)
+    for (const outgoing of [...session.queue.removeOf(publisher), ...session.inflight.of(publisher)]) {
+      const isWithClient = link && outgoing.stage === 'handed' && !unsentIds.has(outgoing.packetId ?? 0)
+      if (isWithClient) {
+        this.#withdraw(session, outgoing)
+      } else {
+        this.#settle(session, outgoing)
+        removed++
+      }
+    }
     this.recordDrop(session, 'revoked', removed)
     this.drain(session)
     return removed
@@ -147,10 +165,11 @@ export class Delivery {
 
   /** False when there is none. */
   #replayNext(session: Session): boolean {
-    const [replay] = session.replays
-    if (!replay) return false
+    const [next] = session.replays
+    if (!next) return false
+    const [name, replay] = next
     const { done, value: message } = replay.messages.next()
-    if (done === true) session.replays.shift()
+    if (done === true) session.replays.delete(name)
     else if (!(replay.noLocal && message.clientId === session.clientId)) {
       this.deliver(session, message, replay.reception, true)
     }
@@ -192,6 +211,7 @@ export class Delivery {
       qos,
       packetId: undefined,
       released: false,
+      stage: 'waiting',
     }
     if (session.queue.size === 0 && session.resending.length === 0 && this.#hasRoom(session)) {
       this.#send(session, outgoing)
@@ -216,14 +236,15 @@ export class Delivery {
     if (!link) return
     const { message } = outgoing
     const dup = outgoing.packetId !== undefined // it was sent before [MQTT-3.3.1-1]
+    if (dup && !isDue(session, outgoing)) return // acknowledged or taken back since [MQTT-4.3.3-6]
     if (!dup && message.isExpired(this.#options.now())) {
       session.dropped.expired++
-      this.#giveUp(session, outgoing)
+      this.#settle(session, outgoing)
       return
     }
     const allowed = this.#decide(session, message, outgoing.qos)
     if (!allowed || allowed.qos === 0) {
-      this.#giveUp(session, outgoing)
+      this.#settle(session, outgoing)
       if (allowed) this.#deliverAtMostOnce(session, message, outgoing.retain, outgoing.identifiers)
       return
     }
@@ -233,6 +254,7 @@ export class Delivery {
       if (session.persistent) this.#options.store.putMessage(session, outgoing)
     }
     session.outstanding++
+    outgoing.stage = 'begun'
     // What is sent again is stored since CONNACK, and keeps its order [MQTT-4.6.0-1].
     if (outgoing.qos === 2 && session.persistent && !dup) this.#handWhenStored(session, link, outgoing, allowed)
     else this.#handOutgoing(session, link, outgoing, dup, allowed)
@@ -244,16 +266,18 @@ export class Delivery {
    */
   #handWhenStored(session: Session, link: Link, outgoing: Outgoing, allowed: Allowed): void {
     this.#options.store.afterFlush(() => {
-      const isStillDue = session.link === link && session.inflight.get(outgoing.packetId ?? 0) === outgoing
-      if (isStillDue) this.#handOutgoing(session, link, outgoing, false, allowed)
+      if (session.link !== link || !isDue(session, outgoing)) return
+      this.#handOutgoing(session, link, outgoing, false, allowed)
+      this.drain(session)
     })
   }
 
   #handOutgoing(session: Session, link: Link, outgoing: Outgoing, dup: boolean, allowed: Allowed): void {
     const { message, qos, retain, identifiers, packetId = 0 } = outgoing
+    outgoing.stage = 'handed'
     const handing = { level: link.level, qos, retain, dup, packetId, identifiers }
     const fits = this.#hand(session, link, message, handing, allowed)
-    if (!fits) this.#complete(session, outgoing) // as if it had been sent [MQTT-3.1.2-25]
+    if (!fits) this.#settle(session, outgoing) // as if it had been sent [MQTT-3.1.2-25]
   }
 
   /** False where the client does not take packets of that size [MQTT-3.1.2-24]. */
@@ -267,7 +291,7 @@ export class Delivery {
     if (alias?.isNew) link.aliases.establish(message, alias.number)
     const { qos, retain, dup, packetId } = handing
     this.#record(session, message, allowed, qos, retain, dup, packetId)
-    link.writer.push(frame, message.publisher)
+    link.writer.pushMessage(frame, message.publisher, packetId)
     link.traffic.sent(qos)
     return true
   }
@@ -275,6 +299,7 @@ export class Delivery {
   /** The client has the message; what is left is to agree that its identifier is free (MQTT 5.0 §4.3.3). */
   #release(session: Session, outgoing: Outgoing): void {
     outgoing.released = true
+    if (outgoing.stage === 'withdrawn') outgoing.stage = 'handed' // it is a promise again: PUBREL is repeated until PUBCOMP
     const { link } = session
     const { store } = this.#options
     if (session.persistent) store.putMessage(session, outgoing)
@@ -288,15 +313,17 @@ export class Delivery {
     link?.writer.push(encodeAck({ level: link.level, type: 'pubrel', packetId, reasonCode }))
   }
 
-  #complete(session: Session, outgoing: Outgoing): void {
-    this.#giveUp(session, outgoing)
-    session.outstanding = Math.max(0, session.outstanding - 1)
-    this.drain(session)
+  /** The session is done with this one, or will never be sent it. What waits behind it may take its place: {@link drain}. */
+  #settle(session: Session, outgoing: Outgoing): void {
+    if (outgoing.packetId !== undefined) session.inflight.remove(outgoing.packetId)
+    if (outgoing.stage !== 'waiting') session.outstanding = Math.max(0, session.outstanding - 1)
+    outgoing.stage = 'waiting'
+    if (session.persistent) this.#options.store.deleteMessage(session, outgoing)
   }
 
-  /** The session is done with this one, or will never be sent it. */
-  #giveUp(session: Session, outgoing: Outgoing): void {
-    if (outgoing.packetId !== undefined) session.inflight.remove(outgoing.packetId)
+  /** The client has it and will acknowledge it: until then its identifier is given to no other message. */
+  #withdraw(session: Session, outgoing: Outgoing): void {
+    outgoing.stage = 'withdrawn'
     if (session.persistent) this.#options.store.deleteMessage(session, outgoing)
   }
 
@@ -349,6 +376,11 @@ export class Delivery {
       ...(message.origin !== undefined && { origin: message.origin }),
     })
   }
+}
+
+/** Whether the client is still to get it, under the identifier that it has. */
+function isDue({ inflight }: Session, outgoing: Outgoing): boolean {
+  return inflight.get(outgoing.packetId ?? 0) === outgoing && !outgoing.released
 }
 
 /** Packet identifiers that may be in use at once, with some left to find a free one quickly. */

@@ -51,11 +51,12 @@ export function forget(hub: Hub, session: Session): void {
 
 function endLink(hub: Hub, session: Session, reason: SessionEndReason, commented: { readonly comment?: string }): void {
   session.end(hub.now())
-  hub.delivery.endReplays(session)
   hub.delivery.recordDrops(session)
   hub.decisions.flush(session)
   if (withoutVoice.includes(reason)) dropWill(hub, session)
   else if (reason !== 'shutdown') attempt(() => awaitWill(hub, session))
+  hub.delivery.endReplays(session)
+  if (hub.sessions.get(session.clientId) !== session) return // it could not hold what it was still to be given
   hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason, ...commented })
   if (session.persistent) hub.store.putSession(session)
   // What is left of a session at shutdown, its will, waits in the store for the next start (MQTT 3.1.1 §3.1.2.5).

@@ -122,6 +122,7 @@ export class Hub {
     this.decisions.flush(session)
     for (const subscription of session.subscriptions.values()) this.router.remove(subscription, session)
     this.sessions.remove(session)
+    session.replays.clear()
     if (session.persistent) this.store.deleteSession(session)
   }
 

@@ -34,11 +34,9 @@ export class Inflight {
     this.#sent.delete(packetId)
   }
 
-  /** What was released stays: the client has the message, and only its identifier is still to be let go. */
-  removeOf(publisher: DeviceId): readonly Outgoing[] {
-    const removed = [...this.#sent.values()].filter((one) => one.message.publisher === publisher && !one.released)
-    for (const { packetId } of removed) if (packetId !== undefined) this.#sent.delete(packetId)
-    return removed
+  /** What was released is left out: the client has the message, and only its identifier is still to be let go. */
+  of(publisher: DeviceId): readonly Outgoing[] {
+    return [...this.#sent.values()].filter((one) => one.message.publisher === publisher && !one.released)
   }
 
   [Symbol.iterator](): Iterator<Outgoing> {

@@ -26,9 +26,11 @@ export interface BrokerLimits {
   readonly maxWaitingBytes: number
   /** QoS 1 and 2 messages of a session that are not finished; MQTT 5 is told so as receive maximum. At most 65,535. */
   readonly maxReceived: number
-  /** Topic aliases that a client may use. */
+  /** Topic aliases of a connection, each way. */
   readonly maxTopicAliases: number
-  /** Packets of one connection that are handled in one turn of the event loop; then it is the others' turn. */
+  /** Answers that one connection may have waiting for its client to read them; then it is not read either. */
+  readonly maxAnswers: number
+  /** Packets of one connection, or topic filters in them, that are handled in one turn of the event loop; then it is the others' turn. */
   readonly packetsPerTurn: number
   /** QoS 1 and 2 messages sent and not yet acknowledged, per session. */
   readonly maxInflight: number
@@ -90,6 +92,7 @@ export const defaultLimits: BrokerLimits = {
   maxWaitingBytes: 1024 * 1024,
   maxReceived: 10_000,
   maxTopicAliases: 64,
+  maxAnswers: 2000,
   packetsPerTurn: 250,
   maxInflight: 64,
   maxQueued: 10_000,

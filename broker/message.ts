@@ -1,5 +1,5 @@
 import type { DeviceId, TopicName } from '#protocol'
-import { encodeMessageProperties } from './wire/encode-properties.js'
+import { detached, encodeMessageProperties, propertyBytes } from './wire/encode-properties.js'
 import { encodePublish } from './wire/encode-publish.js'
 import type { MessageProperties, ProtocolLevel, Qos } from './wire/packet.js'
 
@@ -48,12 +48,14 @@ export class Message implements MessageFields {
   readonly origin: number | undefined
   readonly properties: MessageProperties
   readonly expiresAt: number | undefined
+  /** Of its payload and properties: what counts where it is retained. */
+  readonly keptBytes: number
   #topicBytes: Buffer | undefined
   #encodedProperties: Buffer | undefined
   /** By protocol level. */
   readonly #plainFrames: (Buffer | undefined)[] = []
 
-  /** Takes a copy of the payload, which is usually a view into a larger read buffer. */
+  /** Takes copies of the payload and all else that is usually a view into a larger read buffer. */
   constructor(fields: MessageFields) {
     this.topic = fields.topic
     this.payload = Buffer.from(fields.payload)
@@ -62,13 +64,14 @@ export class Message implements MessageFields {
     this.publisher = fields.publisher
     this.clientId = fields.clientId
     this.origin = fields.origin
-    this.properties = fields.properties
+    this.properties = detached(fields.properties)
+    this.keptBytes = this.payload.length + propertyBytes(this.properties)
     this.expiresAt = fields.expiresAt
   }
 
   /** What it costs to keep, roughly. */
   get bytes(): number {
-    return this.topic.length + this.payload.length + 100
+    return this.topic.length + this.keptBytes + 100
   }
 
   isExpired(now: number): boolean {
@@ -94,7 +97,9 @@ export class Message implements MessageFields {
       ...{ qos, retain, dup, packetId },
       properties: (this.#encodedProperties ??= encodeMessageProperties(this.properties)),
       // What is left of it when it goes out [MQTT-3.3.2-6]; what has expired is never sent.
-      ...(this.expiresAt !== undefined && { messageExpirySeconds: Math.ceil((this.expiresAt - now) / 1000) }),
+      ...(this.expiresAt !== undefined && {
+        messageExpirySeconds: Math.max(0, Math.ceil((this.expiresAt - now) / 1000)),
+      }),
       ...(alias && { topicAlias: alias.number }),
       ...(identifiers.length > 0 && { subscriptionIdentifiers: identifiers }),
     })

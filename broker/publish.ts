@@ -9,6 +9,7 @@ import { isRepetition, repeatPubrec } from './release.js'
 import type { Rights, Session } from './session.js'
 import { isSystemTopic } from './system-topics.js'
 import { encodeAck } from './wire/encode.js'
+import { propertyBytes } from './wire/encode-properties.js'
 import type { PublishPacket, Will } from './wire/packet.js'
 import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
 
@@ -43,13 +44,13 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
   }
 
   const message = decision.effect === 'allow' ? messageOf(hub, session, packet, sequence) : undefined
-  const bytes = packet.payload.length
+  const bytes = packet.payload.length + propertyBytes(packet.properties)
   connection.beginWait(bytes)
   const act = (): void => {
     const before = hub.store.changes
     let reached = 0
     if (message) {
-      if (packet.qos === 2 && session.persistent) keepReceived(hub, session, packet.packetId)
+      if (packet.qos === 2) keepReceived(hub, session, packet.packetId)
       reached = routeUnlessRevoked(hub, session, message)
     }
     acknowledge(hub, connection, packet, decision, { stored: hub.store.changes > before, bytes, reached })
@@ -153,10 +154,11 @@ function mayReceive({ rights }: Session, topic: TopicName): boolean {
 export function withinQuota(
   hub: Hub,
   { device, rights }: Session,
-  { topic, retain, payload }: Pick<Will, 'topic' | 'retain' | 'payload'>,
+  { topic, retain, payload, properties }: Pick<Will, 'topic' | 'retain' | 'payload' | 'properties'>,
   decision: Decision,
 ): Decision {
-  if (decision.effect === 'deny' || !retain || hub.retained.hasRoom(device, topic, payload.length)) return decision
+  if (decision.effect === 'deny' || !retain || payload.length === 0) return decision
+  if (hub.retained.hasRoom(device, topic, payload.length + propertyBytes(properties))) return decision
   return { effect: 'deny', reason: 'quota', rules: [], policyVersion: rights.version }
 }
 
@@ -174,7 +176,8 @@ type Denied = Extract<Decision, { effect: 'deny' }>
 /** From here on a repetition is known as one, after a restart too. In the same commit as the queues that it went to. */
 function keepReceived(hub: Hub, session: Session, packetId: number): void {
   const received = session.received.get(packetId)
-  if (received) hub.store.putReceived(session, packetId, received)
+  const isKept = session.persistent && hub.sessions.get(session.clientId) === session // it can have ended meanwhile
+  if (received && isKept) hub.store.putReceived(session, packetId, received)
 }
 
 /** In the order of the publishes [MQTT-4.6.0-2], [MQTT-4.6.0-3], and after what the message changed in the store is durable. */
@@ -208,8 +211,7 @@ function sendAck(connection: Connection, { qos, packetId, topic }: Publish, deci
   const isEnd = qos === 1 || decision.effect === 'deny'
   if (isEnd) connection.endReceive()
   const reasonCode = answerTo(decision, reached)
-  const isToBeSaid = decision.effect === 'deny' && connection.mayExplain
-  const say = isToBeSaid ? explainDenial('publish', topic, decision) : undefined
+  const say = decision.effect === 'deny' ? explainDenial('publish', topic, decision) : undefined
   connection.sendExplained(say, (reasonString) => encodeAck({ level, type, packetId, reasonCode, reasonString }))
 }
 

@@ -18,6 +18,11 @@ export interface Outgoing {
   packetId: number | undefined
   /** The client has answered PUBREC: from then on PUBREL is repeated and the message is not (MQTT 5.0 §4.3.3). */
   released: boolean
+  /**
+   * How far it is on this connection: not yet; within the client's window; handed to its socket; or that and then taken
+   * back from everywhere else, so that only its identifier is waited for.
+   */
+  stage: 'waiting' | 'begun' | 'handed' | 'withdrawn'
 }
 
 /** Messages that wait for a session to take them, oldest first. Knows its size; its owner keeps the bounds. */

@@ -70,8 +70,10 @@ export class Session {
   resending: Outgoing[] = []
   /** QoS 1 and 2 messages that were sent on this connection and are not acknowledged. */
   outstanding = 0
-  /** Retained messages that new subscriptions are still to be given. */
-  replays: Replay[] = []
+  /** Retained messages that new subscriptions are still to be given, by the name of the subscription. */
+  readonly replays = new Map<TopicFilter, Replay>()
+  /** Subscriptions that were granted and begin when that is durable; they count already. */
+  readonly granted = new Set<TopicFilter>()
   /** By packet identifier. */
   readonly received = new Map<number, Received>()
   /** Rendered anew at every CONNECT and on every change of policy. */
@@ -129,6 +131,7 @@ export class Session {
   }): void {
     this.#name = connection.name
     this.#index = 1
+    this.granted.clear()
     this.since = connection.since
     this.link = connection.link
     this.expirySeconds = connection.expirySeconds

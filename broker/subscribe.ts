@@ -1,4 +1,4 @@
-import { type DeviceId, parseShare, type TopicFilter } from '#protocol'
+import { parseShare, type TopicFilter } from '#protocol'
 import type { QosDecision } from '#policy'
 import type { Connection } from './connection.js'
 import { decide } from './decision.js'
@@ -23,18 +23,19 @@ interface Outcome {
  * stored nowhere. The subscriptions begin when their records are durable, just before SUBACK.
  */
 export function handleSubscribe(hub: Hub, connection: Connection, session: Session, packet: SubscribePacket): void {
-  const quota = new Quota(hub, session.device)
+  const quota = new Quota(hub, session)
+  const bytes = costOf(packet.requests.map(({ filter }) => filter))
   let last = -1
   const outcomes = packet.requests.map((request): Outcome => {
-    const decision = quota.admits(session, request.filter) ? judge(session, request) : overQuota(session)
+    const decision = quota.admits(request.filter) ? judge(session, request) : overQuota(session)
     const granted = decision.effect === 'allow' ? subscriptionOf(request, decision.qos, packet) : undefined
-    if (granted) quota.take(session, request.filter)
     last = hub.decisions.record(session, eventOf(session, request.filter, decision, granted?.qos))
+    if (granted) quota.take(granted.name)
     return { request, decision, granted }
   })
 
   const begin = (): void => {
-    connection.endWait(0)
+    for (const { granted } of outcomes) if (granted) session.granted.delete(granted.name)
     if (!isCurrent(hub, session)) return
     const retainedTo = outcomes.flatMap(({ request, granted }) => {
       if (!granted) return []
@@ -45,10 +46,11 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     const answer = (): void => {
       sendSuback(connection, packet.packetId, outcomes)
       for (const subscription of retainedTo) sendRetained(hub, session, subscription)
+      connection.endWait(bytes)
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  connection.beginWait(0)
+  connection.beginWait(bytes)
   hub.trail.after(last, connection.guarded(begin))
 }
 
@@ -58,14 +60,18 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
   for (const filter of packet.filters) {
     sequence = hub.trail.record({ event: 'message.unsubscribe', ...session.facts(), topic: filter })
   }
+  const bytes = costOf(packet.filters)
   const end = (): void => {
-    connection.endWait(0)
     if (!isCurrent(hub, session)) return
     const reasonCodes = packet.filters.map((filter) => removeSubscription(hub, session, filter))
     const { level } = connection
-    hub.store.afterFlush(() => connection.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes })))
+    const answer = (): void => {
+      connection.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes }))
+      connection.endWait(bytes)
+    }
+    hub.store.afterFlush(connection.guarded(answer))
   }
-  connection.beginWait(0)
+  connection.beginWait(bytes)
   hub.trail.after(sequence, connection.guarded(end))
 }
 
@@ -95,6 +101,11 @@ function eventOf(session: Session, filter: TopicFilter, decision: QosDecision, q
     policyVersion: decision.policyVersion,
     qos,
   }
+}
+
+/** What it takes to keep filters until they are recorded, roughly. */
+function costOf(filters: readonly TopicFilter[]): number {
+  return filters.reduce((sum, { length }) => sum + length + 200, 0)
 }
 
 /** Whether the session is still there; one that ends with its connection can be gone while its packets wait. */
@@ -135,7 +146,7 @@ function sendSuback(connection: Connection, packetId: number, outcomes: readonly
   )
   const { level } = connection
   const codes = outcomes.map(({ decision, granted }) => suback(decision, granted))
-  const say = denied.length > 0 && connection.mayExplain ? denied.join('; ') : undefined
+  const say = denied.length > 0 ? denied.join('; ') : undefined
   connection.sendExplained(say, (reasonString) => encodeSuback({ level, packetId, reasonCodes: codes, reasonString }))
 }
 
@@ -157,6 +168,7 @@ function removeSubscription(hub: Hub, session: Session, name: TopicFilter): Reas
   const subscription = session.subscriptions.get(name)
   if (!subscription) return reasonCodes.noSubscriptionExisted
   session.subscriptions.delete(name)
+  session.replays.delete(name)
   hub.router.remove(subscription, session)
   if (session.persistent) hub.store.deleteSubscription(session, name)
   return reasonCodes.success
@@ -168,30 +180,38 @@ function wantsRetained({ retainHandling }: SubscriptionRequest, { share }: Subsc
   return retainHandling === 0 || isNew
 }
 
-function sendRetained(hub: Hub, session: Session, { filter, qos, noLocal, identifier }: Subscription): void {
+function sendRetained(hub: Hub, session: Session, { name, filter, qos, noLocal, identifier }: Subscription): void {
+  if (!session.subscriptions.has(name)) return // unsubscribed in the same breath
   const messages = hub.retained.matching(filter)
   const reception = { qos, retainAsPublished: true, identifiers: identifier === undefined ? [] : [identifier] }
-  hub.delivery.replay(session, { messages, reception, noLocal })
+  hub.delivery.replay(session, name, { messages, reception, noLocal })
 }
 
-/** How many different filters a device may have subscribed to, over all its sessions. */
+/** How many different filters a device may have subscribed to, over all its sessions; those that are not recorded yet count. */
 class Quota {
+  readonly #session: Session
   readonly #max: number
-  readonly #taken = new Set<TopicFilter>()
   #used: number
 
-  constructor(hub: Hub, device: DeviceId) {
+  constructor(hub: Hub, session: Session) {
+    this.#session = session
     this.#max = hub.limits.maxSubscriptionsPerDevice
-    this.#used = hub.sessions.of(device).reduce((sum, { subscriptions }) => sum + subscriptions.size, 0)
+    this.#used = hub.sessions
+      .of(session.device)
+      .reduce((sum, one) => sum + one.subscriptions.size + one.granted.size, 0)
   }
 
-  admits({ subscriptions }: Session, filter: TopicFilter): boolean {
-    return subscriptions.has(filter) || this.#taken.has(filter) || this.#used < this.#max
+  admits(filter: TopicFilter): boolean {
+    return this.#used < this.#max || this.#has(filter)
   }
 
-  take({ subscriptions }: Session, filter: TopicFilter): void {
-    if (subscriptions.has(filter) || this.#taken.has(filter)) return
-    this.#taken.add(filter)
+  take(filter: TopicFilter): void {
+    if (this.#has(filter)) return
+    this.#session.granted.add(filter)
     this.#used++
+  }
+
+  #has(filter: TopicFilter): boolean {
+    return this.#session.subscriptions.has(filter) || this.#session.granted.has(filter)
   }
 }

@@ -18,10 +18,12 @@ const maxWriteBytes = 64 * 1024
  */
 export class Writer {
   readonly #sink: Sink
-  readonly #maxBytes: number
+  readonly #limits: { readonly maxOutputBytes: number; readonly maxAnswers: number }
   readonly #now: () => number
-  #chunks: { readonly bytes: Uint8Array; readonly publisher: DeviceId | undefined }[] = []
+  #chunks: Chunk[] = []
   #waitingBytes = 0
+  /** Chunks that wait and are no messages. */
+  #answers = 0
   #handedOver = 0
   #scheduled = false
   #blocked = false
@@ -30,18 +32,25 @@ export class Writer {
   /** When the socket last took something, or had nothing to take. */
   #progressAt: number
 
-  constructor(sink: Sink, maxBytes: number, now: () => number) {
+  constructor(sink: Sink, limits: { readonly maxOutputBytes: number; readonly maxAnswers: number }, now: () => number) {
     this.#sink = sink
-    this.#maxBytes = maxBytes
+    this.#limits = limits
     this.#now = now
     this.#progressAt = now()
   }
 
   /** True when no further message should be added; answers to the client's own packets still are. */
   get full(): boolean {
-    const full = this.#waitingBytes + this.#handedOver >= this.#maxBytes
+    const full = this.#waitingBytes + this.#handedOver >= this.#limits.maxOutputBytes
     if (full) this.#foundFull = true
     return full
+  }
+
+  /** True when the peer asks and asks and does not read the answers: then it should not be read either. */
+  get crowded(): boolean {
+    const crowded = this.#answers >= this.#limits.maxAnswers
+    if (crowded) this.#foundFull = true
+    return crowded
   }
 
   /** Since when the peer has read nothing although something waits for it. */
@@ -49,20 +58,24 @@ export class Writer {
     return this.#blocked ? this.#progressAt : undefined
   }
 
-  /** `publisher` marks the bytes of a message, for {@link removeOf}. */
-  push(bytes: Uint8Array, publisher?: DeviceId): void {
+  /** An answer, or whatever else is no message. */
+  push(bytes: Uint8Array): void {
     if (this.#ending) return
-    this.#chunks.push({ bytes, publisher })
-    this.#waitingBytes += bytes.length
-    this.#schedule()
+    this.#answers++
+    this.#add({ bytes, isAnswer: true, publisher: undefined, packetId: 0 })
   }
 
-  /** Forgets the messages of a device that have not been handed to the socket yet. */
-  removeOf(publisher: DeviceId): number {
-    const before = this.#chunks.length
-    this.#chunks = this.#chunks.filter((chunk) => chunk.publisher !== publisher)
-    this.#waitingBytes = this.#chunks.reduce((sum, { bytes }) => sum + bytes.length, 0)
-    return before - this.#chunks.length
+  /** A message; `publisher` and `packetId` mark it for {@link removeOf}. */
+  pushMessage(bytes: Uint8Array, publisher: DeviceId | undefined, packetId: number): void {
+    if (!this.#ending) this.#add({ bytes, isAnswer: false, publisher, packetId })
+  }
+
+  /** Forgets the messages of a device that have not been handed to the socket yet. Returns their packet identifiers. */
+  removeOf(publisher: DeviceId): readonly number[] {
+    const removed = this.#chunks.filter((chunk) => chunk.publisher === publisher)
+    if (removed.length > 0) this.#chunks = this.#chunks.filter((chunk) => chunk.publisher !== publisher)
+    for (const { bytes } of removed) this.#waitingBytes -= bytes.length
+    return removed.map(({ packetId }) => packetId)
   }
 
   /** The socket has room again. */
@@ -84,6 +97,14 @@ export class Writer {
   discard(): void {
     this.#chunks = []
     this.#waitingBytes = 0
+    this.#answers = 0
+  }
+
+  #add(chunk: Chunk): void {
+    const { bytes } = chunk
+    this.#chunks.push(chunk)
+    this.#waitingBytes += bytes.length
+    this.#schedule()
   }
 
   #schedule(): void {
@@ -108,7 +129,7 @@ export class Writer {
   }
 
   #tellRoom(): void {
-    if (!this.#foundFull || this.#ending || this.full) return
+    if (!this.#foundFull || this.#ending || this.full || this.crowded) return
     this.#foundFull = false
     this.#sink.room()
   }
@@ -120,10 +141,19 @@ export class Writer {
       if (count > 0 && bytes + chunk.bytes.length > maxWriteBytes) break
       bytes += chunk.bytes.length
       count++
+      if (chunk.isAnswer) this.#answers--
     }
     const taken = this.#chunks.splice(0, count).map((chunk) => chunk.bytes)
     this.#waitingBytes -= bytes
     const [only] = taken
     return taken.length === 1 && only ? only : Buffer.concat(taken, bytes)
   }
+}
+
+interface Chunk {
+  readonly bytes: Uint8Array
+  readonly isAnswer: boolean
+  readonly publisher: DeviceId | undefined
+  /** Of a QoS 1 or 2 message; 0 for all else. */
+  readonly packetId: number
 }

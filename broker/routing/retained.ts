@@ -5,6 +5,8 @@ import { LevelTree } from './level-tree.js'
 export interface Retainable {
   readonly topic: TopicName
   readonly payload: Uint8Array
+  /** What it counts for: its payload and its properties. */
+  readonly keptBytes: number
   /** Undefined: nobody's quota. */
   readonly publisher: DeviceId | undefined
   /** Milliseconds since 1970; undefined for one that stays until another takes its place. */
@@ -49,7 +51,7 @@ export class Retained<Message extends Retainable> {
     return this.#size
   }
 
-  /** Of their payloads. */
+  /** Of their payloads and properties. */
   get bytes(): number {
     return this.#bytes
   }
@@ -66,14 +68,14 @@ export class Retained<Message extends Retainable> {
   }
 
   /** Whether the device may have this one retained; replacing its own message frees what that took. */
-  hasRoom(publisher: DeviceId, topic: TopicName, payloadBytes: number): boolean {
-    if (payloadBytes === 0) return true
+  hasRoom(publisher: DeviceId, topic: TopicName, keptBytes: number): boolean {
+    if (keptBytes === 0) return true
     const { limits } = this.#options
     const used = this.#ofDevice.get(publisher)
     const old = this.#byTopic.get(topic)?.message
     const own = old?.publisher === publisher ? old : undefined
     const count = (used?.topics.size ?? 0) + (own ? 0 : 1)
-    const bytes = (used?.bytes ?? 0) - (own?.payload.length ?? 0) + payloadBytes
+    const bytes = (used?.bytes ?? 0) - (own?.keptBytes ?? 0) + keptBytes
     return count <= limits.maxRetainedPerDevice && bytes <= limits.maxRetainedBytesPerDevice
   }
 
@@ -133,31 +135,31 @@ export class Retained<Message extends Retainable> {
   }
 
   #hold(message: Message): void {
-    const { topic, payload, publisher, expiresAt } = message
+    const { topic, keptBytes, publisher, expiresAt } = message
     const held = { message, order: ++this.#order }
     this.#byTopic.set(topic, held)
     if (expiresAt !== undefined) this.#expiring.add(held)
     this.#size++
-    this.#bytes += payload.length
+    this.#bytes += keptBytes
     let holdings = this.#ofDevice.get(publisher)
     if (!holdings) this.#ofDevice.set(publisher, (holdings = { topics: new Set(), bytes: 0 }))
     holdings.topics.add(topic)
-    holdings.bytes += payload.length
+    holdings.bytes += keptBytes
   }
 
   /** Whether there was one. */
   #release(topic: TopicName): boolean {
     const held = this.#byTopic.get(topic)
     if (!held) return false
-    const { payload, publisher } = held.message
+    const { keptBytes, publisher } = held.message
     this.#byTopic.delete(topic)
     this.#expiring.delete(held)
     this.#size--
-    this.#bytes -= payload.length
+    this.#bytes -= keptBytes
     const holdings = this.#ofDevice.get(publisher)
     if (!holdings) return true
     holdings.topics.delete(topic)
-    holdings.bytes -= payload.length
+    holdings.bytes -= keptBytes
     if (holdings.topics.size === 0) this.#ofDevice.delete(publisher)
     return true
   }

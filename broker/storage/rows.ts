@@ -139,7 +139,8 @@ export function encodeOutgoing(key: string, outgoing: Outgoing): Buffer {
 export function decodeOutgoing(key: string, order: number, row: Uint8Array): Outgoing {
   const { header, payload } = readRow(key, row)
   const { message, qos, packetId, ...rest } = decodeJson(header, outgoingHeader, 'queued message')
-  return { ...rest, message: messageOf(message, payload), order, qos: qos === 2 ? 2 : 1, packetId }
+  const fixed = { qos: qos === 2 ? 2 : 1, stage: 'waiting' } as const
+  return { ...rest, ...fixed, message: messageOf(message, payload), order, packetId }
 }
 
 export interface WillRow {

@@ -47,9 +47,14 @@ export async function loadSessions(store: Store): Promise<readonly StoredSession
     }
   }
   for (const session of sessions.values()) {
-    if (session.device === undefined) session.problem ??= 'rows without a session'
+    if (session.since === undefined && !isWillAlone(session)) session.problem ??= 'rows without a session'
   }
   return [...sessions.values()]
+}
+
+/** What is left of a session that has ended with its connection. */
+function isWillAlone({ will, rows }: StoredSession): boolean {
+  return will !== undefined && rows.length === 1
 }
 
 export interface StoredRetained {

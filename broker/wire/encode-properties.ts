@@ -23,6 +23,19 @@ export function encodeMessageProperties(properties: MessageProperties): Buffer {
   return encoded.length === 0 ? nothing : encoded
 }
 
+/** What they take to keep, roughly. */
+export function propertyBytes(properties: MessageProperties): number {
+  const { contentType = '', responseTopic = '', correlationData, userProperties = [] } = properties
+  const pairs = userProperties.reduce((sum, [name, value]) => sum + name.length + value.length + 100, 0)
+  return contentType.length + responseTopic.length + (correlationData?.length ?? 0) + pairs
+}
+
+/** The same without a view into the read buffer that they came in. */
+export function detached(properties: MessageProperties): MessageProperties {
+  const { correlationData } = properties
+  return correlationData ? { ...properties, correlationData: Buffer.from(correlationData) } : properties
+}
+
 /** Properties with their length in front (MQTT 5.0 §2.2.2). */
 export function propertySection(properties: readonly Uint8Array[]): Buffer {
   const length = properties.reduce((sum, { length }) => sum + length, 0)

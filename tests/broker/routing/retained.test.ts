@@ -16,6 +16,7 @@ import { randomFilter, randomName } from './topics.js'
 interface Kept {
   readonly topic: TopicName
   readonly payload: Uint8Array
+  readonly keptBytes: number
   readonly publisher: DeviceId
   readonly expiresAt: number | undefined
 }
@@ -24,6 +25,7 @@ function message(topic: string, payload = 'x', publisher = 'dev', expiresAt?: nu
   return {
     topic: parseTopicName(topic),
     payload: Buffer.from(payload),
+    keptBytes: payload.length,
     publisher: parseDeviceId(publisher),
     expiresAt,
   }

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { heard, join, lasting, makeOpenWorld, publishAll, subscribe } from '../conformance/peer.js'
+import { publishPacket, subscribePacket, until } from '../harness.js'
+
+/* Attack cases 13, 65 and what one greedy client can make the service hold. */
+
+test('who asks and does not read the answers is not read either, until it does', async (t) => {
+  const world = await makeOpenWorld(t, { maxAnswers: 100 })
+  const [greedy, other] = [await join(world, 'd1', 5), await join(world, 'd2', 5)]
+  let answered = 0
+  greedy.socket.removeAllListeners('data').on('data', (chunk: Buffer) => (answered += chunk.length))
+  greedy.socket.pause()
+  const pings = Buffer.alloc(20 * 1024 * 1024, Buffer.from([0xc0, 0])) // far more than the buffers of both sockets hold
+  greedy.write(pings)
+  const taken = () => world.broker.sessions().find(({ clientId }) => clientId === 'd1')?.bytes.in ?? 0
+  let before = -1
+  while (taken() > before) {
+    before = taken()
+    for (let turn = 0; turn < 50; turn++) await other.ping()
+  }
+  assert.ok(taken() < pings.length)
+  greedy.socket.resume()
+  await until(() => answered > before + 1024 * 1024) // it goes on where it was
+  assert.deepEqual(world.records('session.end'), [])
+})
+
+test('a new subscription is owed each retained message once, however often it is asked for and however slowly it is taken', async (t) => {
+  const world = await makeOpenWorld(t, { maxInflight: 1 })
+  const [speaker, client] = [await join(world, 'd1', 5), await join(world, 'd2', 5, lasting(5))]
+  await publishAll(speaker, ...[1, 2, 3].map((at) => [`t/${at}`, `kept ${at}`, { qos: 1, retain: true }] as const))
+  for (let nth = 1; nth <= 5; nth++) {
+    client.send(subscribePacket(nth, ...Array.from({ length: 100 }, () => ['t/#', 1] as const)))
+  }
+  await client.next('suback', 5)
+  for (let nth = 1; nth <= 4; nth++)
+    client.send({ cmd: 'puback', messageId: (await client.next('publish', nth)).messageId ?? 0 })
+  await client.ping()
+  assert.deepEqual([...new Set(heard(client))], ['kept 1', 'kept 2', 'kept 3'])
+  assert.ok(heard(client).length <= 8)
+})
+
+test('retained messages that a lost client was still owed wait for it within its bounds, or cost it its session', async (t) => {
+  const world = await makeOpenWorld(t, { maxInflight: 1, maxQueued: 10 })
+  const speaker = await join(world, 'd1', 5)
+  const publish = (count: number) =>
+    publishAll(
+      speaker,
+      ...Array.from({ length: count }, (_, at) => [`t/${at}`, 'x', { qos: 1, retain: true }] as const),
+    )
+  await publish(8)
+  const patient = await join(world, 'd2', 5, lasting(5))
+  await subscribe(patient, ['t/#', 1])
+  await patient.next('publish')
+  patient.socket.destroy()
+  await until(() => world.broker.sessions().some(({ clientId, queued }) => clientId === 'd2' && queued === 8))
+  await publish(30)
+  const owed = await join(world, 'd3', 5, lasting(5))
+  await subscribe(owed, ['t/#', 1])
+  await owed.next('publish')
+  owed.socket.destroy()
+  await until(() => world.broker.sessions().every(({ clientId }) => clientId !== 'd3'))
+  const ends = world.records('session.end').filter(({ device }) => device === 'd3')
+  assert.deepEqual(
+    ends.map(({ reason }) => reason),
+    ['quota'],
+  )
+  await world.restart() // the store has followed
+  for await (const [key] of world.store.entries('broker/')) assert.ok(!key.includes('/d3'), key)
+})
+
+test('properties count: a message of nothing else is held to the bounds of queue and retained messages', async (t) => {
+  const world = await makeOpenWorld(t, { maxQueuedBytes: 300_000, maxRetainedBytesPerDevice: 100_000 })
+  const [away, speaker] = [await join(world, 'd2', 5, lasting(5)), await join(world, 'd1', 5)]
+  await subscribe(away, ['t/#', 1])
+  away.send({ cmd: 'disconnect' })
+  await away.closed
+  const properties = { correlationData: Buffer.alloc(60_000), contentType: 'x'.repeat(30_000) }
+  for (let nth = 1; nth <= 4; nth++) speaker.send(publishPacket('t/x', 'x', { qos: 1, messageId: nth, properties }))
+  await speaker.next('puback', 4)
+  await until(() => world.broker.sessions().every(({ clientId }) => clientId !== 'd2'))
+  const retained = (messageId: number) =>
+    publishPacket(`u/${messageId}`, 'x', { qos: 1, messageId, retain: true, properties })
+  speaker.send(retained(5), retained(6))
+  await speaker.next('puback', 6)
+  assert.deepEqual(
+    speaker
+      .all('puback')
+      .slice(4)
+      .map(({ reasonCode }) => Number(reasonCode) < 0x80),
+    [true, false],
+  )
+})
+
+test('as many aliases as a client takes are given out only as far as our own bound', async (t) => {
+  const world = await makeOpenWorld(t, { maxTopicAliases: 3 })
+  const [client, speaker] = [
+    await join(world, 'd2', 5, { properties: { topicAliasMaximum: 65_535 } }),
+    await join(world, 'd1', 5),
+  ]
+  await subscribe(client, ['t/#', 1])
+  await publishAll(speaker, ...[1, 2, 3, 4, 5].map((at) => [`t/${at}`, 'x', { qos: 1 }] as const))
+  await client.next('publish', 5)
+  assert.deepEqual(
+    client.all('publish').map(({ properties }) => properties?.topicAlias),
+    [1, 2, 3, undefined, undefined],
+  )
+})
+
+test('repeated QoS 2 messages and releases that wait for a slow disk hold their own client only', async (t) => {
+  const world = await makeOpenWorld(t, { maxWaiting: 50 })
+  const client = await join(world, 'd1', 5)
+  world.audit.hold()
+  const publish = publishPacket('t/x', 'x', { qos: 2, messageId: 1, dup: true })
+  client.send(...Array.from({ length: 100_000 }, () => publish))
+  await until(() => world.records('message.publish').length === 1)
+  const taken = () => world.broker.sessions().find(({ clientId }) => clientId === 'd1')?.messages.in ?? 0
+  await until(() => taken() === 50)
+  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+  assert.equal(taken(), 50)
+  world.audit.release()
+  await client.next('pubrec', 1000)
+})

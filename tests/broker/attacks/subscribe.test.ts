@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import test from 'node:test'
+import { atBothLevels, cut, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from '../conformance/peer.js'
+import { makeWorld, policySource, publishPacket, subscribePacket, until, type World } from '../harness.js'
+
+/* Attack cases 9, 11, 13 to 16, 34 and 72: filters that want more than was granted. */
+
+const heldOf = ({ broker }: World, clientId: string) =>
+  broker
+    .sessions()
+    .find((session) => session.clientId === clientId)
+    ?.subscriptions.map(({ filter }) => filter)
+
+/** 9 */
+test('a share name or a shared filter that is none, or was not granted, is refused and stored nowhere', async (t) => {
+  const policy = policySource()
+    .replace('"open/#"], qos: { max: 1 } }', '"open/#", "$share/g/open/#"], qos: { max: 1 } }')
+    .replace('topics: ["open/secret"]', 'topics: ["open/secret", "$share/g/open/secret"]')
+  const world = await makeWorld(t, { policy })
+  const client = await world.raw('d1', {}, 5)
+  await client.connect('d1', { clean: false, properties: { sessionExpiryInterval: 60 } })
+  const names = ['$share/g/secret/#', '$share/g', '$share//open/a', '$share/g/', '$share/h/open/#', '$SHARE/g/open/#']
+  client.send(
+    subscribePacket(1, ...[...names, '$share/g/$share/h/open/a', '$share/g/open/a'].map((name) => [name, 1] as const)),
+  )
+  const { granted } = await client.next('suback')
+  assert.ok(granted.slice(0, -1).every((code) => Number(code) >= 0x80))
+  assert.equal(granted.at(-1), 1)
+  for (const malformed of ['$share/g+/open/a', '$share/g#/open/a', '$share/+/open/a', '$share/#']) {
+    const other = await world.raw('d2', {}, 5)
+    await other.connect('d2', { clean: false, properties: { sessionExpiryInterval: 60 } })
+    other.send(subscribePacket(1, ['f/d2/#', 0], [malformed, 1]))
+    const answer = await Promise.race([other.next('suback'), other.next('disconnect')])
+    if (answer.cmd === 'disconnect') assert.equal(answer.reasonCode, 0x8f)
+    else assert.ok(Number(answer.granted[1]) >= 0x80)
+    other.socket.destroy()
+  }
+  assert.deepEqual(heldOf(world, 'd1'), ['$share/g/open/a'])
+  const stored: string[] = []
+  for await (const [key] of world.store.entries('broker/subscription/')) stored.push(key)
+  assert.ok(stored.every((key) => key === 'broker/subscription/d1/$share/g/open/a' || key.endsWith('/d2/f/d2/#')))
+})
+
+/** 11, 34 */
+atBothLevels('names that mean something to JavaScript are names like all others', async (t, level) => {
+  const world = await makeOpenWorld(t)
+  const names = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '__proto__/constructor']
+  for (const id of ['__proto__', 'constructor', 'toString']) {
+    const client = await join(world, id, level, lasting(level))
+    const { granted } = await subscribe(client, ...names.map((name) => [name, 1] as const))
+    assert.deepEqual(granted, [1, 1, 1, 1, 1])
+    await publishAll(client, ...names.map((name) => [name, name, { qos: 1 }] as const))
+    await client.next('publish', names.length)
+    assert.deepEqual(heard(client), names)
+    await cut(world, client)
+  }
+  assert.equal(world.broker.sessions().length, 3)
+  await world.restart()
+  assert.equal(world.broker.sessions().length, 3)
+  assert.equal(world.records('store.quarantine').length, 0)
+})
+
+/** 13 */
+test('subscriptions that are not recorded yet count for the quota, and so do those of siblings', async (t) => {
+  const world = await makeOpenWorld(t, { maxSubscriptionsPerDevice: 10 })
+  const [one, other] = [await join(world, 'd1~a', 5), await join(world, 'd1~b', 5)]
+  world.audit.hold()
+  const packets = (name: string) =>
+    [0, 1, 2, 3].map((nth) =>
+      subscribePacket(nth + 1, ...[0, 1, 2, 3, 4].map((at) => [`${name}/${nth}/${at}`, 0] as const)),
+    )
+  one.send(...packets('one'))
+  await until(() => world.records('message.subscribe').length === 20)
+  other.send(...packets('other'))
+  await until(() => world.records('message.subscribe').length === 40)
+  world.audit.release()
+  await Promise.all([one.next('suback', 4), other.next('suback', 4)])
+  const codes = [...one.all('suback'), ...other.all('suback')].flatMap(({ granted }) => granted)
+  assert.deepEqual([codes.filter((code) => code === 0).length, codes.filter((code) => code === 0x97).length], [10, 30])
+  assert.equal(world.broker.levels().subscriptions, 10)
+  one.send({ cmd: 'unsubscribe', messageId: 9, unsubscriptions: ['one/0/0'] })
+  await one.next('unsuback')
+  assert.deepEqual((await subscribe(other, ['one/0/0', 0], ['too/much', 0])).granted, [0, 0x97])
+})
+
+/** 14 */
+atBothLevels('the same filter several times has as many answers, and the last one counts', async (t, level) => {
+  const world = await makeOpenWorld(t)
+  const client = await join(world, 'd1', level)
+  assert.deepEqual((await subscribe(client, ['t', 2], ['u', 0], ['t', 0], ['t', 1])).granted, [2, 0, 0, 1])
+  await publishAll(client, ['t', 'x', { qos: 2 }])
+  const { qos } = await client.next('publish')
+  assert.equal(qos, 1)
+  assert.deepEqual(heldOf(world, 'd1')?.map(String).sort(), ['t', 'u'])
+})
+
+/** 15 */
+test('a cap on QoS shows in SUBACK and in every delivery, also through a wildcard', async (t) => {
+  const world = await makeWorld(t, {
+    policy: policySource()
+      .replaceAll('[publish, will]', '[publish]')
+      .replace('qos: { max: 1 }, retain', 'qos: { max: 2 }, retain'),
+  })
+  const [listener, speaker] = [await world.raw('d2', {}, 5), await world.raw('d1', {}, 5)]
+  await listener.connect('d2')
+  await speaker.connect('d1')
+  listener.send(subscribePacket(1, ['open/#', 2], ['open/+/x', 2]))
+  assert.deepEqual((await listener.next('suback')).granted, [1, 1])
+  speaker.send(publishPacket('open/a/x', 'x', { qos: 2, messageId: 1, retain: true }))
+  assert.equal((await listener.next('publish')).qos, 1)
+  listener.send(subscribePacket(2, ['open/a/+', 2]))
+  assert.equal((await listener.next('publish', 2)).qos, 1)
+})
+
+/** 16, 72 */
+test('a filter beyond what was granted is refused, never narrowed: not one retained message of others comes, nor $SYS', async (t) => {
+  const world = await makeWorld(t)
+  const [speaker, client] = [await world.raw('d1'), await world.raw('d2')]
+  await speaker.connect('d1')
+  speaker.send(
+    publishPacket('open/x', 'open', { qos: 1, messageId: 1, retain: true }),
+    publishPacket('f/d1/x', 'of d1', { qos: 1, messageId: 2, retain: true }),
+  )
+  await speaker.next('puback', 2)
+  await client.connect('d2')
+  const filters = ['#', '+/#', 'f/#', 'f/+/x', '$SYS/#', '$SYS/broker/uptime', '+/broker/uptime']
+  client.send(subscribePacket(1, ...filters.map((filter) => [filter, 0] as const)))
+  assert.ok((await client.next('suback')).granted.every((code) => code === 0x80))
+  await client.ping()
+  assert.deepEqual([client.all('publish').length, heldOf(world, 'd2')], [0, []])
+})
