@@ -149,5 +149,6 @@ async function settle(publishers: readonly SteadyPublisher[], collector: Collect
 }
 
 function fail(error: Error): void {
+  process.stderr.write(`${new Date().toISOString()} ${error.message}\n`) // at once: whoever watches may want to look
   if (errors.length < 20) errors.push(error.message)
 }
