@@ -133,7 +133,7 @@ export class Connection implements Link {
   introduce(packet: ConnectPacket): void {
     this.clientId = packet.clientId
     this.level = packet.level
-    this.receiveMaximum = packet.receiveMaximum
+    this.receiveMaximum = packet.level === 5 ? packet.receiveMaximum : this.#limits.maxInflightUnasked
     this.maximumPacketSize = packet.maximumPacketSize ?? Infinity
     this.#wantsReasons = packet.level === 5 && packet.requestProblemInformation
     if (packet.level < 5) return

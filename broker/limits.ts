@@ -32,8 +32,10 @@ export interface BrokerLimits {
   readonly maxAnswers: number
   /** Packets of one connection, or topic filters in them, that are handled in one turn of the event loop; then it is the others' turn. */
   readonly packetsPerTurn: number
-  /** QoS 1 and 2 messages sent and not yet acknowledged, per session. */
+  /** QoS 1 and 2 messages sent and not yet acknowledged, per session; less where a client of MQTT 5 asks for less. */
   readonly maxInflight: number
+  /** The same for clients of MQTT 3.1.1, which cannot say how many they can take. */
+  readonly maxInflightUnasked: number
   /** Messages waiting for one session, connected or not; beyond them the session is ended. */
   readonly maxQueued: number
   readonly maxQueuedBytes: number
@@ -94,7 +96,8 @@ export const defaultLimits: BrokerLimits = {
   maxTopicAliases: 64,
   maxAnswers: 2000,
   packetsPerTurn: 250,
-  maxInflight: 64,
+  maxInflight: 1000,
+  maxInflightUnasked: 64,
   maxQueued: 10_000,
   maxQueuedBytes: 16 * 1024 * 1024,
   maxOutputBytes: 1024 * 1024,

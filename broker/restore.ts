@@ -38,7 +38,7 @@ function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, right
     else if (packetId !== undefined) session.inflight.restore(outgoing, packetId)
     else session.queue.push(outgoing)
   }
-  for (const [packetId, received] of stored.received) session.received.set(packetId, received)
+  for (const [packetId, topic] of stored.received) session.received.set(packetId, { topic, sequence: longAgo })
   if (will) {
     session.will = will
     // A server that failed may defer wills (MQTT 3.1.1 §3.1.2.5): until those who want to hear of it are back.
@@ -46,6 +46,9 @@ function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, right
   }
   hub.sessions.add(session)
 }
+
+/** Of what is stored the record is durable: nobody waits for it any more. */
+const longAgo = -1
 
 function quarantine(
   hub: Hub,

@@ -15,6 +15,7 @@ import {
   parseTopicFilter,
   parseTopicName,
   text,
+  type TopicName,
 } from '#protocol'
 import { BrokerError } from '../errors.js'
 import { Message } from '../message.js'
@@ -60,7 +61,7 @@ const subscriptionHeader = object({
   retainAsPublished: boolean,
   identifier: optional(wholeNumber),
 })
-const receivedHeader = object({ topic: parsed(parseTopicName, maxText), sequence: wholeNumber })
+const receivedHeader = object({ topic: parsed(parseTopicName, maxText) })
 const messageHeader = object({
   topic: parsed(parseTopicName, maxText),
   qos: qosNumber,
@@ -113,12 +114,12 @@ export function decodeSubscription(key: string, named: string, row: Uint8Array):
   return { name, filter: parsed.filter, share: parsed.share, qos: asQos(qos), identifier, ...options }
 }
 
-export function encodeReceived(key: string, { topic, sequence }: Received): Buffer {
-  return encodeRow(key, { topic, sequence })
+export function encodeReceived(key: string, { topic }: Received): Buffer {
+  return encodeRow(key, { topic })
 }
 
-export function decodeReceived(key: string, row: Uint8Array): Received {
-  return decodeJson(readRow(key, row).header, receivedHeader, 'received')
+export function decodeReceived(key: string, row: Uint8Array): TopicName {
+  return decodeJson(readRow(key, row).header, receivedHeader, 'received').topic
 }
 
 export function encodeMessage(key: string, message: Message): Buffer {

@@ -1,8 +1,7 @@
 import type { Store } from '#store'
-import type { DeviceId } from '#protocol'
+import type { DeviceId, TopicName } from '#protocol'
 import type { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
-import type { Received } from '../session.js'
 import type { Subscription } from '../subscription.js'
 import type { Will } from '../wire/packet.js'
 import { clientPrefixes, prefixes, splitKey } from './keys.js'
@@ -26,7 +25,7 @@ export interface StoredSession {
   readonly subscriptions: Subscription[]
   /** Oldest first; those with a packet identifier were in flight. */
   readonly messages: Outgoing[]
-  readonly received: (readonly [packetId: number, received: Received])[]
+  readonly received: (readonly [packetId: number, topic: TopicName])[]
   will: Will | undefined
   /** All its rows, for moving or removing them. */
   readonly rows: (readonly [key: string, row: Uint8Array])[]
