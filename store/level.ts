@@ -14,28 +14,31 @@ interface Waiting {
 
 /**
  * Opens the store in a folder, and makes the folder where there is none. One process at a time.
- * @throws StoreError STORE_LOCKED, STORE_FAILED
+ * @throws StoreError STORE_LOCKED, STORE_DAMAGED, STORE_FAILED
  */
 export async function openLevelStore(folder: string): Promise<Store> {
   const database: Database = new Level(folder, { keyEncoding: 'utf8', valueEncoding: 'view' })
   try {
     await database.open()
   } catch (error) {
+    await database.close().catch(() => undefined)
     throw explainOpening(folder, error)
   }
-  return new LevelStore(database)
+  return new LevelStore(database, folder)
 }
 
 class LevelStore implements Store {
   readonly #database: Database
+  readonly #folder: string
   #waiting: Waiting[] = []
   #writing: Promise<void> | undefined
   #closed = false
   /** Set by the first write that the disk refuses: what level holds after it is known again only by opening it anew. */
   #failure: StoreError | undefined
 
-  constructor(database: Database) {
+  constructor(database: Database, folder: string) {
     this.#database = database
+    this.#folder = folder
   }
 
   async get(key: string): Promise<Uint8Array | undefined> {
@@ -51,7 +54,7 @@ class LevelStore implements Store {
         yield [key, value]
       }
     } catch (cause) {
-      throw failed('reading', cause)
+      throw failed(this.#folder, 'reading', cause)
     }
   }
 
@@ -78,7 +81,7 @@ class LevelStore implements Store {
         if (this.#failure) throw this.#failure
         await this.#write(batch)
       } catch (cause) {
-        this.#failure ??= failed('writing', cause)
+        this.#failure ??= failed(this.#folder, 'writing', cause)
         for (const { reject } of batch) reject(this.#failure)
       }
     }
@@ -107,7 +110,7 @@ class LevelStore implements Store {
     try {
       return await this.#database.get(key)
     } catch (cause) {
-      throw failed('reading', cause)
+      throw failed(this.#folder, 'reading', cause)
     }
   }
 
@@ -120,12 +123,31 @@ function operation([key, value]: [string, Uint8Array | undefined]): Operation {
   return value === undefined ? { type: 'del', key } : { type: 'put', key, value }
 }
 
-function failed(doing: string, cause: unknown): StoreError {
+function failed(folder: string, doing: string, cause: unknown): StoreError {
+  if (isCorruption(cause)) return damaged(folder, cause)
   return new StoreError(
     'STORE_FAILED',
     `${doing} failed (${reasonOf(cause)}): check the disk and its free space, then start again`,
     { cause },
   )
+}
+
+/** Not repaired: what level would leave out nobody could tell, and a lock or a revocation could be among it. */
+function damaged(folder: string, cause: unknown): StoreError {
+  return new StoreError(
+    'STORE_DAMAGED',
+    `${folder} is damaged (${reasonOf(cause)}): check the disk, put back a backup of the whole data folder, or move ` +
+      'this folder away and start again. Then devices, certificates and tokens come back from the audit log; ' +
+      'sessions, retained messages and the policy in force do not',
+    { cause },
+  )
+}
+
+/** What does not add up, and files that are gone or end too soon. */
+function isCorruption(cause: unknown): boolean {
+  if (!(cause instanceof Error) || !('code' in cause)) return false
+  if (cause.code === 'LEVEL_CORRUPTION') return true
+  return cause.code === 'LEVEL_IO_ERROR' && /: (No such file or directory|Invalid argument)$/.test(cause.message)
 }
 
 function explainOpening(folder: string, error: unknown): StoreError {
@@ -137,6 +159,7 @@ function explainOpening(folder: string, error: unknown): StoreError {
       { cause },
     )
   }
+  if (isCorruption(cause)) return damaged(folder, cause)
   return new StoreError('STORE_FAILED', `cannot open ${folder}: ${reasonOf(cause)}`, { cause })
 }
 

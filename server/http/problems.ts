@@ -130,6 +130,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   AUDIT_INVALID: 500,
   AUDIT_CORRUPT: 500,
   STORE_LOCKED: 500,
+  STORE_DAMAGED: 500,
   REGISTRY_AHEAD_OF_LOG: 500,
   REGISTRY_CORRUPT: 500,
   INTERNAL: 500,

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
-import { openLevelStore } from '#store'
+import { openLevelStore, StoreError } from '#store'
 import { testStoreContract } from '../../store/contract.js'
 
 const folders: string[] = []
@@ -37,6 +38,38 @@ test('a folder that cannot be one is refused with STORE_FAILED', async () => {
   await writeFile(file, '')
   await assert.rejects(openLevelStore(join(file, 'store')), { code: 'STORE_FAILED' })
 })
+
+for (const [damage, change] of [
+  ['its manifest is not what was written', async (folder: string) => overwrite(folder, /^MANIFEST-/)],
+  ['its manifest is gone', async (folder: string) => remove(folder, /^MANIFEST-/)],
+  ['a table is gone', async (folder: string) => remove(folder, /\.ldb$/)],
+  ['a table is cut short', async (folder: string) => overwrite(folder, /\.ldb$/)],
+] as const) {
+  test(`a store is said to be damaged, in which folder and what to do, when ${damage}`, async () => {
+    const folder = await newFolder()
+    const store = await openLevelStore(folder)
+    // Enough for tables of their own beside the log of the last changes.
+    for (let at = 0; at < 10; at++) await store.commit({ puts: [[`a/${at}`, randomBytes(1_000_000)]] })
+    await store.close()
+    await change(folder)
+    await assert.rejects(
+      async () => {
+        const opened = await openLevelStore(folder)
+        try {
+          for await (const [key] of opened.entries('a/')) assert.ok(key)
+        } finally {
+          await opened.close()
+        }
+      },
+      (error: unknown) => {
+        assert.ok(error instanceof StoreError)
+        assert.equal(error.code, 'STORE_DAMAGED', error.message)
+        assert.ok(error.message.includes(folder))
+        return true
+      },
+    )
+  })
+}
 
 test('after kill -9 everything that was promised is there', async () => {
   for (let round = 0; round < 3; round++) {
@@ -81,4 +114,12 @@ async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'touchmark-store-'))
   folders.push(folder)
   return folder
+}
+
+async function remove(folder: string, name: RegExp): Promise<void> {
+  for (const file of await readdir(folder)) if (name.test(file)) await rm(join(folder, file))
+}
+
+async function overwrite(folder: string, name: RegExp): Promise<void> {
+  for (const file of await readdir(folder)) if (name.test(file)) await writeFile(join(folder, file), 'nonsense')
 }
