@@ -1,16 +1,22 @@
 // Provides the programs that the tests hold us against: as root from Debian's packages, otherwise by saying what is missing.
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 
-/** Program → Debian package. A test names the programs it needs with `needs(…)` of tests/needs.ts. */
+/** Program, or a library's file → Debian package. A test names what it needs with `needs(…)` of tests/needs.ts. */
 const programs = {
   swtpm: 'swtpm',
   swtpm_setup: 'swtpm-tools',
   tpm2_nvdefine: 'tpm2-tools',
   openssl: 'openssl',
   mosquitto_pub: 'mosquitto-clients',
+  '/usr/lib/python3/dist-packages/paho/mqtt/client.py': 'python3-paho-mqtt',
+  '/usr/include/MQTTClient.h': 'libpaho-mqtt-dev',
+  gcc: 'gcc',
+  '/usr/include/stdio.h': 'libc6-dev',
 }
 
-const missing = () => Object.keys(programs).filter((program) => spawnSync('which', [program]).status !== 0)
+const isThere = (name) => (name.startsWith('/') ? existsSync(name) : spawnSync('which', [name]).status === 0)
+const missing = () => Object.keys(programs).filter((name) => !isThere(name))
 
 let absent = missing()
 if (absent.length > 0 && process.getuid?.() === 0 && spawnSync('which', ['apt-get']).status === 0) {

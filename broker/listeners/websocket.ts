@@ -70,9 +70,16 @@ export function acceptWebSockets({
 /** What WebSocket itself leaves open. */
 function judge({ url, headers }: IncomingMessage, allowedOrigins: readonly string[]): Refusal | undefined {
   if (!paths.includes(url?.split('?')[0])) return [404, 'nothing here; the path is /mqtt']
-  // A browser shows the device's certificate to us on behalf of any page that asks; but it says which page that is
-  // (RFC 6455 §10.2). Others than browsers send no origin.
-  if (headers.origin !== undefined && !allowedOrigins.includes(headers.origin)) return [403, 'origin not allowed']
+  if (!isOriginAllowed(headers, allowedOrigins)) return [403, 'origin not allowed']
   const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((name) => name.trim())
   return offered.includes('mqtt') ? undefined : [400, 'the subprotocol is mqtt'] // [MQTT-6.0.0-3]
+}
+
+/**
+ * A browser shows the device's certificate to us on behalf of any page that asks; but it says which page that is
+ * (RFC 6455 §10.2). What is no browser says nothing, or, like the clients of Eclipse Paho, that it comes from this very
+ * server. No page can: there are none here, and a name that leads here by another's DNS is not in our certificate.
+ */
+function isOriginAllowed({ origin, host }: IncomingMessage['headers'], allowed: readonly string[]): boolean {
+  return origin === undefined || (host !== undefined && origin === `https://${host}`) || allowed.includes(origin)
 }

@@ -128,14 +128,22 @@ export async function searchAudit(stage: Stage, ...query: readonly string[]): Pr
     .map((line) => JSON.parse(line) as Entry)
 }
 
+interface ForeignOptions {
+  readonly cwd?: string
+  readonly env?: NodeJS.ProcessEnv
+  readonly timeout?: number
+  readonly input?: string
+}
+
 /** Runs a program of others to its end; one that does not end by itself is killed. */
 export async function runForeign(
   program: string,
   args: readonly string[],
-  { timeout = 15_000, ...options }: { cwd?: string; env?: NodeJS.ProcessEnv; timeout?: number } = {},
+  { timeout = 15_000, input = '', ...options }: ForeignOptions = {},
 ): Promise<Outcome> {
   const child = spawn(program, args, { ...options, timeout, killSignal: 'SIGKILL' })
-  child.stdin.end()
+  child.stdin.on('error', () => undefined) // it may end without reading all of it
+  child.stdin.end(input)
   const [stdout, stderr, [exitCode]] = await Promise.all([
     text(child.stdout),
     text(child.stderr),

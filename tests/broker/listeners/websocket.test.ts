@@ -139,6 +139,17 @@ test('a page of an origin that is allowed may connect', async (t) => {
   assert.equal(other.readyState, other.CLOSED)
 })
 
+test('a client that names this very server as its origin may connect, as those of Eclipse Paho do', async (t) => {
+  const world = await makeWorld(t)
+  const port = await listenToo(world, { kind })
+  const webSocket = await openWebSocket(t, world, port, { origin: `https://localhost:${port}` })
+  assert.equal((await speak(webSocket, 'd1')).returnCode, 0)
+  for (const origin of [`http://localhost:${port}`, `https://localhost:${port + 1}`, 'https://localhost']) {
+    const other = await openWebSocket(t, world, port, { origin })
+    assert.equal(other.readyState, other.CLOSED, origin)
+  }
+})
+
 test('who does not ask, does not connect, or leaves a message half sent is given up in time', async (t) => {
   const world = await makeWorld(t)
   const port = await listenToo(world, { kind })
