@@ -93,9 +93,11 @@ async function letThemTalk(narrator: Narrator, devices: Devices): Promise<Talk> 
 async function refuseWhatIsNotTheirs(stage: Stage, narrator: Narrator, devices: Devices): Promise<void> {
   narrator.chapter('What no rule grants is refused, and says why')
   const foreign = `devices/${sensor}/cmd/reboot`
-  await narrator.step(`${gateway} may not speak as ${sensor}: its message to ${telemetry} is refused`, async () => {
-    const { exitCode } = await devices.gateway.tries('publish', telemetry, '{"celsius":99}')
+  const why = `publish ${telemetry}: nothing allows it`
+  await narrator.step(`${gateway} may not speak as ${sensor}, and is told: "${why}"`, async () => {
+    const { exitCode, stderr } = await devices.gateway.tries('publish', telemetry, '{"celsius":99}')
     if (exitCode === 0) throw new Error('it was accepted')
+    if (!stderr.includes(why)) throw new Error(`it was told: ${stderr}`)
   })
   await narrator.step(`${gateway} may send commands: ${foreign} is accepted`, () =>
     devices.gateway.does('publish', foreign, 'now'),

@@ -4,6 +4,7 @@ import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
 import { AgentError } from './errors.js'
 import { type IssuedGeneration, parseBroker } from './generation.js'
+import { listenForReasons, type SpokenReason } from './spoken-reason.js'
 import { connectError, place } from './tls.js'
 import { trustIn, verifyServer } from './trust.js'
 
@@ -11,11 +12,13 @@ export interface BrokerSession {
   readonly client: MqttClient
   /** Settles when the connection is gone, however that came about. */
   readonly ended: Promise<AgentError>
-  /** Says goodbye (MQTT 3.1.1 §3.14) and closes. */
+  /** What the broker said last of a refusal. */
+  reason(): SpokenReason | undefined
+  /** Says goodbye (MQTT 5.0 §3.14) and closes. */
   close(): Promise<void>
 }
 
-/** Where the device says, retained, that it is online; and the broker, as its will, that it is not (MQTT 3.1.1 §3.1.2.5). */
+/** Where the device says, retained, that it is online; and the broker, as its will, that it is not (MQTT 5.0 §3.1.2.5). */
 export interface Announcement {
   readonly topic: TopicName
 }
@@ -57,31 +60,31 @@ export async function connectBroker(
     clientId,
     clean,
     keepalive: keepAliveSeconds,
-    protocolVersion: 4,
+    protocolVersion: 5,
+    properties: { sessionExpiryInterval: clean ? 0 : asLongAsItGets },
     reconnectPeriod: 0,
     connectTimeout: timeoutMs,
     ...(announce === undefined ? {} : { will: { topic: announce.topic, payload: offline, qos: 1, retain: true } }),
   })
   client.on('error', () => undefined) // heard below where it matters; an unheard one would end the process
+  const reason = listenForReasons(client)
   const ended = new Promise<AgentError>((resolve) => {
     client.once('close', () => {
       const told = streamError && connectError(streamError, endpoint)
       if (told?.code === 'CERTIFICATE_REFUSED') return resolve(told)
-      resolve(
-        new AgentError('CONNECTION_LOST', `${place(endpoint)} closed the MQTT connection`, { cause: streamError }),
-      )
+      resolve(whyEnded(place(endpoint), reason(), streamError))
     })
   })
   const close = async (): Promise<void> => {
-    // A clean DISCONNECT discards the will (§3.14.4), so saying goodbye is ours to do.
+    // A DISCONNECT of 0x00 discards the will (§3.14.4), so saying goodbye is ours to do.
     if (announce !== undefined) client.publish(announce.topic, offline, { qos: 0, retain: true })
     await client.endAsync(!client.connected) // without a connection nothing that waits will ever be acknowledged
     stream.destroy()
   }
   try {
-    await acknowledged(client, ended)
+    await acknowledged(client, reason, ended)
     if (announce !== undefined) client.publish(announce.topic, online, { qos: 1, retain: true })
-    return { client, ended, close }
+    return { client, ended, reason, close }
   } catch (error) {
     client.end(true)
     stream.destroy()
@@ -92,28 +95,31 @@ export async function connectBroker(
 const online = Buffer.from('{"online":true}')
 const offline = Buffer.from('{"online":false}')
 
-/** Waits for CONNACK (MQTT 3.1.1 §3.2). */
-function acknowledged(client: MqttClient, ended: Promise<AgentError>): Promise<void> {
+/** Seconds: never, of which the broker keeps what it allows (§3.1.2.11.2). */
+const asLongAsItGets = 0xffff_ffff
+
+/** Waits for CONNACK (§3.2). */
+function acknowledged(client: MqttClient, reason: BrokerSession['reason'], ended: Promise<AgentError>): Promise<void> {
   return new Promise((resolve, reject) => {
     client.once('connect', () => {
       resolve()
     })
     client.once('error', (error) => {
-      const code = 'code' in error && typeof error.code === 'number' ? error.code : undefined
-      if (code === undefined) return
+      const said = reason()
+      if (said?.packet !== 'connack') return
       // Unavailable says nothing about this device, and is no reason to doubt its certificate.
-      const meaning = code === 3 ? 'UNREACHABLE' : 'BROKER_REFUSED'
-      reject(new AgentError(meaning, `the broker refused: ${returnCodes[code] ?? error.message}`))
+      const meaning = said.code === 0x88 || said.code === 0x89 ? 'UNREACHABLE' : 'BROKER_REFUSED'
+      reject(new AgentError(meaning, `the broker refused: ${said.text}`, { cause: error }))
     })
     void ended.then(reject)
   })
 }
 
-/** MQTT 3.1.1 §3.2.2.3 */
-const returnCodes: Readonly<Record<number, string>> = {
-  1: 'it does not speak MQTT 3.1.1',
-  2: 'the client id is not this device’s',
-  3: 'it is unavailable',
-  4: 'bad user name or password',
-  5: 'this device is not authorized; it may be revoked, or its certificate superseded',
+/** By the broker's DISCONNECT (§3.14), if there was one. */
+function whyEnded(where: string, said: SpokenReason | undefined, cause: Error | undefined): AgentError {
+  if (said?.packet !== 'disconnect') {
+    return new AgentError('CONNECTION_LOST', `${where} closed the MQTT connection`, { cause })
+  }
+  const isAboutUs = said.code === 0x87 || said.code === 0x98
+  return new AgentError(isAboutUs ? 'SESSION_ENDED' : 'CONNECTION_LOST', `${where} ended the session: ${said.text}`)
 }

@@ -22,6 +22,7 @@ export type AgentErrorCode =
   | 'ANSWER_TOO_LARGE'
   | 'REFUSED' //              it said no, and `refusal` says why
   | 'BROKER_REFUSED'
+  | 'SESSION_ENDED' //        the broker ended the session because of what this device is or did
   // the device's own means
   | 'BINDING_UNAVAILABLE'
   | 'KEY_UNAVAILABLE'

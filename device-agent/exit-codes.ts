@@ -24,6 +24,7 @@ const outcomes: Readonly<Record<Exclude<AgentErrorCode, 'REFUSED'>, Outcome>> = 
   ANSWER_INVALID: 'error',
   ANSWER_TOO_LARGE: 'error',
   BROKER_REFUSED: 'denied',
+  SESSION_ENDED: 'denied',
   BINDING_UNAVAILABLE: 'error',
   KEY_UNAVAILABLE: 'error',
 }

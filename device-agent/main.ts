@@ -7,7 +7,7 @@ import { exitCodeOf, usageExitCode } from './exit-codes.js'
 import type { RunOptions } from './run-command.js'
 import type { StatusOptions } from './status-command.js'
 import type { Surroundings } from './surroundings.js'
-import type { PublishOptions, SubscribeOptions } from './talk-command.js'
+import type { PublishOptions, Qos, SubscribeOptions } from './talk-command.js'
 
 /** `touchmark-agent`: reads the command line, runs one command, and resolves to the exit code. */
 export async function main(args: readonly string[], surroundings: Surroundings): Promise<number> {
@@ -37,6 +37,9 @@ function createProgram(surroundings: Surroundings): Command {
     new Option('--data <DIR>', 'the state folder').env('TOUCHMARK_AGENT_DATA').default(defaultFolder(surroundings))
   const output = (): Option =>
     new Option('-o, --output <FORM>', 'how to print').choices(['text', 'json']).default('text')
+
+  const qos = (): Option =>
+    new Option('--qos <QOS>', '0 at most once, 1 at least once, 2 exactly once').default(1).argParser(asQos)
 
   program
     .command('enroll')
@@ -91,10 +94,11 @@ function createProgram(surroundings: Surroundings): Command {
 
   program
     .command('publish')
-    .description('Publish messages (QoS 1) and wait until the broker has acknowledged each.')
+    .description('Publish messages and wait until the broker has acknowledged each.')
     .argument('<TOPIC>')
     .argument('[MESSAGE]', 'one message; - reads it from standard input')
     .option('--lines', 'publish each line of standard input as a message, over one connection, until it ends', false)
+    .addOption(qos())
     .option('--retain', 'keep it for those who subscribe later', false)
     .addOption(folder())
     .action(async (topic: string, message: string | undefined, options: PublishOptions) =>
@@ -105,6 +109,7 @@ function createProgram(surroundings: Surroundings): Command {
     .command('subscribe')
     .description('Print the messages that arrive on a topic filter, one a line.')
     .argument('<FILTER>')
+    .addOption(qos())
     .option('--count <N>', 'end after so many messages', wholeNumber)
     .option('--timeout <SECONDS>', 'end after so long; with --count an error when too few have arrived', wholeNumber)
     .addOption(folder())
@@ -144,6 +149,11 @@ Exit codes: 0 ok, 1 error, 2 usage, 3 not enrolled or not found, 4 denied, 5 con
 function wholeNumber(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
   throw new InvalidArgumentError('expected a whole number from 1 on')
+}
+
+function asQos(text: string): Qos {
+  if (text === '0' || text === '1' || text === '2') return text === '0' ? 0 : text === '1' ? 1 : 2
+  throw new InvalidArgumentError('expected 0, 1 or 2')
 }
 
 const runNotes = `

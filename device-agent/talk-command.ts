@@ -16,31 +16,32 @@ import type { Surroundings } from './surroundings.js'
 
 export interface PublishOptions {
   readonly data: string
+  readonly qos: Qos
   readonly retain: boolean
   readonly lines: boolean
 }
 
-/** `touchmark-agent publish`: done when the broker has acknowledged everything, or else it fails. */
+export type Qos = 0 | 1 | 2
+
+/** `touchmark-agent publish`: done when the broker has acknowledged everything, or else it fails. Nobody answers QoS 0. */
 export async function publishCommand(
   topic: string,
   message: string | undefined,
-  { data, retain, lines }: PublishOptions,
+  { data, qos, retain, lines }: PublishOptions,
   surroundings: Surroundings,
 ): Promise<void> {
   if ((message === undefined) !== lines) throw new AgentError('USAGE', 'expected either a MESSAGE or --lines')
   const name = parseTopicName(topic)
-  await withSession(data, surroundings, async ({ client, ended }) => {
+  await withSession(data, surroundings, async (session) => {
     surroundings.err('connected')
-    const lost = ended.then((cause) => {
-      const problem = `the broker closed the connection instead of acknowledging; most likely this device may not publish to ${topic}, or not any more`
-      throw new AgentError('BROKER_REFUSED', problem, { cause })
-    })
     const publishAll = async (): Promise<void> => {
       for await (const payload of messagesOf(message, surroundings)) {
-        await client.publishAsync(name, payload, { qos: 1, retain })
+        await session.client
+          .publishAsync(name, payload, { qos, retain })
+          .catch((error: unknown) => throwRefusal(session, error))
       }
     }
-    await Promise.race([publishAll(), lost, aborted(surroundings.stopped)])
+    await Promise.race([publishAll(), lost(session), aborted(surroundings.stopped)])
   })
 }
 
@@ -49,8 +50,20 @@ async function* messagesOf(message: string | undefined, { readInput, readLines }
   yield message === '-' ? await readInput() : message
 }
 
+/** Throws what the broker said to a packet of ours, or why there is no broker to say anything. */
+async function throwRefusal({ reason, ended }: BrokerSession, cause: unknown): Promise<never> {
+  const said = reason()
+  if (said === undefined || said.packet === 'disconnect') throw await ended
+  throw new AgentError('BROKER_REFUSED', `the broker refused: ${said.text}`, { cause })
+}
+
+async function lost({ ended }: BrokerSession): Promise<never> {
+  throw await ended
+}
+
 export interface SubscribeOptions {
   readonly data: string
+  readonly qos: Qos
   readonly count?: number
   readonly timeout?: number
   readonly output: 'text' | 'json'
@@ -59,11 +72,12 @@ export interface SubscribeOptions {
 /** `touchmark-agent subscribe`: prints what arrives until it has enough, time is up, or it is stopped. */
 export async function subscribeCommand(
   filter: string,
-  { data, count = Infinity, timeout, output }: SubscribeOptions,
+  { data, qos, count = Infinity, timeout, output }: SubscribeOptions,
   surroundings: Surroundings,
 ): Promise<void> {
   const name = parseTopicFilter(filter)
-  await withSession(data, surroundings, async ({ client, ended }) => {
+  await withSession(data, surroundings, async (session) => {
+    const { client } = session
     let received = 0
     const enough = new Promise<void>((resolve) => {
       client.on('message', (topic, payload) => {
@@ -73,17 +87,11 @@ export async function subscribeCommand(
         if (received >= count) resolve()
       })
     })
-    const lost = ended.then((error) => {
-      throw error
-    })
-    const granted = await Promise.race([client.subscribeAsync(name, { qos: 1 }).catch(asNotGranted), lost])
-    if (granted.some(({ qos }) => qos === 128)) {
-      throw new AgentError('BROKER_REFUSED', `this device may not subscribe to ${filter}`) // MQTT 3.1.1 §3.9.3
-    }
+    await client.subscribeAsync(name, { qos }).catch((error: unknown) => throwRefusal(session, error))
     surroundings.err(`subscribed to ${filter}`)
     await Promise.race([
       enough,
-      lost,
+      lost(session),
       aborted(surroundings.stopped),
       ...(timeout === undefined ? [] : [elapsed(timeout)]),
     ])
@@ -91,11 +99,6 @@ export async function subscribeCommand(
       throw new AgentError('TIMED_OUT', `${received} of ${count} messages arrived within ${timeout ?? 0} s`)
     }
   })
-}
-
-/** The client throws what the broker answers with: SUBACK 0x80 comes as an error, or as a QoS, by its version. */
-function asNotGranted(): readonly { readonly qos: number }[] {
-  return [{ qos: 128 }]
 }
 
 async function withSession(

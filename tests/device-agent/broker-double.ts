@@ -18,10 +18,10 @@ export interface TestBroker {
   close(): Promise<void>
 }
 
-/** Answers CONNECT with the return code that the test says, and whatever else politely. */
+/** Speaks MQTT 5. Answers CONNECT with the reason code that the test says, and whatever else politely. */
 export async function startBroker(
   ca: TestCa,
-  returnCode: (connect: TestConnect) => number = () => 0,
+  reasonCode: (connect: TestConnect) => number = () => 0,
 ): Promise<TestBroker> {
   const connects: TestConnect[] = []
   const published: string[] = []
@@ -37,7 +37,7 @@ export async function startBroker(
     (socket) => {
       sockets.add(socket)
       socket.on('error', () => undefined).once('close', () => sockets.delete(socket))
-      const parser = mqttPacket.parser({ protocolVersion: 4 })
+      const parser = mqttPacket.parser({ protocolVersion: 5 })
       parser.on('packet', (packet) => {
         answer(packet, socket)
       })
@@ -46,14 +46,14 @@ export async function startBroker(
   )
 
   function answer(packet: Packet, socket: TLSSocket): void {
-    const send = (reply: Packet): void => void socket.write(mqttPacket.generate(reply))
+    const send = (reply: Packet): void => void socket.write(mqttPacket.generate(reply, { protocolVersion: 5 }))
     if (packet.cmd === 'connect') {
       const certificate = socket.getPeerX509Certificate()
       if (certificate === undefined) return void socket.destroy()
       const connect = { packet, certificate, socket }
       connects.push(connect)
-      const code = returnCode(connect)
-      send({ cmd: 'connack', returnCode: code, sessionPresent: false })
+      const code = reasonCode(connect)
+      send({ cmd: 'connack', reasonCode: code, sessionPresent: false })
       if (code !== 0) socket.end()
     }
     if (packet.cmd === 'publish') {

@@ -77,7 +77,7 @@ test(
   async (context) => {
     const device = await enrolledDevice(context, {
       renewal: 'now',
-      returnCode: ({ certificate }, enrolled) => (certificate.fingerprint256 === enrolled ? 0 : 5),
+      reasonCode: ({ certificate }, enrolled) => (certificate.fingerprint256 === enrolled ? 0 : 0x87),
     })
     const agent = device.run()
     await agent.event('fell back')
@@ -94,10 +94,10 @@ test('a broker that is unavailable is no reason to doubt the certificate', { tim
   let refused = false
   const device = await enrolledDevice(context, {
     renewal: 'now',
-    returnCode: ({ certificate }, enrolled) => {
+    reasonCode: ({ certificate }, enrolled) => {
       if (refused || certificate.fingerprint256 === enrolled) return 0
       refused = true
-      return 3
+      return 0x88
     },
   })
   const agent = device.run()
@@ -155,7 +155,7 @@ test(
 interface DeviceOptions {
   readonly renewal?: 'now'
   /** `enrolled` is the fingerprint of the certificate that the device joined with. */
-  readonly returnCode?: (connect: TestConnect, enrolled: string) => number
+  readonly reasonCode?: (connect: TestConnect, enrolled: string) => number
   readonly renewReply?: (request: TestRequest) => Reply | Promise<Reply>
 }
 
@@ -165,7 +165,7 @@ type Facts = Readonly<Record<string, string | number>>
 async function enrolledDevice(context: TestContext, options: DeviceOptions = {}) {
   const folder = temporaryFolder(context)
   let enrolled = ''
-  const broker: TestBroker = await startBroker(ca, (connect) => options.returnCode?.(connect, enrolled) ?? 0)
+  const broker: TestBroker = await startBroker(ca, (connect) => options.reasonCode?.(connect, enrolled) ?? 0)
   const issue = issuingReply(ca)
   let joined = false
   const service: TestService = await startService(ca, async (request) => {

@@ -5,6 +5,7 @@
  *   paho_client publish|listen VERSION URI CLIENT_ID CA CERT KEY TOPIC QOS RETAIN KEEP WILL_TOPIC WILL_PAYLOAD
  */
 #include <MQTTClient.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +21,24 @@ static void must(int code, const char *what)
     exit(1);
 }
 
-static int heard(void *context, char *topic, int length, MQTTClient_message *message)
+/*
+ * Without callbacks, so that the library starts no thread of its own: up to 1.3.12 that one now and then reads the answer
+ * to the WebSocket upgrade as if it were an MQTT packet.
+ */
+static void say_what_is_heard(MQTTClient client)
 {
-    printf("heard %s %d %d %.*s\n", topic, message->qos, message->retained, message->payloadlen, (char *)message->payload);
-    MQTTClient_freeMessage(&message);
-    MQTTClient_free(topic);
-    return 1;
+    struct pollfd input = {.fd = 0, .events = POLLIN};
+    while (poll(&input, 1, 0) == 0) {
+        char *topic = NULL;
+        int length;
+        MQTTClient_message *message = NULL;
+        int code = MQTTClient_receive(client, &topic, &length, &message, 50);
+        if (code != MQTTCLIENT_SUCCESS && code != MQTTCLIENT_TOPICNAME_TRUNCATED) return;
+        if (message == NULL) continue;
+        printf("heard %s %d %d %.*s\n", topic, message->qos, message->retained, message->payloadlen, (char *)message->payload);
+        MQTTClient_freeMessage(&message);
+        MQTTClient_free(topic);
+    }
 }
 
 static void connect_client(MQTTClient client, char **asked, int is5, int is_websocket)
@@ -112,11 +125,10 @@ int main(int count, char **asked)
     MQTTClient_createOptions create = MQTTClient_createOptions_initializer;
     create.MQTTVersion = is5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
     must(MQTTClient_createWithOptions(&client, asked[URI], asked[CLIENT_ID], MQTTCLIENT_PERSISTENCE_NONE, NULL, &create), "create");
-    must(MQTTClient_setCallbacks(client, NULL, NULL, heard, NULL), "callbacks");
     connect_client(client, asked, is5, is_websocket);
     if (strcmp(asked[VERB], "listen") == 0) {
         printf("subscribed %d\n", subscribe(client, asked, is5));
-        while (getchar() != EOF) continue;
+        say_what_is_heard(client);
     } else {
         publish_lines(client, asked, is5);
     }
