@@ -87,8 +87,9 @@ export class EffectivePolicy {
     const qos = ([2, 1, 0] as const).find(
       (qos) => qos <= requestedQos && covered(requested, filtersOf(atQos(allow, qos))),
     )
-    if (qos === undefined)
+    if (qos === undefined) {
       return allow.length > 0 ? this.#denied('not_contained', []) : this.#unmatched(name, 'not_contained')
+    }
     if (this.#onOverlap === 'reject' && deny.length > 0) return this.#denied('overlaps_deny', deny)
     const together = atQos(allow, qos)
     const alone = together.find(({ filters }) => covered(requested, filters))

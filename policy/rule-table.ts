@@ -42,11 +42,7 @@ export class RuleTable {
       publish: forAction(allow, 'publish'),
       will: forAction(allow, 'will'),
       subscribe: forAction(allow, 'subscribe'),
-      // A shared message arrives under its own topic: to receive a share is to receive what is behind it.
-      receive: forAction(allow, 'receive').map((entry) => ({
-        ...entry,
-        filters: [...entry.filters, ...sharedBy(entry)],
-      })),
+      receive: forAction(allow, 'receive').map(withoutGroups),
     }
     this.deny = {
       publish: forAction(deny, 'publish'),
@@ -76,11 +72,13 @@ export class RuleTable {
   overlapping({ share, filter }: Extract<SubscriptionName, { valid: true }>): Matches {
     const levels = filter.split('/')
     const reach = ({ filters }: Rendered): boolean => filters.some((other) => overlaps(levels, other))
-    const { deny, allow } = { deny: this.deny.subscribe, allow: this.allow.subscribe }
-    const inGroup = (entry: Rendered): readonly Levels[] => (share === undefined ? [] : sharedBy(entry, share))
+    const inGroup = ({ shares }: Rendered): readonly Levels[] =>
+      shares.filter(({ group }) => group === share).map(({ filter }) => filter)
+    const denying = (entry: Rendered) => ({ ...entry, filters: [...entry.filters, ...inGroup(entry)] })
+    const allowing = (entry: Rendered<AllowRule>) => ({ ...entry, filters: inGroup(entry) })
     return {
-      deny: deny.map((entry) => ({ ...entry, filters: [...entry.filters, ...inGroup(entry)] })).filter(reach),
-      allow: allow.map((entry) => (share === undefined ? entry : { ...entry, filters: inGroup(entry) })).filter(reach),
+      deny: this.deny.subscribe.map(denying).filter(reach),
+      allow: (share === undefined ? this.allow.subscribe : this.allow.subscribe.map(allowing)).filter(reach),
     }
   }
 
@@ -92,9 +90,10 @@ export class RuleTable {
   }
 }
 
-/** What a rule names as shared, in one group or in any. */
-function sharedBy({ shares }: Rendered, share?: string): readonly Levels[] {
-  return shares.flatMap(({ group, filter }) => (share === undefined || group === share ? [filter] : []))
+/** A shared message arrives under its own topic: to receive a share is to receive what is behind it. */
+function withoutGroups<R extends Rule>(entry: Rendered<R>): Rendered<R> {
+  if (entry.shares.length === 0) return entry
+  return { ...entry, filters: [...entry.filters, ...entry.shares.map(({ filter }) => filter)] }
 }
 
 function forAction<R extends Rule>(
