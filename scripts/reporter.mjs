@@ -5,6 +5,8 @@ export default async function* report(source) {
   let skipped = 0
   for await (const { type, data } of source) {
     if (type === 'test:stderr') yield data.message
+    // What a test says of itself; the runner's own totals name no file.
+    if (type === 'test:diagnostic' && data.file !== undefined) yield `· ${data.message}\n`
     if (type !== 'test:pass' && type !== 'test:fail') continue
     if (data.details?.type === 'suite' && type === 'test:pass') continue
     const notRun = data.skip !== undefined || data.todo !== undefined
