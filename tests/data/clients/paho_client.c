@@ -5,7 +5,6 @@
  *   paho_client publish|listen VERSION URI CLIENT_ID CA CERT KEY TOPIC QOS RETAIN KEEP WILL_TOPIC WILL_PAYLOAD
  */
 #include <MQTTClient.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,27 +20,15 @@ static void must(int code, const char *what)
     exit(1);
 }
 
-/*
- * Without callbacks, so that the library starts no thread of its own: up to 1.3.12 that one now and then reads the answer
- * to the WebSocket upgrade as if it were an MQTT packet.
- */
-static void say_what_is_heard(MQTTClient client)
+static int heard(void *context, char *topic, int length, MQTTClient_message *message)
 {
-    struct pollfd input = {.fd = 0, .events = POLLIN};
-    while (poll(&input, 1, 0) == 0) {
-        char *topic = NULL;
-        int length;
-        MQTTClient_message *message = NULL;
-        int code = MQTTClient_receive(client, &topic, &length, &message, 50);
-        if (code != MQTTCLIENT_SUCCESS && code != MQTTCLIENT_TOPICNAME_TRUNCATED) return;
-        if (message == NULL) continue;
-        printf("heard %s %d %d %.*s\n", topic, message->qos, message->retained, message->payloadlen, (char *)message->payload);
-        MQTTClient_freeMessage(&message);
-        MQTTClient_free(topic);
-    }
+    printf("heard %s %d %d %.*s\n", topic, message->qos, message->retained, message->payloadlen, (char *)message->payload);
+    MQTTClient_freeMessage(&message);
+    MQTTClient_free(topic);
+    return 1;
 }
 
-static void connect_client(MQTTClient client, char **asked, int is5, int is_websocket)
+static int connect_client(MQTTClient client, char **asked, int is5, int is_websocket)
 {
     MQTTClient_connectOptions plain = MQTTClient_connectOptions_initializer;
     MQTTClient_connectOptions plain_ws = MQTTClient_connectOptions_initializer_ws;
@@ -71,14 +58,14 @@ static void connect_client(MQTTClient client, char **asked, int is5, int is_webs
         MQTTProperties_add(&properties, &expiry);
         options.cleanstart = !keep;
         MQTTResponse response = MQTTClient_connect5(client, &options, &properties, NULL);
-        must(response.reasonCode, "connect");
+        int code = response.reasonCode;
         MQTTResponse_free(response);
         MQTTProperties_free(&properties);
-    } else {
-        options.MQTTVersion = MQTTVERSION_3_1_1;
-        options.cleansession = !keep;
-        must(MQTTClient_connect(client, &options), "connect");
+        return code;
     }
+    options.MQTTVersion = MQTTVERSION_3_1_1;
+    options.cleansession = !keep;
+    return MQTTClient_connect(client, &options);
 }
 
 static int subscribe(MQTTClient client, char **asked, int is5)
@@ -125,10 +112,14 @@ int main(int count, char **asked)
     MQTTClient_createOptions create = MQTTClient_createOptions_initializer;
     create.MQTTVersion = is5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
     must(MQTTClient_createWithOptions(&client, asked[URI], asked[CLIENT_ID], MQTTCLIENT_PERSISTENCE_NONE, NULL, &create), "create");
-    connect_client(client, asked, is5, is_websocket);
+    must(MQTTClient_setCallbacks(client, NULL, NULL, heard, NULL), "callbacks");
+    /* Up to 1.3.12 the library's thread now and then takes the answer to the WebSocket upgrade for an MQTT packet. */
+    int code = MQTTCLIENT_FAILURE;
+    for (int tries = 0; tries < 3 && code == MQTTCLIENT_FAILURE; tries++) code = connect_client(client, asked, is5, is_websocket);
+    must(code, "connect");
     if (strcmp(asked[VERB], "listen") == 0) {
         printf("subscribed %d\n", subscribe(client, asked, is5));
-        say_what_is_heard(client);
+        while (getchar() != EOF) continue;
     } else {
         publish_lines(client, asked, is5);
     }
