@@ -47,6 +47,12 @@ export class CborWriter {
     this.#head(map, size)
   }
 
+  /** Of a map; at most 23, which is its own head. */
+  key(value: number): void {
+    this.#reserve(1)
+    this.#buffer[this.at++] = value
+  }
+
   integer(value: number): void {
     if (!Number.isSafeInteger(value)) throw new AuditError('AUDIT_INVALID', `not a whole number: ${value}`)
     if (value >= 0) this.#head(unsigned, value)

@@ -2,6 +2,7 @@ import type { AuditEvent, AuditEventName, AuditRecord } from '#protocol'
 import { CborReader, CborWriter } from './cbor.js'
 import { AuditError } from './errors.js'
 import { entryVersion, eventKey, eventNumbers, type FieldKind, type FieldName, fields, versionKey } from './fields.js'
+import { absentIn, deliverNames, publishNames, writeDeliver, writePublish } from './message-entry.js'
 
 export const maxEntryBytes = 0xffff
 
@@ -38,24 +39,42 @@ const writer = new CborWriter(Buffer.alloc(0), 0, 0)
 export function writeEntry(buffer: Buffer, start: number, place: Place, event: AuditEvent): number {
   const shape = shapeOf(event)
   writer.moveTo(buffer, start, start + maxEntryBytes)
-  writer.map(placeFields + shape.fields.length - countAbsent(shape))
-  writer.integer(versionKey)
+  if (event.event === 'message.publish' && shape.isUsual) {
+    writePlace(shape, place, absentIn(event))
+    writePublish(writer, event)
+  } else if (event.event === 'message.deliver' && shape.isUsual) {
+    writePlace(shape, place, absentIn(event))
+    writeDeliver(writer, event)
+  } else {
+    readValues(event)
+    writePlace(shape, place, countAbsent(shape))
+    writeFields(shape)
+  }
+  return writer.at
+}
+
+/** What every entry begins with. */
+function writePlace(shape: Shape, { sequence, time, node }: Place, absent: number): void {
+  writer.map(placeFields + shape.fields.length - absent)
+  writer.key(versionKey)
   writer.integer(entryVersion)
-  writer.integer(fields.sequence[0])
-  writer.integer(place.sequence)
-  writer.integer(fields.time[0])
-  writer.integer(place.time)
-  writer.integer(fields.node[0])
-  writer.text(place.node)
-  writer.integer(eventKey)
+  writer.key(fields.sequence[0])
+  writer.integer(sequence)
+  writer.key(fields.time[0])
+  writer.integer(time)
+  writer.key(fields.node[0])
+  writer.text(node)
+  writer.key(eventKey)
   writer.integer(shape.event)
-  for (const { name, key, kind, at } of shape.fields) {
+}
+
+function writeFields({ fields }: Shape): void {
+  for (const { name, key, kind, at } of fields) {
     const value = values[at]
     if (value === undefined) continue
     writer.integer(key)
     writeValue(writer, kind, value, name)
   }
-  return writer.at
 }
 
 export function encodeEntry(place: Place, event: AuditEvent): Uint8Array {
@@ -91,6 +110,8 @@ interface Shape {
   readonly names: readonly string[]
   /** In the order of the keys, as the deterministic form asks; `at` is the place among the properties. */
   readonly fields: readonly (Field & { readonly at: number })[]
+  /** Whether it holds just what a message's record usually does, see message-entry.ts. */
+  readonly isUsual: boolean
 }
 
 /** By the events' names: those of one kind are made in one or two places and differ in what they leave out. */
@@ -103,22 +124,23 @@ const values: unknown[] = []
 function shapeOf(event: AuditEvent): Shape {
   let shapes = knownShapes.get(event.event)
   if (!shapes) knownShapes.set(event.event, (shapes = []))
-  for (const shape of shapes) if (readValues(event, shape)) return shape
+  for (const shape of shapes) if (isOfShape(event, shape)) return shape
   const shape = newShape(event)
   if (shapes.length === maxShapesPerEvent) shapes.length = 0
   shapes.push(shape)
-  readValues(event, shape)
   return shape
 }
 
-/** Asking for properties in the loop that names them is what the engine does best. False when the shape is another. */
-function readValues<Event extends AuditEvent>(event: Event, { names }: Shape): boolean {
+function isOfShape(event: AuditEvent, { names }: Shape): boolean {
   let at = 0
-  for (const name in event) {
-    if (names[at] !== name) return false
-    values[at++] = event[name]
-  }
+  for (const name in event) if (names[at++] !== name) return false
   return at === names.length
+}
+
+/** Asking for properties in the loop that names them is what the engine does best. */
+function readValues<Event extends AuditEvent>(event: Event): void {
+  let at = 0
+  for (const name in event) values[at++] = event[name]
 }
 
 function newShape(event: AuditEvent): Shape {
@@ -129,7 +151,13 @@ function newShape(event: AuditEvent): Shape {
     if (!field || field.key < eventKey) throw invalid(`an event cannot hold ${JSON.stringify(name)}`)
     return [{ ...field, at }]
   })
-  return { event: eventNumbers[event.event], names, fields: fields.sort((one, other) => one.key - other.key) }
+  fields.sort((one, other) => one.key - other.key)
+  return { event: eventNumbers[event.event], names, fields, isUsual: isUsual(event.event, names) }
+}
+
+function isUsual(event: AuditEventName, names: readonly string[]): boolean {
+  const usual = event === 'message.publish' ? publishNames : event === 'message.deliver' ? deliverNames : []
+  return names.length === usual.length && usual.every((name) => names.includes(name))
 }
 
 function countAbsent({ fields }: Shape): number {

@@ -372,8 +372,8 @@ export class Delivery {
       dup,
       messageId: packetId === 0 ? undefined : packetId,
       size: message.payload.length,
-      ...(message.publisher !== undefined && { publisher: message.publisher }),
-      ...(message.origin !== undefined && { origin: message.origin }),
+      publisher: message.publisher,
+      origin: message.origin,
     })
   }
 }

@@ -196,8 +196,8 @@ export type SessionEvent =
         readonly dup: boolean
         readonly messageId?: number | undefined
         readonly size: number
-        readonly publisher?: DeviceId
-        readonly origin?: number
+        readonly publisher?: DeviceId | undefined
+        readonly origin?: number | undefined
       })
   | (SessionFacts & {
       /** Messages that a session's full queue, its age limit or its end cost it. */

@@ -29,6 +29,26 @@ test('the order of an event’s properties does not show', () => {
   assert.deepEqual(encodeEntry(place, reversed), encodeEntry(place, event))
 })
 
+test('the records of every message, which are written field by field, are as the general way would write them', () => {
+  const { device, session, sessionIndex, topic, rules, policyVersion, qos, retain, dup, size } = published(9)
+  const about = { device, session, sessionIndex, topic, rules, policyVersion, qos, retain, dup, size }
+  for (const reason of [undefined, 'no_rule'] as const) {
+    for (const messageId of [undefined, 9]) {
+      const decided = { ...about, decision: reason ? 'deny' : 'allow', reason, messageId } as const
+      const usual: readonly AuditEvent[] = [
+        { event: 'message.publish', ...decided, action: 'publish', recipients: 3 },
+        { event: 'message.deliver', ...decided, publisher: device, origin: 4 },
+        { event: 'message.deliver', ...decided, publisher: undefined, origin: undefined },
+      ]
+      for (const event of usual) {
+        const { event: name, ...rest } = event
+        const general = { event: name, comment: undefined, ...rest } as AuditEvent
+        assert.deepEqual(encodeEntry(place, event), encodeEntry(place, general))
+      }
+    }
+  }
+})
+
 test('events of one kind in many shapes, one after another, are each written as they are', () => {
   const optional = Object.entries({ reason: 'quota', count: 3, peer: '127.0.0.1:1', epoch: 2 })
   for (let round = 0; round < 3; round++) {
