@@ -23,9 +23,9 @@ export class Router<Subscriber> {
   readonly #places = new LevelTree<Place<Subscriber>>()
   readonly #cache: TopicCache<Routes<Subscriber>>
 
-  /** `maxCached`: topics whose routes are kept at hand, each at a few hundred bytes. */
-  constructor(maxCached = 20_000) {
-    this.#cache = new TopicCache(maxCached)
+  /** `maxCachedLevels`: of all topics whose routes are kept at hand, each at a few hundred bytes. */
+  constructor(maxCachedLevels = 100_000) {
+    this.#cache = new TopicCache(maxCachedLevels)
   }
 
   /** The routes as of now. Groups stay the same objects while they have members, and change with them. */

@@ -1,4 +1,4 @@
-import type { TopicFilter, TopicName } from '#protocol'
+import { type TopicFilter, topicLevels, type TopicName } from '#protocol'
 import { LevelTree } from './level-tree.js'
 
 /**
@@ -8,10 +8,12 @@ import { LevelTree } from './level-tree.js'
 export class TopicCache<Value> {
   readonly #values = new Map<TopicName, Value>()
   readonly #names = new LevelTree<TopicName>()
-  readonly #max: number
+  readonly #maxLevels: number
+  #levels = 0
 
-  constructor(max: number) {
-    this.#max = max
+  /** `maxLevels`: of all names together, for it is levels that cost; a name can have a hundred that it shares with no other. */
+  constructor(maxLevels: number) {
+    this.#maxLevels = maxLevels
   }
 
   get size(): number {
@@ -24,7 +26,10 @@ export class TopicCache<Value> {
 
   /** Starts anew when it is full: that costs each name one lookup, spread over as many new names as it holds. */
   set(topic: TopicName, value: Value): void {
-    if (this.#values.size >= this.#max) this.#clear()
+    this.#delete(topic)
+    const levels = topicLevels(topic).length
+    if (this.#levels + levels > this.#maxLevels) this.#clear()
+    this.#levels += levels
     this.#values.set(topic, value)
     this.#names.set(topic, topic)
   }
@@ -34,13 +39,17 @@ export class TopicCache<Value> {
       this.#clear() // all but `$` names, which are few
       return
     }
-    for (const topic of this.#names.namesMatching(filter)) {
-      this.#values.delete(topic)
-      this.#names.delete(topic)
-    }
+    for (const topic of this.#names.namesMatching(filter)) this.#delete(topic)
+  }
+
+  #delete(topic: TopicName): void {
+    if (!this.#values.delete(topic)) return
+    this.#names.delete(topic)
+    this.#levels -= topicLevels(topic).length
   }
 
   #clear(): void {
+    this.#levels = 0
     this.#values.clear()
     this.#names.clear()
   }
