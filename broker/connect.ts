@@ -149,7 +149,7 @@ function recordAndOpen(
   connection.opening = facts
   const will = packet.will && {
     ...packet.will,
-    payload: Buffer.from(packet.will.payload), // not the whole read buffer
+    payload: new Uint8Array(packet.will.payload), // not the whole read buffer
     properties: detached(packet.will.properties),
   }
   const begin = (): void => {

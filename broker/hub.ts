@@ -103,7 +103,7 @@ export class Hub {
 
   /** Sends a recorded message to everyone who subscribed to its topic. Returns how many sessions that are. */
   route(message: Message): number {
-    if (message.retain) this.retained.set(message)
+    if (message.retain) this.#retain(message)
     const { direct, groups } = this.router.match(message.topic)
     let reached = 0
     for (const { subscriber, reception, ownReception } of direct) {
@@ -117,6 +117,11 @@ export class Hub {
     return reached
   }
 
+  restoreRetained(message: Message): void {
+    message.keep()
+    this.retained.restore(message)
+  }
+
   /** Forgets a session and all that waits for it. */
   discard(session: Session): void {
     this.decisions.flush(session)
@@ -124,6 +129,11 @@ export class Hub {
     this.sessions.remove(session)
     session.replays.clear()
     if (session.persistent) this.store.deleteSession(session)
+  }
+
+  #retain(message: Message): void {
+    message.keep()
+    this.retained.set(message)
   }
 
   /** One receiver's trouble is not the others'. */

@@ -25,8 +25,14 @@ export class Inflight {
 
   /** Takes back a message that was in flight when the service ended. */
   restore(outgoing: Outgoing, packetId: number): void {
+    outgoing.message.keep()
     this.#sent.set(packetId, outgoing)
     this.#lastId = packetId
+  }
+
+  /** The client has gone, so these may wait for long. */
+  keep(): void {
+    for (const { message } of this.#sent.values()) message.keep()
   }
 
   /** The client is done with it, or never gets it. */

@@ -40,7 +40,6 @@ export interface Alias {
 /** One accepted message, shared by all who receive it. */
 export class Message implements MessageFields {
   readonly topic: TopicName
-  readonly payload: Uint8Array
   readonly qos: Qos
   readonly retain: boolean
   readonly publisher: DeviceId | undefined
@@ -50,28 +49,45 @@ export class Message implements MessageFields {
   readonly expiresAt: number | undefined
   /** Of its payload and properties: what counts where it is retained. */
   readonly keptBytes: number
+  #payload: Uint8Array
+  #ownsPayload = false
   #topicBytes: Buffer | undefined
   #encodedProperties: Buffer | undefined
   /** By protocol level. */
-  readonly #plainFrames: (Buffer | undefined)[] = []
+  #plainFrames: (Buffer | undefined)[] = []
 
   /** Takes copies of the payload and all else that is usually a view into a larger read buffer. */
   constructor(fields: MessageFields) {
     this.topic = fields.topic
-    this.payload = Buffer.from(fields.payload)
+    this.#payload = Buffer.from(fields.payload)
     this.qos = fields.qos
     this.retain = fields.retain
     this.publisher = fields.publisher
     this.clientId = fields.clientId
     this.origin = fields.origin
     this.properties = detached(fields.properties)
-    this.keptBytes = this.payload.length + propertyBytes(this.properties)
+    this.keptBytes = this.#payload.length + propertyBytes(this.properties)
     this.expiresAt = fields.expiresAt
   }
 
-  /** What it costs to keep, roughly. */
+  get payload(): Uint8Array {
+    return this.#payload
+  }
+
+  /**
+   * To be called when it begins to wait. Small buffers are cut from a larger one, which lives as long as any of them: a
+   * few bytes that wait for a week would hold on to thousands.
+   */
+  keep(): void {
+    if (!this.#ownsPayload) this.#payload = new Uint8Array(this.#payload)
+    this.#ownsPayload = true
+    this.#topicBytes = this.#encodedProperties = undefined
+    this.#plainFrames = []
+  }
+
+  /** What it costs to keep, roughly, with all that stands around it. */
   get bytes(): number {
-    return this.topic.length + this.keptBytes + 100
+    return this.topic.length + this.keptBytes + 400
   }
 
   isExpired(now: number): boolean {

@@ -45,6 +45,7 @@ export class Queue {
   }
 
   push(item: Outgoing): void {
+    item.message.keep()
     this.#items.push(item)
     this.#bytes += item.message.bytes
   }

@@ -19,7 +19,7 @@ export async function restore(hub: Hub): Promise<void> {
   }
   for await (const { key, row, message } of loadRetained(options.store)) {
     if (!(message instanceof Message)) quarantine(hub, [[key, row]], message.problem, {})
-    else if (isServed(hub, message.publisher)) hub.retained.restore(message)
+    else if (isServed(hub, message.publisher)) hub.restoreRetained(message)
     else hub.store.deleteRow(key)
   }
 }

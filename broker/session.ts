@@ -143,6 +143,7 @@ export class Session {
     this.link = undefined
     this.ready = false
     this.since = now
+    this.inflight.keep()
   }
 
   /** For exactly one record: the index has no gaps. */
