@@ -42,7 +42,7 @@ metadata: { name: bench, version: 1 }
 roles:
   device:
     allow:
-      - { id: say, actions: [publish], topics: ["fleet/site-7/\${device.id}/#"], qos: { max: 2 } }
+      - { id: say, actions: [publish], topics: ["fleet/site-7/\${device.id}/#"], qos: { max: 2 }, retain: true }
       - { id: hear, actions: [subscribe, receive], topics: ["fleet/site-7/commands/#"], qos: { max: 2 } }
   collector:
     allow:

@@ -1,0 +1,89 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createFleet } from '../fleet.js'
+import { startTouchmark } from '../peers/touchmark.js'
+import { residentBytesOf, Worker } from '../processes.js'
+import type { AttackOrder } from './attacker.js'
+import { attacks } from './attacks.js'
+import { type Latencies, Pair } from './pair.js'
+
+const usage = `npm run bench:neighbours [-- OPTION …]
+
+What one greedy device costs two that behave: the time from publish to receive, calm and under each attack, and the memory
+that the broker takes meanwhile. The attacker has a process of its own; with few cores it is also in the way as a process.
+
+  --seconds S   how long each is measured (default 5)
+  --only TEXT   only attacks whose name holds this
+
+Attacks:
+${attacks.map(({ name }) => `  ${name}`).join('\n')}
+`
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = readOptions(args)
+  if (options === undefined) {
+    process.stderr.write(usage)
+    return args.includes('--help') ? 0 : 2
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'touchmark-bench-'))
+  try {
+    return await measureAll(folder, options)
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Returns 1 when something was lost that had been acknowledged. */
+async function measureAll(folder: string, { seconds, only }: { readonly seconds: number; readonly only: string }) {
+  const fleet = await createFleet(2)
+  const broker = await startTouchmark('strict', { folder, fleet })
+  const pair = await Pair.connect(fleet, broker.port)
+  await pair.measure(1)
+  process.stdout.write(
+    `| the others meanwhile | p50 ms | p99 ms | p99 / calm | lost | RSS MB |\n| :--- | ---: | ---: | ---: | ---: | ---: |\n`,
+  )
+  const calm = await pair.measure(seconds)
+  process.stdout.write(rowOf('calm', calm, calm, residentBytesOf(broker.pid)))
+  let lost = calm.lost
+  for (const { name } of attacks.filter((attack) => attack.name.includes(only))) {
+    const attacker = new Worker<string>(new URL('./attacker.js', import.meta.url), [])
+    await attacker.ask({ name, fleet, port: broker.port } satisfies AttackOrder)
+    const latencies = await pair.measure(seconds)
+    process.stdout.write(rowOf(name, latencies, calm, residentBytesOf(broker.pid)))
+    lost += latencies.lost
+    attacker.child.kill('SIGKILL')
+    await attacker.exited
+    await pair.measure(1) // what it left behind is worked off
+  }
+  await pair.leave()
+  await broker.end()
+  return lost > 0 ? 1 : 0
+}
+
+function rowOf(name: string, { sorted, lost }: Latencies, calm: Latencies, residentBytes: number): string {
+  const [p50, p99] = [percentile(sorted, 0.5), percentile(sorted, 0.99)]
+  const ratio = p99 / percentile(calm.sorted, 0.99)
+  const megabytes = Math.round(residentBytes / 1024 / 1024)
+  return `| ${name} | ${p50.toFixed(1)} | ${p99.toFixed(1)} | ${ratio.toFixed(1)} | ${lost} | ${megabytes} |\n`
+}
+
+function percentile(sorted: readonly number[], share: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Infinity
+}
+
+function readOptions(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: { seconds: { type: 'string', default: '5' }, only: { type: 'string', default: '' } },
+    })
+    const seconds = Number(values.seconds)
+    return seconds > 0 ? { seconds, only: values.only } : undefined
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,75 @@
+import { Client } from '../load/client.js'
+import { packetTypes, publishFrame } from '../load/frames.js'
+import { collector, deviceName, type Fleet, telemetryFilter, telemetryTopic } from '../fleet.js'
+
+const victim = deviceName(0)
+const everyMilliseconds = 5
+
+export interface Latencies {
+  /** From PUBLISH written to PUBLISH read by the other, in milliseconds; sorted. */
+  readonly sorted: readonly number[]
+  /** Acknowledged, and not heard within two seconds after the last. */
+  readonly lost: number
+}
+
+/** Two well-behaved neighbours: one says something at QoS 1 every few milliseconds, the other hears it. */
+export class Pair {
+  readonly #speaker: Client
+  readonly #listener: Client
+  #sentAt = new Map<number, number>()
+  #acknowledged = new Set<number>()
+  #latencies: number[] = []
+  #next = 0
+
+  private constructor(speaker: Client, listener: Client) {
+    this.#speaker = speaker
+    this.#listener = listener
+    speaker.onFrame = (header, bytes, start) => {
+      if (header >> 4 === packetTypes.puback) this.#acknowledged.add(bytes.readUInt16BE(start))
+    }
+    listener.onFrame = (header, bytes, _, end) => {
+      if (header >> 4 === packetTypes.publish) this.#hear(bytes.readUInt16BE(end - 2))
+    }
+  }
+
+  static async connect(fleet: Fleet, port: number): Promise<Pair> {
+    const listener = await Client.connect(fleet, port, collector)
+    await listener.subscribe(telemetryFilter, 0)
+    return new Pair(await Client.connect(fleet, port, victim), listener)
+  }
+
+  async measure(seconds: number): Promise<Latencies> {
+    this.#sentAt.clear()
+    this.#acknowledged.clear()
+    this.#latencies = []
+    const speaking = setInterval(() => this.#say(), everyMilliseconds)
+    await pass(seconds * 1000)
+    clearInterval(speaking)
+    for (let waited = 0; waited < 20 && this.#sentAt.size > 0; waited++) await pass(100)
+    const lost = [...this.#sentAt.keys()].filter((id) => this.#acknowledged.has(id)).length
+    return { sorted: [...this.#latencies].sort((one, other) => one - other), lost }
+  }
+
+  async leave(): Promise<void> {
+    await this.#speaker.leave()
+    await this.#listener.leave()
+  }
+
+  #say(): void {
+    this.#next = (this.#next % 0xffff) + 1
+    const payload = Buffer.from([this.#next >> 8, this.#next & 255])
+    this.#sentAt.set(this.#next, performance.now())
+    this.#speaker.socket.write(publishFrame(telemetryTopic(victim), { qos: 1, packetId: this.#next }, payload))
+  }
+
+  #hear(id: number): void {
+    const sentAt = this.#sentAt.get(id)
+    if (sentAt === undefined) return
+    this.#sentAt.delete(id)
+    this.#latencies.push(performance.now() - sentAt)
+  }
+}
+
+async function pass(milliseconds: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds))
+}
