@@ -186,14 +186,14 @@ export class Connection implements Link {
     this.#pump()
   }
 
-  /** Packets that were taken and are not answered. */
+  /** Packets, and filters in them, that were taken and are not answered. */
   get waiting(): number {
     return this.#waiting
   }
 
   /** A packet waits for what it promises to be durable. Too many of them, and the socket waits too. */
-  beginWait(bytes: number): void {
-    this.#waiting++
+  beginWait(bytes: number, count = 1): void {
+    this.#waiting += count
     this.#waitingBytes += bytes
     const { maxWaiting, maxWaitingBytes } = this.#limits
     if (this.#backlogged || (this.#waiting < maxWaiting && this.#waitingBytes < maxWaitingBytes)) return
@@ -201,8 +201,8 @@ export class Connection implements Link {
     this.hold()
   }
 
-  endWait(bytes: number): void {
-    this.#waiting--
+  endWait(bytes: number, count = 1): void {
+    this.#waiting -= count
     this.#waitingBytes -= bytes
     const { maxWaiting, maxWaitingBytes } = this.#limits
     if (!this.#backlogged || this.#waiting > maxWaiting / 2 || this.#waitingBytes > maxWaitingBytes / 2) return

@@ -46,11 +46,11 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     const answer = (): void => {
       sendSuback(connection, packet.packetId, outcomes)
       for (const subscription of retainedTo) sendRetained(hub, session, subscription)
-      connection.endWait(bytes)
+      connection.endWait(bytes, outcomes.length)
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  connection.beginWait(bytes)
+  connection.beginWait(bytes, outcomes.length)
   hub.trail.after(last, connection.guarded(begin))
 }
 
@@ -67,11 +67,11 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
     const { level } = connection
     const answer = (): void => {
       connection.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes }))
-      connection.endWait(bytes)
+      connection.endWait(bytes, packet.filters.length)
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  connection.beginWait(bytes)
+  connection.beginWait(bytes, packet.filters.length)
   hub.trail.after(sequence, connection.guarded(end))
 }
 
@@ -140,13 +140,19 @@ function subscriptionOf(
   return { name, share, filter, qos: allowed < requested ? allowed : requested, noLocal, retainAsPublished, identifier }
 }
 
+const maxExplained = 4
+
 function sendSuback(connection: Connection, packetId: number, outcomes: readonly Outcome[]): void {
-  const denied = outcomes.flatMap(({ request, decision }) =>
-    decision.effect === 'deny' ? [explainDenial('subscribe', request.filter, decision)] : [],
-  )
+  // As many as fit into the words of an answer; a thousand refusals need not be told one by one.
+  const told: string[] = []
+  for (const { request, decision } of outcomes) {
+    if (decision.effect === 'deny' && told.length < maxExplained) {
+      told.push(explainDenial('subscribe', request.filter, decision))
+    }
+  }
   const { level } = connection
   const codes = outcomes.map(({ decision, granted }) => suback(decision, granted))
-  const say = denied.length > 0 ? denied.join('; ') : undefined
+  const say = told.length > 0 ? told.join('; ') : undefined
   connection.sendExplained(say, (reasonString) => encodeSuback({ level, packetId, reasonCodes: codes, reasonString }))
 }
 

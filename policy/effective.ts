@@ -10,7 +10,7 @@ import {
 import { covered, type Levels } from './containment.js'
 import type { AllowRule, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
-import { type Matches, maxRememberedTopics, type Rendered, RuleTable } from './rule-table.js'
+import { type Matches, remember, type Rendered, RuleTable } from './rule-table.js'
 
 /** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
 export interface Rights {
@@ -102,8 +102,7 @@ export class EffectivePolicy {
     const known = received.get(topic)
     if (known) return known
     const decision = this.#judgeReceive(topic)
-    if (received.size >= maxRememberedTopics) received.clear()
-    received.set(topic, decision)
+    remember(received, topic, decision)
     return decision
   }
 

@@ -25,7 +25,10 @@ export interface Matches {
 type ByAction<R extends Rule> = Readonly<Record<TopicAction, readonly Rendered<R>[]>>
 
 /** Topics remembered for each action; a client that invents topics clears them, and then costs a match per message. */
-export const maxRememberedTopics = 1024
+const maxRememberedTopics = 1024
+
+/** In characters. Longer ones are worked out each time: a topic can have 65,535, and those would fill the memory. */
+const maxRememberedTopic = 512
 
 /** The rules of one device by action, and which of them match. */
 export class RuleTable {
@@ -60,8 +63,7 @@ export class RuleTable {
     if (known !== undefined) return known
     const levels = topic.split('/')
     const matches = this.#having(action, (filter) => filterMatches(filter, levels))
-    if (remembered.size >= maxRememberedTopics) remembered.clear()
-    remembered.set(topic, matches)
+    remember(remembered, topic, matches)
     return matches
   }
 
@@ -101,4 +103,11 @@ function forAction<R extends Rule>(
   ...actions: readonly TopicAction[]
 ): readonly Rendered<R>[] {
   return rules.filter(({ rule }) => rule.actions.some((action) => actions.includes(action)))
+}
+
+/** Starts anew when there are too many. */
+export function remember<Value>(remembered: Map<TopicName, Value>, topic: TopicName, value: Value): void {
+  if (topic.length > maxRememberedTopic) return
+  if (remembered.size >= maxRememberedTopics) remembered.clear()
+  remembered.set(topic, value)
 }

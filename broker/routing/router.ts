@@ -33,7 +33,7 @@ export class Router<Subscriber> {
     const known = this.#cache.get(topic)
     if (known) return known
     const routes = routesThrough(this.#places.filtersMatching(topic))
-    this.#cache.set(topic, routes)
+    if (isKept(topic, routes)) this.#cache.set(topic, routes)
     return routes
   }
 
@@ -121,4 +121,12 @@ function merged(one: Reception, other: Reception): Reception {
     retainAsPublished: one.retainAsPublished || other.retainAsPublished,
     identifiers: [...one.identifiers, ...other.identifiers],
   }
+}
+
+/**
+ * Long names are looked up each time, for one device could fill the memory with them; and so are routes to very many,
+ * for to deliver to them costs more than to find them.
+ */
+function isKept(topic: TopicName, { direct }: Routes<unknown>): boolean {
+  return topic.length <= 512 && direct.length <= 1000
 }
