@@ -43,30 +43,43 @@ async function main(args: readonly string[]): Promise<number> {
 async function runAll(options: Options, brokers: readonly Contestant[], chosen: readonly Case[]): Promise<Run[]> {
   say(`making certificates for ${options.connections} devices`)
   const fleet = await createFleet(options.connections)
+  const home = await mkdtemp(join(tmpdir(), 'touchmark-bench-'))
   const runs: Run[] = []
-  for (let round = 0; round < options.rounds; round++) {
-    for (const one of chosen) {
-      for (let turn = 0; turn < brokers.length; turn++) {
-        const contestant = brokers[(turn + round) % brokers.length]
-        if (!contestant) continue
-        const run = await runOne(contestant, one, { round, options, fleet })
-        say(`round ${round + 1} of ${options.rounds}, ${one.name}, ${contestant.name}: ${summaryOf(run)}`)
-        runs.push(run)
-        await wait(options.settleSeconds * 1000)
+  try {
+    for (let round = 0; round < options.rounds; round++) {
+      for (const one of chosen) {
+        for (let turn = 0; turn < brokers.length; turn++) {
+          const contestant = brokers[(turn + round) % brokers.length]
+          if (!contestant) continue
+          const run = await runOne(contestant, one, { round, options, fleet, home })
+          say(`round ${round + 1} of ${options.rounds}, ${one.name}, ${contestant.name}: ${summaryOf(run)}`)
+          runs.push(run)
+          await wait(options.settleSeconds * 1000)
+        }
       }
     }
+  } finally {
+    // Not after each run: ext4 without a journal goes through what was deleted within a minute for every file that is made.
+    await rm(home, { recursive: true, force: true })
   }
   return runs
+}
+
+interface Surroundings {
+  readonly round: number
+  readonly options: Options
+  readonly fleet: Fleet
+  readonly home: string
 }
 
 /** A broker in a process and a folder of its own, and one load on it. */
 async function runOne(
   contestant: Contestant,
   { name, load }: Case,
-  { round, options, fleet }: { readonly round: number; readonly options: Options; readonly fleet: Fleet },
+  { round, options, fleet, home }: Surroundings,
 ): Promise<Run> {
   const about = { broker: contestant.name, case: name, round }
-  const folder = await mkdtemp(join(tmpdir(), 'touchmark-bench-'))
+  const folder = await mkdtemp(join(home, 'run-'))
   let broker: RunningBroker | undefined
   try {
     broker = await contestant.start({ folder, fleet, ...(options.profiles && { profiles: options.profiles }) })
@@ -82,7 +95,6 @@ async function runOne(
     return { ...about, error: error instanceof Error ? error.message : String(error) }
   } finally {
     await broker?.end().catch(() => undefined)
-    await rm(folder, { recursive: true, force: true })
   }
 }
 
