@@ -167,9 +167,14 @@ export class Connection implements Link {
       try {
         action()
       } catch (error) {
-        this.#events.failed(this, error)
+        this.fail(error)
       }
     }
+  }
+
+  /** Something went wrong on this connection's behalf, and ends it. */
+  fail(error: unknown): void {
+    this.#events.failed(this, error)
   }
 
   /** Stops reading until {@link release}; calls add up. */

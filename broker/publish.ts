@@ -2,21 +2,17 @@ import type { Decision, TopicName } from '#protocol'
 import type { Connection } from './connection.js'
 import { decide } from './decision.js'
 import { unplaced } from './decision-log.js'
-import { explainDenial, reasonCodeOf } from './denial.js'
+import { explainDenial } from './denial.js'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
+import { type NamedPublish, PendingPublish } from './pending-publish.js'
 import { isRepetition, repeatPubrec } from './release.js'
 import type { Rights, Session } from './session.js'
 import { isSystemTopic } from './system-topics.js'
-import { encodeAck } from './wire/encode.js'
 import { propertyBytes } from './wire/encode-properties.js'
 import type { PublishPacket, Will } from './wire/packet.js'
-import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
 
-/** A PUBLISH whose topic is known, whether it was written out or an alias stood for it. */
-type Publish = Omit<PublishPacket, 'topic'> & { readonly topic: TopicName }
-
-function isNamed(packet: PublishPacket): packet is Publish {
+function isNamed(packet: PublishPacket): packet is NamedPublish {
   return packet.topicAlias === undefined && packet.topic !== undefined
 }
 
@@ -44,18 +40,9 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
   }
 
   const message = decision.effect === 'allow' ? messageOf(hub, session, packet, sequence) : undefined
-  const bytes = packet.payload.length + propertyBytes(packet.properties)
-  connection.beginWait(bytes)
-  const act = (): void => {
-    const before = hub.store.changes
-    let reached = 0
-    if (message) {
-      if (packet.qos === 2) keepReceived(hub, session, packet.packetId)
-      reached = routeUnlessRevoked(hub, session, message)
-    }
-    acknowledge(hub, connection, packet, decision, { stored: hub.store.changes > before, bytes, reached })
-  }
-  hub.trail.after(sequence, connection.guarded(act))
+  const pending = new PendingPublish({ hub, connection, session, packet, decision, sequence, message })
+  connection.beginWait(pending.bytes)
+  hub.trail.await(pending)
 }
 
 /** Writes down that a session publishes, and what was decided. Returns the sequence number to wait for. */
@@ -105,28 +92,7 @@ export function messageOf(
   return new Message({ topic, payload, qos, retain, properties, publisher: device, clientId, origin, expiresAt })
 }
 
-/** Between its record and its turn the publisher can have been revoked; then the message goes nowhere. Returns how many it reached. */
-export function routeUnlessRevoked(hub: Hub, session: Session, message: Message): number {
-  if (!hub.revoked.has(session.device)) return hub.route(message)
-  hub.trail.recordIfPossible({
-    event: 'message.publish',
-    ...session.facts(),
-    topic: message.topic,
-    decision: 'deny',
-    reason: 'revoked',
-    rules: [],
-    policyVersion: session.rights.version,
-    action: 'publish',
-    qos: message.qos,
-    retain: message.retain,
-    dup: false,
-    size: message.payload.length,
-    recipients: 0,
-  })
-  return 0
-}
-
-function judge(hub: Hub, session: Session, packet: Publish): Decision {
+function judge(hub: Hub, session: Session, packet: NamedPublish): Decision {
   const { rights } = session
   const { topic, qos, retain, payload } = packet
   if (isSystemTopic(topic)) return reserved(rights)
@@ -166,56 +132,9 @@ export function withinQuota(
  * A client of MQTT 5 learns of a refusal by the answer to its QoS 1 or 2 publish. To all others only the end of the
  * connection says no. Our own failure to decide is not the device's fault.
  */
-function isReasonToEnd({ level }: Connection, { rights }: Session, { qos }: Publish, { reason }: Denied): boolean {
+function isReasonToEnd({ level }: Connection, { rights }: Session, { qos }: NamedPublish, { reason }: Denied): boolean {
   const isAnswered = level === 5 && qos > 0
   return !isAnswered && reason !== 'internal' && rights.onDenyPublish === 'disconnect'
 }
 
 type Denied = Extract<Decision, { effect: 'deny' }>
-
-/** From here on a repetition is known as one, after a restart too. In the same commit as the queues that it went to. */
-function keepReceived(hub: Hub, session: Session, packetId: number): void {
-  const received = session.received.get(packetId)
-  const isKept = session.persistent && hub.sessions.get(session.clientId) === session // it can have ended meanwhile
-  if (received && isKept) hub.store.putReceived(session, packetId, received)
-}
-
-/** In the order of the publishes [MQTT-4.6.0-2], [MQTT-4.6.0-3], and after what the message changed in the store is durable. */
-function acknowledge(
-  hub: Hub,
-  connection: Connection,
-  packet: Publish,
-  decision: Decision,
-  waits: { readonly stored: boolean; readonly bytes: number; readonly reached: number },
-): void {
-  const answer = (): void => {
-    if (packet.qos > 0) sendAck(connection, packet, decision, waits.reached)
-    connection.endWait(waits.bytes)
-  }
-  if (packet.qos === 0 || (!waits.stored && connection.acksWaiting === 0)) {
-    answer()
-    return
-  }
-  connection.acksWaiting++
-  const answerInTurn = (): void => {
-    connection.acksWaiting--
-    answer()
-  }
-  hub.store.afterFlush(connection.guarded(answerInTurn))
-}
-
-/** PUBACK or PUBREC, with the reason where there is one to give (MQTT 5.0 §3.4.2). */
-function sendAck(connection: Connection, { qos, packetId, topic }: Publish, decision: Decision, reached: number): void {
-  const { level } = connection
-  const type = qos === 1 ? 'puback' : 'pubrec'
-  const isEnd = qos === 1 || decision.effect === 'deny'
-  if (isEnd) connection.endReceive()
-  const reasonCode = answerTo(decision, reached)
-  const say = decision.effect === 'deny' ? explainDenial('publish', topic, decision) : undefined
-  connection.sendExplained(say, (reasonString) => encodeAck({ level, type, packetId, reasonCode, reasonString }))
-}
-
-function answerTo(decision: Decision, reached: number): ReasonCode {
-  if (decision.effect === 'deny') return reasonCodeOf(decision)
-  return reached === 0 ? reasonCodes.noMatchingSubscribers : reasonCodes.success
-}

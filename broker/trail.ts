@@ -1,5 +1,11 @@
 import type { AuditEvent, AuditTrail } from '#protocol'
 
+/** Something that is to happen when its record is answerable. */
+export interface Waiting {
+  readonly sequence: number
+  run(): void
+}
+
 /**
  * The audit log as the broker lives by it: a packet is recorded first, and what it brings about (an answer, a fan-out, a
  * change of subscriptions) happens when the record is answerable, which in the log's strict mode is when it is durable.
@@ -8,7 +14,7 @@ import type { AuditEvent, AuditTrail } from '#protocol'
 export class Trail {
   readonly #audit: AuditTrail
   /** First in, first out. */
-  #waiting: { readonly sequence: number; readonly action: () => void }[] = []
+  #waiting: Waiting[] = []
   #head = 0
   #running = false
   readonly #stopListening: () => void
@@ -34,7 +40,12 @@ export class Trail {
 
   /** Runs the action when the record is answerable and all actions before it have run. */
   after(sequence: number, action: () => void): void {
-    this.#waiting.push({ sequence, action })
+    this.await({ sequence, run: action })
+  }
+
+  /** The same for what is an object already. */
+  await(waiting: Waiting): void {
+    this.#waiting.push(waiting)
     this.#run()
   }
 
@@ -55,7 +66,7 @@ export class Trail {
     let next = this.#waiting[this.#head]
     while (next && next.sequence <= this.#audit.answerable) {
       this.#head++
-      runAlone(next.action)
+      runAlone(next)
       next = this.#waiting[this.#head]
     }
     if (this.#head === this.#waiting.length || this.#head > 1000) {
@@ -67,9 +78,9 @@ export class Trail {
 }
 
 /** What has waited for a disk has answered for its own errors, see `Connection.guarded`; those behind it have their turn. */
-export function runAlone(action: () => void): void {
+export function runAlone(waiting: Pick<Waiting, 'run'>): void {
   try {
-    action()
+    waiting.run()
   } catch {
     // Nothing of it has happened that was not recorded, and whoever waits for its answer will not get one.
   }

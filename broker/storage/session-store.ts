@@ -144,7 +144,7 @@ export class SessionStore {
         this.#onFailure(error)
         return
       }
-      for (const action of actions) runAlone(action)
+      for (const run of actions) runAlone({ run })
     }
     this.#committing = false
   }
