@@ -283,7 +283,7 @@ export class Delivery {
   /** False where the client does not take packets of that size [MQTT-3.1.2-24]. */
   #hand(session: Session, link: Link, message: Message, handing: Handing, allowed: Allowed): boolean {
     const alias = link.aliases.for(message)
-    const frame = message.frame(handing, alias, this.#options.now())
+    const frame = message.frame(handing, alias, this.#options.now)
     if (frame.length > link.maximumPacketSize) {
       session.dropped.too_large++
       return false

@@ -95,14 +95,18 @@ export class Message implements MessageFields {
   }
 
   /** The packet for one receiver. Those that differ in nothing get the same bytes, encoded once. */
-  frame(handing: Handing, alias: Alias | undefined, now: number): Buffer {
+  frame(handing: Handing, alias: Alias | undefined, now: () => number): Buffer {
     const { level, qos, retain, identifiers } = handing
     const isPlain = qos === 0 && !retain && identifiers.length === 0 && !alias && this.expiresAt === undefined
     if (!isPlain) return this.#encode(handing, alias, now)
     return (this.#plainFrames[level] ??= this.#encode(handing, alias, now))
   }
 
-  #encode({ level, qos, retain, dup, packetId, identifiers }: Handing, alias: Alias | undefined, now: number): Buffer {
+  #encode(
+    { level, qos, retain, dup, packetId, identifiers }: Handing,
+    alias: Alias | undefined,
+    now: () => number,
+  ): Buffer {
     const { payload } = this
     const topic = (this.#topicBytes ??= Buffer.from(this.topic))
     if (level === 4) return encodePublish({ level, topic, payload, qos, retain, dup, packetId })
@@ -114,7 +118,7 @@ export class Message implements MessageFields {
       properties: (this.#encodedProperties ??= encodeMessageProperties(this.properties)),
       // What is left of it when it goes out [MQTT-3.3.2-6]; what has expired is never sent.
       ...(this.expiresAt !== undefined && {
-        messageExpirySeconds: Math.max(0, Math.ceil((this.expiresAt - now) / 1000)),
+        messageExpirySeconds: Math.max(0, Math.ceil((this.expiresAt - now()) / 1000)),
       }),
       ...(alias && { topicAlias: alias.number }),
       ...(identifiers.length > 0 && { subscriptionIdentifiers: identifiers }),

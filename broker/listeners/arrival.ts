@@ -15,6 +15,8 @@ export type Step = 'handshake' | 'upgrade'
 /** A connection that has been accepted and is not established: its socket, where it comes from, and the place it takes. */
 export class Arrival {
   readonly socket: Socket
+  /** DER of what the TLS handshake, or the one it resumes, has verified; kept until whoever asks who this is has read it. */
+  certificate: Uint8Array | undefined
   /** Told when the place is lost after the connection was handed over. */
   crowdedOut: (() => void) | undefined
   #peer: Peer
@@ -62,6 +64,7 @@ export class Arrival {
 
   /** It is established, or gone. */
   leave(): void {
+    this.certificate = undefined
     this.#place?.leave()
   }
 

@@ -38,8 +38,12 @@ export class SecureServer {
     this.#server.on('secureConnection', (socket) => {
       const arrival = this.#take(pathOf(socket))
       // Of a resumed session Node takes it for proof enough that there was one, with a certificate or without.
-      if (!socket.getPeerX509Certificate()) arrival?.refuse('tls', 'no client certificate')
-      else if (arrival) secured(socket, arrival)
+      const certificate = socket.getPeerX509Certificate()?.raw // parsed by Node at every call: so only here
+      if (!certificate) arrival?.refuse('tls', 'no client certificate')
+      else if (arrival) {
+        arrival.certificate = certificate
+        secured(socket, arrival)
+      }
       if (!arrival?.alive) socket.destroy()
     })
     this.#server.on('tlsClientError', (error, socket) => {

@@ -22,7 +22,7 @@ export class TlsTransport implements Transport {
   }
 
   get peerCertificate(): Uint8Array | undefined {
-    return this.#socket.getPeerX509Certificate()?.raw
+    return this.#arrival.certificate
   }
 
   begin(events: TransportEvents): void {

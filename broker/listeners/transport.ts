@@ -20,7 +20,7 @@ export interface TransportEvents {
 export interface Transport {
   readonly kind: ListenerKind
   readonly peer: Peer
-  /** DER of the certificate that the TLS handshake, or the one it resumes, has verified. */
+  /** DER of the certificate that the TLS handshake, or the one it resumes, has verified; until it is established. */
   readonly peerCertificate: Uint8Array | undefined
   /** Since when something has begun to arrive that cannot be handed over before its end. */
   readonly partialSince: number | undefined

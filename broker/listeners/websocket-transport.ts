@@ -31,7 +31,7 @@ export class WebSocketTransport implements Transport {
   }
 
   get peerCertificate(): Uint8Array | undefined {
-    return this.#socket.getPeerX509Certificate()?.raw
+    return this.#arrival.certificate
   }
 
   /** A message is handed over when it is whole. */
