@@ -1,5 +1,6 @@
-import type { AuditTrail, DeviceId, DeviceIdentity } from '#protocol'
+import type { AuditTrail, DeviceId, DeviceIdentity, TopicName } from '#protocol'
 import type { Store } from '#store'
+import { decide } from './decision.js'
 import { DecisionLog } from './decision-log.js'
 import { Delivery } from './delivery.js'
 import { type BrokerLimits, defaultLimits } from './limits.js'
@@ -111,7 +112,7 @@ export class Hub {
       if (this.#deliver(subscriber, message, isOwn ? ownReception : reception)) reached++
     }
     for (const group of groups) {
-      const member = group.next(readinessOf)
+      const member = group.next((session) => readinessOf(session, message.topic))
       if (member && this.#deliver(member.subscriber, message, member.reception)) reached++
     }
     return reached
@@ -148,8 +149,9 @@ export class Hub {
   }
 }
 
-/** Of a session that shares a subscription: to one that is away it can only be promised. */
-function readinessOf({ link, ready, persistent, queue }: Session): Readiness {
+/** Of a session that shares a subscription: what one may not hear goes to another, and to one that is away it can only be promised. */
+function readinessOf({ link, ready, persistent, queue, rights }: Session, topic: TopicName): Readiness {
+  if (decide(rights.version, () => rights.receive(topic)).effect === 'deny') return 'never'
   if (link && ready && !link.writer.full && queue.size === 0) return 'ready'
   return link || persistent ? 'later' : 'never'
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { publishPacket, until } from '../harness.js'
+import { device, makeWorld, policySource, publishPacket, until } from '../harness.js'
 import { field, packetOf } from '../wire/wire.js'
 import { cut, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from './peer.js'
 
@@ -134,4 +134,21 @@ test('a message that a member refuses goes to no other', async (t) => {
   }
   for (const member of members) await member.ping()
   assert.deepEqual(members.flatMap((member) => heard(member)).toSorted(), ['one', 'two'])
+})
+
+test('what a member may not hear goes to one that may', async (t) => {
+  const world = await makeWorld(t, {
+    policy: policySource()
+      .replace('"open/#"], qos: { max: 1 } }', '"open/#", "$share/g/open/#"], qos: { max: 1 } }')
+      .replace('topics: ["open/secret"]', 'topics: ["open/${device.labels.closed}"]'),
+  })
+  world.labels.set(device('d2'), { kind: 'device', closed: 'x' })
+  world.labels.set(device('d3'), { kind: 'device', closed: 'y' })
+  world.labels.set(device('d1'), { kind: 'device', closed: 'z' })
+  const members = [await join(world, 'd2', 5), await join(world, 'd3', 5)]
+  for (const member of members) assert.deepEqual((await subscribe(member, ['$share/g/open/+', 1])).granted, [1])
+  const speaker = await join(world, 'd1', 5)
+  await publishAll(speaker, ...['1', '2', '3', '4'].map((n) => ['open/x', n, { qos: 1 }] as const))
+  for (const member of members) await member.ping()
+  assert.deepEqual(members.map(heard), [[], ['1', '2', '3', '4']])
 })
