@@ -23,6 +23,7 @@ interface Outcome {
  * stored nowhere. The subscriptions begin when their records are durable, just before SUBACK.
  */
 export function handleSubscribe(hub: Hub, connection: Connection, session: Session, packet: SubscribePacket): void {
+  const { rights } = session
   const quota = new Quota(hub, session)
   const bytes = costOf(packet.requests.map(({ filter }) => filter))
   let last = -1
@@ -43,6 +44,7 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
       add(hub, session, granted)
       return wantsRetained(request, granted, isNew) ? [granted] : []
     })
+    if (session.rights !== rights) recheckSubscriptions(hub, session) // what was decided by the rights of before
     const answer = (): void => {
       sendSuback(connection, packet.packetId, outcomes)
       for (const subscription of retainedTo) sendRetained(hub, session, subscription)

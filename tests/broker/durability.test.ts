@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { makeWorld, publishPacket, subscribePacket, until } from './harness.js'
+import { makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
 
 test('PUBACK, fan-out and SUBACK wait until their record is durable', async (t) => {
   const world = await makeWorld(t)
@@ -28,6 +28,26 @@ test('PUBACK, fan-out and SUBACK wait until their record is durable', async (t) 
     listener.all('publish').map(({ payload }) => payload.toString()),
     ['one', 'two'],
   )
+})
+
+test('a right to subscribe that is taken back before its record is durable begins no subscription', async (t) => {
+  const world = await makeWorld(t)
+  const client = await world.raw('d1')
+  await client.connect('d1')
+  world.audit.hold()
+  client.send(subscribePacket(1, ['open/#', 1], ['f/d1/#', 1]))
+  await until(() => world.records('message.subscribe').length === 2)
+  world.setPolicy(
+    policySource('').replace(
+      'id: hear, actions: [subscribe, receive], topics: ["f/${device.id}/#", "open/#"]',
+      'id: hear, actions: [subscribe, receive], topics: ["f/${device.id}/#"]',
+    ),
+  )
+  world.broker.policyChanged()
+  world.audit.release()
+  await client.next('suback')
+  const subscriptions = world.broker.sessions().flatMap((session) => session.subscriptions)
+  assert.deepEqual(subscriptions, [{ filter: 'f/d1/#', qos: 1 }])
 })
 
 test('CONNACK waits until the session is recorded', async (t) => {
