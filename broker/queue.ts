@@ -30,6 +30,8 @@ export class Queue {
   #items: Outgoing[] = []
   #head = 0
   #bytes = 0
+  /** How many of them can expire. */
+  #mortal = 0
 
   get size(): number {
     return this.#items.length - this.#head
@@ -48,13 +50,14 @@ export class Queue {
     item.message.keep()
     this.#items.push(item)
     this.#bytes += item.message.bytes
+    if (item.message.expiresAt !== undefined) this.#mortal++
   }
 
   shift(): Outgoing | undefined {
     const item = this.#items[this.#head]
     if (!item) return undefined
     this.#head++
-    this.#bytes -= item.message.bytes
+    this.#left(item)
     if (this.#head > 64 && this.#head * 2 > this.#items.length) this.#compact()
     return item
   }
@@ -64,8 +67,9 @@ export class Queue {
     return this.#remove(({ message }) => message.publisher === publisher)
   }
 
-  /** Takes out what has expired and returns it. */
+  /** Takes out what has expired and returns it. Asked often, and of queues in which mostly nothing can. */
   removeExpired(now: number): readonly Outgoing[] {
+    if (this.#mortal === 0) return []
     return this.#remove(({ message }) => message.isExpired(now))
   }
 
@@ -81,8 +85,13 @@ export class Queue {
     this.#compact()
     const removed = this.#items.filter(goes)
     if (removed.length > 0) this.#items = this.#items.filter((item) => !goes(item))
-    for (const { message } of removed) this.#bytes -= message.bytes
+    for (const item of removed) this.#left(item)
     return removed
+  }
+
+  #left({ message }: Outgoing): void {
+    this.#bytes -= message.bytes
+    if (message.expiresAt !== undefined) this.#mortal--
   }
 
   #compact(): void {

@@ -36,13 +36,14 @@ export interface StoredSession {
 /** Reads every session; those that cannot be read as a whole carry a `problem`. */
 export async function loadSessions(store: Store): Promise<readonly StoredSession[]> {
   const sessions = new Map<string, StoredSession>()
+  const shared = new SharedMessages()
   for (const prefix of clientPrefixes) {
     for await (const [key, row] of store.entries(prefix)) {
       const [clientId, rest] = splitKey(key, prefix)
       const session = sessions.get(clientId) ?? emptySession(clientId)
       sessions.set(clientId, session)
       session.rows.push([key, row])
-      attempt(session, key, () => readInto(session, prefix, key, rest, row))
+      attempt(session, key, () => readInto(session, shared, prefix, key, rest, row))
     }
   }
   for (const session of sessions.values()) {
@@ -73,7 +74,14 @@ export async function* loadRetained(store: Store): AsyncIterable<StoredRetained>
   }
 }
 
-function readInto(session: StoredSession, prefix: string, key: string, rest: string, row: Uint8Array): void {
+function readInto(
+  session: StoredSession,
+  shared: SharedMessages,
+  prefix: string,
+  key: string,
+  rest: string,
+  row: Uint8Array,
+): void {
   switch (prefix) {
     case prefixes.session:
       Object.assign(session, decodeSession(key, row))
@@ -82,7 +90,7 @@ function readInto(session: StoredSession, prefix: string, key: string, rest: str
       session.subscriptions.push(decodeSubscription(key, rest, row))
       return
     case prefixes.queue:
-      session.messages.push(decodeOutgoing(key, Number.parseInt(rest, 16), row))
+      session.messages.push(shared.of(decodeOutgoing(key, Number.parseInt(rest, 16), row)))
       return
     case prefixes.received:
       session.received.push([Number(rest), decodeReceived(key, row)])
@@ -94,6 +102,28 @@ function readInto(session: StoredSession, prefix: string, key: string, rest: str
       return
     }
   }
+}
+
+/**
+ * A message that waits for many is in memory once, before a restart and after it; in the store each queue has its own
+ * copy. Without this a service that could hold its queues could not start with them.
+ */
+class SharedMessages {
+  readonly #byOrigin = new Map<number | undefined, Message>()
+
+  of(outgoing: Outgoing): Outgoing {
+    const { message } = outgoing
+    const known = this.#byOrigin.get(message.origin)
+    if (known && isSame(known, message)) return { ...outgoing, message: known }
+    this.#byOrigin.set(message.origin, message)
+    return outgoing
+  }
+}
+
+function isSame(one: Message, other: Message): boolean {
+  return (
+    one.topic === other.topic && one.publisher === other.publisher && Buffer.compare(one.payload, other.payload) === 0
+  )
 }
 
 function attempt(session: StoredSession, key: string, read: () => void): void {
