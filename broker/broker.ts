@@ -49,7 +49,7 @@ export class Broker {
       overflow: (session) => overflow(this.#hub, session),
     })
     this.#systemTopics = new SystemTopics(this.#hub)
-    this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.now)
+    this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.elapsed)
     this.#stopListening = [
       audit.onCongestion((congested) => this.#pause(congested)),
       audit.onEnd(() => this.#endAll('the audit log has ended')),
@@ -72,9 +72,9 @@ export class Broker {
 
   /** @throws BrokerError LISTEN_FAILED */
   async listen(options: ListenOptions): Promise<{ readonly port: number }> {
-    const { limits, now, refusals } = this.#hub
+    const { limits, elapsed, refusals } = this.#hub
     const listener = await listen(options, {
-      ...{ limits, now, halfOpen: this.#halfOpen },
+      ...{ limits, elapsed, halfOpen: this.#halfOpen },
       welcome: (transport) => this.#welcome(transport),
       refused: ({ address, ...why }) => refusals.record({ peer: address, ...why }),
     })
@@ -156,7 +156,7 @@ export class Broker {
   }
 
   sessions(): readonly SessionView[] {
-    return [...this.#hub.sessions].map((session) => viewSession(session, this.#hub.now()))
+    return [...this.#hub.sessions].map((session) => viewSession(session, this.#hub.elapsed()))
   }
 
   /** Takes no new work, lets what was accepted become durable and be answered, and then ends all sessions without wills. */
@@ -198,7 +198,7 @@ export class Broker {
 
   /** While the log cannot keep up, nobody is read; and when that lasts, see {@link #sweep}. */
   #pause(congested: boolean): void {
-    this.#congestedSince = congested ? this.#hub.now() : undefined
+    this.#congestedSince = congested ? this.#hub.elapsed() : undefined
     for (const connection of this.#connections) {
       if (congested) connection.hold()
       else connection.release()
@@ -206,10 +206,10 @@ export class Broker {
   }
 
   #sweep(): void {
-    const { refusals, decisions, sessions, delivery, retained, limits, now } = this.#hub
+    const { refusals, decisions, sessions, delivery, retained, limits, elapsed } = this.#hub
     this.#halfOpen.sweep()
     for (const connection of this.#connections) connection.sweep()
-    if (this.#congestedSince !== undefined && now() - this.#congestedSince >= limits.congestionSeconds * 1000) {
+    if (this.#congestedSince !== undefined && elapsed() - this.#congestedSince >= limits.congestionSeconds * 1000) {
       this.#endPublishers()
     }
     refusals.sweep()

@@ -30,7 +30,10 @@ export interface ConnectionEvents {
 /** What a connection needs of the broker. */
 export interface Surroundings {
   readonly limits: BrokerLimits
+  /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Milliseconds by a clock that nobody sets: how long something has taken. */
+  readonly elapsed: () => number
   readonly statistics: Statistics
 }
 
@@ -75,6 +78,7 @@ export class Connection implements Link {
   readonly #reader: FrameReader
   readonly #limits: BrokerLimits
   readonly #now: () => number
+  readonly #elapsed: () => number
   readonly #events: ConnectionEvents
   readonly #openedAt: number
   #wantsReasons = false
@@ -91,13 +95,14 @@ export class Connection implements Link {
   /** Held until the client reads its answers. */
   #awaitsReader = false
 
-  constructor(transport: Transport, { limits, now, statistics }: Surroundings, events: ConnectionEvents) {
+  constructor(transport: Transport, { limits, now, elapsed, statistics }: Surroundings, events: ConnectionEvents) {
     this.#transport = transport
     this.over = transport.kind
     this.#limits = limits
     this.#now = now
+    this.#elapsed = elapsed
     this.#events = events
-    this.#openedAt = this.#lastSeen = now()
+    this.#openedAt = this.#lastSeen = elapsed()
     this.traffic = new TrafficMeter(statistics, this.#openedAt)
     const { address, port } = transport.peer
     this.address = address
@@ -111,7 +116,7 @@ export class Connection implements Link {
       end: () => transport.end(),
       room: () => this.#goOn(),
     }
-    this.writer = new Writer(sink, limits, now)
+    this.writer = new Writer(sink, limits, elapsed)
     transport.begin({
       data: (chunk) => this.#read(chunk),
       drain: () => this.writer.drained(),
@@ -186,7 +191,7 @@ export class Connection implements Link {
   release(): void {
     this.#holds--
     if (this.#holds > 0 || this.closed) return
-    this.#lastSeen = this.#now()
+    this.#lastSeen = this.#elapsed()
     this.#transport.resume()
     this.#pump()
   }
@@ -234,7 +239,7 @@ export class Connection implements Link {
   close(reason: SessionEndReason, comment?: string, { flush = false, code, say }: CloseOptions = {}): void {
     if (this.closed) return
     this.closed = true
-    this.#closedAt = this.#now()
+    this.#closedAt = this.#elapsed()
     this.#events.closed(this, reason, comment)
     if (!flush) this.writer.discard()
     this.#sayWhy(code ?? disconnectReasons[reason], say)
@@ -245,14 +250,14 @@ export class Connection implements Link {
 
   /** Ends the connection when one of its time limits has passed. */
   sweep(): void {
-    const now = this.#now()
+    const now = this.#elapsed()
     this.traffic.mark(now)
     const passed = (since: number | undefined, seconds: number) => since !== undefined && now - since > seconds * 1000
     if (this.closed) {
       if (passed(this.#closedAt, this.#limits.drainSeconds)) this.#transport.destroy()
     } else if (!this.accepted) {
       if (passed(this.#openedAt, this.#limits.connectSeconds)) this.#giveUpConnecting()
-    } else if (this.identity && this.identity.notAfter.getTime() <= now) {
+    } else if (this.identity && this.identity.notAfter.getTime() <= this.#now()) {
       this.close('expired')
     } else if (passed(this.#partialSince ?? this.#transport.partialSince, this.#limits.packetSeconds)) {
       this.close('protocol_error', 'packet_timeout')
@@ -293,7 +298,7 @@ export class Connection implements Link {
 
   #read(chunk: Buffer): void {
     if (this.closed) return
-    this.#lastSeen = this.#now()
+    this.#lastSeen = this.#elapsed()
     this.traffic.read(chunk.length)
     this.#reader.push(chunk)
     this.#pump()
@@ -321,7 +326,7 @@ export class Connection implements Link {
     }
     this.#pumping = false
     if (!this.#reader.partial || this.#holds > 0) this.#partialSince = undefined
-    else this.#partialSince ??= this.#now()
+    else this.#partialSince ??= this.#elapsed()
   }
 
   #yieldTurn(): void {

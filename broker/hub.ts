@@ -34,6 +34,11 @@ export interface BrokerOptions {
   readonly policyFor: (device: DeviceId) => Rights | undefined
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /**
+   * Milliseconds by a clock that nobody sets, for keep alive and all other time limits of connections: a server that
+   * learns the right time would otherwise lose all its clients at once. Default: `now`.
+   */
+  readonly elapsed?: () => number
   readonly limits?: Partial<BrokerLimits>
   /** Of this service, for its statistics. */
   readonly version?: string
@@ -44,6 +49,7 @@ export class Hub {
   readonly options: BrokerOptions
   readonly limits: BrokerLimits
   readonly now: () => number
+  readonly elapsed: () => number
   readonly trail: Trail
   readonly decisions: DecisionLog
   readonly store: SessionStore
@@ -69,6 +75,7 @@ export class Hub {
     this.options = options
     this.limits = { ...defaultLimits, ...options.limits }
     this.now = now
+    this.elapsed = options.elapsed ?? now
     const { limits } = this
     this.trail = new Trail(options.audit)
     this.decisions = new DecisionLog({ trail: this.trail, statistics: this.statistics, limits, now })

@@ -21,7 +21,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function run(config: ServerConfig): Promise<void> {
   const stopping = stopSignal() // before anything is opened, so that a signal in the middle closes it again
-  const server = await openServer(config, { now: Date.now, warn })
+  const server = await openServer(config, { now: Date.now, elapsed: () => performance.now(), warn })
   process.stdout.write(greet(server, config))
   await stopping
   if (config.output === 'text') process.stdout.write('Stopping …\n')

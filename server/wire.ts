@@ -66,6 +66,8 @@ const ourselves = { operator: parseOperatorName('touchmark') }
 export interface Surroundings {
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number
   /** For whoever looks after the service. */
   readonly warn: (sentence: string) => void
 }
@@ -82,7 +84,7 @@ export async function openServer(config: ServerConfig, surroundings: Surrounding
 }
 
 /** The only place where rooms meet. */
-async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: Closing): Promise<OpenServer> {
+async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, closing: Closing): Promise<OpenServer> {
   const { dataFolder, trustDomain } = config
   const inData = (...names: string[]) => join(dataFolder, ...names)
   const startedAt = now()
@@ -139,6 +141,7 @@ async function wire(config: ServerConfig, { now, warn }: Surroundings, closing: 
     promote: (identity, peer) => registry.promote(identity, peer),
     policyFor: (device) => policy.effectiveFor(device),
     now,
+    elapsed,
     version: `touchmark ${config.version}`,
   })
   closing.add(() => broker.closeGracefully())

@@ -36,7 +36,8 @@ export interface Listener {
 /** What a listener needs of the broker. */
 export interface Surroundings {
   readonly limits: BrokerLimits
-  readonly now: () => number
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number
   /** Shared by all listeners. */
   readonly halfOpen: HalfOpen
   readonly welcome: (transport: Transport) => void
@@ -48,13 +49,13 @@ export interface Surroundings {
  * @throws BrokerError LISTEN_FAILED
  */
 export async function listen(options: ListenOptions, surroundings: Surroundings): Promise<Listener> {
-  const { limits, now, halfOpen, welcome, refused } = surroundings
+  const { limits, elapsed, halfOpen, welcome, refused } = surroundings
   const { kind = 'tls', proxies = [], allowedOrigins = [] } = options
   const isProxy = inNetworks(proxies)
   const secure = new SecureServer(
     options.tls,
     kind === 'websocket'
-      ? acceptWebSockets({ limits, now, welcome, allowedOrigins })
+      ? acceptWebSockets({ limits, elapsed, welcome, allowedOrigins })
       : (socket, arrival) => welcome(new TlsTransport(socket, arrival)),
   )
   const server = createServer((socket) => {
@@ -62,7 +63,7 @@ export async function listen(options: ListenOptions, surroundings: Surroundings)
     if (address === undefined || port === undefined) return void socket.destroy() // gone already
     const arrival = new Arrival(socket, { seen: 'directly', address, port }, halfOpen, refused)
     if (!arrival.alive) return
-    arrival.begin('handshake', now() + limits.handshakeSeconds * 1000)
+    arrival.begin('handshake', elapsed() + limits.handshakeSeconds * 1000)
     const begin = (): void => whenSpeaking(socket, () => secure.begin(arrival))
     if (isProxy(address)) readProxyHeader(arrival, limits, begin)
     else begin()

@@ -14,15 +14,15 @@ export class WebSocketTransport implements Transport {
   readonly #webSocket: WebSocket
   readonly #socket: TLSSocket
   readonly #arrival: Arrival
-  readonly #now: () => number
+  readonly #elapsed: () => number
   #partialSince: number | undefined
   #destroyed = false
 
-  constructor(webSocket: WebSocket, socket: TLSSocket, arrival: Arrival, now: () => number) {
+  constructor(webSocket: WebSocket, socket: TLSSocket, arrival: Arrival, elapsed: () => number) {
     this.#webSocket = webSocket
     this.#socket = socket
     this.#arrival = arrival
-    this.#now = now
+    this.#elapsed = elapsed
     arrival.handOver()
   }
 
@@ -99,7 +99,7 @@ export class WebSocketTransport implements Transport {
       this.#partialSince = undefined
     })
     this.#socket.on('data', () => {
-      if (!complete) this.#partialSince ??= this.#now()
+      if (!complete) this.#partialSince ??= this.#elapsed()
       complete = false
     })
   }

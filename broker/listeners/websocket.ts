@@ -19,12 +19,12 @@ type Refusal = readonly [status: 400 | 403 | 404 | 426, why: string]
  */
 export function acceptWebSockets({
   limits,
-  now,
+  elapsed,
   welcome,
   allowedOrigins,
 }: {
   readonly limits: BrokerLimits
-  readonly now: () => number
+  readonly elapsed: () => number
   readonly welcome: (transport: Transport) => void
   readonly allowedOrigins: readonly string[]
 }): (socket: TLSSocket, arrival: Arrival) => void {
@@ -57,11 +57,11 @@ export function acceptWebSockets({
     const refusal = judge(request, allowedOrigins)
     if (refusal) return turnAway(stream, refusal)
     webSockets.handleUpgrade(request, stream, head, (webSocket) => {
-      welcome(new WebSocketTransport(webSocket, socket, arrival, now))
+      welcome(new WebSocketTransport(webSocket, socket, arrival, elapsed))
     })
   })
   return (socket, arrival) => {
-    arrival.begin('upgrade', now() + limits.upgradeSeconds * 1000)
+    arrival.begin('upgrade', elapsed() + limits.upgradeSeconds * 1000)
     arrivals.set(socket, { socket, arrival })
     http.emit('connection', socket)
   }

@@ -143,3 +143,31 @@ test('a resumed TLS session is identified and admitted anew', async (t) => {
   assert.ok(again.socket.isSessionReused())
   assert.equal((await again.connect('d1')).returnCode, 5)
 })
+
+test('a clock that is set right, forward or back, costs nobody the connection; a certificate ends by it all the same', async (t) => {
+  let elapsed = 0
+  let looks = 0
+  const look = () => {
+    looks++
+    return elapsed
+  }
+  const world = await makeWorld(t, { change: { elapsed: look } })
+  const client = await world.raw('d1')
+  await client.connect('d1', { keepalive: 10 })
+  for (const hours of [12, -12]) {
+    world.clock += hours * 3_600_000
+    const before = looks
+    await until(() => looks > before + 4) // nobody speaks: it is the sweeps that look
+    await client.ping()
+  }
+  elapsed += 15_001
+  await client.closed
+  const late = await world.raw('d1')
+  await late.connect('d1')
+  world.clock += 25 * 3_600_000
+  await late.closed
+  assert.deepEqual(
+    world.records('session.end').map(({ reason }) => reason),
+    ['keep_alive', 'expired'],
+  )
+})

@@ -133,7 +133,11 @@ function createWorld(t: TestContext) {
     async open(offset: number): Promise<OpenServer> {
       clock.now = start + offset
       const config = readConfig(['--data', data, ...ports], {})
-      const server = await openServer(config, { now: () => clock.now, warn: (line) => void warnings.push(line) })
+      const server = await openServer(config, {
+        now: () => clock.now,
+        elapsed: () => clock.now,
+        warn: (line) => void warnings.push(line),
+      })
       opened.push(server)
       return server
     },
