@@ -50,11 +50,13 @@ export class Delivery {
 
   /** Sends what waits, as far as window and socket allow. What goes wrong on the way ends this connection and no other. */
   drain(session: Session): void {
+    let replayed = 0
     try {
       while (this.#hasRoom(session)) {
         const outgoing = session.resending.shift() ?? session.queue.shift()
         if (outgoing) this.#send(session, outgoing)
         else if (!this.#replayNext(session)) return
+        else if (++replayed === replaysPerTurn) return this.#drainLater(session)
       }
     } catch (error) {
       session.link?.close('internal', String(error))
@@ -161,6 +163,16 @@ export class Delivery {
       this.#options.statistics.drops.add(reason, count)
       this.#options.trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason, count })
     }
+  }
+
+  /** There can be very many retained messages, and the client may not hear one of them: the others have their turn. */
+  #drainLater(session: Session): void {
+    if (session.drainsLater) return
+    session.drainsLater = true
+    setImmediate(() => {
+      session.drainsLater = false
+      this.drain(session)
+    })
   }
 
   /** False when there is none. */
@@ -382,6 +394,9 @@ export class Delivery {
 function isDue({ inflight }: Session, outgoing: Outgoing): boolean {
   return inflight.get(outgoing.packetId ?? 0) === outgoing && !outgoing.released
 }
+
+/** Retained messages that one session is given, or not given, in one turn of the event loop. */
+const replaysPerTurn = 250
 
 /** Packet identifiers that may be in use at once, with some left to find a free one quickly. */
 const maxPacketIds = 60_000

@@ -72,6 +72,8 @@ export class Session {
   outstanding = 0
   /** Retained messages that new subscriptions are still to be given, by the name of the subscription. */
   readonly replays = new Map<TopicFilter, Replay>()
+  /** Whether a later turn goes on with these. */
+  drainsLater = false
   /** Subscriptions that were granted and begin when that is durable; they count already. */
   readonly granted = new Set<TopicFilter>()
   /** By packet identifier. */

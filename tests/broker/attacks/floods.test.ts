@@ -40,6 +40,17 @@ test('a new subscription is owed each retained message once, however often it is
   assert.ok(heard(client).length <= 8)
 })
 
+test('retained messages are handed out over several turns, those that the client may not hear too', async (t) => {
+  const world = await makeOpenWorld(t)
+  const [speaker, client] = [await join(world, 'd1', 5), await join(world, 'd2', 5)]
+  const kept = Array.from({ length: 900 }, (_, at) => [`t/${at}`, `${at}`, { qos: 1, retain: true }] as const)
+  await publishAll(speaker, ...kept)
+  await subscribe(client, ['t/#', 0], ['t/+', 0])
+  await client.next('publish', 2 * kept.length)
+  await client.ping()
+  assert.deepEqual([heard(client).length, new Set(heard(client)).size], [2 * kept.length, kept.length])
+})
+
 test('retained messages that a lost client was still owed wait for it within its bounds, or cost it its session', async (t) => {
   const world = await makeOpenWorld(t, { maxInflight: 1, maxQueued: 10 })
   const speaker = await join(world, 'd1', 5)
