@@ -49,6 +49,7 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
   const refusal =
     refuseTime(hub, identity) ??
     refuseEnhancedAuthentication(packet) ??
+    refuseSmallPackets(hub, packet) ??
     refuseClientId(identity.deviceId, rights, packet) ??
     refuseWill(rights, packet) ??
     refuseAnother(hub, identity.deviceId, rights, packet)
@@ -87,6 +88,17 @@ function refuseTime(hub: Hub, { notBefore, notAfter }: DeviceIdentity): ConnectR
 function refuseEnhancedAuthentication({ authenticationMethod }: ConnectPacket): ConnectRefusal | undefined {
   if (authenticationMethod === undefined) return undefined
   return { code: reasonCodes.badAuthenticationMethod, reason: 'authentication_method' }
+}
+
+/** Who takes no packet as large as the CONNACK that we owe would wait for it for ever, with a session that it never sees. */
+function refuseSmallPackets(hub: Hub, packet: ConnectPacket): ConnectRefusal | undefined {
+  const { level, maximumPacketSize } = packet
+  if (maximumPacketSize === undefined) return undefined
+  const properties = connackProperties(packet, hub.limits, grantedExpiry(packet, hub.limits))
+  const { length } = encodeConnack({ level, sessionPresent: false, reasonCode: reasonCodes.success, properties })
+  if (length <= maximumPacketSize) return undefined
+  const comment = `takes ${maximumPacketSize} bytes, CONNACK has ${length}`
+  return { code: reasonCodes.packetTooLarge, reason: 'packet_size', comment }
 }
 
 /** The client id is a claim: it must be the device's own id, or `id~suffix` where its roles allow several sessions. */
@@ -184,7 +196,7 @@ function open(
   makeRoom(hub, device, rights, clientId)
 
   const present = storedSession(hub, clientId)
-  const expirySeconds = Math.min(packet.sessionExpirySeconds, hub.limits.sessionExpirySeconds)
+  const expirySeconds = grantedExpiry(packet, hub.limits)
   const session = present ?? new Session({ clientId, device, expirySeconds, rights, since: hub.now() })
   if (!present) hub.sessions.add(session)
   // In time, a delayed will is not published [MQTT-3.1.3-9]; one that a restart has deferred is.
@@ -210,6 +222,10 @@ function open(
   })
   if (hub.store.changes === before) answer()
   else hub.store.afterFlush(answer)
+}
+
+function grantedExpiry({ sessionExpirySeconds }: ConnectPacket, limits: BrokerLimits): number {
+  return Math.min(sessionExpirySeconds, limits.sessionExpirySeconds)
 }
 
 /** Nobody may be silent for ever: "never" and what is longer than our limit mean our limit. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import mqttPacket, { type Packet } from 'mqtt-packet'
-import { publishPacket, type RawClient, until } from '../harness.js'
+import { connectPacket, publishPacket, type RawClient, until } from '../harness.js'
 import { field, packetOf } from '../wire/wire.js'
-import { atBothLevels, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from './peer.js'
+import { atBothLevels, codeOf, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from './peer.js'
 
 /* What the two sides of MQTT 5 ask of each other: how much at once, how large, how much explanation, and how to part. */
 
@@ -94,6 +94,24 @@ test('a packet of exactly what the subscriber takes is sent', async (t) => {
   const speaker = await join(world, 'd1', 5)
   await publishAll(speaker, ['t', 'x'.repeat(41)], ['t', 'x'.repeat(40)])
   assert.equal((await listener.next('publish')).payload.length, 40)
+})
+
+test('a client that takes no packet as large as its CONNACK is not let in, and told so where it can be', async (t) => {
+  const world = await makeOpenWorld(t)
+  const owner = await join(world, 'd1', 5)
+  for (const [maximumPacketSize, told] of [
+    [4, []],
+    [5, [0x95]],
+    [12, [0x95]],
+  ] as const) {
+    const client = await world.raw('d1', {}, 5)
+    client.send(connectPacket('d1', { protocolVersion: 5, properties: { maximumPacketSize } }))
+    await client.closed
+    assert.deepEqual(client.all('connack').map(codeOf), told)
+  }
+  await owner.ping()
+  assert.equal(world.broker.sessions().length, 1)
+  await join(world, 'd2', 5, { properties: { maximumPacketSize: 40 } })
 })
 
 /** Everything that can be explained: a denied subscription, publishes, and a topic that ends the connection. */
