@@ -109,8 +109,8 @@ names: ${JSON.stringify(chosen.names)}
 
 listen:
   host: ${JSON.stringify(chosen.host)}
-  httpsPort: ${chosen.httpsPort} #  enrollment and operators
-  mqttPort: ${chosen.mqttPort} #   MQTT over TLS
+  httpsPort: ${chosen.httpsPort} # enrollment and operators
+  mqttPort: ${chosen.mqttPort} # MQTT over TLS
   websocketPort: ${chosen.websocketPort} # MQTT over WebSocket over TLS
   healthHost: ${JSON.stringify(chosen.healthHost)}
   healthPort: ${chosen.healthPort} # health and metrics, plain HTTP without a password: for this machine, or a network you trust

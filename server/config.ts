@@ -137,14 +137,22 @@ function parseFlags(argv: readonly string[]): Flags {
       `first run only: names the installation (default ${defaults.trustDomain})`,
       trustDomain,
     )
-    .option('--name <host>', 'host name or address under which devices reach it; can be repeated', collect, [])
+    .addOption(
+      new Option('--name <host>', 'host name or address under which devices reach it; can be repeated')
+        .argParser(collect)
+        .default([], 'the name of this machine'),
+    )
     .option('--host <address>', `address to listen on (default ${defaults.host})`)
     .option('--https-port <port>', `enrollment and operators (default ${defaults.httpsPort})`, port)
     .option('--mqtt-port <port>', `MQTT over TLS (default ${defaults.mqttPort})`, port)
     .option('--websocket-port <port>', `MQTT over WebSocket over TLS (default ${defaults.websocketPort})`, port)
     .option('--health-host <address>', `where health and metrics are read (default ${defaults.healthHost})`)
     .option('--health-port <port>', `health and metrics, plain HTTP (default ${defaults.healthPort})`, port)
-    .option('--ek-root <file>', 'PEM with the CA certificates of TPM manufacturers; can be repeated', collect, [])
+    .addOption(
+      new Option('--ek-root <file>', 'PEM with the CA certificates of TPM manufacturers; can be repeated')
+        .argParser(collect)
+        .default([], 'none'),
+    )
     .addOption(new Option('-o, --output <format>', 'what to write on stdout').choices(['text', 'json']).default('text'))
     .option('--log', 'write a JSON log to stderr')
     .addHelpText('after', '\nA port of 0 takes any free one. With -o json the line with "event":"ready" names them.')

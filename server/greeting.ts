@@ -67,11 +67,15 @@ ready
 }
 
 function listening({ addresses }: OpenServer): string {
-  return `Listening
-  ${addresses.https}   devices join, operators work
-  ${addresses.mqtts}   MQTT
-  ${addresses.wss}   MQTT over WebSocket
-  ${addresses.health}   health and metrics`
+  const width = Math.max(...Object.values(addresses).map(({ length }) => length))
+  const line = (address: string, what: string) => `  ${address.padEnd(width)}  ${what}`
+  return [
+    'Listening',
+    line(addresses.https, 'devices join, operators work'),
+    line(addresses.mqtts, 'MQTT'),
+    line(addresses.wss, 'MQTT over WebSocket'),
+    line(addresses.health, 'health and metrics'),
+  ].join('\n')
 }
 
 /** Said only where the command would not find the folder by itself. */

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { KickRequest, SessionView } from '#protocol'
 import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
@@ -68,7 +68,7 @@ export function addSessions(program: Command, { client, output }: Context): void
     )
     .option('-q, --query <query>', "such as 'label.site=oslo is:online -is:refused'")
     .option('-w, --watch', 'show it anew all the time, until Ctrl-C')
-    .option('--interval <duration>', 'how often with --watch', parseDuration, 2)
+    .addOption(new Option('--interval <duration>', 'how often with --watch').argParser(parseDuration).default(2, '2s'))
     .action(async ({ query, watch: watching, interval }: ListOptions) => {
       const list = () => client().call('listSessions', { query: { q: query } })
       if (!watching) return output().list(await list(), columns)
