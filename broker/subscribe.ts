@@ -59,7 +59,9 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
 /** MQTT 5.0 §3.10; answered also where there was no such subscription [MQTT-3.10.4-5]. */
 export function handleUnsubscribe(hub: Hub, connection: Connection, session: Session, packet: UnsubscribePacket): void {
   let sequence = -1
-  for (const filter of packet.filters) {
+  for (const filter of new Set(packet.filters)) {
+    // What ends nothing is no record: it costs the client three bytes.
+    if (!session.subscriptions.has(filter) && !session.granted.has(filter)) continue
     sequence = hub.trail.record({ event: 'message.unsubscribe', ...session.facts(), topic: filter })
   }
   const bytes = costOf(packet.filters)

@@ -132,3 +132,17 @@ test('repeated QoS 2 messages and releases that wait for a slow disk hold their 
   world.audit.release()
   await client.next('pubrec', 1000)
 })
+
+test('an UNSUBSCRIBE from nothing is answered and leaves no record, however many filters it names', async (t) => {
+  const world = await makeOpenWorld(t)
+  const client = await join(world, 'd1', 5)
+  await subscribe(client, ['a', 0])
+  const unsubscriptions = Array.from({ length: 1000 }, (_, at) => (at % 2 === 0 ? 'a' : `b/${at}`))
+  client.send({ cmd: 'unsubscribe', messageId: 7, unsubscriptions })
+  const { granted = [] } = await client.next('unsuback')
+  assert.deepEqual([granted.length, ...new Set(granted)], [1000, 0, 0x11])
+  assert.deepEqual(
+    world.records('message.unsubscribe').map(({ topic }) => topic),
+    ['a'],
+  )
+})
