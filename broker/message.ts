@@ -50,7 +50,8 @@ export class Message implements MessageFields {
   /** Of its payload and properties: what counts where it is retained. */
   readonly keptBytes: number
   #payload: Uint8Array
-  #ownsPayload = false
+  /** Then the payload has memory of its own, and what is encoded is not remembered. */
+  #waits = false
   #topicBytes: Buffer | undefined
   #encodedProperties: Buffer | undefined
   /** By protocol level. */
@@ -79,8 +80,9 @@ export class Message implements MessageFields {
    * few bytes that wait for a week would hold on to thousands.
    */
   keep(): void {
-    if (!this.#ownsPayload) this.#payload = new Uint8Array(this.#payload)
-    this.#ownsPayload = true
+    if (this.#waits) return
+    this.#waits = true
+    this.#payload = new Uint8Array(this.#payload)
     this.#topicBytes = this.#encodedProperties = undefined
     this.#plainFrames = []
   }
@@ -99,7 +101,9 @@ export class Message implements MessageFields {
     const { level, qos, retain, identifiers } = handing
     const isPlain = qos === 0 && !retain && identifiers.length === 0 && !alias && this.expiresAt === undefined
     if (!isPlain) return this.#encode(handing, alias, now)
-    return (this.#plainFrames[level] ??= this.#encode(handing, alias, now))
+    const frame = this.#plainFrames[level] ?? this.#encode(handing, alias, now)
+    if (!this.#waits) this.#plainFrames[level] = frame
+    return frame
   }
 
   #encode(
@@ -108,14 +112,17 @@ export class Message implements MessageFields {
     now: () => number,
   ): Buffer {
     const { payload } = this
-    const topic = (this.#topicBytes ??= Buffer.from(this.topic))
+    const topic = this.#topicBytes ?? Buffer.from(this.topic)
+    if (!this.#waits) this.#topicBytes = topic
     if (level === 4) return encodePublish({ level, topic, payload, qos, retain, dup, packetId })
+    const properties = this.#encodedProperties ?? encodeMessageProperties(this.properties)
+    if (!this.#waits) this.#encodedProperties = properties
     return encodePublish({
       level,
       topic: alias && !alias.isNew ? noBytes : topic,
       payload,
       ...{ qos, retain, dup, packetId },
-      properties: (this.#encodedProperties ??= encodeMessageProperties(this.properties)),
+      properties,
       // What is left of it when it goes out [MQTT-3.3.2-6]; what has expired is never sent.
       ...(this.expiresAt !== undefined && {
         messageExpirySeconds: Math.max(0, Math.ceil((this.expiresAt - now()) / 1000)),
