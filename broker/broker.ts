@@ -227,8 +227,7 @@ export class Broker {
   #sweepAway(session: Session): void {
     const { now } = this.#hub
     if (session.willDueAt !== undefined && session.willDueAt <= now()) attempt(() => fireWill(this.#hub, session))
-    const isOver = now() - session.since > session.expirySeconds * 1000
-    if (isOver && !session.will) expire(this.#hub, session, 'expired')
+    if (session.isOver(now()) && !session.will) expire(this.#hub, session, 'expired')
   }
 
   /** MQTT 3.1.1 cannot ask a publisher to wait. What they sent stays recorded and is delivered, and not acknowledged. */

@@ -173,7 +173,7 @@ function recordAndOpen(
 /** A session that a client coming back without a clean start would find (MQTT 5.0 §3.1.2.4). */
 function storedSession(hub: Hub, clientId: string): Session | undefined {
   const session = hub.sessions.get(clientId)
-  return session?.persistent === true ? session : undefined
+  return session?.persistent === true && !session.isOver(hub.now()) ? session : undefined
 }
 
 /** Takes over from an older connection of the same client id, finds or makes the session, and answers. */
@@ -191,11 +191,10 @@ function open(
   const { clientId, clean } = packet
   const before = hub.store.changes
   hub.sessions.get(clientId)?.link?.close('taken_over') // [MQTT-3.1.4-2], [MQTT-3.1.4-3]
+  const present = clean ? undefined : storedSession(hub, clientId)
   const old = hub.sessions.get(clientId)
-  if (old && (clean || !old.persistent)) forget(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6]
+  if (old && !present) forget(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6], [MQTT-3.1.2-23]
   makeRoom(hub, device, rights, clientId)
-
-  const present = storedSession(hub, clientId)
   const expirySeconds = grantedExpiry(packet, hub.limits)
   const session = present ?? new Session({ clientId, device, expirySeconds, rights, since: hub.now() })
   if (!present) hub.sessions.add(session)

@@ -123,6 +123,11 @@ export class Session {
     return this.expirySeconds > 0
   }
 
+  /** Whether it has been without a connection for longer than it is kept. */
+  isOver(now: number): boolean {
+    return this.link === undefined && now - this.since > this.expirySeconds * 1000
+  }
+
   /** A connection begins; its records have a name of their own, and its session.connect was the first of them. */
   begin(connection: {
     readonly name: string

@@ -269,6 +269,21 @@ test('a session is kept for its expiry interval after its connection, and not lo
   assert.equal((await third.connect('d1', session)).sessionPresent, false)
 })
 
+test('a session whose time is over is not found, however seldom the service looks for such', async (t) => {
+  const world = await makeOpenWorld(t, { sweepMilliseconds: 60_000 })
+  const session = { clean: false, properties: { sessionExpiryInterval: 1 } } as const
+  const first = await join(world, 'd1', 5, session)
+  await subscribe(first, ['t', 1])
+  await cut(world, first)
+  world.clock += 1_001
+  const second = await world.raw('d1', {}, 5)
+  assert.equal((await second.connect('d1', session)).sessionPresent, false)
+  assert.deepEqual(
+    world.broker.sessions().map(({ subscriptions }) => subscriptions),
+    [[]],
+  )
+})
+
 test('an authentication method is refused, for there is none, and none is ever asked for', async (t) => {
   const world = await makeOpenWorld(t)
   const client = await world.raw('d1', {}, 5)
