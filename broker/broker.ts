@@ -206,7 +206,7 @@ export class Broker {
   }
 
   #sweep(): void {
-    const { refusals, decisions, sessions, delivery, retained, limits, elapsed } = this.#hub
+    const { refusals, decisions, sessions, delivery, drops, retained, limits, elapsed } = this.#hub
     this.#halfOpen.sweep()
     for (const connection of this.#connections) connection.sweep()
     if (this.#congestedSince !== undefined && elapsed() - this.#congestedSince >= limits.congestionSeconds * 1000) {
@@ -218,7 +218,7 @@ export class Broker {
     this.#systemTopics.sweep()
     for (const session of sessions) {
       delivery.dropExpired(session)
-      delivery.recordDrops(session)
+      drops.recordCounted(session)
       if (!session.link) this.#sweepAway(session)
     }
   }

@@ -1,25 +1,21 @@
-import type { Decision, DeviceId, DropReason, TopicFilter } from '#protocol'
-import type { QosDecision } from '#policy'
-import { decide } from './decision.js'
-import { type DecisionLog, unplaced } from './decision-log.js'
+import type { DeviceId, TopicFilter } from '#protocol'
+import type { Drops } from './drops.js'
 import { BrokerError } from './errors.js'
+import type { Handover, Hearing } from './handover.js'
 import type { BrokerLimits } from './limits.js'
-import type { Handing, Message } from './message.js'
+import type { Message } from './message.js'
 import type { Outgoing } from './queue.js'
 import type { Link, Replay, Session } from './session.js'
-import type { Statistics } from './statistics.js'
 import type { SessionStore } from './storage/session-store.js'
 import type { Reception } from './subscription.js'
-import type { Trail } from './trail.js'
 import { encodeAck } from './wire/encode.js'
 import type { AckPacket, Qos } from './wire/packet.js'
 import { type ReasonCode, reasonCodes } from './wire/reason-codes.js'
 
 export interface DeliveryOptions {
-  readonly trail: Trail
-  readonly decisions: DecisionLog
+  readonly handover: Handover
+  readonly drops: Drops
   readonly store: SessionStore
-  readonly statistics: Statistics
   readonly limits: BrokerLimits
   readonly now: () => number
   /** Ends a session and all its state because it cannot keep up. */
@@ -27,9 +23,8 @@ export interface DeliveryOptions {
 }
 
 /**
- * The last step of a message's way: to one session. Every delivery, live, queued, retained or repeated, is decided by
- * the receiver's rights of this moment and recorded before its bytes go to the socket. They do not wait for that record
- * to be durable: the message's own record is, and what a crash can take away is only the statement that it was handed on.
+ * What one session is given, and when: at once or when its window and its socket have room, once or until it is
+ * acknowledged. {@link Handover} decides and records each message whenever it goes out, live, queued, retained or again.
  */
 export class Delivery {
   readonly #options: DeliveryOptions
@@ -44,7 +39,7 @@ export class Delivery {
     const { identifiers, retainAsPublished } = reception
     const retain = retained || (retainAsPublished && message.retain) // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
     const qos = lower(message.qos, reception.qos)
-    if (qos === 0) this.#deliverAtMostOnce(session, message, retain, identifiers)
+    if (qos === 0) this.#options.handover.handAtMostOnce(session, message, retain, identifiers)
     else this.#deliverAcknowledged(session, message, qos, retain, identifiers)
   }
 
@@ -132,7 +127,7 @@ export class Delivery {
         removed++
       }
     }
-    this.recordDrop(session, 'revoked', removed)
+    this.#options.drops.record(session, 'revoked', removed)
     this.drain(session)
     return removed
   }
@@ -146,22 +141,6 @@ export class Delivery {
     for (const outgoing of [...stale, ...session.queue.removeExpired(now())]) {
       session.dropped.expired++
       if (session.persistent) store.deleteMessage(session, outgoing)
-    }
-  }
-
-  /** Writes down how many messages a session has lost since the last time. */
-  recordDrops(session: Session): void {
-    const { dropped } = session
-    for (const reason of ['queue_full', 'expired', 'too_large'] as const) {
-      this.recordDrop(session, reason, dropped[reason])
-      dropped[reason] = 0
-    }
-  }
-
-  recordDrop(session: Session, reason: DropReason, count: number): void {
-    if (count > 0) {
-      this.#options.statistics.drops.add(reason, count)
-      this.#options.trail.recordIfPossible({ event: 'message.drop', ...session.facts(), reason, count })
     }
   }
 
@@ -188,24 +167,6 @@ export class Delivery {
     return true
   }
 
-  #deliverAtMostOnce(session: Session, message: Message, retain: boolean, identifiers: readonly number[]): void {
-    const { link } = session
-    if (!link || !session.ready) return
-    if (link.writer.full) {
-      session.dropped.queue_full++
-      return
-    }
-    const allowed = this.#decide(session, message, 0)
-    if (!allowed) return
-    this.#hand(
-      session,
-      link,
-      message,
-      { level: link.level, qos: 0, retain, dup: false, packetId: 0, identifiers },
-      allowed,
-    )
-  }
-
   #deliverAcknowledged(
     session: Session,
     message: Message,
@@ -213,7 +174,7 @@ export class Delivery {
     retain: boolean,
     identifiers: readonly number[],
   ): void {
-    const { now, store, limits } = this.#options
+    const { now, store, limits, handover } = this.#options
     const outgoing: Outgoing = {
       message,
       order: session.nextOrder++,
@@ -230,7 +191,7 @@ export class Delivery {
       return
     }
     if (!session.link && !session.persistent) return
-    if (!this.#decide(session, message, qos)) return
+    if (!handover.hearing(session, message, qos)) return
     session.queue.push(outgoing)
     if (session.persistent) store.putMessage(session, outgoing)
     const { size, bytes } = session.queue
@@ -246,6 +207,7 @@ export class Delivery {
   #send(session: Session, outgoing: Outgoing): void {
     const { link } = session
     if (!link) return
+    const { handover } = this.#options
     const { message } = outgoing
     const dup = outgoing.packetId !== undefined // it was sent before [MQTT-3.3.1-1]
     if (dup && !isDue(session, outgoing)) return // acknowledged or taken back since [MQTT-4.3.3-6]
@@ -254,58 +216,42 @@ export class Delivery {
       this.#settle(session, outgoing)
       return
     }
-    const allowed = this.#decide(session, message, outgoing.qos)
-    if (!allowed || allowed.qos === 0) {
+    const hearing = handover.hearing(session, message, outgoing.qos)
+    if (!hearing || hearing.qos === 0) {
       this.#settle(session, outgoing)
-      if (allowed) this.#deliverAtMostOnce(session, message, outgoing.retain, outgoing.identifiers)
+      if (hearing) handover.handAtMostOnce(session, message, outgoing.retain, outgoing.identifiers)
       return
     }
     if (!dup) {
-      if (allowed.qos === 1) outgoing.qos = 1
+      if (hearing.qos === 1) outgoing.qos = 1
       session.inflight.add(outgoing)
       if (session.persistent) this.#options.store.putMessage(session, outgoing)
     }
     session.outstanding++
     outgoing.stage = 'begun'
     // What is sent again is stored since CONNACK, and keeps its order [MQTT-4.6.0-1].
-    if (outgoing.qos === 2 && session.persistent && !dup) this.#handWhenStored(session, link, outgoing, allowed)
-    else this.#handOutgoing(session, link, outgoing, dup, allowed)
+    if (outgoing.qos === 2 && session.persistent && !dup) this.#handWhenStored(session, link, outgoing, hearing)
+    else this.#handOutgoing(session, link, outgoing, dup, hearing)
   }
 
   /**
    * A QoS 2 message goes out under an identifier that a restart will know again, or it could arrive twice. The others
    * do not wait: the publisher's answer does.
    */
-  #handWhenStored(session: Session, link: Link, outgoing: Outgoing, allowed: Allowed): void {
+  #handWhenStored(session: Session, link: Link, outgoing: Outgoing, hearing: Hearing): void {
     this.#options.store.afterFlush(() => {
       if (session.link !== link || !isDue(session, outgoing)) return
-      this.#handOutgoing(session, link, outgoing, false, allowed)
+      this.#handOutgoing(session, link, outgoing, false, hearing)
       this.drain(session)
     })
   }
 
-  #handOutgoing(session: Session, link: Link, outgoing: Outgoing, dup: boolean, allowed: Allowed): void {
+  #handOutgoing(session: Session, link: Link, outgoing: Outgoing, dup: boolean, hearing: Hearing): void {
     const { message, qos, retain, identifiers, packetId = 0 } = outgoing
     outgoing.stage = 'handed'
     const handing = { level: link.level, qos, retain, dup, packetId, identifiers }
-    const fits = this.#hand(session, link, message, handing, allowed)
+    const fits = this.#options.handover.hand(session, link, message, handing, hearing)
     if (!fits) this.#settle(session, outgoing) // as if it had been sent [MQTT-3.1.2-25]
-  }
-
-  /** False where the client does not take packets of that size [MQTT-3.1.2-24]. */
-  #hand(session: Session, link: Link, message: Message, handing: Handing, allowed: Allowed): boolean {
-    const alias = link.aliases.for(message)
-    const frame = message.frame(handing, alias, this.#options.now)
-    if (frame.length > link.maximumPacketSize) {
-      session.dropped.too_large++
-      return false
-    }
-    if (alias?.isNew) link.aliases.establish(message, alias.number)
-    const { qos, retain, dup, packetId } = handing
-    this.#record(session, message, allowed, qos, retain, dup, packetId)
-    link.writer.pushMessage(frame, message.publisher, packetId)
-    link.traffic.sent(qos)
-    return true
   }
 
   /** The client has the message; what is left is to agree that its identifier is free (MQTT 5.0 §4.3.3). */
@@ -347,47 +293,6 @@ export class Delivery {
       if (outgoing) yield outgoing
     }
   }
-
-  /** By the receiver's rights of now. */
-  #decide(session: Session, message: Message, qos: Qos): Allowed | undefined {
-    const { rights } = session
-    const { statistics } = this.#options
-    const begun = statistics.beginDecision('receive')
-    const decision = decide(rights.version, () => rights.receive(message.topic))
-    statistics.endDecision('receive', begun)
-    if (decision.effect === 'allow') return decision
-    this.#record(session, message, decision, qos, false, false, 0)
-    return undefined
-  }
-
-  #record(
-    session: Session,
-    message: Message,
-    decision: Decision,
-    qos: Qos,
-    retain: boolean,
-    dup: boolean,
-    packetId: number,
-  ): void {
-    this.#options.decisions.record(session, {
-      event: 'message.deliver',
-      device: session.device,
-      session: session.name,
-      sessionIndex: unplaced,
-      topic: message.topic,
-      decision: decision.effect,
-      reason: decision.effect === 'deny' ? decision.reason : undefined,
-      rules: decision.rules,
-      policyVersion: decision.policyVersion,
-      qos,
-      retain,
-      dup,
-      messageId: packetId === 0 ? undefined : packetId,
-      size: message.payload.length,
-      publisher: message.publisher,
-      origin: message.origin,
-    })
-  }
 }
 
 /** Whether the client is still to get it, under the identifier that it has. */
@@ -400,8 +305,6 @@ const replaysPerTurn = 250
 
 /** Packet identifiers that may be in use at once, with some left to find a free one quickly. */
 const maxPacketIds = 60_000
-
-type Allowed = Extract<QosDecision, { effect: 'allow' }>
 
 function lower(one: Qos, other: Qos): Qos {
   return one < other ? one : other

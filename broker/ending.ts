@@ -39,7 +39,7 @@ export function expire(hub: Hub, session: Session, reason: SessionEndReason): vo
 
 /** A session that cannot keep up loses itself, never the others: what waited for it, and then its place. */
 export function overflow(hub: Hub, session: Session): void {
-  hub.delivery.recordDrop(session, 'queue_full', session.pending)
+  hub.drops.record(session, 'queue_full', session.pending)
   expire(hub, session, session.link ? 'slow' : 'quota')
 }
 
@@ -51,7 +51,7 @@ export function forget(hub: Hub, session: Session): void {
 
 function endLink(hub: Hub, session: Session, reason: SessionEndReason, commented: { readonly comment?: string }): void {
   session.end(hub.now())
-  hub.delivery.recordDrops(session)
+  hub.drops.recordCounted(session)
   hub.decisions.flush(session)
   if (withoutVoice.includes(reason)) dropWill(hub, session)
   else if (reason !== 'shutdown') attempt(() => awaitWill(hub, session))

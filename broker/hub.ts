@@ -3,6 +3,8 @@ import type { Store } from '#store'
 import { decide } from './decision.js'
 import { DecisionLog } from './decision-log.js'
 import { Delivery } from './delivery.js'
+import { Drops } from './drops.js'
+import { Handover } from './handover.js'
 import { type BrokerLimits, defaultLimits } from './limits.js'
 import type { Message } from './message.js'
 import { Refusals } from './refusals.js'
@@ -57,6 +59,7 @@ export class Hub {
   readonly router = new Router<Session>()
   readonly retained: Retained<Message>
   readonly delivery: Delivery
+  readonly drops: Drops
   readonly refusals: Refusals
   readonly statistics = new Statistics()
   /** Devices that were ended for good since the start: what they published and what is not routed yet goes nowhere. */
@@ -82,7 +85,9 @@ export class Hub {
     this.store = new SessionStore(options.store, on.storeFailure)
     this.retained = new Retained({ store: this.store, limits, now })
     const { trail, decisions, store, statistics } = this
-    this.delivery = new Delivery({ trail, decisions, store, statistics, limits, now, overflow: on.overflow })
+    this.drops = new Drops(trail, statistics)
+    const handover = new Handover({ decisions, statistics, now })
+    this.delivery = new Delivery({ handover, drops: this.drops, store, limits, now, overflow: on.overflow })
     this.refusals = new Refusals(trail, statistics, limits, now)
   }
 

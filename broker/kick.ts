@@ -18,7 +18,7 @@ export function kick(hub: Hub, clientId: string, { forget }: { readonly forget: 
   if (!session) return undefined
   const ended = session.link !== undefined
   const purged = forget ? session.pending : 0
-  hub.delivery.recordDrop(session, 'forgotten', purged)
+  hub.drops.record(session, 'forgotten', purged)
   if (forget) expire(hub, session, 'kicked')
   else session.link?.close('kicked')
   return { ended, purged }
