@@ -233,7 +233,7 @@ export class Broker {
   /** MQTT 3.1.1 cannot ask a publisher to wait. What they sent stays recorded and is delivered, and not acknowledged. */
   #endPublishers(): void {
     for (const connection of this.#connections) {
-      if (connection.waiting > 0) connection.close('internal', 'the audit log is congested')
+      if (!connection.backlog.isEmpty) connection.close('internal', 'the audit log is congested')
     }
   }
 

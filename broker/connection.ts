@@ -1,7 +1,7 @@
 import type { DeviceIdentity, SessionEndReason, SessionFacts } from '#protocol'
 import { IncomingAliases, OutgoingAliases } from './aliases.js'
+import { Backlog } from './backlog.js'
 import { disconnectReasons } from './spoken-reasons.js'
-import { BrokerError } from './errors.js'
 import type { BrokerLimits } from './limits.js'
 import type { ListenerKind, Transport } from './listeners/transport.js'
 import type { Link, Session } from './session.js'
@@ -50,6 +50,7 @@ export interface CloseOptions {
 /** One network connection: bytes in, packets out, and how far it may go ahead of what is durable. */
 export class Connection implements Link {
   readonly writer: Writer
+  readonly backlog: Backlog
   readonly traffic: TrafficMeter
   readonly over: ListenerKind
   /** Address and port. */
@@ -86,10 +87,6 @@ export class Connection implements Link {
   #lastSeen: number
   #partialSince: number | undefined
   #closedAt: number | undefined
-  #waiting = 0
-  #waitingBytes = 0
-  #receiving = 0
-  #backlogged = false
   #holds = 0
   #pumping = false
   /** Held until the client reads its answers. */
@@ -108,6 +105,7 @@ export class Connection implements Link {
     this.address = address
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
     this.#reader = new FrameReader(limits.maxConnectBytes)
+    this.backlog = new Backlog(limits, { full: () => this.hold(), relieved: () => this.release() })
     const sink = {
       write: (bytes: Uint8Array) => {
         this.traffic.wrote(bytes.length)
@@ -194,45 +192,6 @@ export class Connection implements Link {
     this.#lastSeen = this.#elapsed()
     this.#transport.resume()
     this.#pump()
-  }
-
-  /** Packets, and filters in them, that were taken and are not answered. */
-  get waiting(): number {
-    return this.#waiting
-  }
-
-  /** A packet waits for what it promises to be durable. Too many of them, and the socket waits too. */
-  beginWait(bytes: number, count = 1): void {
-    this.#waiting += count
-    this.#waitingBytes += bytes
-    const { maxWaiting, maxWaitingBytes } = this.#limits
-    if (this.#backlogged || (this.#waiting < maxWaiting && this.#waitingBytes < maxWaitingBytes)) return
-    this.#backlogged = true
-    this.hold()
-  }
-
-  endWait(bytes: number, count = 1): void {
-    this.#waiting -= count
-    this.#waitingBytes -= bytes
-    const { maxWaiting, maxWaitingBytes } = this.#limits
-    if (!this.#backlogged || this.#waiting > maxWaiting / 2 || this.#waitingBytes > maxWaitingBytes / 2) return
-    this.#backlogged = false
-    this.release()
-  }
-
-  /**
-   * A QoS 1 or 2 message begins to be received; {@link endReceive} when PUBACK, PUBCOMP or a refusal has gone out.
-   * @throws BrokerError RECEIVE_MAXIMUM_EXCEEDED (MQTT 5.0 §3.3.4)
-   */
-  beginReceive({ received }: Session): void {
-    this.#receiving++
-    const { maxReceived } = this.#limits
-    if (this.#receiving <= maxReceived && received.size < maxReceived) return
-    throw new BrokerError('RECEIVE_MAXIMUM_EXCEEDED', `over ${maxReceived} messages that are not acknowledged`)
-  }
-
-  endReceive(): void {
-    if (this.#receiving > 0) this.#receiving--
   }
 
   /** Ends the connection: at once, or with `flush` after what was written has gone. */

@@ -78,7 +78,7 @@ export class PendingPublish implements Waiting {
   #answer(): void {
     const { connection, packet, decision } = this.#recorded
     if (packet.qos > 0) sendAck(connection, packet, decision, this.#reached)
-    connection.endWait(this.bytes)
+    connection.backlog.end(this.bytes)
   }
 }
 
@@ -120,7 +120,7 @@ function sendAck(
   const { level } = connection
   const type = qos === 1 ? 'puback' : 'pubrec'
   const isEnd = qos === 1 || decision.effect === 'deny'
-  if (isEnd) connection.endReceive()
+  if (isEnd) connection.backlog.endReceive()
   const reasonCode = answerTo(decision, reached)
   const say = decision.effect === 'deny' ? explainDenial('publish', topic, decision) : undefined
   connection.sendExplained(say, (reasonString) => encodeAck({ level, type, packetId, reasonCode, reasonString }))

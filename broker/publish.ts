@@ -27,7 +27,7 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
     repeatPubrec(hub, connection, session, packet.packetId)
     return
   }
-  if (packet.qos > 0) connection.beginReceive(session)
+  if (packet.qos > 0) connection.backlog.beginReceive(session)
   const decision = judge(hub, session, packet)
   const sequence = recordPublish(hub, session, 'publish', packet, decision)
   if (decision.effect === 'deny' && isReasonToEnd(connection, session, packet, decision)) {
@@ -41,7 +41,7 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
 
   const message = decision.effect === 'allow' ? messageOf(hub, session, packet, sequence) : undefined
   const pending = new PendingPublish({ hub, connection, session, packet, decision, sequence, message })
-  connection.beginWait(pending.bytes)
+  connection.backlog.begin(pending.bytes)
   hub.trail.await(pending)
 }
 

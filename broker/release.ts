@@ -33,9 +33,9 @@ export function repeatPubrec(hub: Hub, connection: Connection, session: Session,
   const { level } = connection
   const answer = connection.guarded(() => {
     connection.send(encodeAck({ level, type: 'pubrec', packetId, reasonCode: reasonCodes.success }))
-    connection.endWait(0)
+    connection.backlog.end(0)
   })
-  connection.beginWait(0)
+  connection.backlog.begin(0)
   hub.trail.after(received?.sequence ?? -1, () => hub.store.afterFlush(answer))
 }
 
@@ -44,14 +44,14 @@ export function handlePubrel(hub: Hub, connection: Connection, session: Session,
   const { level } = connection
   const isKnown = session.received.delete(packetId)
   if (isKnown) {
-    connection.endReceive()
+    connection.backlog.endReceive()
     if (session.persistent) hub.store.deleteReceived(session, packetId)
   }
   const reasonCode = isKnown ? reasonCodes.success : reasonCodes.packetIdentifierNotFound
   const answer = (): void => {
     connection.send(encodeAck({ level, type: 'pubcomp', packetId, reasonCode }))
-    connection.endWait(0)
+    connection.backlog.end(0)
   }
-  connection.beginWait(0)
+  connection.backlog.begin(0)
   hub.store.afterFlush(connection.guarded(answer))
 }

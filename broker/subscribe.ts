@@ -48,11 +48,11 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     const answer = (): void => {
       sendSuback(connection, packet.packetId, outcomes)
       for (const subscription of retainedTo) sendRetained(hub, session, subscription)
-      connection.endWait(bytes, outcomes.length)
+      connection.backlog.end(bytes, outcomes.length)
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  connection.beginWait(bytes, outcomes.length)
+  connection.backlog.begin(bytes, outcomes.length)
   hub.trail.after(last, connection.guarded(begin))
 }
 
@@ -71,11 +71,11 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
     const { level } = connection
     const answer = (): void => {
       connection.send(encodeUnsuback({ level, packetId: packet.packetId, reasonCodes }))
-      connection.endWait(bytes, packet.filters.length)
+      connection.backlog.end(bytes, packet.filters.length)
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  connection.beginWait(bytes, packet.filters.length)
+  connection.backlog.begin(bytes, packet.filters.length)
   hub.trail.after(sequence, connection.guarded(end))
 }
 
