@@ -9,7 +9,8 @@ import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 const touchmark = fileURLToPath(new URL('../../bin/touchmark.js', import.meta.url))
-const freePorts = [
+/** Options under which nothing that a test starts is in another's way. */
+export const freePorts = [
   '--host',
   '127.0.0.1',
   '--https-port',

@@ -12,21 +12,9 @@ import { createCsr, createKeyPair, spkiOf } from '#x509'
 import { readConfig } from '../../server/config.js'
 import { type OpenServer, openServer } from '../../server/wire.js'
 import { RawClient } from '../journeys/raw-client.js'
-import { temporaryFolder } from './running.js'
+import { freePorts, temporaryFolder } from './running.js'
 
 const day = 86_400_000
-const ports = [
-  '--host',
-  '127.0.0.1',
-  '--https-port',
-  '0',
-  '--mqtt-port',
-  '0',
-  '--websocket-port',
-  '0',
-  '--health-port',
-  '0',
-]
 
 interface Client {
   readonly cert: string
@@ -132,7 +120,7 @@ function createWorld(t: TestContext) {
     ...{ clock, warnings },
     async open(offset: number): Promise<OpenServer> {
       clock.now = start + offset
-      const config = readConfig(['--data', data, ...ports], {})
+      const config = readConfig(['--data', data, ...freePorts], {})
       const server = await openServer(config, {
         now: () => clock.now,
         elapsed: () => clock.now,
