@@ -1,5 +1,5 @@
 export { AuditError, type AuditErrorCode } from './errors.js'
 export { AuditLog, type AuditLogOptions } from './log.js'
 export { createMemoryAudit, type MemoryAudit } from './memory.js'
-export type { AuditQuery } from './query.js'
-export { verifyLog, type VerifyOptions, type VerifyReport } from './verify.js'
+export type { AuditQuery } from './reading/query.js'
+export { verifyLog, type VerifyOptions, type VerifyReport } from './reading/verify.js'

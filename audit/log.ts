@@ -1,14 +1,14 @@
 import type { KeyObject } from 'node:crypto'
 import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
-import { verifierKeyOf } from './checkpoint.js'
-import { EntryBuffer } from './entry-buffer.js'
+import { verifierKeyOf } from './tree/checkpoint.js'
+import { EntryBuffer } from './entries/entry-buffer.js'
 import { AuditError } from './errors.js'
-import { type AuditQuery, matcherOf } from './query.js'
+import { type AuditQuery, matcherOf } from './reading/query.js'
 import { Progress } from './progress.js'
-import { LogReader } from './reader.js'
-import { type ConnectWriter, startWorker, type WriterLink } from './writer-link.js'
-import type { FromWriter } from './writer-service.js'
-import type { Opened } from './writer.js'
+import { LogReader } from './reading/reader.js'
+import { type ConnectWriter, startWorker, type WriterLink } from './writing/writer-link.js'
+import type { FromWriter } from './writing/writer-service.js'
+import type { Opened } from './writing/writer.js'
 
 export interface AuditLogOptions {
   /** Holds `log/` and `wal/`; one process at a time, which whoever locks the data folder sees to. */

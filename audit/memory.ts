@@ -1,5 +1,5 @@
 import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
-import { maxEntryBytes, writeEntry } from './entry.js'
+import { maxEntryBytes, writeEntry } from './entries/entry.js'
 import { AuditError } from './errors.js'
 import { Progress } from './progress.js'
 

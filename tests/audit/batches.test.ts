@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { type AuditLog, verifyLog } from '#audit'
 import type { AuditMode } from '#protocol'
 import { relaxed } from '../../audit/log.js'
-import type { FromWriter } from '../../audit/writer-service.js'
+import type { FromWriter } from '../../audit/writing/writer-service.js'
 import { createWorld, published } from './world.js'
 
 test('strict answers when the disk has the record, relaxed in the turn that queued it', async (context) => {

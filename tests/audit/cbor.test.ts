@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { CborReader, CborWriter } from '../../audit/cbor.js'
+import { CborReader, CborWriter } from '../../audit/entries/cbor.js'
 
 /** RFC 8949 appendix A, as far as entries use it. */
 const integers: readonly (readonly [number, string])[] = [

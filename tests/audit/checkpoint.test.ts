@@ -7,7 +7,7 @@ import {
   signCheckpoint,
   verifierKeyOf,
   verifyCheckpoint,
-} from '../../audit/checkpoint.js'
+} from '../../audit/tree/checkpoint.js'
 
 const origin = 'touchmark.test/log'
 const { privateKey } = generateKeyPairSync('ed25519')

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AuditEvent, AuditRecord } from '#protocol'
-import { decodeEntry, encodeEntry } from '../../audit/entry.js'
-import { eventKey, eventNumbers, type FieldKind, fields, versionKey } from '../../audit/fields.js'
+import { decodeEntry, encodeEntry } from '../../audit/entries/entry.js'
+import { eventKey, eventNumbers, type FieldKind, fields, versionKey } from '../../audit/entries/fields.js'
 import { published } from './world.js'
 
 const place = { sequence: 2 ** 40, time: 1_700_000_000_000, node: 'node-1' }

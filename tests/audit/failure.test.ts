@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verifyLog } from '#audit'
-import { createDisk, type Disk } from '../../audit/disk.js'
-import type { ConnectWriter } from '../../audit/writer-link.js'
-import { type FromWriter, WriterService } from '../../audit/writer-service.js'
+import { createDisk, type Disk } from '../../audit/writing/disk.js'
+import type { ConnectWriter } from '../../audit/writing/writer-link.js'
+import { type FromWriter, WriterService } from '../../audit/writing/writer-service.js'
 import { createWorld, published } from './world.js'
 
 const operations = ['openSegment', 'append', 'writeFiles', 'replaceFile', 'removeFile'] as const

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Frontier, type Hash, hashLeaf, hashNode } from '../../audit/merkle.js'
-import { TiledTree } from '../../audit/tiled-tree.js'
-import { bundlePath, decodeBundle, encodeBundle, hashesOf, tilePath } from '../../audit/tiles.js'
+import { Frontier, type Hash, hashLeaf, hashNode } from '../../audit/tree/merkle.js'
+import { TiledTree } from '../../audit/tree/tiled-tree.js'
+import { bundlePath, decodeBundle, encodeBundle, hashesOf, tilePath } from '../../audit/tree/tiles.js'
 
 /** The leaves and roots of certificate-transparency's merkle tree tests, used by every implementation of RFC 6962. */
 const leaves = ['', '00', '10', '2021', '3031', '40414243', '5051525354555657', '606162636465666768696a6b6c6d6e6f']

@@ -3,8 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { crc32c } from '../../audit/crc32c.js'
-import { readWal, sealRecords, segmentName, type TornTail } from '../../audit/wal.js'
+import { crc32c } from '../../audit/writing/crc32c.js'
+import { readWal, sealRecords, segmentName, type TornTail } from '../../audit/writing/wal.js'
 
 test('CRC-32C has the values of RFC 3720 appendix B.4', () => {
   assert.equal(crc32c(Buffer.from('123456789')), 0xe3069283)

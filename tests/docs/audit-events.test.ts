@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import ts from 'typescript'
-import { eventNumbers, fields } from '../../audit/fields.js'
+import { eventNumbers, fields } from '../../audit/entries/fields.js'
 
 /* The page that auditors read is held to the code that writes the log: no event and no field is missing or made up. */
 

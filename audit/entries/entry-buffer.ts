@@ -1,6 +1,6 @@
 import type { AuditEvent } from '#protocol'
 import { maxEntryBytes, type Place, writeEntry } from './entry.js'
-import { headerBytes } from './wal.js'
+import { headerBytes } from '../writing/wal.js'
 
 const roomForOne = headerBytes + maxEntryBytes
 

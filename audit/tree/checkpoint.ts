@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
-import { AuditError } from './errors.js'
+import { AuditError } from '../errors.js'
 import { hashBytes } from './merkle.js'
 
 /** What a checkpoint says: the first `size` entries have this Merkle root. */

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
-import { signCheckpoint } from './checkpoint.js'
+import { signCheckpoint } from '../tree/checkpoint.js'
 import type { Disk, Segment } from './disk.js'
-import { layout } from './layout.js'
+import { layout } from '../layout.js'
 import { recover, type Recovered } from './recovery.js'
-import type { TiledTree } from './tiled-tree.js'
+import type { TiledTree } from '../tree/tiled-tree.js'
 import { recordsOf, sealRecords, segmentName, type TornTail } from './wal.js'
 
 export interface WriterOptions {

@@ -2,8 +2,8 @@ import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { crc32c } from './crc32c.js'
-import { maxEntryBytes } from './entry.js'
-import { AuditError } from './errors.js'
+import { maxEntryBytes } from '../entries/entry.js'
+import { AuditError } from '../errors.js'
 
 /*
  * The write-ahead log: records that no checkpoint covers yet. One segment is a run of records, each

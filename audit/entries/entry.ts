@@ -1,6 +1,6 @@
 import type { AuditEvent, AuditEventName, AuditRecord } from '#protocol'
 import { CborReader, CborWriter } from './cbor.js'
-import { AuditError } from './errors.js'
+import { AuditError } from '../errors.js'
 import { entryVersion, eventKey, eventNumbers, type FieldKind, type FieldName, fields, versionKey } from './fields.js'
 import { absentIn, deliverNames, publishNames, writeDeliver, writePublish } from './message-entry.js'
 

@@ -1,5 +1,5 @@
 import type { Disk } from './disk.js'
-import { AuditError, type AuditErrorCode } from './errors.js'
+import { AuditError, type AuditErrorCode } from '../errors.js'
 import { LogWriter, type Opened, recordsPerCheckpoint, type WriterOptions } from './writer.js'
 
 export type ToWriter =

@@ -1,4 +1,4 @@
-import type { NewFile } from './disk.js'
+import type { NewFile } from '../writing/disk.js'
 import { Frontier, type Hash, hashLeaf } from './merkle.js'
 import { bundlePath, encodeBundle, encodeTile, tilePath, tileWidth } from './tiles.js'
 

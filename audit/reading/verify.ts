@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseVerifierKey, type TreeHead, verifyCheckpoint } from './checkpoint.js'
-import { decodeEntry } from './entry.js'
-import { AuditError } from './errors.js'
-import { layout } from './layout.js'
-import { hashBytes, hashLeaf } from './merkle.js'
-import { TiledTree, type TreeFile } from './tiled-tree.js'
-import { bundlePath, entriesOf, hashesOf, tilePath, tileWidth } from './tiles.js'
-import { listSegments, orNothing, readWal } from './wal.js'
+import { parseVerifierKey, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
+import { decodeEntry } from '../entries/entry.js'
+import { AuditError } from '../errors.js'
+import { layout } from '../layout.js'
+import { hashBytes, hashLeaf } from '../tree/merkle.js'
+import { TiledTree, type TreeFile } from '../tree/tiled-tree.js'
+import { bundlePath, entriesOf, hashesOf, tilePath, tileWidth } from '../tree/tiles.js'
+import { listSegments, orNothing, readWal } from '../writing/wal.js'
 
 export interface VerifyReport {
   readonly ok: boolean

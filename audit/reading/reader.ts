@@ -2,12 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import type { AuditRecord } from '#protocol'
-import { parseCheckpoint } from './checkpoint.js'
-import { decodeEntry } from './entry.js'
-import { AuditError } from './errors.js'
-import { layout } from './layout.js'
-import { bundlePath, decodeBundle, tileWidth } from './tiles.js'
-import { readWal, type WalPosition } from './wal.js'
+import { parseCheckpoint } from '../tree/checkpoint.js'
+import { decodeEntry } from '../entries/entry.js'
+import { AuditError } from '../errors.js'
+import { layout } from '../layout.js'
+import { bundlePath, decodeBundle, tileWidth } from '../tree/tiles.js'
+import { readWal, type WalPosition } from '../writing/wal.js'
 
 /**
  * Reads the records of a log that may be growing: bundles up to the checkpoint, the write-ahead log above it. A

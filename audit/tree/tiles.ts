@@ -1,4 +1,4 @@
-import { AuditError } from './errors.js'
+import { AuditError } from '../errors.js'
 import { type Hash, hashBytes } from './merkle.js'
 
 /*

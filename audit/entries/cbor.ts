@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { AuditError } from './errors.js'
+import { AuditError } from '../errors.js'
 
 /*
  * The part of CBOR that entries use, in its deterministic form (RFC 8949 §4.2.1): shortest heads, definite lengths,
