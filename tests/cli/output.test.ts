@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import test from 'node:test'
-import { parseRecord, type Record, recordCells } from '../../cli/commands/audit-record.js'
+import { parseRecord, type Record, recordCells } from '../../cli/commands/audit/record.js'
 import { type Format, Output } from '../../cli/output.js'
 
 const place = { sequence: 14, time: '2026-11-23T00:02:02.218Z', node: 'n1' }

@@ -1,7 +1,7 @@
 import type { AuditEventName } from '#protocol'
-import { CliError } from '../errors.js'
-import type { Cell } from '../output.js'
-import { formatTime } from './arguments.js'
+import { CliError } from '../../errors.js'
+import type { Cell, Output } from '../../output.js'
+import { formatTime } from '../arguments.js'
 
 /** A record as the API writes it: these three, and whatever its event says. */
 export interface Record {
@@ -127,4 +127,8 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
+}
+
+export function printRecord(output: Output, record: Record): void {
+  output.item(record, recordCells(record))
 }
