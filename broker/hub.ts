@@ -4,6 +4,7 @@ import { decide } from './decision.js'
 import { DecisionLog } from './decision-log.js'
 import { Delivery } from './delivery.js'
 import { Drops } from './drops.js'
+import { FilterRate } from './filter-rate.js'
 import { Handover } from './handover.js'
 import { type BrokerLimits, defaultLimits } from './limits.js'
 import type { Message } from './message.js'
@@ -61,6 +62,7 @@ export class Hub {
   readonly delivery: Delivery
   readonly drops: Drops
   readonly refusals: Refusals
+  readonly filterRate: FilterRate
   readonly statistics = new Statistics()
   /** Devices that were ended for good since the start: what they published and what is not routed yet goes nowhere. */
   readonly revoked = new Set<DeviceId>()
@@ -79,7 +81,7 @@ export class Hub {
     this.limits = { ...defaultLimits, ...options.limits }
     this.now = now
     this.elapsed = options.elapsed ?? now
-    const { limits } = this
+    const { limits, elapsed } = this
     this.trail = new Trail(options.audit)
     this.decisions = new DecisionLog({ trail: this.trail, statistics: this.statistics, limits, now })
     this.store = new SessionStore(options.store, on.storeFailure)
@@ -88,6 +90,7 @@ export class Hub {
     this.drops = new Drops(trail, statistics)
     const handover = new Handover({ decisions, statistics, now })
     this.delivery = new Delivery({ handover, drops: this.drops, store, limits, now, overflow: on.overflow })
+    this.filterRate = new FilterRate(limits, elapsed)
     this.refusals = new Refusals(trail, statistics, limits, now)
   }
 

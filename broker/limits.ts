@@ -50,6 +50,9 @@ export interface BrokerLimits {
   /** How long wills that a crash or a shutdown has left behind wait after the start, at least. */
   readonly willDeferSeconds: number
   readonly maxSubscriptionsPerDevice: number
+  /** Filters that a device may subscribe to, again or anew, or give up: so many at once, and as time passes so many more. */
+  readonly filterChangesAtOnce: number
+  readonly filterChangesPerSecond: number
   readonly maxRetainedPerDevice: number
   readonly maxRetainedBytesPerDevice: number
   /** How long the audit log may be congested before those whose publishes wait for it are closed. */
@@ -106,6 +109,8 @@ export const defaultLimits: BrokerLimits = {
   maxQueuedSeconds: 7 * 24 * 3600,
   willDeferSeconds: 10,
   maxSubscriptionsPerDevice: 1000,
+  filterChangesAtOnce: 10_000,
+  filterChangesPerSecond: 100,
   maxRetainedPerDevice: 1000,
   maxRetainedBytesPerDevice: 4 * 1024 * 1024,
   congestionSeconds: 2,

@@ -28,10 +28,13 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
   const bytes = costOf(packet.requests.map(({ filter }) => filter))
   let last = -1
   const outcomes = packet.requests.map((request): Outcome => {
-    const decision = quota.admits(request.filter) ? judge(session, request) : overQuota(session)
+    const decision = quota.admits(request.filter) ? judgeInTime(hub, session, request) : refused(session, 'quota')
     const granted = decision.effect === 'allow' ? subscriptionOf(request, decision.qos, packet) : undefined
     last = hub.decisions.record(session, eventOf(session, request.filter, decision, granted?.qos))
-    if (granted) quota.take(granted.name)
+    if (granted) {
+      quota.take(granted.name)
+      hub.filterRate.pay(session.device)
+    }
     return { request, decision, granted }
   })
 
@@ -62,6 +65,7 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
   for (const filter of new Set(packet.filters)) {
     // What ends nothing is no record: it costs the client three bytes.
     if (!session.subscriptions.has(filter) && !session.granted.has(filter)) continue
+    hub.filterRate.pay(session.device)
     sequence = hub.trail.record({ event: 'message.unsubscribe', ...session.facts(), topic: filter })
   }
   const bytes = costOf(packet.filters)
@@ -121,15 +125,21 @@ function isCurrent(hub: Hub, session: Session): boolean {
  * A shared subscription is granted by its whole name, `$share/<group>/<filter>`: to hear a topic is one right, to take
  * messages away from the others of a group is another.
  */
-function judge({ rights }: Session, { filter, qos }: Pick<SubscriptionRequest, 'filter' | 'qos'>): QosDecision {
-  if (!parseShare(filter).valid) {
-    return { effect: 'deny', reason: 'invalid_share', rules: [], policyVersion: rights.version }
-  }
+function judge(session: Session, { filter, qos }: Pick<SubscriptionRequest, 'filter' | 'qos'>): QosDecision {
+  if (!parseShare(filter).valid) return refused(session, 'invalid_share')
+  const { rights } = session
   return decide(rights.version, () => rights.subscribe(filter, qos))
 }
 
-function overQuota({ rights }: Session): QosDecision {
-  return { effect: 'deny', reason: 'quota', rules: [], policyVersion: rights.version }
+/** What policy allows must still not come too fast. What it refuses costs little: refusals are counted together. */
+function judgeInTime({ filterRate }: Hub, session: Session, request: SubscriptionRequest): QosDecision {
+  const decision = judge(session, request)
+  const isTooFast = decision.effect === 'allow' && !filterRate.admits(session.device)
+  return isTooFast ? refused(session, 'rate') : decision
+}
+
+function refused({ rights }: Session, reason: 'quota' | 'rate' | 'invalid_share'): QosDecision {
+  return { effect: 'deny', reason, rules: [], policyVersion: rights.version }
 }
 
 /** Of an entry that was granted; undefined for one whose name is none. */

@@ -102,7 +102,7 @@ export type DenyReason =
   | 'qos' //            above the granted QoS
   | 'retain' //         retain is not granted
   | 'size' //           payload above the granted size
-  | 'rate' //           the rule's bucket is empty
+  | 'rate' //           the rule's bucket is empty, or filters are changed faster than any device may
   | 'quota' //          a device can keep no more: subscriptions, retained messages
   | 'condition' //      a `when` does not hold
   | 'reserved' //       a `$` topic that no rule names
@@ -120,7 +120,7 @@ export const denyReasonTexts: Readonly<Record<DenyReason, string>> = {
   qos: 'above the granted QoS',
   retain: 'retaining is not granted',
   size: 'the payload is above the granted size',
-  rate: 'too many messages for now',
+  rate: 'too many for now',
   quota: 'the device keeps as much as it may',
   condition: 'a condition of the rule does not hold',
   reserved: 'a $ topic that no rule names',

@@ -129,3 +129,46 @@ test('a filter beyond what was granted is refused, never narrowed: not one retai
   await client.ping()
   assert.deepEqual([client.all('publish').length, heldOf(world, 'd2')], [0, []])
 })
+
+/** 95 */
+atBothLevels('filters that are taken and given up without end are refused once they are too many', async (t, level) => {
+  const world = await makeOpenWorld(t, { filterChangesAtOnce: 4, filterChangesPerSecond: 1 })
+  const refused = level === 5 ? 0x97 : 0x80
+  const client = await join(world, 'd1~a', level)
+  assert.deepEqual((await subscribe(client, ['t', 0], ['t', 0])).granted, [0, 0])
+  client.send({ cmd: 'unsubscribe', messageId: 1, unsubscriptions: ['t'] })
+  await client.next('unsuback')
+  assert.deepEqual((await subscribe(client, ['t', 0], ['t', 0], ['t', 0])).granted, [0, refused, refused])
+
+  const other = await join(world, 'd1~b', level) // another session brings no new budget
+  assert.deepEqual((await subscribe(other, ['t', 0])).granted, [refused])
+  const neighbour = await join(world, 'd2', level)
+  assert.deepEqual((await subscribe(neighbour, ['t', 0])).granted, [0])
+  world.clock += 1000
+  assert.deepEqual((await subscribe(other, ['u', 0], ['v', 0])).granted, [0, refused])
+})
+
+/** 95 */
+test('to give a filter up is never refused and paid for later; what is too fast is one record and a count', async (t) => {
+  const world = await makeOpenWorld(t, { filterChangesAtOnce: 1, filterChangesPerSecond: 1 })
+  const client = await join(world, 'd1', 5)
+  await subscribe(client, ['t', 0])
+  world.audit.hold()
+  for (const messageId of [1, 2, 3]) client.send({ cmd: 'unsubscribe', messageId, unsubscriptions: ['t'] })
+  await until(() => world.records('message.unsubscribe').length === 3)
+  world.audit.release()
+  assert.deepEqual((await client.next('unsuback', 3)).granted, [0x11])
+  world.clock += 3000 // pays for what is owed, and no more
+  await subscribe(client, ['t', 0], ['t', 0], ['t', 0])
+  world.clock += 11_000
+  const refusals = () => world.records('message.subscribe').filter(({ decision }) => decision === 'deny')
+  await until(() => refusals().length === 2)
+  assert.deepEqual(
+    refusals().map(({ topic, reason, count }) => [topic, reason, count]),
+    [
+      ['t', 'rate', undefined],
+      ['t', 'rate', 2],
+    ],
+  )
+  assert.deepEqual(heldOf(world, 'd1'), [])
+})
