@@ -1,11 +1,10 @@
-import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
+import { peerChainOf } from '#x509'
 import type { Endpoint, TlsConnection, TlsTarget } from './device-key.js'
 import { AgentError } from './errors.js'
 
 const defaultTimeoutMs = 10_000
-const maxPeerCertificates = 8
 
 /** How Node's TLS gets at the private key: as PEM, or through an OpenSSL engine that holds it. */
 export type TlsPrivateKey =
@@ -62,18 +61,6 @@ function secured(socket: TLSSocket, target: TlsTarget): Promise<TLSSocket> {
       reject(new AgentError('UNREACHABLE', `${place(target)} closed the connection during the TLS handshake`))
     })
   })
-}
-
-/** What the server sent, in order of issuing; never more than a sane chain holds. */
-function peerChainOf(socket: TLSSocket): readonly Uint8Array[] {
-  const chain: Uint8Array[] = []
-  let certificate: X509Certificate | undefined = socket.getPeerX509Certificate()
-  while (certificate !== undefined && chain.length < maxPeerCertificates) {
-    chain.push(certificate.raw)
-    const issuer: X509Certificate | undefined = certificate.issuerCertificate
-    certificate = issuer?.fingerprint256 === certificate.fingerprint256 ? undefined : issuer
-  }
-  return chain
 }
 
 /** Says which of the things that can be wrong before the first byte of HTTP or MQTT it was. */

@@ -1,6 +1,7 @@
 import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls'
+import { peerCertificateOf } from '#x509'
 import type { Arrival } from './arrival.js'
 
 export interface TlsCredential {
@@ -71,13 +72,6 @@ export class SecureServer {
     this.#arrivals.delete(path)
     return arrival
   }
-}
-
-/** `getPeerX509Certificate` never gives back the 5 kB that each call takes, as of Node 20. */
-function peerCertificateOf(socket: TLSSocket): Uint8Array | undefined {
-  if (socket.destroyed) return undefined
-  const { raw }: { readonly raw?: Uint8Array } = socket.getPeerCertificate()
-  return raw
 }
 
 /** Node makes the TLS socket itself and does not tell of which socket; but no two connections share both their ends. */

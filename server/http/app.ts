@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastifySwagger from '@fastify/swagger'
 import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
 import { joinLimits, type routes } from '#protocol'
+import { peerCertificateOf } from '#x509'
 import { shareConnections } from './connection-shares.js'
 import { answerProblem, answerUnknownRoute } from './problems.js'
 
@@ -92,19 +93,12 @@ export interface Peer {
 export function peerOf(request: FastifyRequest): Peer {
   const { socket } = request.raw
   if (!(socket instanceof TLSSocket)) throw new TypeError('served on TLS only')
-  const der = certificateOf(socket)
+  const der = peerCertificateOf(socket)
   return {
     ...(der !== undefined && { der }),
     address: formatAddress(socket.remoteAddress ?? '?', socket.remotePort ?? 0),
     socket,
   }
-}
-
-/** `getPeerX509Certificate` never gives back the 5 kB that each call takes, as of Node 20. */
-function certificateOf(socket: TLSSocket): Uint8Array | undefined {
-  if (socket.destroyed) return undefined
-  const { raw }: { readonly raw?: Uint8Array } = socket.getPeerCertificate()
-  return raw
 }
 
 /** `host:port`, an IPv6 address in brackets: without them its port would read as a part of it. */
