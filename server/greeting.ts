@@ -57,13 +57,24 @@ ready
 
 function greetAgain(server: OpenServer, config: ServerConfig): string {
   const { devices, sessions, audit } = server.status()
+  const found = [
+    counted(devices.active, 'active device'),
+    counted(sessions.stored, 'stored session'),
+    counted(audit.size, 'audit record'),
+    `policy version ${server.policyVersion}`,
+  ]
   const folder = relative(process.cwd(), config.dataFolder) || '.'
   return `Touchmark ${config.version}, trust domain ${config.trustDomain}, data in ${folder}/
-${devices.active} active devices, ${sessions.stored} stored sessions, ${audit.size} audit records, policy version ${server.policyVersion}
+${found.join(', ')}
 ${listening(server)}
 Join: ${server.joinUri}
 ready
 `
+}
+
+/** `1 device`, `2 devices`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
 function listening({ addresses }: OpenServer): string {

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import test from 'node:test'
+import { counted } from '../../server/greeting.js'
 import { spell } from '../../server/spelling.js'
 import { run, temporaryFolder, up, upForPeople, upOnFreePorts } from './running.js'
 
@@ -177,6 +178,14 @@ test('tells a person what was made and the exact command that a device needs', a
     /touchmark-agent enroll --join 'touchmark:\/\/localhost:\d+\/default\?pin=sha256:[\w-]{43}' --token tm1\./,
   )
   assert.match(finished, /^ready$/m)
+})
+
+test('tells a person at every other start what it has found', async (t) => {
+  const folder = temporaryFolder(t)
+  await upForPeople(folder)
+  const found = /^0 active devices, 0 stored sessions, \d+ audit records, policy version 1$/m
+  assert.match(await upForPeople(folder), found)
+  assert.deepEqual([counted(1, 'active device'), counted(2, 'active device')], ['1 active device', '2 active devices'])
 })
 
 function skipUnlessRoot(): string | false {
