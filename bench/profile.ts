@@ -25,14 +25,13 @@ interface ProfileNode {
 /** What a file of ours is there for; what Node does for it counts as its own. The first that matches. */
 const duties: readonly (readonly [pattern: RegExp, duty: string])[] = [
   [/^\(garbage collector\)/, 'garbage collection'],
-  [/^broker\/(connection|writer|listener|listeners\/)/, 'sockets and TLS'],
-  [/^broker\/(frame|decode|packet|wire\/)/, 'decode and encode packets'],
-  [/^broker\/(encode|message)/, 'decode and encode packets'],
+  [/^broker\/(connection|writer|listeners\/)/, 'sockets and TLS'],
+  [/^broker\/(message|wire\/)/, 'decode and encode packets'],
   [/^(policy\/|broker\/decision\.)/, 'decide'],
   [/^(audit\/(disk|wal|writer|worker))/, 'audit: write and sync'],
   [/^(audit\/(merkle|til))/, 'audit: hash'],
   [/^(audit\/|broker\/(trail|decision-log))/, 'audit: encode'],
-  [/^(broker\/session-store|store\/)/, 'session store'],
+  [/^(broker\/storage|store\/)/, 'session store'],
   [/^broker\//, 'route and deliver'],
   [/^node:/, 'sockets and TLS'],
 ]
