@@ -76,7 +76,9 @@ function describe(profile: Profile, top: number, scale: { readonly unit: string;
     const show = (micros: number) => `${(micros / scale.divisor).toFixed(scale.unit === 'ms' ? 0 : 3).padStart(9)}`
     return [title, ...most.map(([name, micros]) => `${show(micros)} ${scale.unit}  ${name}`)]
   }
-  const thread = [...byFile.keys()].some((file) => file.startsWith('audit/writing/writer-service')) ? 'audit writer' : 'main'
+  const thread = [...byFile.keys()].some((file) => file.startsWith('audit/writing/writer-service'))
+    ? 'audit writer'
+    : 'main'
   return [
     `## thread: ${thread}`,
     ...list('by duty', byDuty),
