@@ -1,3 +1,4 @@
+import { connect } from 'node:net'
 import { Client } from '../load/client.js'
 import { publishFrame } from '../load/frames.js'
 import { commandFilter, commandTopic, controller, deviceName, type Fleet } from '../fleet.js'
@@ -32,6 +33,7 @@ export const attacks: readonly Attack[] = [
   },
   { name: 'a subscriber that never reads', run: neverRead },
   { name: 'CONNECT and gone, eight at a time', run: comeAndGo },
+  { name: '10,000 half-open connections', run: (target) => halfOpen(target, 10_000) },
 ]
 
 /** Writes the bytes whenever the socket takes them, and comes back when it is thrown out. */
@@ -80,6 +82,18 @@ async function comeAndGo({ fleet, port }: Target): Promise<void> {
   await Promise.all(Array.from({ length: 8 }, loop))
 }
 
+/** Begins to shake hands and never ends, over and over; whatever is closed is replaced. */
+async function halfOpen({ port }: Target, count: number): Promise<void> {
+  const open = (): void => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(beginningOfClientHello))
+    socket.on('error', () => undefined).on('close', () => setTimeout(open, 100))
+  }
+  for (let opened = 0; opened < count; opened += 100) {
+    for (let more = 0; more < 100; more++) open()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
 /** Refused or thrown out, it tries until it is in. */
 async function comeBack(fleet: Fleet, port: number, level: 4 | 5): Promise<Client> {
   for (;;) {
@@ -94,6 +108,7 @@ async function comeBack(fleet: Fleet, port: number, level: 4 | 5): Promise<Clien
 }
 
 const ping = Buffer.from([0xc0, 0])
+const beginningOfClientHello = Buffer.from([22, 3, 1, 2, 0, 1, 0, 1])
 
 function publish(qos: 0 | 1, bytes: number, packetId = 1): Buffer {
   return publishFrame(ownTopic, { qos, packetId }, Buffer.alloc(bytes))

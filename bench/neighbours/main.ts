@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createFleet } from '../fleet.js'
@@ -12,7 +12,7 @@ import { type Latencies, Pair } from './pair.js'
 const usage = `npm run bench:neighbours [-- OPTION …]
 
 What one greedy device costs two that behave: the time from publish to receive, calm and under each attack, and the memory
-that the broker takes meanwhile. The attacker has a process of its own; with few cores it is also in the way as a process.
+that the broker takes meanwhile. The attacker is a process of its own, of low priority.
 
   --seconds S   how long each is measured (default 5)
   --only TEXT   only attacks whose name holds this
@@ -46,15 +46,16 @@ async function measureAll(folder: string, { seconds, only }: { readonly seconds:
   process.stdout.write(
     `| the others meanwhile | p50 ms | p99 ms | p99 / calm | lost | RSS MB |\n| :--- | ---: | ---: | ---: | ---: | ---: |\n`,
   )
-  const calm = await pair.measure(seconds)
-  process.stdout.write(rowOf('calm', calm, calm, residentBytesOf(broker.pid)))
-  let lost = calm.lost
+  let lost = 0
   for (const { name } of attacks.filter((attack) => attack.name.includes(only))) {
+    const calm = await pair.measure(seconds) // each time: machines have their moods
+    process.stdout.write(rowOf('calm', calm, calm, residentBytesOf(broker.pid)))
     const attacker = new Worker<string>(new URL('./attacker.js', import.meta.url), [])
+    setPriority(attacker.pid, constants.priority.PRIORITY_LOW) // what it costs as a process is not the broker's doing
     await attacker.ask({ name, fleet, port: broker.port } satisfies AttackOrder)
     const latencies = await pair.measure(seconds)
     process.stdout.write(rowOf(name, latencies, calm, residentBytesOf(broker.pid)))
-    lost += latencies.lost
+    lost += calm.lost + latencies.lost
     attacker.child.kill('SIGKILL')
     await attacker.exited
     await pair.measure(1) // what it left behind is worked off

@@ -4,8 +4,6 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { verifyLog } from '#audit'
 import { createFleet, type Fleet } from '../fleet.js'
-import type { Answer } from '../load/main.js'
-import type { Order } from '../load/measure.js'
 import type { NodeBroker } from '../peers/node-broker.js'
 import { type Mode, startTouchmark } from '../peers/touchmark.js'
 import { residentBytesOf, Worker } from '../processes.js'
@@ -18,9 +16,13 @@ Lets this broker work at half of what it can do, while devices come, go, drop an
 an error occurs, a message is lost, memory grows, or the audit log does not verify.
 
   --minutes M   how long (default 30)
-  --rate N      messages per second (default: half of what a short run finds it can do)
+  --rate N      messages per second (default: half of what short runs find it can do)
   --relaxed     with the audit log in relaxed mode
 `
+
+/** Rates that are tried, from the lowest up. */
+const lowestRate = 3000
+const rateStep = 1.25
 
 const tableHead = `
 | minute | sent | received | connects | takeovers | drops | held back | RSS MB | heap MB | errors |
@@ -55,10 +57,8 @@ async function soak(
   { minutes, rate, mode }: { readonly minutes: number; readonly rate: number; readonly mode: Mode },
 ): Promise<readonly string[]> {
   const broker = await startTouchmark(mode, { folder, fleet })
-  const load = new Worker<SoakReport>(new URL('./load.js', import.meta.url), [])
   const reportSeconds = Math.max(0.5, Math.min(60, minutes * 2))
-  const order: SoakOrder = { fleet, port: broker.port, rate, reportSeconds }
-  load.child.send(order)
+  const load = startLoad({ fleet, port: broker.port, rate, reportSeconds })
   const samples: Sample[] = []
   const start = performance.now()
   process.stdout.write(tableHead)
@@ -91,20 +91,34 @@ async function soak(
   ]
 }
 
-/** Messages per second at QoS 1 in a short run of its own. */
+/** The highest of the tried rates that the broker keeps up with, under the same mixture as in the soak itself. */
 async function capacityOf(fleet: Fleet, mode: Mode): Promise<number> {
-  say('finding out what it can do')
+  let capacity = lowestRate / rateStep
+  for (let rate = lowestRate; await keepsUp(fleet, mode, rate); rate *= rateStep) capacity = rate
+  say(`keeps up with ${Math.floor(capacity)} messages per second`)
+  return capacity
+}
+
+/** Whether after some seconds less than a second's worth is under way, and next to nothing was held back. */
+async function keepsUp(fleet: Fleet, mode: Mode, rate: number): Promise<boolean> {
+  say(`trying ${Math.floor(rate)} messages per second`)
   return await inFolder(async (folder) => {
     const broker = await startTouchmark(mode, { folder, fleet })
-    const load = { kind: 'exchange', publishers: 50, subscribers: 1, qos: 1, window: 20 } as const
-    const { port, pid: brokerPid, collects } = broker
-    const worker = new Worker<Answer>(new URL('../load/main.js', import.meta.url), [])
-    const order: Order = { fleet, port, brokerPid, collects, load, warmUpSeconds: 3, seconds: 5 }
-    const answer = await worker.ask(order)
+    const load = startLoad({ fleet, port: broker.port, rate, reportSeconds: 2 })
+    let report = await load.next()
+    for (let more = 3; more > 0 && report.kind === 'report'; more--) report = await load.next()
+    const { sent, received, skipped, heldBack, errors } = report
+    load.child.kill('SIGKILL')
+    await load.exited
     await broker.end()
-    if ('error' in answer) throw new Error(answer.error)
-    return answer.result.done / answer.result.seconds
+    return errors.length === 0 && sent - received - skipped < rate && heldBack < sent / 100
   })
+}
+
+function startLoad(order: SoakOrder): Worker<SoakReport> {
+  const load = new Worker<SoakReport>(new URL('./load.js', import.meta.url), [])
+  load.child.send(order)
+  return load
 }
 
 async function sampleOf(broker: NodeBroker): Promise<Sample> {
