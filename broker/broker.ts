@@ -3,7 +3,7 @@ import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
 import { dispatch, fail } from './dispatch.js'
-import { attempt, endConnection, expire, overflow } from './ending.js'
+import { attempt, endConnection, expire, relieve, overflow } from './ending.js'
 import { type BrokerOptions, Hub } from './hub.js'
 import { type Levels, levelsOf } from './levels.js'
 import { kick, type Kicked } from './kick.js'
@@ -47,6 +47,7 @@ export class Broker {
     this.#hub = new Hub(options, {
       storeFailure: (error) => this.#endAll(codeOf(error)),
       overflow: (session) => overflow(this.#hub, session),
+      crowded: () => relieve(this.#hub),
     })
     this.#systemTopics = new SystemTopics(this.#hub)
     this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.elapsed)
@@ -216,6 +217,7 @@ export class Broker {
     decisions.sweep()
     retained.sweep()
     this.#systemTopics.sweep()
+    if (this.#hub.crowded) relieve(this.#hub) // what a start has found, or what was waiting when connections ended
     for (const session of sessions) {
       delivery.dropExpired(session)
       drops.recordCounted(session)

@@ -196,7 +196,7 @@ function open(
   if (old && !present) forget(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6], [MQTT-3.1.2-23]
   makeRoom(hub, device, rights, clientId)
   const expirySeconds = grantedExpiry(packet, hub.limits)
-  const session = present ?? new Session({ clientId, device, expirySeconds, rights, since: hub.now() })
+  const session = present ?? new Session({ clientId, device, expirySeconds, rights, since: hub.now(), held: hub.held })
   if (!present) hub.sessions.add(session)
   // In time, a delayed will is not published [MQTT-3.1.3-9]; one that a restart has deferred is.
   if (session.will && session.will.delaySeconds === 0) fireWill(hub, session)

@@ -190,7 +190,7 @@ export class Delivery {
       this.#send(session, outgoing)
       return
     }
-    if (!session.link && !session.persistent) return
+    if (!session.link && (session.forgotten || !session.persistent)) return
     if (!handover.hearing(session, message, qos)) return
     session.queue.push(outgoing)
     if (session.persistent) store.putMessage(session, outgoing)

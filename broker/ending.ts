@@ -43,6 +43,20 @@ export function overflow(hub: Hub, session: Session): void {
   expire(hub, session, session.link ? 'slow' : 'quota')
 }
 
+/** More is kept for all sessions together than may be: those that hold the most lose themselves, and no one else. */
+export function relieve(hub: Hub): void {
+  const { held, limits } = hub
+  const enough = limits.maxHeldBytes * afterMakingRoom
+  const heaviestFirst = [...hub.sessions].sort((one, other) => other.heldBytes - one.heldBytes)
+  for (const session of heaviestFirst) {
+    if (held.bytes <= enough || session.heldBytes === 0) return
+    overflow(hub, session)
+  }
+}
+
+/** Not at the bound itself, for to look for the heaviest is no work for every message. */
+const afterMakingRoom = 7 / 8
+
 /** The session is over, and with it the time that its will could still wait (MQTT 5.0 §3.1.3.2.2). */
 export function forget(hub: Hub, session: Session): void {
   attempt(() => fireWill(hub, session))

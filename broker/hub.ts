@@ -8,6 +8,7 @@ import { FilterRate } from './filter-rate.js'
 import { Handover } from './handover.js'
 import { type BrokerLimits, defaultLimits } from './limits.js'
 import type { Message } from './message.js'
+import type { Held } from './queue.js'
 import { Refusals } from './refusals.js'
 import { Retained } from './routing/retained.js'
 import { Router } from './routing/router.js'
@@ -57,6 +58,7 @@ export class Hub {
   readonly decisions: DecisionLog
   readonly store: SessionStore
   readonly sessions = new Sessions()
+  readonly held: Held = { bytes: 0 }
   readonly router = new Router<Session>()
   readonly retained: Retained<Message>
   readonly delivery: Delivery
@@ -66,6 +68,7 @@ export class Hub {
   readonly statistics = new Statistics()
   /** Devices that were ended for good since the start: what they published and what is not routed yet goes nowhere. */
   readonly revoked = new Set<DeviceId>()
+  readonly #onCrowded: () => void
 
   constructor(
     options: BrokerOptions,
@@ -74,10 +77,13 @@ export class Hub {
       readonly storeFailure: (error: unknown) => void
       /** More waits for the session than may. */
       readonly overflow: (session: Session) => void
+      /** More waits for all sessions together than may. */
+      readonly crowded: () => void
     },
   ) {
     const { now } = options
     this.options = options
+    this.#onCrowded = on.crowded
     this.limits = { ...defaultLimits, ...options.limits }
     this.now = now
     this.elapsed = options.elapsed ?? now
@@ -130,7 +136,13 @@ export class Hub {
       const member = group.next((session) => readinessOf(session, message.topic))
       if (member && this.#deliver(member.subscriber, message, member.reception)) reached++
     }
+    if (this.crowded) this.#onCrowded()
     return reached
+  }
+
+  /** Whether more waits for all sessions together than may. */
+  get crowded(): boolean {
+    return this.held.bytes > this.limits.maxHeldBytes
   }
 
   restoreRetained(message: Message): void {
@@ -143,8 +155,8 @@ export class Hub {
     this.decisions.flush(session)
     for (const subscription of session.subscriptions.values()) this.router.remove(subscription, session)
     this.sessions.remove(session)
-    session.replays.clear()
     if (session.persistent) this.store.deleteSession(session)
+    session.forget()
   }
 
   #retain(message: Message): void {

@@ -1,13 +1,23 @@
 import type { DeviceId } from '#protocol'
-import type { Outgoing } from './queue.js'
+import type { Held, Outgoing } from './queue.js'
 
 /** QoS 1 and 2 messages that were sent and not acknowledged, by packet identifier, in the order they were sent. */
 export class Inflight {
+  readonly #held: Held
   readonly #sent = new Map<number, Outgoing>()
   #lastId = 0
+  #bytes = 0
+
+  constructor(held: Held) {
+    this.#held = held
+  }
 
   get size(): number {
     return this.#sent.size
+  }
+
+  get bytes(): number {
+    return this.#bytes
   }
 
   get(packetId: number): Outgoing | undefined {
@@ -19,14 +29,15 @@ export class Inflight {
     do this.#lastId = this.#lastId === 0xffff ? 1 : this.#lastId + 1
     while (this.#sent.has(this.#lastId))
     outgoing.packetId = this.#lastId
-    this.#sent.set(this.#lastId, outgoing)
+    this.#hold(this.#lastId, outgoing)
     return this.#lastId
   }
 
   /** Takes back a message that was in flight when the service ended. */
   restore(outgoing: Outgoing, packetId: number): void {
     outgoing.message.keep()
-    this.#sent.set(packetId, outgoing)
+    this.remove(packetId)
+    this.#hold(packetId, outgoing)
     this.#lastId = packetId
   }
 
@@ -37,7 +48,16 @@ export class Inflight {
 
   /** The client is done with it, or never gets it. */
   remove(packetId: number): void {
+    const outgoing = this.#sent.get(packetId)
+    if (!outgoing) return
     this.#sent.delete(packetId)
+    this.#count(-outgoing.message.bytes)
+  }
+
+  /** Its session is gone. */
+  clear(): void {
+    this.#sent.clear()
+    this.#count(-this.#bytes)
   }
 
   /** What was released is left out: the client has the message, and only its identifier is still to be let go. */
@@ -47,5 +67,15 @@ export class Inflight {
 
   [Symbol.iterator](): Iterator<Outgoing> {
     return this.#sent.values()
+  }
+
+  #hold(packetId: number, outgoing: Outgoing): void {
+    this.#sent.set(packetId, outgoing)
+    this.#count(outgoing.message.bytes)
+  }
+
+  #count(bytes: number): void {
+    this.#bytes += bytes
+    this.#held.bytes += bytes
   }
 }

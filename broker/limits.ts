@@ -39,6 +39,11 @@ export interface BrokerLimits {
   /** Messages waiting for one session, connected or not; beyond them the session is ended. */
   readonly maxQueued: number
   readonly maxQueuedBytes: number
+  /**
+   * The same for all sessions together, and what they have not acknowledged; beyond them the sessions that hold the most
+   * are ended. QoS 0 messages wait for nobody but their sockets, see `maxOutputBytes`.
+   */
+  readonly maxHeldBytes: number
   /** Bytes waiting for one socket; beyond them QoS 0 messages to it are dropped and QoS 1 messages wait in the queue. */
   readonly maxOutputBytes: number
   /** How long a socket may take no byte at all of what waits for it. */
@@ -103,6 +108,7 @@ export const defaultLimits: BrokerLimits = {
   maxInflightUnasked: 64,
   maxQueued: 100_000,
   maxQueuedBytes: 32 * 1024 * 1024,
+  maxHeldBytes: 512 * 1024 * 1024,
   maxOutputBytes: 1024 * 1024,
   stallSeconds: 20,
   sessionExpirySeconds: 7 * 24 * 3600,

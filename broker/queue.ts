@@ -25,13 +25,26 @@ export interface Outgoing {
   stage: 'waiting' | 'begun' | 'handed' | 'withdrawn'
 }
 
+/**
+ * What all sessions together keep of messages: each message counts for each session that it is kept for. All queues and
+ * windows of a broker keep the same one up to date.
+ */
+export interface Held {
+  bytes: number
+}
+
 /** Messages that wait for a session to take them, oldest first. Knows its size; its owner keeps the bounds. */
 export class Queue {
+  readonly #held: Held
   #items: Outgoing[] = []
   #head = 0
   #bytes = 0
   /** How many of them can expire. */
   #mortal = 0
+
+  constructor(held: Held) {
+    this.#held = held
+  }
 
   get size(): number {
     return this.#items.length - this.#head
@@ -49,7 +62,9 @@ export class Queue {
   push(item: Outgoing): void {
     item.message.keep()
     this.#items.push(item)
-    this.#bytes += item.message.bytes
+    const { bytes } = item.message
+    this.#bytes += bytes
+    this.#held.bytes += bytes
     if (item.message.expiresAt !== undefined) this.#mortal++
   }
 
@@ -73,6 +88,11 @@ export class Queue {
     return this.#remove(({ message }) => message.isExpired(now))
   }
 
+  /** Its session is gone. */
+  clear(): void {
+    this.#remove(() => true)
+  }
+
   /** All that waits, oldest first. */
   *[Symbol.iterator](): Iterator<Outgoing> {
     for (let at = this.#head; at < this.#items.length; at++) {
@@ -90,7 +110,9 @@ export class Queue {
   }
 
   #left({ message }: Outgoing): void {
-    this.#bytes -= message.bytes
+    const { bytes } = message
+    this.#bytes -= bytes
+    this.#held.bytes -= bytes
     if (message.expiresAt !== undefined) this.#mortal--
   }
 

@@ -26,7 +26,8 @@ export async function restore(hub: Hub): Promise<void> {
 
 function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, rights: Rights): void {
   const { clientId, expirySeconds, will } = stored
-  const session = new Session({ clientId, device, expirySeconds, rights, since: stored.since ?? hub.now() })
+  const { held } = hub
+  const session = new Session({ clientId, device, expirySeconds, rights, since: stored.since ?? hub.now(), held })
   for (const subscription of stored.subscriptions) {
     session.subscriptions.set(subscription.name, subscription)
     hub.router.add(subscription, session)

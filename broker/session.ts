@@ -3,7 +3,7 @@ import type { EffectivePolicy } from '#policy'
 import type { OutgoingAliases } from './aliases.js'
 import { Inflight } from './inflight.js'
 import type { ListenerKind } from './listeners/transport.js'
-import { type Outgoing, Queue } from './queue.js'
+import { type Held, type Outgoing, Queue } from './queue.js'
 import type { Message } from './message.js'
 import type { Reception, Subscription } from './subscription.js'
 import type { TrafficMeter } from './traffic-meter.js'
@@ -64,8 +64,8 @@ export class Session {
   /** How long it is kept without a connection; 0: it ends with its connection. */
   expirySeconds: number
   readonly subscriptions = new Map<TopicFilter, Subscription>()
-  readonly queue = new Queue()
-  readonly inflight = new Inflight()
+  readonly queue: Queue
+  readonly inflight: Inflight
   /** Those in flight that this connection has not been sent again yet. */
   resending: Outgoing[] = []
   /** QoS 1 and 2 messages that were sent on this connection and are not acknowledged. */
@@ -93,6 +93,8 @@ export class Session {
   since: number
   /** Messages that were lost since the last message.drop record. */
   readonly dropped = { queue_full: 0, expired: 0, too_large: 0 }
+  /** Whether its state is gone for good; who still knows it gives it nothing more. */
+  forgotten = false
   /** What policy last kept from it. */
   lastRefusal: LastRefusal | undefined
   #name: string
@@ -104,7 +106,10 @@ export class Session {
     readonly expirySeconds: number
     readonly rights: Rights
     readonly since: number
+    readonly held: Held
   }) {
+    this.queue = new Queue(begin.held)
+    this.inflight = new Inflight(begin.held)
     this.clientId = begin.clientId
     this.device = begin.device
     this.expirySeconds = begin.expirySeconds
@@ -166,5 +171,19 @@ export class Session {
   /** Messages that wait or are not acknowledged yet. */
   get pending(): number {
     return this.queue.size + this.inflight.size
+  }
+
+  /** What these take. */
+  get heldBytes(): number {
+    return this.queue.bytes + this.inflight.bytes
+  }
+
+  /** Whoever holds on to it later holds on to no messages. */
+  forget(): void {
+    this.forgotten = true
+    this.replays.clear()
+    this.resending = []
+    this.queue.clear()
+    this.inflight.clear()
   }
 }

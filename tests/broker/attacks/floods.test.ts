@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { heard, join, lasting, makeOpenWorld, publishAll, subscribe } from '../conformance/peer.js'
+import { cut, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from '../conformance/peer.js'
 import { publishPacket, subscribePacket, until } from '../harness.js'
 
 /* Attack cases 13, 65 and what one greedy client can make the service hold. */
@@ -78,6 +78,57 @@ test('retained messages that a lost client was still owed wait for it within its
   )
   await world.restart() // the store has followed
   for await (const [key] of world.store.entries('broker/')) assert.ok(!key.includes('/d3'), key)
+})
+
+test('what waits for all sessions together is bounded: the one that holds most is ended, counted, and the others lose nothing', async (t) => {
+  const world = await makeOpenWorld(t, { maxHeldBytes: 100_000, maxInflight: 1 })
+  const speaker = await join(world, 'd1', 5)
+  const silent = await join(world, 'd2', 5) // acknowledges nothing
+  await subscribe(silent, ['big/#', 1])
+  const small = await join(world, 'd3', 5, lasting(5))
+  await subscribe(small, ['small', 1])
+  await cut(world, small)
+  const publish = (topic: string, bytes: number) => publishAll(speaker, [topic, 'x'.repeat(bytes), { qos: 1 }])
+
+  await publish('small', 10)
+  for (const topic of ['big/1', 'big/2', 'big/3']) await publish(topic, 30_000)
+  assert.equal(silent.all('publish').length, 1)
+  await publish('big/4', 30_000)
+  await silent.closed
+  assert.equal((await silent.next('disconnect')).reasonCode, 0x97)
+  const drops = () => world.records('message.drop').map(({ device, reason, count }) => [device, reason, count])
+  assert.deepEqual(drops(), [['d2', 'queue_full', 4]])
+  assert.deepEqual([...world.broker.statistics.drops], [['queue_full', 4]])
+
+  const again = await join(world, 'd2', 5, lasting(5)) // what it held is room again
+  await subscribe(again, ['big/#', 1])
+  for (const topic of ['big/1', 'big/2', 'big/3']) await publish(topic, 30_000)
+  await cut(world, again)
+  assert.equal(drops().length, 1)
+  const back = await join(world, 'd3', 5, lasting(5))
+  await back.next('publish')
+  assert.deepEqual(heard(back), ['x'.repeat(10)])
+})
+
+test('a start that finds more than may wait ends the sessions that hold most of it', async (t) => {
+  const limits = { maxHeldBytes: 100_000 }
+  const world = await makeOpenWorld(t, limits)
+  const speaker = await join(world, 'd1', 5)
+  for (const [id, topic] of [
+    ['d2', 'big'],
+    ['d3', 'small'],
+  ] as const) {
+    const client = await join(world, id, 5, lasting(5))
+    await subscribe(client, [topic, 1])
+    await cut(world, client)
+  }
+  await publishAll(speaker, ['small', 'x', { qos: 1 }], ['big', 'x'.repeat(60_000), { qos: 1 }])
+  limits.maxHeldBytes = 10_000
+  await world.restart()
+  await until(() => world.broker.sessions().every(({ clientId }) => clientId !== 'd2'))
+  const again = await join(world, 'd3', 5, lasting(5))
+  await again.next('publish')
+  assert.deepEqual(heard(again), ['x'])
 })
 
 test('properties count: a message of nothing else is held to the bounds of queue and retained messages', async (t) => {
