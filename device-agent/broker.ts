@@ -14,6 +14,8 @@ export interface BrokerSession {
   readonly ended: Promise<AgentError>
   /** What the broker said last of a refusal. */
   reason(): SpokenReason | undefined
+  /** Resolves when the broker has dealt with all that was sent before; never, when the connection ends first. */
+  answersPing(): Promise<void>
   /** Says goodbye (MQTT 5.0 §3.14) and closes. */
   close(): Promise<void>
 }
@@ -84,7 +86,7 @@ export async function connectBroker(
   try {
     await acknowledged(client, reason, ended)
     if (announce !== undefined) client.publish(announce.topic, online, { qos: 1, retain: true })
-    return { client, ended, reason, close }
+    return { client, ended, reason, answersPing: () => answersPing(client), close }
   } catch (error) {
     client.end(true)
     stream.destroy()
@@ -98,6 +100,12 @@ const offline = Buffer.from('{"online":false}')
 /** Seconds: never, of which the broker keeps what it allows (§3.1.2.11.2). */
 const asLongAsItGets = 0xffff_ffff
 
+/**
+ * What a broker says of itself with CONNACK is no reason to doubt this device's certificate (MQTT 5.0 §3.2.2.2): that it
+ * does not speak our version (0x01 where it knows only older ones), is unavailable, or busy.
+ */
+const aboutItself: ReadonlySet<number> = new Set([0x01, 0x84, 0x88, 0x89])
+
 /** Waits for CONNACK (§3.2). */
 function acknowledged(client: MqttClient, reason: BrokerSession['reason'], ended: Promise<AgentError>): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -107,11 +115,24 @@ function acknowledged(client: MqttClient, reason: BrokerSession['reason'], ended
     client.once('error', (error) => {
       const said = reason()
       if (said?.packet !== 'connack') return
-      // Unavailable says nothing about this device, and is no reason to doubt its certificate.
-      const meaning = said.code === 0x88 || said.code === 0x89 ? 'UNREACHABLE' : 'BROKER_REFUSED'
-      reject(new AgentError(meaning, `the broker refused: ${said.text}`, { cause: error }))
+      const isAboutUs = !aboutItself.has(said.code)
+      reject(
+        new AgentError(isAboutUs ? 'BROKER_REFUSED' : 'UNREACHABLE', `the broker refused: ${said.text}`, {
+          cause: error,
+        }),
+      )
     })
     void ended.then(reject)
+  })
+}
+
+/** Packets are dealt with in the order in which they come, and a PINGREQ is always answered (§3.12). */
+function answersPing(client: MqttClient): Promise<void> {
+  return new Promise((resolve) => {
+    client.on('packetreceive', ({ cmd }) => {
+      if (cmd === 'pingresp') resolve()
+    })
+    client.sendPing()
   })
 }
 

@@ -23,7 +23,10 @@ export interface PublishOptions {
 
 export type Qos = 0 | 1 | 2
 
-/** `touchmark-agent publish`: done when the broker has acknowledged everything, or else it fails. Nobody answers QoS 0. */
+/**
+ * `touchmark-agent publish`: done when the broker has acknowledged everything, or else it fails. Nobody acknowledges
+ * QoS 0, so there it is done when the broker has gone past it all without ending the session.
+ */
 export async function publishCommand(
   topic: string,
   message: string | undefined,
@@ -40,6 +43,9 @@ export async function publishCommand(
           .publishAsync(name, payload, { qos, retain })
           .catch((error: unknown) => throwRefusal(session, error))
       }
+      if (qos > 0) return
+      await session.answersPing()
+      surroundings.err('sent, not confirmed: at QoS 0 the broker does not say what becomes of a message')
     }
     await Promise.race([publishAll(), lost(session), aborted(surroundings.stopped)])
   })

@@ -90,21 +90,27 @@ test(
   },
 )
 
-test('a broker that is unavailable is no reason to doubt the certificate', { timeout: 20_000 }, async (context) => {
-  let refused = false
-  const device = await enrolledDevice(context, {
-    renewal: 'now',
-    reasonCode: ({ certificate }, enrolled) => {
-      if (refused || certificate.fingerprint256 === enrolled) return 0
-      refused = true
-      return 0x88
-    },
+for (const [problem, code] of [
+  ['is unavailable', 0x88],
+  ['does not speak MQTT 5', 0x84],
+  ['knows only MQTT 3.1.1', 0x01],
+] as const) {
+  test(`a broker that ${problem} is no reason to doubt the certificate`, { timeout: 20_000 }, async (context) => {
+    let refused = false
+    const device = await enrolledDevice(context, {
+      renewal: 'now',
+      reasonCode: ({ certificate }, enrolled) => {
+        if (refused || certificate.fingerprint256 === enrolled) return 0
+        refused = true
+        return code
+      },
+    })
+    const agent = device.run()
+    await agent.event('disconnected', ({ error }) => error === 'UNREACHABLE')
+    await agent.event('connected', ({ generation }) => generation === 2)
+    await agent.stop()
   })
-  const agent = device.run()
-  await agent.event('disconnected', ({ error }) => error === 'UNREACHABLE')
-  await agent.event('connected', ({ generation }) => generation === 2)
-  await agent.stop()
-})
+}
 
 test('a renewal that answers for another device, or with another root, changes nothing', async (context) => {
   const foreign = await createTestCa()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { enroll, openStage } from './world.js'
+import { enroll, openStage, searchAudit } from './world.js'
 
 test('the agent tells its user which right was missing, in the broker’s words', async (t) => {
   const stage = await openStage(t)
@@ -14,12 +14,25 @@ test('the agent tells its user which right was missing, in the broker’s words'
       /the broker refused: publish devices\/gateway-1\/state: nothing allows it \[BROKER_REFUSED\]/,
     )
   }
+  const unanswered = await thermo.tries('publish', 'devices/gateway-1/state', 'x', '--qos', '0')
+  assert.equal(unanswered.exitCode, 4)
+  assert.match(unanswered.stderr, /publish devices\/gateway-1\/state: nothing allows it \[SESSION_ENDED\]/)
   const kept = await thermo.tries('publish', 'devices/thermo-1/telemetry/t', 'x', '--retain')
   assert.match(kept.stderr, /devices\/thermo-1\/telemetry\/t: retaining is not granted \(device\/telemetry\)/)
   const heard = await thermo.tries('subscribe', 'devices/+/cmd/#')
   assert.equal(heard.exitCode, 4)
   assert.match(heard.stderr, /subscribe devices\/\+\/cmd\/#: what is allowed does not cover the whole filter/)
   assert.equal((await thermo.tries('publish', 'devices/thermo-1/state', 'x', '--qos', '3')).exitCode, 2)
+})
+
+test('at QoS 0 the agent does not claim that a message was let through', async (t) => {
+  const stage = await openStage(t)
+  const thermo = await enroll(stage, 'thermo-1')
+  const sent = await thermo.tries('publish', 'devices/thermo-1/telemetry/t', '21.5', '--qos', '0')
+  assert.equal(sent.exitCode, 0)
+  assert.match(sent.stderr, /^sent, not confirmed/m)
+  const [record] = await searchAudit(stage, '--event', 'message.publish')
+  assert.equal(record?.decision, 'allow') // it was dealt with before the agent ended
 })
 
 test('at QoS 2 a message goes from one agent to another exactly once, and finds one that comes later when retained', async (t) => {
