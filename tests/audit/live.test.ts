@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { verifyLog } from '#audit'
 import { verifierKeyOf } from '../../audit/tree/checkpoint.js'
-import { createDisk } from '../../audit/writing/disk.js'
-import { EntryBuffer } from '../../audit/entries/entry-buffer.js'
 import { LogReader } from '../../audit/reading/reader.js'
-import { LogWriter } from '../../audit/writing/writer.js'
-import { createWorld, origin, published } from './world.js'
+import { createWriter, origin } from './world.js'
 
 test('however much lies above the checkpoint, a reader finds it and lets others have their turns', async (context) => {
-  const { directory, append } = await createLog(context)
+  const { directory, append } = await createWriter(context)
   const count = 130_000
   append(count)
   let reading = true
@@ -29,7 +26,7 @@ test('however much lies above the checkpoint, a reader finds it and lets others 
 })
 
 test('a verifier reads each bundle once, although checkpoints take the last ones away all the time', async (context) => {
-  const { directory, signingKey, append, writer } = await createLog(context)
+  const { directory, signingKey, append, writer } = await createWriter(context)
   append(20_000)
   await writer.checkpoint()
   let verifying = true
@@ -48,7 +45,7 @@ test('a verifier reads each bundle once, although checkpoints take the last ones
 })
 
 test('a checkpoint leaves no empty folders behind', async (context) => {
-  const { directory, append, writer } = await createLog(context)
+  const { directory, append, writer } = await createWriter(context)
   append(100)
   await writer.checkpoint()
   const folders = ['log/tile/0/000.p', 'log/tile/entries/000.p'].map((path) => join(directory, path))
@@ -57,21 +54,3 @@ test('a checkpoint leaves no empty folders behind', async (context) => {
   await writer.checkpoint()
   for (const folder of folders) assert.ok(!existsSync(folder), folder)
 })
-
-/** A log without its thread and its clock: a checkpoint is made when the test says so. */
-async function createLog(context: TestContext) {
-  const { directory, signingKey } = await createWorld(context)
-  const { writer } = await LogWriter.open({ directory, origin, signingKey }, createDisk())
-  context.after(() => writer.close())
-  let next = 0
-  const append = (count: number): void => {
-    const records = new EntryBuffer()
-    for (let left = count; left > 0; left--, next++) {
-      records.add({ sequence: next, time: 0, node: 'node-1' }, published(next))
-    }
-    const batch = Buffer.from(records.take())
-    writer.write(batch)
-    writer.grow(batch)
-  }
-  return { directory, signingKey, writer, append }
-}

@@ -5,6 +5,9 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type AuditEvent, parseDeviceId } from '#protocol'
 import { AuditLog, type AuditLogOptions } from '#audit'
+import { EntryBuffer } from '../../audit/entries/entry-buffer.js'
+import { createDisk } from '../../audit/writing/disk.js'
+import { LogWriter } from '../../audit/writing/writer.js'
 
 export const origin = 'touchmark.test/log'
 export const device = parseDeviceId('sensor-7')
@@ -63,4 +66,22 @@ export function published(sessionIndex: number, differently: Partial<Published> 
 export async function appendMany(log: AuditLog, count: number): Promise<void> {
   for (let index = 0; index < count; index++) log.append(published(index))
   await log.whenDurable(log.size - 1)
+}
+
+/** A log without its thread and its clock: a checkpoint is made when the test says so. */
+export async function createWriter(context: TestContext) {
+  const { directory, signingKey } = await createWorld(context)
+  const { writer } = await LogWriter.open({ directory, origin, signingKey }, createDisk())
+  context.after(() => writer.close())
+  let next = 0
+  const append = (count: number): void => {
+    const records = new EntryBuffer()
+    for (let left = count; left > 0; left--, next++) {
+      records.add({ sequence: next, time: 0, node: 'node-1' }, published(next))
+    }
+    const batch = Buffer.from(records.take())
+    writer.write(batch)
+    writer.grow(batch)
+  }
+  return { directory, signingKey, writer, append }
 }
