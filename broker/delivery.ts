@@ -218,7 +218,7 @@ export class Delivery {
     }
     const hearing = handover.hearing(session, message, outgoing.qos)
     if (!hearing || hearing.qos === 0) {
-      this.#settle(session, outgoing)
+      this.#withhold(session, outgoing)
       if (hearing) handover.handAtMostOnce(session, message, outgoing.retain, outgoing.identifiers)
       return
     }
@@ -251,13 +251,17 @@ export class Delivery {
     outgoing.stage = 'handed'
     const handing = { level: link.level, qos, retain, dup, packetId, identifiers }
     const fits = this.#options.handover.hand(session, link, message, handing, hearing)
-    if (!fits) this.#settle(session, outgoing) // as if it had been sent [MQTT-3.1.2-25]
+    if (fits) return
+    if (dup) this.#withhold(session, outgoing)
+    else this.#settle(session, outgoing) // as if it had been sent [MQTT-3.1.2-25]
   }
 
   /** The client has the message; what is left is to agree that its identifier is free (MQTT 5.0 §4.3.3). */
   #release(session: Session, outgoing: Outgoing): void {
     outgoing.released = true
-    if (outgoing.stage === 'withdrawn') outgoing.stage = 'handed' // it is a promise again: PUBREL is repeated until PUBCOMP
+    // It is a promise again: PUBREL is repeated until PUBCOMP.
+    if (outgoing.stage === 'withdrawn') outgoing.stage = 'handed'
+    else if (outgoing.stage === 'withheld') outgoing.stage = 'waiting'
     const { link } = session
     const { store } = this.#options
     if (session.persistent) store.putMessage(session, outgoing)
@@ -274,9 +278,18 @@ export class Delivery {
   /** The session is done with this one, or will never be sent it. What waits behind it may take its place: {@link drain}. */
   #settle(session: Session, outgoing: Outgoing): void {
     if (outgoing.packetId !== undefined) session.inflight.remove(outgoing.packetId)
-    if (outgoing.stage !== 'waiting') session.outstanding = Math.max(0, session.outstanding - 1)
-    outgoing.stage = 'waiting'
+    leaveWindow(session, outgoing, 'waiting')
     if (session.persistent) this.#options.store.deleteMessage(session, outgoing)
+  }
+
+  /**
+   * This connection does not get it. Was it sent on an earlier one, though, with QoS 2, then the client can hold its
+   * identifier until it has seen PUBREL, and would take another message under it for a repetition (MQTT 5.0 §4.3.3). So
+   * the identifier stays in use until the client speaks of it, or the session ends.
+   */
+  #withhold(session: Session, outgoing: Outgoing): void {
+    if (outgoing.qos === 2 && outgoing.packetId !== undefined) leaveWindow(session, outgoing, 'withheld')
+    else this.#settle(session, outgoing)
   }
 
   /** The client has it and will acknowledge it: until then its identifier is given to no other message. */
@@ -293,6 +306,12 @@ export class Delivery {
       if (outgoing) yield outgoing
     }
   }
+}
+
+function leaveWindow(session: Session, outgoing: Outgoing, stage: 'waiting' | 'withheld'): void {
+  const wasWithin = outgoing.stage !== 'waiting' && outgoing.stage !== 'withheld'
+  if (wasWithin) session.outstanding = Math.max(0, session.outstanding - 1)
+  outgoing.stage = stage
 }
 
 /** Whether the client is still to get it, under the identifier that it has. */

@@ -19,10 +19,11 @@ export interface Outgoing {
   /** The client has answered PUBREC: from then on PUBREL is repeated and the message is not (MQTT 5.0 §4.3.3). */
   released: boolean
   /**
-   * How far it is on this connection: not yet; within the client's window; handed to its socket; or that and then taken
-   * back from everywhere else, so that only its identifier is waited for.
+   * How far it is on this connection: not yet; within the client's window; handed to its socket; that and then taken
+   * back from everywhere else, so that only its identifier is waited for; or sent on an earlier connection, kept from
+   * this one, and outside its window, because the client can still hold the identifier.
    */
-  stage: 'waiting' | 'begun' | 'handed' | 'withdrawn'
+  stage: 'waiting' | 'begun' | 'handed' | 'withdrawn' | 'withheld'
 }
 
 /**

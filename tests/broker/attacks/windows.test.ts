@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { cut, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from '../conformance/peer.js'
-import { device, publishPacket, until, type World } from '../harness.js'
+import { device, makeWorld, policySource, publishPacket, until, type World } from '../harness.js'
 
 /* In-flight windows of receivers who acknowledge late, early, twice or never: attack cases 71 and 26, and what a revocation takes out of them. */
 
@@ -129,4 +129,40 @@ test('a subscriber that never acknowledges gets a window of messages, keeps a bo
     world.records('session.end').map(({ device, reason }) => [device, reason]),
     [['d2', 'slow']],
   )
+})
+
+test('a message of QoS 2 that policy keeps from its second sending keeps its identifier until the client lets it go', async (t) => {
+  const granted = policySource().replaceAll('max: 1', 'max: 2')
+  const world = await makeWorld(t, { policy: granted })
+  const speaker = await join(world, 'd1', 5)
+  const first = await join(world, 'd2', 5, lasting(5))
+  await subscribe(first, ['open/#', 2])
+  const publish = async (topic: string, nth: number) => {
+    speaker.send(publishPacket(topic, topic, { qos: 2, messageId: nth }))
+    await speaker.next('pubrec', nth)
+  }
+  await publish('open/x', 1)
+  await publish('open/y', 2)
+  const [x = 0, y = 0] = [await first.next('publish'), await first.next('publish', 2)].map(
+    ({ messageId = 0 }) => messageId,
+  )
+  await cut(world, first)
+  world.setPolicy(granted.replace('"open/secret"', '"open/secret", "open/x", "open/y"'))
+  world.broker.policyChanged()
+  await world.restart()
+
+  const again = await join(world, 'd2', 5, {
+    ...lasting(5),
+    properties: { sessionExpiryInterval: 3600, receiveMaximum: 1 },
+  })
+  again.send({ cmd: 'pubrec', messageId: x })
+  assert.deepEqual([(await again.next('pubrel')).reasonCode ?? 0, heard(again)], [0, []])
+  again.send({ cmd: 'pubcomp', messageId: x }, { cmd: 'pubrec', messageId: x })
+  assert.equal((await again.next('pubrel', 2)).reasonCode, 0x92)
+  await cut(world, again)
+
+  world.setPolicy(granted)
+  const last = await join(world, 'd2', 5, lasting(5))
+  const { messageId, dup } = await last.next('publish')
+  assert.deepEqual([messageId, dup, heard(last)], [y, true, ['open/y']])
 })
