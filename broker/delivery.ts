@@ -43,6 +43,11 @@ export class Delivery {
     else this.#deliverAcknowledged(session, message, qos, retain, identifiers)
   }
 
+  /** By the rights of now; a refusal is recorded here. */
+  mayHear(session: Session, message: Message, { qos }: Reception): boolean {
+    return this.#options.handover.hearing(session, message, lower(message.qos, qos)) !== undefined
+  }
+
   /** Sends what waits, as far as window and socket allow. What goes wrong on the way ends this connection and no other. */
   drain(session: Session): void {
     let replayed = 0

@@ -12,13 +12,13 @@ import type { Held } from './queue.js'
 import { Refusals } from './refusals.js'
 import { Retained } from './routing/retained.js'
 import { Router } from './routing/router.js'
-import type { Readiness } from './routing/share-group.js'
+import type { Member, Readiness, ShareGroup } from './routing/share-group.js'
 import type { Rights, Session } from './session.js'
 import { Sessions } from './sessions.js'
 import { Statistics } from './statistics.js'
 import { SessionStore } from './storage/session-store.js'
 import type { Reception } from './subscription.js'
-import { Trail } from './trail.js'
+import { runAlone, Trail } from './trail.js'
 
 /** Whether a certificate opens anything now; the registry's answer. */
 export type Admission =
@@ -134,7 +134,8 @@ export class Hub {
     }
     for (const group of groups) {
       const member = group.next((session) => readinessOf(session, message.topic))
-      if (member && this.#deliver(member.subscriber, message, member.reception)) reached++
+      if (!member) this.#recordDenial(group, message)
+      else if (this.#deliver(member.subscriber, message, member.reception)) reached++
     }
     if (this.crowded) this.#onCrowded()
     return reached
@@ -162,6 +163,13 @@ export class Hub {
   #retain(message: Message): void {
     message.keep()
     this.retained.set(message)
+  }
+
+  /** Nobody of the group may hear it, and the record names one of them. */
+  #recordDenial(group: ShareGroup<Session>, message: Message): void {
+    const refuses = ({ subscriber, reception }: Member<Session>) =>
+      !this.delivery.mayHear(subscriber, message, reception)
+    runAlone({ run: () => void group.members.some(refuses) })
   }
 
   /** One receiver's trouble is not the others'. */

@@ -30,6 +30,10 @@ export class ShareGroup<Subscriber> {
     return this.#members.length
   }
 
+  get members(): readonly Member<Subscriber>[] {
+    return this.#members
+  }
+
   /**
    * The member that gets the next message: the first one from the turn on that is ready, or else the first that can have
    * it kept; the turn passes on to the one behind it. Undefined when none can take it.

@@ -152,3 +152,24 @@ test('what a member may not hear goes to one that may', async (t) => {
   for (const member of members) await member.ping()
   assert.deepEqual(members.map(heard), [[], ['1', '2', '3', '4']])
 })
+
+test('what nobody of a group may hear is refused on record, every time', async (t) => {
+  const world = await makeWorld(t, {
+    policy: policySource().replace('"open/#"], qos: { max: 1 } }', '"open/#", "$share/g/open/#"], qos: { max: 1 } }'),
+  })
+  const members = [await join(world, 'd2', 5, lasting(5)), await join(world, 'd3', 5)]
+  for (const member of members) assert.deepEqual((await subscribe(member, ['$share/g/open/+', 1])).granted, [1])
+  const speaker = await join(world, 'd1', 5)
+  speaker.send(...[1, 2].map((messageId) => publishPacket('open/secret', 'x', { qos: 1, messageId })))
+  await speaker.next('puback', 2)
+  for (const member of members) await member.ping()
+  assert.deepEqual(members.map(heard), [[], []])
+  await world.broker.closeGracefully()
+  assert.deepEqual(
+    world.records('message.deliver').map(({ topic, reason, count }) => [topic, reason, count]),
+    [
+      ['open/secret', 'denied', undefined],
+      ['open/secret', 'denied', 1],
+    ],
+  )
+})
