@@ -18,7 +18,10 @@ interface DecisionLogOptions {
   readonly trail: Trail
   readonly statistics: Statistics
   readonly limits: BrokerLimits
+  /** Milliseconds since 1970: when a session was refused something. */
   readonly now: () => number
+  /** Milliseconds by a clock that nobody sets: whether a window has passed. */
+  readonly elapsed: () => number
 }
 
 interface Window {
@@ -40,35 +43,40 @@ export class DecisionLog {
   readonly #statistics: Statistics
   readonly #limits: BrokerLimits
   readonly #now: () => number
+  readonly #elapsed: () => number
   readonly #windows = new Map<Session, Map<string, Window>>()
   readonly #topics = new Map<DeviceId, number>()
   #topicsSince: number
 
-  constructor({ trail, statistics, limits, now }: DecisionLogOptions) {
+  constructor({ trail, statistics, limits, now, elapsed }: DecisionLogOptions) {
     this.#trail = trail
     this.#statistics = statistics
     this.#limits = limits
     this.#now = now
-    this.#topicsSince = now()
+    this.#elapsed = elapsed
+    this.#topicsSince = elapsed()
   }
 
   /** Returns the sequence number of the record that speaks of it; an answer waits for that one. */
   record(session: Session, decided: Decided): number {
-    const action = actionOf(decided)
-    const counts = this.#statistics.decisions[action]
-    if (decided.decision === 'allow') {
-      counts.allow++
-      return this.#append(session, decided)
-    }
-    const { topic, reason = 'internal' } = decided
-    counts.deny.add(reason)
-    session.lastRefusal = { at: this.#now(), action, topic, reason }
+    this.#tally(session, decided)
+    if (decided.decision === 'allow') return this.#append(session, decided)
     const kind = `${decided.event} ${decided.reason ?? ''} ${decided.policyVersion}`
     const apart = `${kind} ${decided.topic}`
     if (this.#windows.get(session)?.has(apart) || this.#spendTopic(session.device)) {
       return this.#count(session, apart, decided)
     }
     return this.#count(session, kind, { ...decided, topic: '' })
+  }
+
+  /**
+   * What was decided before and is decided anew, because the rights have changed. Each is a record of its own, for it is
+   * our doing and not the device's; and it acts whether it can be recorded or not.
+   */
+  recordAnew(session: Session, decided: Decided): void {
+    this.#tally(session, decided)
+    decided.sessionIndex = session.takeIndex()
+    this.#trail.recordIfPossible(decided)
   }
 
   /** Records what the windows of a session have counted: it ends. */
@@ -89,6 +97,19 @@ export class DecisionLog {
     }
   }
 
+  /** For those who look at the service, and at the session. */
+  #tally(session: Session, decided: Decided): void {
+    const action = actionOf(decided)
+    const counts = this.#statistics.decisions[action]
+    if (decided.decision === 'allow') {
+      counts.allow++
+      return
+    }
+    const { topic, reason = 'internal' } = decided
+    counts.deny.add(reason)
+    session.lastRefusal = { at: this.#now(), action, topic, reason }
+  }
+
   #count(session: Session, key: string, denial: Decided): number {
     let windows = this.#windows.get(session)
     if (!windows) this.#windows.set(session, (windows = new Map<string, Window>()))
@@ -98,7 +119,7 @@ export class DecisionLog {
       return window.sequence
     }
     const sequence = this.#append(session, denial)
-    windows.set(key, { denial, sequence, since: this.#now(), more: 0 })
+    windows.set(key, { denial, sequence, since: this.#elapsed(), more: 0 })
     return sequence
   }
 
@@ -115,7 +136,7 @@ export class DecisionLog {
   #spendTopic(device: DeviceId): boolean {
     if (!this.#isOpen(this.#topicsSince)) {
       this.#topics.clear()
-      this.#topicsSince = this.#now()
+      this.#topicsSince = this.#elapsed()
     }
     const spent = this.#topics.get(device) ?? 0
     if (spent >= this.#limits.maxRefusedTopicsPerDevice) return false
@@ -124,7 +145,7 @@ export class DecisionLog {
   }
 
   #isOpen(since: number): boolean {
-    return this.#now() - since < this.#limits.refusalWindowSeconds * 1000
+    return this.#elapsed() - since < this.#limits.refusalWindowSeconds * 1000
   }
 }
 

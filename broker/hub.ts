@@ -89,7 +89,7 @@ export class Hub {
     this.elapsed = options.elapsed ?? now
     const { limits, elapsed } = this
     this.trail = new Trail(options.audit)
-    this.decisions = new DecisionLog({ trail: this.trail, statistics: this.statistics, limits, now })
+    this.decisions = new DecisionLog({ trail: this.trail, statistics: this.statistics, limits, now, elapsed })
     this.store = new SessionStore(options.store, on.storeFailure)
     this.retained = new Retained({ store: this.store, limits, now })
     const { trail, decisions, store, statistics } = this
@@ -97,7 +97,7 @@ export class Hub {
     const handover = new Handover({ decisions, statistics, now })
     this.delivery = new Delivery({ handover, drops: this.drops, store, limits, now, overflow: on.overflow })
     this.filterRate = new FilterRate(limits, elapsed)
-    this.refusals = new Refusals(trail, statistics, limits, now)
+    this.refusals = new Refusals(trail, statistics, limits, elapsed)
   }
 
   /** False once the log or the store has failed: then nothing that would be promised could be kept. */

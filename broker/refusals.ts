@@ -22,14 +22,15 @@ export class Refusals {
   readonly #trail: Trail
   readonly #statistics: Statistics
   readonly #limits: BrokerLimits
-  readonly #now: () => number
+  readonly #elapsed: () => number
   readonly #windows = new Map<string, { readonly refused: Refused; readonly since: number; count: number }>()
 
-  constructor(trail: Trail, statistics: Statistics, limits: BrokerLimits, now: () => number) {
+  /** `elapsed`: milliseconds by a clock that nobody sets. */
+  constructor(trail: Trail, statistics: Statistics, limits: BrokerLimits, elapsed: () => number) {
     this.#trail = trail
     this.#statistics = statistics
     this.#limits = limits
-    this.#now = now
+    this.#elapsed = elapsed
   }
 
   record(refused: Refused): void {
@@ -41,14 +42,14 @@ export class Refusals {
       window.count++
       return
     }
-    this.#windows.set(key, { refused, since: this.#now(), count: 0 })
+    this.#windows.set(key, { refused, since: this.#elapsed(), count: 0 })
     this.#trail.recordIfPossible({ event: 'session.refuse', ...refused, count: 1 })
   }
 
   /** Records what the windows that have passed held; called every now and then, and with `all` at the end. */
   sweep({ all = false } = {}): void {
     for (const [key, { refused, since, count }] of this.#windows) {
-      if (!all && this.#now() - since < this.#limits.refusalWindowSeconds * 1000) continue
+      if (!all && this.#elapsed() - since < this.#limits.refusalWindowSeconds * 1000) continue
       this.#windows.delete(key)
       if (count > 0) this.#trail.recordIfPossible({ event: 'session.refuse', ...refused, count })
     }

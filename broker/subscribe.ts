@@ -89,7 +89,7 @@ export function recheckSubscriptions(hub: Hub, session: Session): void {
     const decision = judge(session, { filter: name, qos: subscription.qos })
     const qos = decision.effect === 'allow' ? decision.qos : undefined
     if (qos === subscription.qos) continue
-    hub.trail.recordIfPossible({ ...eventOf(session, name, decision, qos), sessionIndex: session.takeIndex() })
+    hub.decisions.recordAnew(session, eventOf(session, name, decision, qos))
     if (qos === undefined) removeSubscription(hub, session, name)
     else add(hub, session, { ...subscription, qos })
   }

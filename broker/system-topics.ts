@@ -21,16 +21,16 @@ export class SystemTopics {
 
   constructor(hub: Hub) {
     this.#hub = hub
-    this.#openedAt = hub.now()
+    this.#openedAt = hub.elapsed()
   }
 
   /** Publishes when it is time to. */
   sweep(): void {
-    const { now, limits, healthy, options } = this.#hub
-    const isDue = now() - this.#publishedAt >= limits.statisticsSeconds * 1000
+    const { elapsed, limits, healthy, options } = this.#hub
+    const isDue = elapsed() - this.#publishedAt >= limits.statisticsSeconds * 1000
     // A log that cannot keep up has better things to record.
     if (limits.statisticsSeconds === 0 || !isDue || !healthy || options.audit.congested) return
-    this.#publishedAt = now()
+    this.#publishedAt = elapsed()
     this.#publish()
   }
 

@@ -151,3 +151,21 @@ test('what is over a quota says so', async (t) => {
     ['f/d1/b', 'quota', undefined],
   ])
 })
+
+test('a clock that is set back keeps no window open', async (t) => {
+  let elapsed = 0
+  const world = await makeWorld(t, {
+    policy: policySource('onDenyPublish: drop'),
+    change: { elapsed: () => elapsed },
+  })
+  const client = await world.raw('d1')
+  await client.connect('d1')
+  for (const messageId of [1, 2, 3]) client.send(publishPacket('a', 'x', { qos: 1, messageId }))
+  const strangers = [await world.raw('d2'), await world.raw('d2')]
+  for (const stranger of strangers) await stranger.connect('another')
+  await client.next('puback', 3)
+  world.clock -= 3_600_000
+  elapsed += 10_000
+  await until(() => world.records('message.publish').length === 2 && world.records('session.refuse').length === 2)
+  assert.deepEqual(world.records('message.publish').map(brief).at(-1), ['a', 'no_rule', 2])
+})

@@ -143,8 +143,12 @@ test('a change of policy ends live subscriptions that it no longer allows', asyn
     ),
   )
   assert.equal(world.broker.policyChanged(), 2)
-  const subscriptions = world.broker.sessions().find(({ device }) => device === 'd2')?.subscriptions
-  assert.deepEqual(subscriptions, [{ filter: 'f/d2/#', qos: 1 }])
+  const view = world.broker.sessions().find(({ device }) => device === 'd2')
+  assert.deepEqual(view?.subscriptions, [{ filter: 'f/d2/#', qos: 1 }])
+  const { at, ...refusal } = view?.lastRefusal ?? {}
+  assert.deepEqual(refusal, { action: 'subscribe', topic: 'open/#', reason: 'not_contained' })
+  assert.equal(at, new Date(world.clock).toISOString())
+  assert.deepEqual([...world.broker.statistics.decisions.subscribe.deny], [['not_contained', 1]])
   speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
   await speaker.next('puback')
   await listener.ping()

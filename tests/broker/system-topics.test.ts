@@ -182,3 +182,16 @@ test('none are published where that is turned off', async (t) => {
   await watcher.next('publish')
   assert.deepEqual(Object.keys(heard(watcher)), ['open/a'])
 })
+
+test('a clock that is set back stops no statistics', async (t) => {
+  let elapsed = 0
+  const world = await makeWorld(t, { policy, change: { elapsed: () => elapsed } })
+  world.labels.set(device('w'), { kind: 'watcher' })
+  const watcher = await world.raw('w')
+  await watcher.connect('w')
+  watcher.send(subscribePacket(1, ['$SYS/broker/uptime', 0]))
+  await watcher.next('suback')
+  world.clock -= 3_600_000
+  elapsed += 10_000
+  await until(() => heard(watcher)['$SYS/broker/uptime'] === '10 seconds')
+})
