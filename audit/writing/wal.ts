@@ -1,71 +1,50 @@
 import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { crc32c } from './crc32c.js'
-import { maxEntryBytes } from '../entries/entry.js'
 import { AuditError } from '../errors.js'
+import { isTornBatch, isUnused } from './torn-batch.js'
+import { headerBytes, readRecord } from './wal-record.js'
 
 /*
- * The write-ahead log: records that no checkpoint covers yet. One segment is a run of records, each
- * `[u32 length][u32 CRC-32C of the length and the entry][entry]`, big-endian; the segment's name is the sequence
- * number of its first record.
+ * The write-ahead log: records that no checkpoint covers yet. One segment is a run of records, named for the
+ * sequence number of the first.
+ *
+ * A segment ends where the next one begins. When a disk has failed to write or sync one, the next repeats the records
+ * of which nobody knows whether they are there: so where two hold the same sequence number, the later one counts. One
+ * that repeats from its very first record has the same first number, and a generation in its name.
  */
-
-export const headerBytes = 8
 
 /** Whoever reads shares the thread: after so many records others get their turn. */
 const recordsPerTurn = 256
 
 export interface SegmentName {
   readonly first: number
+  /** 0, and one more for each that took the place of the one before it. */
+  readonly generation: number
   readonly name: string
 }
 
-export function segmentName(first: number): string {
-  return `${String(first).padStart(16, '0')}.seg`
+/** `0000000000000067.seg`, or of a later generation `0000000000000067.1.seg` */
+export function segmentName(first: number, generation = 0): string {
+  return `${String(first).padStart(16, '0')}${generation === 0 ? '' : `.${generation}`}.seg`
 }
 
-/** In the order of their records. A folder that does not exist holds none. */
+/** In the order of their records, later generations last. A folder that does not exist holds none. */
 export async function listSegments(folder: string): Promise<readonly SegmentName[]> {
   const names = await readdir(folder).catch(orNothing([]))
-  return names
-    .filter((name) => /^[0-9]{16}\.seg$/.test(name))
-    .sort()
-    .map((name) => ({ name, first: Number.parseInt(name, 10) }))
+  return names.flatMap((name) => parseSegmentName(name) ?? []).sort(bySequence)
 }
 
-/** Fills in the checksums of records that were written with room for them. */
-export function sealRecords(records: Buffer): void {
-  for (let at = 0; at < records.length;) {
-    const end = at + headerBytes + records.readUInt32BE(at)
-    records.writeUInt32BE(checksum(records, at, end), at + 4)
-    at = end
-  }
+function parseSegmentName(name: string): SegmentName | undefined {
+  const [, first, generation = '0'] = /^([0-9]{16})(?:\.([1-9][0-9]{0,8}))?\.seg$/.exec(name) ?? []
+  return first === undefined ? undefined : { first: Number(first), generation: Number(generation), name }
 }
 
-/** The entries of records that are known to be whole. */
-export function* recordsOf(records: Buffer): Iterable<Uint8Array> {
-  const { buffer, byteOffset } = records
-  for (let at = 0; at < records.length;) {
-    const length = records.readUInt32BE(at)
-    yield new Uint8Array(buffer, byteOffset + at + headerBytes, length)
-    at += headerBytes + length
-  }
+function bySequence(one: SegmentName, other: SegmentName): number {
+  return one.first - other.first || one.generation - other.generation
 }
 
-/** The record at a place, `torn` where the bytes end before it does, or `bad` where it is not what was written. */
-export function readRecord(bytes: Buffer, at: number): Buffer | 'torn' | 'bad' {
-  if (bytes.length - at < headerBytes) return 'torn'
-  const length = bytes.readUInt32BE(at)
-  if (length > maxEntryBytes) return 'bad'
-  const end = at + headerBytes + length
-  if (end > bytes.length) return 'torn'
-  return checksum(bytes, at, end) === bytes.readUInt32BE(at + 4) ? bytes.subarray(at + headerBytes, end) : 'bad'
-}
-
-function checksum(bytes: Uint8Array, at: number, end: number): number {
-  return crc32c(bytes, at + headerBytes, end, crc32c(bytes, at, at + 4))
-}
+export { headerBytes, recordsOf, sealRecords } from './wal-record.js'
 
 /** A place between two records. */
 export interface WalPosition {
@@ -89,9 +68,8 @@ export interface TornTail {
 }
 
 /**
- * Reads all segments in order, each record once, or what comes after a position. An incomplete last record ends a
- * segment quietly when the next segment goes on with the same sequence number, or there is none; then nothing that was
- * promised can be missing.
+ * Reads all segments in order, each record once, or what comes after a position. A batch that a crash has torn ends the
+ * last segment quietly: it was never synced, so nothing that was promised can be missing. See torn-batch.ts.
  * @throws AuditError AUDIT_CORRUPT, naming segment, byte and sequence number
  */
 export async function* readWal(
@@ -100,18 +78,19 @@ export async function* readWal(
   start?: WalPosition,
 ): AsyncGenerator<WalEntry, void> {
   let next = start?.sequence
-  for (const { first, name } of await listSegments(folder)) {
-    if (start && name < start.segment) continue
+  for (const { first, end, name } of await segmentsFrom(folder, start)) {
     const from = name === start?.segment ? start.at : 0
     if (next !== undefined && from === 0 && first !== next) throw corrupt(name, 0, next, `begins with ${first}`)
     next ??= first
+    if (next >= end) continue
     const bytes = await readFrom(join(folder, name), from).catch(orNothing(undefined))
     if (!bytes) throw corrupt(name, from, next, 'the segment has gone')
-    for (let at = 0; at < bytes.length;) {
+    for (let at = 0; at < bytes.length && next < end;) {
       const entry = readRecord(bytes, at)
       if (typeof entry === 'string') {
-        if (!isTorn(entry, bytes.subarray(at))) throw corrupt(name, from + at, next, 'the checksum does not match')
-        onTornTail({ sequence: next, segment: name, bytes: bytes.length - at })
+        if (end < Infinity || !isTornBatch(bytes, at, from))
+          throw corrupt(name, from + at, next, 'the checksum does not match')
+        if (!isUnused(bytes, at)) onTornTail({ sequence: next, segment: name, bytes: bytes.length - at })
         break
       }
       at += headerBytes + entry.length
@@ -120,6 +99,18 @@ export async function* readWal(
       next++
     }
   }
+}
+
+/** The segments that hold what comes after a position, and where each one ends because the next takes over. */
+async function segmentsFrom(
+  folder: string,
+  start: WalPosition | undefined,
+): Promise<readonly (SegmentName & { readonly end: number })[]> {
+  const from = start && parseSegmentName(start.segment)
+  const segments = await listSegments(folder)
+  return segments
+    .map((segment, at) => ({ ...segment, end: segments[at + 1]?.first ?? Infinity }))
+    .filter((segment) => !from || bySequence(segment, from) >= 0)
 }
 
 async function readFrom(path: string, at: number): Promise<Buffer> {
@@ -131,19 +122,6 @@ async function readFrom(path: string, at: number): Promise<Buffer> {
   } finally {
     await file.close()
   }
-}
-
-/**
- * Whether a segment's rest is what a crash leaves: the beginning of one record, or zeros where a file system had grown
- * the file and not yet filled it. A damaged length can make records look like that, so none may be found in the rest.
- */
-function isTorn(problem: 'torn' | 'bad', rest: Buffer): boolean {
-  if (rest.every((byte) => byte === 0)) return true
-  if (problem === 'bad') return false
-  for (let at = 1; at + headerBytes < rest.length; at++) {
-    if (typeof readRecord(rest, at) !== 'string') return false
-  }
-  return true
 }
 
 function corrupt(segment: string, at: number, sequence: number, problem: string): AuditError {
