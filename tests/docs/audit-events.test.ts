@@ -3,13 +3,14 @@ import { readFileSync } from 'node:fs'
 import test from 'node:test'
 import ts from 'typescript'
 import { eventNumbers, fields } from '../../audit/entries/fields.js'
+import { tableRows } from './tables.js'
 
 /* The page that auditors read is held to the code that writes the log: no event and no field is missing or made up. */
 
-const page = 'docs/audit-events.md'
+const page = readFileSync('docs/audit-events.md', 'utf8')
 
 test('the page names every event with its number and its fields', () => {
-  const written = tableRows('Event', 'Number').map(([event, number, , names]) => [
+  const written = tableRows(page, 'Event', 'Number').map(([event, number, , names]) => [
     codesIn(event).join(),
     Number(number),
     codesIn(names).toSorted(),
@@ -20,24 +21,14 @@ test('the page names every event with its number and its fields', () => {
 })
 
 test('the page names every field with its key and its kind', () => {
-  const written = tableRows('Field', 'Key').map(([field, key, kind]) => [codesIn(field).join(), Number(key), kind])
+  const written = tableRows(page, 'Field', 'Key').map(([field, key, kind]) => [
+    codesIn(field).join(),
+    Number(key),
+    kind,
+  ])
   const expected = Object.entries(fields).map(([field, [key, kind]]) => [field, key, kind])
   assert.deepEqual(byName(written), byName(expected))
 })
-
-/** The rows of all tables of the page whose head begins with these cells. */
-function tableRows(...head: readonly string[]): readonly (readonly string[])[] {
-  const rows: (readonly string[])[] = []
-  let inTable = false
-  for (const line of readFileSync(page, 'utf8').split('\n')) {
-    const cells = line.startsWith('|') ? line.split('|').slice(1, -1) : []
-    const trimmed = cells.map((cell) => cell.trim())
-    if (cells.length === 0) inTable = false
-    else if (head.every((name, at) => trimmed[at] === name)) inTable = true
-    else if (inTable && !/^-+$/.test(trimmed[0] ?? '')) rows.push(trimmed)
-  }
-  return rows
-}
 
 function codesIn(cell = ''): readonly string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)

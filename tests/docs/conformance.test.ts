@@ -7,7 +7,7 @@ import test from 'node:test'
 const page = readFileSync('docs/mqtt-conformance.md', 'utf8')
 
 /** One for each version of the protocol, from its heading to the next. */
-const parts = page.split(/^## /m).slice(1)
+const parts = page.split(/^## (?=MQTT )/m).slice(1)
 
 for (const part of parts) {
   const [version = ''] = part.split('\n')

@@ -6,36 +6,22 @@ import { defaultPolicy } from '#policy'
 import type { Stage } from '../../../demo/stage.js'
 import { enroll, openStage } from '../world.js'
 import type { Client, Way } from './client.js'
-import { type FeatureName, features, type Fleet } from './features.js'
-
-const ways: readonly Way[] = [
-  { version: '3.1.1', transport: 'TLS' },
-  { version: '5', transport: 'TLS' },
-  { version: '3.1.1', transport: 'WebSocket' },
-  { version: '5', transport: 'WebSocket' },
-]
-
-/** What a client cannot do, and why: the cells of the matrix that stay empty. */
-export interface Gap {
-  readonly without: Partial<Way> & { readonly feature?: FeatureName }
-  readonly because: string
-}
+import { features, type Fleet } from './features.js'
+import { cellsOf, type ClientName } from './cells.js'
 
 /** One client through every feature in both versions and over both transports; each cell is a test of its own. */
-export async function runMatrix(t: TestContext, client: Client, gaps: readonly Gap[] = []): Promise<void> {
+export async function runMatrix(t: TestContext, name: ClientName, client: Client): Promise<void> {
   const stage = await openFleet(t)
-  let cells = 0
-  for (const way of ways) {
+  for (const [number, { way, feature, gap }] of cellsOf(name).entries()) {
     const manner = `MQTT ${way.version} over ${way.transport}`
-    for (const [does, feature] of Object.entries(features)) {
-      const gap = gaps.find(({ without }) => isPartOf(without, { ...way, feature: does }))
-      if (gap) {
-        await t.test(`(cannot: ${does}, in ${manner}, because ${gap.because})`, () => undefined)
-        continue
-      }
-      const fleet = { cell: `cell-${++cells}`, caller: callerOf(stage, way) }
-      await t.test(`${does}, in ${manner}`, (cell) => feature({ client: endingWith(cell, client), ...fleet }))
+    if (gap) {
+      await t.test(`(cannot: ${feature}, in ${manner}, because ${gap.because})`, () => undefined)
+      continue
     }
+    const fleet = { cell: `cell-${number + 1}`, caller: callerOf(stage, way) }
+    await t.test(`${feature}, in ${manner}`, (cell) =>
+      features[feature]({ client: endingWith(cell, client), ...fleet }),
+    )
   }
   await t.test('and all of it stands in the log, which verifies', async () => {
     const { ok } = await stage.ask<{ ok: boolean }>('audit', 'verify')
@@ -53,11 +39,6 @@ function endingWith(t: TestContext, client: Client): Client {
       return listener
     },
   }
-}
-
-function isPartOf(part: Gap['without'], cell: Way & { readonly feature: string }): boolean {
-  const { version = cell.version, transport = cell.transport, feature = cell.feature } = part
-  return version === cell.version && transport === cell.transport && feature === cell.feature
 }
 
 /** A sensor and a gateway that have enrolled, under the first run's policy with its example of a shared subscription. */

@@ -2,4 +2,4 @@ import test from 'node:test'
 import { runMatrix } from './matrix.js'
 import { mqttJs } from './mqttjs.js'
 
-test('mqtt.js', (t) => runMatrix(t, mqttJs))
+test('mqtt.js', (t) => runMatrix(t, 'mqtt.js', mqttJs))
