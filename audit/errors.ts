@@ -6,6 +6,7 @@ export type AuditErrorCode =
   | 'AUDIT_FAILED' //  this record is not durable and never will be
   | 'AUDIT_CORRUPT' // what is on disk is not what was written; the message names the place
   | 'AUDIT_INVALID' // an entry, proof, checkpoint or key that does not follow its format
+  | 'QUERY_INVALID' // a question to the log that cannot be understood; the message names the place
 
 export class AuditError extends CodedError<AuditErrorCode> {
   /** The first record that is affected, where one can be named. */

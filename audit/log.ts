@@ -172,8 +172,11 @@ export class AuditLog implements AuditTrail {
   /** The durable records that match. Reads the log from the asked end, a bundle at a time. */
   async *search(query: AuditQuery): AsyncGenerator<AuditRecord, void> {
     const matches = matcherOf(query)
+    const { order, after } = query
     const records =
-      query.order === 'oldest' ? this.#reader.forward(0, this.durable) : this.#reader.backward(this.durable)
+      order === 'oldest'
+        ? this.#reader.forward((after ?? -1) + 1, this.durable)
+        : this.#reader.backward(Math.min((after ?? Infinity) - 1, this.durable))
     let left = query.limit ?? Infinity
     if (left <= 0) return
     for await (const record of records) {
@@ -183,13 +186,20 @@ export class AuditLog implements AuditTrail {
     }
   }
 
-  /** Durable records from this sequence number on, and each new one, until the signal aborts or the log ends. */
-  async *follow(from: number, { signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<AuditRecord, void> {
-    for (let next = from; !signal?.aborted;) {
+  /** The durable records that match, oldest first, and each new one, until the signal aborts or the log ends. */
+  async *follow(
+    query: AuditQuery,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): AsyncGenerator<AuditRecord, void> {
+    const matches = matcherOf(query)
+    let left = query.limit ?? Infinity
+    for (let next = (query.after ?? -1) + 1; left > 0 && !signal?.aborted;) {
       for await (const record of this.#reader.forward(next, this.durable)) {
         if (signal?.aborted) return
-        yield record
         next = record.sequence + 1
+        if (!matches(record)) continue
+        yield record
+        if (--left === 0) return
       }
       if (this.durable >= next) continue
       if (this.#state === 'closed' || this.#state === 'failed') return

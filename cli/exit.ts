@@ -42,6 +42,11 @@ const ofStatus: ReadonlyMap<number, ExitCode> = new Map([
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CliError) return ofCode[error.code]
   if (error instanceof ServerRefusal) return ofStatus.get(error.status) ?? exitCodes.error
-  if (error instanceof CodedError && error.code.startsWith('INVALID_')) return exitCodes.usage
+  if (error instanceof CodedError && isMistake(error.code)) return exitCodes.usage
   return exitCodes.error
+}
+
+/** Of what was given, and found without asking the server. */
+function isMistake(code: string): boolean {
+  return code.startsWith('INVALID_') || code === 'QUERY_INVALID'
 }

@@ -16,6 +16,10 @@ export class Repeats<Fact> {
     return this.#open.size
   }
 
+  has(kind: string): boolean {
+    return this.#open.has(kind)
+  }
+
   add(kind: string, fact: Fact): void {
     const open = this.#open.get(kind)
     if (open !== undefined) {

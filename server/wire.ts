@@ -193,9 +193,8 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     kick: (clientId, how) => broker.kick(clientId, how),
     endDevice: (device) => broker.endDevice(device, 'revoked'),
     searchAudit: (search, leaving) => {
-      if (search.kind === 'matching') return audit.search(search.query)
-      const signal = AbortSignal.any([leaving, stopping.signal])
-      return search.follow ? audit.follow(search.sequence, { signal }) : audit.records(search.sequence)
+      if (!search.follow) return audit.search(search.query)
+      return audit.follow(search.query, { signal: AbortSignal.any([leaving, stopping.signal]) })
     },
     checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
     status,

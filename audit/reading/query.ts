@@ -1,7 +1,7 @@
 import type { AuditEventName, AuditRecord, DeviceId, OperatorName, TopicFilter } from '#protocol'
 import { filterMatches, topicLevels } from '#protocol'
 
-/** Which records to find; what is absent does not narrow. */
+/** Which records to find; what is absent does not narrow. As text: see search/query-text.ts. */
 export interface AuditQuery {
   readonly device?: DeviceId
   readonly session?: string
@@ -16,6 +16,8 @@ export interface AuditQuery {
   readonly since?: number
   /** Up to, and not with, this one. */
   readonly until?: number
+  /** Only what comes behind this sequence number in the order asked for: where a search was left, it goes on. */
+  readonly after?: number
   /** Default `newest` first. */
   readonly order?: 'newest' | 'oldest'
   /** At most so many; all by default. */

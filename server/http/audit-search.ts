@@ -1,35 +1,32 @@
 import type { Static } from 'typebox'
-import { type AuditRecord, encodeBase64url, parseTopicFilter } from '#protocol'
-import type { AuditQuery } from '#audit'
+import { type AuditRecord, encodeBase64url } from '#protocol'
+import { type AuditQuery, formatQuery, parseQuery } from '#audit'
 import { ServerError } from '../errors.js'
 import type { auditQuery } from './schemas.js'
 
-/** Either the records that match, or all from one place on: those that are there, or also those to come. */
-export type AuditSearch =
-  | { readonly kind: 'matching'; readonly query: AuditQuery }
-  | { readonly kind: 'from'; readonly sequence: number; readonly follow: boolean }
+/** What is asked of the log: the records that match and are there, or, with `follow`, also those to come. */
+export interface AuditSearch {
+  readonly query: AuditQuery
+  readonly follow: boolean
+}
 
-/** @throws ServerError QUERY_INVALID; ProtocolError INVALID_TOPIC */
-export function readAuditSearch(parameters: Static<typeof auditQuery>): AuditSearch {
-  const { from, follow, since, until, topic, limit, ...rest } = parameters
-  if (from === undefined && follow === undefined) {
-    const query = {
-      ...rest,
-      ...(since !== undefined && { since: Date.parse(since) }),
-      ...(until !== undefined && { until: Date.parse(until) }),
-      ...(topic !== undefined && { topicFilter: parseTopicFilter(topic) }),
-      ...(limit !== undefined && { limit: Number(limit) }),
-    }
-    return { kind: 'matching', query }
+/** @throws ServerError, AuditError QUERY_INVALID */
+export function readAuditSearch(parameters: Static<typeof auditQuery>, now: number): AuditSearch {
+  const { follow, ...rest } = parameters
+  const query = parseQuery(rest, now)
+  if (follow === 'true' && (query.order !== undefined || query.until !== undefined)) {
+    throw new ServerError('QUERY_INVALID', '"follow" goes on without an end, oldest first: without "order" and "until"')
   }
-  const others = Object.keys(parameters).filter((name) => name !== 'from' && name !== 'follow')
-  if (others.length > 0) {
-    throw new ServerError(
-      'QUERY_INVALID',
-      `"from" and "follow" give every record; they do not go with ${others.join(', ')}`,
-    )
-  }
-  return { kind: 'from', sequence: Number(from ?? 0), follow: follow === 'true' }
+  return { query, follow: follow === 'true' }
+}
+
+/** What stands in the log about a search, and what makes two searches the same question, wherever in time they begin. */
+export function describeSearch({ query, follow }: AuditSearch): { readonly text: string; readonly question: string } {
+  const { since: _since, until: _until, after: _after, ...question } = query
+  const [text = '', timeless = ''] = [query, question].map((query) => {
+    return [...(follow ? ['follow'] : []), formatQuery(query)].join(' ').trim()
+  })
+  return { text, question: timeless }
 }
 
 const times: ReadonlySet<string> = new Set(['time', 'notBefore', 'notAfter', 'at'])

@@ -2,7 +2,6 @@ import Type from 'typebox'
 import {
   type ApplyPolicyAnswer,
   type AuditCheckpoint,
-  type AuditEventName,
   type CertificateSerial,
   type CertificateView,
   type CreateTokenAnswer,
@@ -32,6 +31,7 @@ import {
   type TokenId,
   type TokenView,
 } from '#protocol'
+import type { QueryTerm } from '#audit'
 import { held } from './held.js'
 
 /*
@@ -248,20 +248,26 @@ export const explanation = held<Explanation>()(
   }),
 )
 
-/** Numbers in a query come as text. */
-const digits = Type.String({ pattern: '^[0-9]{1,15}$' })
+const term = Type.Optional(Type.String({ maxLength: 1024 }))
+const terms: Readonly<Record<QueryTerm, typeof term>> = {
+  device: term,
+  session: term,
+  event: term,
+  topic: term,
+  decision: term,
+  rule: term,
+  operator: term,
+  since: term,
+  until: term,
+  order: term,
+  limit: term,
+  after: term,
+}
 
+/** One query language for the log, as text in `q` and as terms by their names; `audit/search/query-text.ts` reads it. */
 export const auditQuery = strict({
-  from: Type.Optional(digits),
-  since: Type.Optional(time),
-  until: Type.Optional(time),
-  device: Type.Optional(deviceId),
-  topic: Type.Optional(topic),
-  decision: Type.Optional(words('allow', 'deny')),
-  rule: Type.Optional(Type.String({ maxLength: 256 })),
-  event: Type.Optional(Type.Unsafe<AuditEventName>({ type: 'string', pattern: '^[a-z._]{1,64}$' })),
-  order: Type.Optional(words('newest', 'oldest')),
-  limit: Type.Optional(digits),
+  q: Type.Optional(Type.String({ maxLength: 2048, description: 'Such as device:pump-7 decision:deny since:2h' })),
+  ...terms,
   follow: Type.Optional(words('true', 'false')),
 })
 

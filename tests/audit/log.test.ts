@@ -60,7 +60,7 @@ test('a follower and a verifier keep up with a log that makes checkpoints under 
 
   async function follow(): Promise<number> {
     let next = 0
-    for await (const { sequence } of log.follow(0, { signal: stop.signal })) {
+    for await (const { sequence } of log.follow({}, { signal: stop.signal })) {
       assert.equal(sequence, next++)
       if (sequence === last) stop.abort()
     }
@@ -109,6 +109,8 @@ test('search finds by what records say, newest first unless asked otherwise', as
   assert.deepEqual(await find({ limit: 3 }), [301, 300, 299])
   assert.deepEqual(await find({ limit: 2, order: 'oldest' }), [0, 1])
   assert.deepEqual(await find({ decision: 'deny' }), [300])
+  assert.deepEqual(await find({ after: 3 }), [2, 1, 0])
+  assert.deepEqual(await find({ after: 299, order: 'oldest' }), [300, 301])
   assert.deepEqual(await find({ topicFilter: parseTopicFilter('a/+/c') }), [300])
   assert.deepEqual(await find({ event: 'server.stop', device }), [])
   assert.deepEqual(await find({ device, rule: 'sensor/telemetry', since: 255, until: 257 }), [256, 255])
@@ -121,7 +123,7 @@ test('following gives what is there and then each new record, until the signal',
   await appendMany(log, 3)
   const stop = new AbortController()
   const seen: number[] = []
-  for await (const { sequence } of log.follow(1, { signal: stop.signal })) {
+  for await (const { sequence } of log.follow({ after: 0 }, { signal: stop.signal })) {
     seen.push(sequence)
     if (sequence < 6) log.append(published(sequence))
     else stop.abort()
@@ -133,7 +135,7 @@ test('following ends whenever the signal aborts, also in the moment before it wo
   const log = await (await createWorld(context)).open()
   for (let ticks = 0; ticks < 10; ticks++) {
     const stop = new AbortController()
-    const following = collect(log.follow(0, { signal: stop.signal }))
+    const following = collect(log.follow({}, { signal: stop.signal }))
     for (let left = ticks; left > 0; left--) await Promise.resolve()
     stop.abort()
     assert.deepEqual(await following, [])
@@ -142,7 +144,7 @@ test('following ends whenever the signal aborts, also in the moment before it wo
 
 test('following ends with the log', async (context) => {
   const log = await (await createWorld(context)).open()
-  const following = collect(log.follow(0))
+  const following = collect(log.follow({}))
   await appendMany(log, 2)
   await log.close()
   assert.equal((await following).length, 2)

@@ -86,7 +86,7 @@ export async function createWorld(t: TestContext) {
       ended.push(device)
       return { sessions: 1, purged: 2 }
     },
-    searchAudit: (search) => fromLog(audit.records, search.kind === 'from' ? search.sequence : 0),
+    searchAudit: (search) => fromLog(audit.records, (search.query.after ?? -1) + 1),
     checkpoint: () => ({ checkpoint: 'note', verifierKey: 'key' }),
     status: () => {
       throw new TypeError('a fault of our own')
