@@ -139,6 +139,10 @@ export class AuditLog implements AuditTrail {
     return this.#durable.onAdvance(listener)
   }
 
+  get full(): boolean {
+    return false
+  }
+
   get congested(): boolean {
     return this.#congested
   }

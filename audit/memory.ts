@@ -2,6 +2,7 @@ import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
 import { maxEntryBytes, writeEntry } from './entries/entry.js'
 import { AuditError } from './errors.js'
 import { Progress } from './progress.js'
+import { isReservedFor } from './reserved.js'
 
 export interface MemoryAudit extends AuditTrail {
   /** Everything appended, durable or not. */
@@ -14,6 +15,8 @@ export interface MemoryAudit extends AuditTrail {
   fail(): void
   /** As when a high-water mark is crossed, in either direction. */
   setCongested(congested: boolean): void
+  /** As when the disk has no room for devices' records, or has it again. */
+  setFull(full: boolean): void
 }
 
 export interface MemoryAuditOptions {
@@ -34,6 +37,13 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
   let held = false
   let failed = false
   let congested = false
+  let full = false
+
+  const setCongested = (value: boolean): void => {
+    if (value === congested) return
+    congested = value
+    for (const listener of [...congestionListeners]) listener(congested)
+  }
 
   // Never inside append: with a real disk no listener runs before the caller has its sequence number.
   const advanceSoon = (): void => {
@@ -47,6 +57,7 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
     records,
     append(event: AuditEvent) {
       if (failed) throw new AuditError('AUDIT_CLOSED', 'the audit log has failed')
+      if (full && !isReservedFor(event.event)) throw new AuditError('AUDIT_FULL', 'asked to be full')
       const place = { sequence: records.length, time: now(), node: 'memory' }
       writeEntry(scratch, 0, place, event)
       records.push({ ...event, ...place })
@@ -62,6 +73,9 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
     },
     whenDurable: (sequence) => durable.when(sequence),
     onDurable: (listener) => durable.onAdvance(listener),
+    get full() {
+      return full
+    },
     get congested() {
       return congested
     },
@@ -88,10 +102,10 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
       for (const progress of [answerable, durable]) progress.fail(new Error('asked to fail'))
       for (const listener of [...endListeners]) listener()
     },
-    setCongested(value) {
-      if (value === congested) return
-      congested = value
-      for (const listener of [...congestionListeners]) listener(congested)
+    setCongested,
+    setFull(value) {
+      full = value
+      setCongested(value)
     },
   }
 }

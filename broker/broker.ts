@@ -2,7 +2,7 @@ import type { DeviceId, SessionView } from '#protocol'
 import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
-import { dispatch, fail } from './dispatch.js'
+import { dispatch, fail, unrecordable } from './dispatch.js'
 import { attempt, endConnection, expire, relieve, overflow } from './ending.js'
 import { type BrokerOptions, Hub } from './hub.js'
 import { type Levels, levelsOf } from './levels.js'
@@ -41,6 +41,8 @@ export class Broker {
   #closing = false
   /** Since when the audit log cannot keep up. */
   #congestedSince: number | undefined
+  /** Whether nobody is read because of that. */
+  #holding = false
 
   private constructor(options: BrokerOptions) {
     const { audit } = options
@@ -180,11 +182,10 @@ export class Broker {
   }
 
   #welcome(transport: Transport): void {
-    const { options } = this.#hub
     const connection = new Connection(transport, this.#hub, this.#events)
     this.#connections.add(connection)
     if (this.#closing) connection.close('shutdown')
-    else if (options.audit.congested && this.healthy) connection.hold()
+    else if (this.#holding && this.healthy) connection.hold()
   }
 
   #recheck(session: Session): void {
@@ -200,8 +201,14 @@ export class Broker {
   /** While the log cannot keep up, nobody is read; and when that lasts, see {@link #sweep}. */
   #pause(congested: boolean): void {
     this.#congestedSince = congested ? this.#hub.elapsed() : undefined
+    this.#hold(congested)
+  }
+
+  #hold(holding: boolean): void {
+    if (holding === this.#holding) return
+    this.#holding = holding
     for (const connection of this.#connections) {
-      if (congested) connection.hold()
+      if (holding) connection.hold()
       else connection.release()
     }
   }
@@ -211,7 +218,7 @@ export class Broker {
     this.#halfOpen.sweep()
     for (const connection of this.#connections) connection.sweep()
     if (this.#congestedSince !== undefined && elapsed() - this.#congestedSince >= limits.congestionSeconds * 1000) {
-      this.#endPublishers()
+      this.#tellPublishers()
     }
     refusals.sweep()
     decisions.sweep()
@@ -232,11 +239,16 @@ export class Broker {
     if (session.isOver(now()) && !session.will) expire(this.#hub, session, 'expired')
   }
 
-  /** MQTT 3.1.1 cannot ask a publisher to wait. What they sent stays recorded and is delivered, and not acknowledged. */
-  #endPublishers(): void {
+  /**
+   * Publishers that wait are told, those of MQTT 5 why. What they sent stays recorded and is delivered, and not
+   * acknowledged. A full disk can stay full for hours: then all are read again, so that whoever publishes is told that
+   * it cannot be recorded, and who only listens can stay.
+   */
+  #tellPublishers(): void {
     for (const connection of this.#connections) {
-      if (!connection.backlog.isEmpty) connection.close('internal', 'the audit log is congested')
+      if (!connection.backlog.isEmpty) connection.close('internal', 'the audit log is congested', unrecordable)
     }
+    this.#hold(!this.#hub.options.audit.full)
   }
 
   /** What was promised can no longer be kept, so nobody is told that it was. */

@@ -30,7 +30,8 @@ export interface ConnectRefusal {
 export async function handleConnect(hub: Hub, connection: Connection, packet: ConnectPacket): Promise<void> {
   connection.hold()
   connection.introduce(packet)
-  if (!hub.healthy) return refuse(connection, { code: reasonCodes.serverUnavailable, reason: 'unavailable' })
+  if (!hub.healthy || hub.options.audit.full)
+    return refuse(connection, { code: reasonCodes.serverUnavailable, reason: 'unavailable' })
   const identity = identify(hub, connection)
   if ('reason' in identity) return refuse(connection, identity)
   connection.identity = identity

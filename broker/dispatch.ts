@@ -1,3 +1,4 @@
+import { CodedError } from '#protocol'
 import { handleConnect, refuse } from './connect.js'
 import type { Connection } from './connection.js'
 import { handleDisconnect } from './disconnect.js'
@@ -42,11 +43,18 @@ export function dispatch(hub: Hub, connection: Connection, packet: Packet): void
   }
 }
 
+/** What a publisher of MQTT 5 is told when its messages cannot be recorded; they count as never sent. */
+export const unrecordable = {
+  code: reasonCodes.quotaExceeded,
+  say: 'what you send cannot be recorded now; try again later',
+} as const
+
 /** The only table from what went wrong to what the client is told. */
 export function fail(connection: Connection, error: unknown): void {
   const comment = error instanceof Error ? error.message : String(error)
   if (!(error instanceof BrokerError)) {
-    connection.close('internal', comment)
+    const isFull = error instanceof CodedError && error.code === 'AUDIT_FULL'
+    connection.close('internal', comment, isFull ? unrecordable : {})
     return
   }
   const { code } = error

@@ -60,7 +60,7 @@ export interface BrokerLimits {
   readonly filterChangesPerSecond: number
   readonly maxRetainedPerDevice: number
   readonly maxRetainedBytesPerDevice: number
-  /** How long the audit log may be congested before those whose publishes wait for it are closed. */
+  /** How long the audit log may be congested before those whose publishes wait for it are told, and closed. */
   readonly congestionSeconds: number
   /** Refusals alike within this time after the first are counted in one record. */
   readonly refusalWindowSeconds: number

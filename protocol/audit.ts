@@ -326,6 +326,11 @@ export interface AuditTrail {
   whenDurable(sequence: number): Promise<void>
   /** Called after each advance of `durable`, in order. Returns the way to stop listening. */
   onDurable(listener: (durable: number) => void): () => void
+  /**
+   * True while the disk has no room: then `append` refuses all but the acts that a reserve is kept for, and the log is
+   * congested until there is room again.
+   */
+  readonly full: boolean
   /** True while so much is waiting that sources should pause; listeners are told of each change. */
   readonly congested: boolean
   onCongestion(listener: (congested: boolean) => void): () => void

@@ -53,6 +53,13 @@ export interface JoinContext {
   readonly reported?: Labels
 }
 
+/** What acts already, on its way to the disk. */
+export interface Revoking {
+  readonly recorded: Promise<void>
+  readonly done: Promise<void>
+  readonly epoch: number
+}
+
 export interface RegistryChange {
   /** `promoted`: a certificate was used for the first time, so that others of the device are over. */
   readonly kind: 'revoked' | 'labels' | 'promoted'
@@ -245,18 +252,22 @@ export class Registry {
 
   /**
    * Acts before it returns: from here on nothing of this device is admitted, and every listener has been told, whether
-   * or not it can be recorded: `done` rejects when it cannot, and the revocation then acts until the process ends.
+   * or not it can be recorded: `recorded` rejects when it cannot, and the revocation then acts until the process ends.
+   * `done` when the store holds it too; where that fails, the next start learns of it from the log.
    * Doing it again records it again. @throws RegistryError DEVICE_UNKNOWN
    */
-  revokeDevice(device: DeviceId, order: RevokeOrder): { readonly done: Promise<void>; readonly epoch: number } {
+  revokeDevice(device: DeviceId, order: RevokeOrder): Revoking {
     this.#requireDevice(device)
     const epoch = this.#state.epoch + 1
     const event: RegistryEvent = { event: 'device.revoke', device, ...order, at: this.#now(), epoch }
     applyEvent(this.#state, event)
-    const done = this.#record(event)
-    done.catch(() => undefined) // the caller hears of it; one that does not listen must not end the process
+    const placed = this.#place(event)
+    const recorded = placed.then(({ sequence }) => this.#audit.whenDurable(sequence))
+    const done = placed.then(({ committed }) => committed)
+    // The caller hears of it; one that does not listen must not end the process.
+    for (const outcome of [recorded, done]) outcome.catch(() => undefined)
     this.#tell({ kind: 'revoked', device })
-    return { done, epoch }
+    return { recorded, done, epoch }
   }
 
   /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */
@@ -282,10 +293,11 @@ export class Registry {
   }
 
   /** For what has acted already: a log that is full now is asked again whenever it has got something on the disk. */
-  async #record(event: RegistryEvent): Promise<void> {
+  async #place(event: RegistryEvent): Promise<{ readonly sequence: number; readonly committed: Promise<void> }> {
     for (;;) {
       try {
-        return await this.#commit(this.#audit.append(event))
+        const sequence = this.#audit.append(event)
+        return { sequence, committed: this.#commit(sequence) }
       } catch (error) {
         if (!(error instanceof CodedError) || error.code !== 'AUDIT_FULL') throw error
       }
@@ -293,7 +305,8 @@ export class Registry {
     }
   }
 
-  #commit(sequence: number): Promise<void> {
+  /** `async` so that a store that has failed is a rejection too. */
+  async #commit(sequence: number): Promise<void> {
     return this.#commits.add({ sequence, epoch: this.#state.epoch }, takeChangedRows(this.#state))
   }
 

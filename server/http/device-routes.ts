@@ -88,9 +88,9 @@ export function addDeviceRoutes(app: App, service: Service): void {
       const by = operators.of(request)
       const device = request.params.id
       // Acts first and is recorded second, so that a full disk cannot keep a device alive.
-      const { done } = registry.revokeDevice(device, { ...request.body, ...by })
+      const { recorded } = registry.revokeDevice(device, { ...request.body, ...by })
       const ended = service.endDevice(device)
-      return { device, ...ended, recorded: await succeeds(done) }
+      return { device, ...ended, recorded: await succeeds(recorded) }
     },
   })
 

@@ -7,6 +7,7 @@ import test, { type TestContext } from 'node:test'
 import type { Packet } from 'mqtt-packet'
 import { AuditError, AuditLog } from '#audit'
 import type { Rights } from '#broker'
+import { unrecordable } from '../../broker/dispatch.js'
 import type { AuditEventName, AuditRecord } from '#protocol'
 import { createMemoryStore } from '#store'
 import { device, makeWorld, publishPacket, subscribePacket, until, type World } from './harness.js'
@@ -66,6 +67,57 @@ test('while the log stays congested publishers that wait for it are closed; what
   await listener.next('publish')
   assert.equal(speaker.all('puback').length, 0)
   assert.equal(world.records('session.end').length, 1)
+})
+
+test('publishers that wait for a congested log are told: quota exceeded in MQTT 5, the end in MQTT 3.1.1', async (t) => {
+  const world = await makeWorld(t)
+  const [telling, silent] = [await world.raw('d1', {}, 5), await world.raw('d2')]
+  await telling.connect('d1')
+  await silent.connect('d2')
+  world.audit.hold()
+  for (const client of [telling, silent]) client.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
+  await until(() => world.records('message.publish').length === 2)
+  world.audit.setCongested(true)
+  world.clock += 2_000
+  await Promise.all([telling.closed, silent.closed])
+  const [told] = telling.all('disconnect')
+  assert.deepEqual([told?.reasonCode, told?.properties?.reasonString], [0x97, unrecordable.say])
+  assert.deepEqual([telling.all('puback'), silent.all('puback'), silent.all('disconnect')], [[], [], []])
+})
+
+test('case 59: on a full disk nobody is read, then who publishes is told and who comes is refused, and listeners stay', async (t) => {
+  const world = await makeWorld(t)
+  const [speaker, older, listener] = [await world.raw('d1', {}, 5), await world.raw('d2'), await world.raw('d3')]
+  await speaker.connect('d1')
+  await older.connect('d2')
+  await listener.connect('d3')
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+
+  world.audit.setFull(true)
+  for (const client of [speaker, older]) client.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
+  await world.credentials('d4') // some turns of the loop
+  assert.deepEqual(
+    [speaker, older, listener].map(({ socket }) => socket.closed),
+    [false, false, false],
+  )
+
+  world.clock += 2_000
+  await Promise.all([speaker.closed, older.closed])
+  assert.equal(speaker.all('disconnect')[0]?.reasonCode, 0x97)
+  await listener.ping()
+  const [refused5, refused4] = [await world.raw('d4', {}, 5), await world.raw('d5')]
+  assert.equal((await refused5.connect('d4')).reasonCode, 0x88)
+  assert.equal((await refused4.connect('d5')).returnCode, 3)
+  assert.equal(world.records('message.publish').length, 0)
+  assert.equal(world.records('session.end').length, 2, 'ends of sessions are recorded out of the reserve')
+
+  world.audit.setFull(false)
+  const back = await world.raw('d1')
+  await back.connect('d1')
+  back.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
+  await back.next('puback')
+  await listener.next('publish')
 })
 
 for (const code of ['AUDIT_FULL', 'AUDIT_INVALID', 'AUDIT_CLOSED'] as const) {
