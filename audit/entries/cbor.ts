@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { AuditError } from '../errors.js'
 
@@ -166,8 +167,6 @@ export class CborWriter {
   }
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
 /** Reads what {@link CborWriter} writes and nothing else. @throws AuditError AUDIT_INVALID */
 export class CborReader {
   readonly #bytes: Buffer
@@ -191,7 +190,7 @@ export class CborReader {
   }
 
   boolean(): boolean {
-    const byte = this.#take(1)[0]
+    const byte = this.#byte()
     if (byte !== falseByte && byte !== trueByte) throw this.#invalid('neither true nor false')
     return byte === trueByte
   }
@@ -200,15 +199,29 @@ export class CborReader {
     return Uint8Array.from(this.#take(this.#head(byteString)))
   }
 
+  skipBytes(): void {
+    this.#pass(this.#head(byteString))
+  }
+
   /** Text that was shortened comes back as its beginning and a note of what it was. */
   text(): string {
     return this.#majorType() === array ? this.#shortened() : this.#wholeText(longestTextBytes)
+  }
+
+  /** As strict as `text`, for whoever only asks whether it is one. */
+  skipText(): void {
+    if (this.#majorType() === array) this.#shortened()
+    else this.#pass(this.#textLength(longestTextBytes))
   }
 
   texts(): readonly string[] {
     const values: string[] = []
     for (let left = this.#head(array); left > 0; left--) values.push(this.text())
     return values
+  }
+
+  skipTexts(): void {
+    for (let left = this.#head(array); left > 0; left--) this.skipText()
   }
 
   textMap(): Readonly<Record<string, string>> {
@@ -225,13 +238,22 @@ export class CborReader {
   }
 
   #wholeText(maxBytes: number): string {
+    const length = this.#textLength(maxBytes)
+    const from = this.#at
+    this.#pass(length)
+    return this.#bytes.toString('utf8', from, this.#at)
+  }
+
+  /** Of the text that comes next, of which by then every byte was looked at. Nearly all is ASCII. */
+  #textLength(maxBytes: number): number {
     const length = this.#head(textString)
     if (length > maxBytes) throw this.#invalid('text that should have been shortened')
-    try {
-      return utf8.decode(this.#take(length))
-    } catch (cause) {
-      throw cause instanceof AuditError ? cause : this.#invalid('not UTF-8')
-    }
+    const end = this.#at + length
+    if (end > this.#bytes.length) throw this.#invalid('ends too early')
+    let all = 0
+    for (let at = this.#at; at < end; at++) all |= this.#bytes[at] ?? 0
+    if (all >= 0x80 && !isUtf8(this.#bytes.subarray(this.#at, end))) throw this.#invalid('not UTF-8')
+    return length
   }
 
   #shortened(): string {
@@ -248,24 +270,35 @@ export class CborReader {
   }
 
   #head(major: number): number {
-    const [first = 0] = this.#take(1)
+    const first = this.#byte()
     if (first >> 5 !== major) throw this.#invalid(`major type ${first >> 5}, expected ${major}`)
     const info = first & 31
     if (info < 24) return info
     if (info > 27) throw this.#invalid('not a definite length')
     const width = 1 << (info - 24)
     let argument = 0
-    for (const byte of this.#take(width)) argument = argument * 256 + byte
+    for (let left = width; left > 0; left--) argument = argument * 256 + this.#byte()
     const least = width === 1 ? 24 : 2 ** (4 * width)
     if (argument < least || !Number.isSafeInteger(argument)) throw this.#invalid('not the shortest form')
     return argument
   }
 
+  #byte(): number {
+    const byte = this.#bytes[this.#at]
+    if (byte === undefined) throw this.#invalid('ends too early')
+    this.#at++
+    return byte
+  }
+
   #take(length: number): Buffer {
+    const from = this.#at
+    this.#pass(length)
+    return this.#bytes.subarray(from, this.#at)
+  }
+
+  #pass(length: number): void {
     if (length > this.#bytes.length - this.#at) throw this.#invalid('ends too early')
-    const taken = this.#bytes.subarray(this.#at, this.#at + length)
     this.#at += length
-    return taken
   }
 
   #invalid(problem: string): AuditError {

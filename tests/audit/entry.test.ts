@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AuditEvent, AuditRecord } from '#protocol'
-import { decodeEntry, encodeEntry } from '../../audit/entries/entry.js'
+import { decodeEntry, encodeEntry, sequenceOf } from '../../audit/entries/entry.js'
 import { eventKey, eventNumbers, type FieldKind, fields, versionKey } from '../../audit/entries/fields.js'
 import { published } from './world.js'
 
@@ -19,7 +19,9 @@ test('every event with any values of its fields comes back as it was', () => {
   for (const [name, event] of Object.keys(eventNumbers).flatMap((name) =>
     [1, 2, 3, 4].map(() => [name, anyEvent(name, random)] as const),
   )) {
-    assert.deepEqual(decodeEntry(encodeEntry(place, event)), { ...event, ...place }, name)
+    const entry = encodeEntry(place, event)
+    assert.deepEqual(decodeEntry(entry), { ...event, ...place }, name)
+    assert.equal(sequenceOf(entry), place.sequence, name)
   }
 })
 
@@ -92,6 +94,7 @@ test('refuses what is cut, lengthened or changed in form, with a coded error', (
   const entry = encodeEntry(place, published(0))
   for (let length = 0; length < entry.length; length++) {
     assert.throws(() => decodeEntry(entry.subarray(0, length)), { code: 'AUDIT_INVALID' })
+    assert.throws(() => sequenceOf(entry.subarray(0, length)), { code: 'AUDIT_INVALID' })
   }
   assert.throws(() => decodeEntry(Buffer.concat([entry, Buffer.of(0)])), { code: 'AUDIT_INVALID' })
   for (let at = 0; at < entry.length; at++) {
@@ -111,9 +114,15 @@ test('refuses other versions, unknown keys and events, and keys out of order', (
     'a500010200010003616e0401', // time before sequence
     'a600010100010003616e04010200', // a key twice
     'a400010100020003616e', // no event
+    'a5010100020003616e04010701', // no version
+    'a500010100020003616e0501', // a session index in the event's place
     'a0',
   ]
-  for (const hex of bad) assert.throws(() => decodeEntry(Buffer.from(hex, 'hex')), { code: 'AUDIT_INVALID' }, hex)
+  for (const hex of bad) {
+    for (const read of [decodeEntry, sequenceOf]) {
+      assert.throws(() => read(Buffer.from(hex, 'hex')), { code: 'AUDIT_INVALID' }, hex)
+    }
+  }
   assert.equal(decodeEntry(Buffer.from('a500010100020003616e0401', 'hex')).event, 'server.start')
 })
 
@@ -124,9 +133,11 @@ function decodeOrCodedError(bytes: Uint8Array): void {
     record = decodeEntry(bytes)
   } catch (error) {
     assert.equal(error instanceof Error && 'code' in error && error.code, 'AUDIT_INVALID')
+    assert.throws(() => sequenceOf(bytes), { code: 'AUDIT_INVALID' }) // as strict, though it makes nothing
     return
   }
   const { sequence, time, node, ...event } = record
+  assert.equal(sequenceOf(bytes), sequence)
   assert.deepEqual(encodeEntry({ sequence, time, node }, event as AuditEvent), bytes)
 }
 
