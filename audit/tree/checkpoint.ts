@@ -42,16 +42,23 @@ export function parseCheckpoint(note: string): TreeHead {
   return { origin, size: Number(size), root: Uint8Array.from(rootBytes) }
 }
 
-/** Reads a checkpoint that the key's owner signed. @throws AuditError AUDIT_INVALID */
-export function verifyCheckpoint(note: string, verifierKey: string): TreeHead {
+/**
+ * Reads a checkpoint that the owner of one of the keys signed. Signatures by others do not matter; one by any of these
+ * must hold (C2SP signed-note, "Signatures").
+ * @throws AuditError AUDIT_INVALID
+ */
+export function verifyCheckpoint(note: string, ...verifierKeys: readonly string[]): TreeHead {
   const head = parseCheckpoint(note)
-  const key = parseVerifierKey(verifierKey)
-  if (head.origin !== key.name) throw invalid(`checkpoint of ${head.origin}, the key is for ${key.name}`)
+  const keys = verifierKeys.map(parseVerifierKey)
+  const known = keys.filter(({ name }) => name === head.origin)
+  if (known.length === 0) {
+    throw invalid(`checkpoint of ${head.origin}, the key is for ${keys.map(({ name }) => name).join(', ')}`)
+  }
   const { text, signatures } = parseNote(note)
-  const [signature] = signaturesOf(signatures, key)
-  if (!signature) throw invalid('the checkpoint is not signed by this key')
-  if (!verify(null, Buffer.from(text), key.publicKey, signature))
-    throw invalid('the signature of the checkpoint does not match')
+  const claimed = known.flatMap((key) => signaturesOf(signatures, key).map((bytes) => ({ key, bytes })))
+  if (claimed.length === 0) throw invalid('the checkpoint is not signed by this key')
+  const holds = claimed.every(({ key, bytes }) => verify(null, Buffer.from(text), key.publicKey, bytes))
+  if (!holds) throw invalid('the signature of the checkpoint does not match')
   return head
 }
 

@@ -1,0 +1,111 @@
+import { readFile } from 'node:fs/promises'
+import { AuditError } from '../errors.js'
+import { layout } from '../layout.js'
+import { parseVerifierKey, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
+import { listSegments, orNothing, readWal } from '../writing/wal.js'
+import { damaged, requirePlace } from './bundle.js'
+import { CheckedTree } from './checked-tree.js'
+
+export interface VerifyReport {
+  readonly ok: boolean
+  /** How many entries the checkpoint covers. */
+  readonly size: number
+  /** Lowercase hex; the Merkle root that the checkpoint names. */
+  readonly root: string
+  /** The first entry that is not what was signed, and what is wrong there; 0 where nothing can be trusted. */
+  readonly firstBad?: { readonly index: number; readonly what: string }
+  /** Whole records above the checkpoint: they are there, but nothing signed vouches for them yet. */
+  readonly uncovered: number
+}
+
+export interface VerifyOptions {
+  /** How many may work at a time. Default: one for each core */
+  readonly threads?: number
+  /** Called every few thousand entries with how many of the covered ones were checked. */
+  readonly onProgress?: (checked: number, size: number) => void
+  /** Ends it early: then it rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+  /**
+   * Bundles that hold only entries below this one may be gone, as retention takes them away; their hashes may not.
+   * Default: 0
+   */
+  readonly minimumIndex?: number
+}
+
+/**
+ * Checks a log's folder as a third party would, with nothing but the verifier key (or several, of which any will do): the
+ * signature, every entry against its place and its hash, every tile, and the root. Works while the log grows. Damage is
+ * in the report, not thrown.
+ * @throws AuditError AUDIT_INVALID for a text that is no verifier key; the signal's reason
+ */
+export async function verifyLog(
+  directory: string,
+  verifierKeys: string | readonly string[],
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
+  const keys = [verifierKeys].flat()
+  keys.forEach(parseVerifierKey)
+  const tree = new CheckedTree({ folder: layout.log(directory), minimumIndex: options.minimumIndex ?? 0 })
+  for (let state = await look(directory); ;) {
+    const report = await verifyAt(directory, state, keys, tree, options)
+    if (report.ok || tree.isDamaged) return report
+    // A newer checkpoint takes the older one's partial files away, and segments: go on, unless nothing has changed.
+    const newer = await look(directory)
+    if (newer.note === state.note && newer.firstSegment === state.firstSegment) return report
+    state = newer
+  }
+}
+
+/** What changes in the folder of a log that grows. */
+interface State {
+  readonly note: string
+  readonly firstSegment: string
+}
+
+async function look(directory: string): Promise<State> {
+  const note = await readFile(layout.checkpoint(directory)).catch(orNothing(Buffer.alloc(0)))
+  const [segment] = await listSegments(layout.wal(directory))
+  return { note: note.toString(), firstSegment: segment?.name ?? '' }
+}
+
+async function verifyAt(
+  directory: string,
+  { note }: State,
+  verifierKeys: readonly string[],
+  tree: CheckedTree,
+  options: VerifyOptions,
+): Promise<VerifyReport> {
+  let head: TreeHead = { origin: '', size: 0, root: new Uint8Array() }
+  let uncovered = 0
+  let firstBad: VerifyReport['firstBad']
+  try {
+    head = verifyHead(note, verifierKeys)
+    await tree.growTo(head, options)
+    uncovered = await countUncovered(layout.wal(directory), head.size)
+  } catch (error) {
+    if (!(error instanceof AuditError)) throw error
+    firstBad = { index: error.sequence ?? 0, what: error.message }
+  }
+  const root = Buffer.from(head.root).toString('hex')
+  return { ok: firstBad === undefined, size: head.size, root, ...(firstBad && { firstBad }), uncovered }
+}
+
+function verifyHead(note: string, verifierKeys: readonly string[]): TreeHead {
+  try {
+    return verifyCheckpoint(note, ...verifierKeys)
+  } catch (cause) {
+    throw damaged(0, `log/checkpoint: ${cause instanceof Error ? cause.message : 'unreadable'}`)
+  }
+}
+
+/** Records of the write-ahead log must be whole, follow each other, and leave no gap above the checkpoint. */
+async function countUncovered(folder: string, covered: number): Promise<number> {
+  const [oldest] = await listSegments(folder)
+  if (oldest && oldest.first > covered) throw damaged(covered, `wal/${oldest.name} begins after the checkpoint's end`)
+  let uncovered = 0
+  for await (const { sequence, entry } of readWal(folder)) {
+    requirePlace(entry, sequence)
+    if (sequence >= covered) uncovered++
+  }
+  return uncovered
+}
