@@ -8,6 +8,7 @@ export type CliErrorCode =
   | 'SERVER_NOT_TRUSTED' // whoever answers has no certificate of our root
   | 'BAD_ANSWER' //         the answer is not what this version understands
   | 'CANNOT_READ' //        a file given on the command line
+  | 'NOT_FOUND' //          what the command line names does not exist
   | 'DENIED' //             the answer to the question is no
   | 'PARTLY_DONE' //        what was asked for was done, but not all that belongs to it
   | 'CHECK_FAILED' //       a test or a verification that did not hold

@@ -24,6 +24,7 @@ const ofCode: Readonly<Record<CliErrorCode, ExitCode>> = {
   SERVER_NOT_TRUSTED: exitCodes.unreachable,
   BAD_ANSWER: exitCodes.error,
   CANNOT_READ: exitCodes.error,
+  NOT_FOUND: exitCodes.notFound,
   DENIED: exitCodes.denied,
   PARTLY_DONE: exitCodes.partlyDone,
   CHECK_FAILED: exitCodes.checkFailed,

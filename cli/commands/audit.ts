@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Context } from '../context.js'
+import { addReplay } from './audit/replay.js'
 import { addSearch } from './audit/search.js'
 import { addTail } from './audit/tail.js'
 import { addVerify } from './audit/verify.js'
@@ -8,5 +9,6 @@ export function addAudit(program: Command, context: Context): void {
   const audit = program.command('audit').description('what was said and done, and the proof of it')
   addTail(audit, context)
   addSearch(audit, context)
+  addReplay(audit, context)
   addVerify(audit, context)
 }
