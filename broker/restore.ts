@@ -13,12 +13,12 @@ export async function restore(hub: Hub): Promise<void> {
   const { options } = hub
   for (const stored of await loadSessions(options.store)) {
     const rights = stored.device === undefined ? undefined : hub.rightsOf(stored.device)
-    if (stored.problem !== undefined) quarantine(hub, stored.rows, stored.problem, { clientId: stored.clientId })
+    if (stored.problem !== undefined) await quarantine(hub, stored.keys, stored.problem, { clientId: stored.clientId })
     else if (rights && stored.device !== undefined) restoreSession(hub, stored, stored.device, rights)
-    else for (const [key] of stored.rows) hub.store.deleteRow(key)
+    else for (const key of stored.keys) hub.store.deleteRow(key)
   }
-  for await (const { key, row, message } of loadRetained(options.store)) {
-    if (!(message instanceof Message)) quarantine(hub, [[key, row]], message.problem, {})
+  for await (const { key, message } of loadRetained(options.store)) {
+    if (!(message instanceof Message)) await quarantine(hub, [key], message.problem, {})
     else if (isServed(hub, message.publisher)) hub.restoreRetained(message)
     else hub.store.deleteRow(key)
   }
@@ -51,13 +51,16 @@ function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, right
 /** Of what is stored the record is durable: nobody waits for it any more. */
 const longAgo = -1
 
-function quarantine(
+async function quarantine(
   hub: Hub,
-  rows: StoredSession['rows'],
+  keys: readonly string[],
   problem: string,
   whose: { readonly clientId?: string },
-): void {
-  for (const [key, row] of rows) hub.store.quarantine(key, row)
+): Promise<void> {
+  const { store } = hub.options
+  const rows = await Promise.all(keys.map(async (key) => [key, await store.get(key)] as const))
+  // All in one turn, and so in one commit: what a crash would leave of a session could pass for a whole one.
+  for (const [key, row] of rows) if (row) hub.store.quarantine(key, row)
   hub.trail.recordIfPossible({ event: 'store.quarantine', ...whose, comment: problem, count: rows.length })
 }
 

@@ -27,8 +27,8 @@ export interface StoredSession {
   readonly messages: Outgoing[]
   readonly received: (readonly [packetId: number, topic: TopicName])[]
   will: Will | undefined
-  /** All its rows, for moving or removing them. */
-  readonly rows: (readonly [key: string, row: Uint8Array])[]
+  /** Of all its rows, for moving or removing them. The rows themselves would fill the memory a second time. */
+  readonly keys: string[]
   /** Why it cannot be taken up again. What is left of it is not guessed at. */
   problem: string | undefined
 }
@@ -42,7 +42,7 @@ export async function loadSessions(store: Store): Promise<readonly StoredSession
       const [clientId, rest] = splitKey(key, prefix)
       const session = sessions.get(clientId) ?? emptySession(clientId)
       sessions.set(clientId, session)
-      session.rows.push([key, row])
+      session.keys.push(key)
       attempt(session, key, () => readInto(session, shared, prefix, key, rest, row))
     }
   }
@@ -53,23 +53,22 @@ export async function loadSessions(store: Store): Promise<readonly StoredSession
 }
 
 /** What is left of a session that has ended with its connection. */
-function isWillAlone({ will, rows }: StoredSession): boolean {
-  return will !== undefined && rows.length === 1
+function isWillAlone({ will, keys }: StoredSession): boolean {
+  return will !== undefined && keys.length === 1
 }
 
 export interface StoredRetained {
   readonly key: string
-  readonly row: Uint8Array
   readonly message: Message | { readonly problem: string }
 }
 
 export async function* loadRetained(store: Store): AsyncIterable<StoredRetained> {
   for await (const [key, row] of store.entries(prefixes.retained)) {
     try {
-      yield { key, row, message: decodeMessage(key, row) }
+      yield { key, message: decodeMessage(key, row) }
     } catch (error) {
       if (!isCorruption(error)) throw error
-      yield { key, row, message: { problem: error.message } }
+      yield { key, message: { problem: error.message } }
     }
   }
 }
@@ -145,7 +144,7 @@ function emptySession(clientId: string): StoredSession {
     messages: [],
     received: [],
     will: undefined,
-    rows: [],
+    keys: [],
     problem: undefined,
   }
 }
