@@ -7,7 +7,7 @@ import type { Hub } from './hub.js'
 import type { BrokerLimits } from './limits.js'
 import { type Rights, Session } from './session.js'
 import { recheckSubscriptions } from './subscribe.js'
-import { fireWill, judgeWill, keepWill } from './will.js'
+import { afterSpeaking, fireWill, judgeWill, keepWill } from './will.js'
 import { type ConnackProperties, encodeConnack } from './wire/encode.js'
 import { detached } from './wire/encode-properties.js'
 import type { ConnectPacket, ProtocolLevel, Will } from './wire/packet.js'
@@ -220,8 +220,10 @@ function open(
     hub.delivery.resume(session)
     connection.release()
   })
-  if (hub.store.changes === before) answer()
-  else hub.store.afterFlush(answer)
+  afterSpeaking(hub, session, () => {
+    if (hub.store.changes === before) answer()
+    else hub.store.afterFlush(answer)
+  })
 }
 
 function grantedExpiry({ sessionExpirySeconds }: ConnectPacket, limits: BrokerLimits): number {

@@ -66,6 +66,8 @@ export class Hub {
   readonly refusals: Refusals
   readonly filterRate: FilterRate
   readonly statistics = new Statistics()
+  /** Wills on their way: by client id, the sequence number of the record that they wait for. */
+  readonly speaking = new Map<string, number>()
   /** Devices that were ended for good since the start: what they published and what is not routed yet goes nowhere. */
   readonly revoked = new Set<DeviceId>()
   readonly #onCrowded: () => void

@@ -13,12 +13,23 @@ export function judgeWill(rights: Rights, { topic, qos, retain, payload }: Will)
   return decide(rights.version, () => rights.will({ topic, qos, retain, size: payload.length }))
 }
 
-/** Keeps the will of a connection that begins, also over a crash: it is for the moment in which nobody is left to speak. */
+/**
+ * Keeps the will of a connection that begins, also over a crash: it is for the moment in which nobody is left to speak.
+ * Where the one of the connection before is on its way, the place in the store is still that one's, see {@link fireWill}.
+ */
 export function keepWill(hub: Hub, session: Session, will: Will | undefined): void {
-  if (session.will) hub.store.deleteWill(session)
+  const isPlaceFree = !hub.speaking.has(session.clientId)
+  if (session.will && isPlaceFree) hub.store.deleteWill(session)
   session.will = will
   session.willDueAt = undefined
-  if (will) hub.store.putWill(session, will)
+  if (will && isPlaceFree) hub.store.putWill(session, will)
+}
+
+/** Runs the action when no will of the client is on its way any more; mostly at once. */
+export function afterSpeaking(hub: Hub, { clientId }: Session, action: () => void): void {
+  const speaking = hub.speaking.get(clientId)
+  if (speaking === undefined) action()
+  else hub.trail.after(speaking, action)
 }
 
 /** The client has said goodbye, is back in time, or has lost the device's voice. */
@@ -49,9 +60,18 @@ export function fireWill(hub: Hub, session: Session): void {
   const decision = withinQuota(hub, session, will, judgeWill(rights, will))
   const sequence = recordPublish(hub, session, 'will', will, decision)
   const message = decision.effect === 'allow' ? messageOf(hub, session, will, sequence) : undefined
+  hub.speaking.set(session.clientId, sequence)
   hub.trail.after(sequence, () => {
-    // In one commit with the queues that it goes to; the client may be back meanwhile, with another will.
-    if (!hub.sessions.get(session.clientId)?.will) hub.store.deleteWill(session)
+    if (hub.speaking.get(session.clientId) === sequence) hub.speaking.delete(session.clientId)
+    // In one commit with the queues that it goes to: before, a crash lets it speak again; after, it has spoken.
+    leavePlace(hub, session)
     if (message) routeUnlessRevoked(hub, session, message)
   })
+}
+
+/** To nobody, or to the will of a connection that has begun meanwhile. */
+function leavePlace(hub: Hub, { clientId }: Session): void {
+  const next = hub.sessions.get(clientId)
+  if (next?.will) hub.store.putWill(next, next.will)
+  else hub.store.deleteWill({ clientId })
 }

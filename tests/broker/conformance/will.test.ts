@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { until } from '../harness.js'
+import type { Changes } from '#store'
+import { connectPacket, until } from '../harness.js'
 import { atBothLevels, cut, heard, join, lasting, makeOpenWorld, publishAll, subscribe } from './peer.js'
 
 /* The will: kept with the connection, published when that is lost, and only then. */
@@ -121,3 +122,40 @@ test('the properties of a will reach its subscribers, user properties in their o
   assert.deepEqual({ ...received, userProperties: { ...received?.userProperties } }, properties)
   assert.deepEqual(Object.keys(received?.userProperties ?? {}), ['z', 'a'])
 })
+
+atBothLevels(
+  'a will that a takeover sets free leaves its place to the new one only when it is handed on',
+  async (t, level) => {
+    const world = await makeOpenWorld(t)
+    const { audit, store } = world
+    const away = await join(world, 'd2', level, lasting(level))
+    await subscribe(away, ['w', 1])
+    await cut(world, away)
+    const withWill = (payload: string) => ({ ...lasting(level), will: { ...will, payload: Buffer.from(payload) } })
+    await join(world, 'd1', level, withWill('first'))
+    const other = await join(world, 'd3', level)
+
+    const append = audit.append.bind(audit)
+    t.mock.method(audit, 'append', (event: Parameters<typeof append>[0]) => {
+      if (event.event === 'message.publish') audit.hold()
+      return append(event)
+    })
+    const commit = store.commit.bind(store)
+    const puts: string[][] = []
+    t.mock.method(store, 'commit', (changes: Changes) => {
+      puts.push((changes.puts ?? []).map(([key, row]) => key + Buffer.from(row).toString('latin1')))
+      return commit(changes)
+    })
+    const second = await world.raw('d1', {}, level)
+    second.send(connectPacket('d1', { protocolVersion: level, ...withWill('second') }))
+    await until(() => world.records('message.publish').length === 1)
+    await other.ping() // turns enough for a commit
+    assert.ok(puts.flat().every((row) => !row.startsWith('broker/will/')))
+    assert.equal(second.all('connack').length, 0)
+
+    audit.release()
+    await second.next('connack')
+    const together = puts.find((rows) => rows.some((row) => row.startsWith('broker/will/d1') && row.includes('second')))
+    assert.ok(together?.some((row) => row.startsWith('broker/queue/d2/') && row.includes('first')))
+  },
+)
