@@ -1,6 +1,7 @@
 export { AuditError, type AuditErrorCode } from './errors.js'
 export { AuditLog, type AuditLogOptions } from './log.js'
 export { createMemoryAudit, type MemoryAudit } from './memory.js'
+export type { PayloadOptions } from './payload/options.js'
 export { type AuditQuery, matcherOf } from './reading/query.js'
 export { formatQuery, parseQuery, type QueryParameters, type QueryTerm } from './search/query-text.js'
 export { verifyLog, type VerifyOptions, type VerifyReport } from './verifying/verify.js'

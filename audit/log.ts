@@ -4,6 +4,7 @@ import { verifierKeyOf } from './tree/checkpoint.js'
 import { EntryBuffer } from './entries/entry-buffer.js'
 import { AuditError } from './errors.js'
 import { type AuditQuery, matcherOf } from './reading/query.js'
+import type { PayloadOptions } from './payload/options.js'
 import { Progress } from './progress.js'
 import { LogReader } from './reading/reader.js'
 import { type ConnectWriter, startWorker, type WriterLink } from './writing/writer-link.js'
@@ -22,6 +23,8 @@ export interface AuditLogOptions {
   readonly now: () => number
   /** When devices may be answered. Default: strict */
   readonly mode?: AuditMode
+  /** How records of messages commit to payloads. Default: they do not */
+  readonly payload?: PayloadOptions | undefined
   /** How to reach the writer. Default: a worker thread. */
   readonly connectWriter?: ConnectWriter
 }
@@ -84,11 +87,11 @@ export class AuditLog implements AuditTrail {
    * @throws AuditError AUDIT_CORRUPT when the folder does not hold what its checkpoint promises, AUDIT_FAILED
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
-    const { directory, origin, signingKey, connectWriter = startWorker } = options
+    const { directory, origin, signingKey, payload, connectWriter = startWorker } = options
     verifierKeyOf(origin, signingKey)
     return await new Promise((resolve, reject) => {
       let log: AuditLog | undefined
-      const writer = connectWriter({ directory, origin, signingKey }, (message) => {
+      const writer = connectWriter({ directory, origin, signingKey, payload }, (message) => {
         if (log) log.#receive(message)
         else if (message.kind === 'failed') reject(new AuditError(message.code, message.message))
         else if (message.kind === 'opened') {
@@ -100,12 +103,13 @@ export class AuditLog implements AuditTrail {
     })
   }
 
-  append(event: AuditEvent): number {
+  append(event: AuditEvent, payload?: Uint8Array): number {
     if (this.#state !== 'open') throw new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
     if (this.#waitingBytes() >= waitingBytes.full)
       throw new AuditError('AUDIT_FULL', 'too many records wait for the disk')
     const sequence = this.#next
-    this.#waiting.add({ sequence, time: this.#options.now(), node: this.#options.node }, event)
+    const place = { sequence, time: this.#options.now(), node: this.#options.node }
+    this.#waiting.add(place, event, this.#options.payload && payload)
     this.#next++
     this.#updateCongestion()
     if (!this.#turnEnding) queueMicrotask(() => this.#endTurn()) // whatever this turn still appends goes along
@@ -238,10 +242,9 @@ export class AuditLog implements AuditTrail {
     if (this.#sent || this.#waiting.byteLength === 0) return
     clearTimeout(this.#gathering)
     this.#gathering = undefined
-    const { since } = this.#waiting
-    const records = this.#waiting.take()
-    this.#sent = { last: this.#next - 1, bytes: records.byteLength, since }
-    this.#writer.send({ kind: 'batch', records })
+    const { since, byteLength: bytes } = this.#waiting
+    this.#sent = { last: this.#next - 1, bytes, since }
+    this.#writer.send({ kind: 'batch', ...this.#waiting.take() })
   }
 
   /** A clock that was set back says nothing about how long the disk has been at it. */

@@ -7,6 +7,8 @@ import { isReservedFor } from './reserved.js'
 export interface MemoryAudit extends AuditTrail {
   /** Everything appended, durable or not. */
   readonly records: readonly AuditRecord[]
+  /** What the messages said that a record would commit to, by its sequence number. */
+  readonly payloads: ReadonlyMap<number, Uint8Array>
   /** From now on nothing becomes durable, as on a slow disk. */
   hold(): void
   /** All that was held becomes durable, and each record after it at once again. */
@@ -29,6 +31,7 @@ export interface MemoryAuditOptions {
 /** An audit trail that forgets when the process ends: the double for tests. */
 export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAuditOptions = {}): MemoryAudit {
   const records: AuditRecord[] = []
+  const payloads = new Map<number, Uint8Array>()
   const durable = new Progress(-1)
   const answerable = mode === 'strict' ? durable : new Progress(-1)
   const congestionListeners = new Set<(congested: boolean) => void>()
@@ -55,12 +58,14 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
 
   return {
     records,
-    append(event: AuditEvent) {
+    payloads,
+    append(event: AuditEvent, payload?: Uint8Array) {
       if (failed) throw new AuditError('AUDIT_CLOSED', 'the audit log has failed')
       if (full && !isReservedFor(event.event)) throw new AuditError('AUDIT_FULL', 'asked to be full')
       const place = { sequence: records.length, time: now(), node: 'memory' }
       writeEntry(scratch, 0, place, event)
       records.push({ ...event, ...place })
+      if (payload) payloads.set(place.sequence, Uint8Array.from(payload))
       advanceSoon()
       return place.sequence
     },

@@ -57,16 +57,16 @@ export class DecisionLog {
     this.#topicsSince = elapsed()
   }
 
-  /** Returns the sequence number of the record that speaks of it; an answer waits for that one. */
-  record(session: Session, decided: Decided): number {
+  /** Returns the sequence number of the record that speaks of it, and commits to its payload; an answer waits for that one. */
+  record(session: Session, decided: Decided, payload?: Uint8Array): number {
     this.#tally(session, decided)
-    if (decided.decision === 'allow') return this.#append(session, decided)
+    if (decided.decision === 'allow') return this.#append(session, decided, payload)
     const kind = `${decided.event} ${decided.reason ?? ''} ${decided.policyVersion}`
     const apart = `${kind} ${decided.topic}`
     if (this.#windows.get(session)?.has(apart) || this.#spendTopic(session.device)) {
-      return this.#count(session, apart, decided)
+      return this.#count(session, apart, decided, payload)
     }
-    return this.#count(session, kind, { ...decided, topic: '' })
+    return this.#count(session, kind, { ...decided, topic: '' }, payload)
   }
 
   /**
@@ -110,7 +110,7 @@ export class DecisionLog {
     session.lastRefusal = { at: this.#now(), action, topic, reason }
   }
 
-  #count(session: Session, key: string, denial: Decided): number {
+  #count(session: Session, key: string, denial: Decided, payload: Uint8Array | undefined): number {
     let windows = this.#windows.get(session)
     if (!windows) this.#windows.set(session, (windows = new Map<string, Window>()))
     const window = windows.get(key)
@@ -118,14 +118,14 @@ export class DecisionLog {
       window.more++
       return window.sequence
     }
-    const sequence = this.#append(session, denial)
+    const sequence = this.#append(session, denial, payload)
     windows.set(key, { denial, sequence, since: this.#elapsed(), more: 0 })
     return sequence
   }
 
-  #append(session: Session, decided: Decided): number {
+  #append(session: Session, decided: Decided, payload: Uint8Array | undefined): number {
     decided.sessionIndex = session.takeIndex()
-    return this.#trail.record(decided)
+    return this.#trail.record(decided, payload)
   }
 
   #close(session: Session, { denial, more }: Window): void {

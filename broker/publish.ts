@@ -1,7 +1,7 @@
 import type { Decision, TopicName } from '#protocol'
 import type { Connection } from './connection.js'
 import { decide } from './decision.js'
-import { unplaced } from './decision-log.js'
+import { type Decided, unplaced } from './decision-log.js'
 import { explainDenial } from './denial.js'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
@@ -53,7 +53,7 @@ export function recordPublish(
   packet: Pick<Will, 'topic' | 'payload' | 'qos' | 'retain'> & Partial<Pick<PublishPacket, 'dup' | 'packetId'>>,
   decision: Decision,
 ): number {
-  return hub.decisions.record(session, {
+  const decided: Decided = {
     event: 'message.publish',
     device: session.device,
     session: session.name,
@@ -71,7 +71,8 @@ export function recordPublish(
     size: packet.payload.length,
     // As subscribed now; who comes or goes until the record is durable shows in the message.deliver records.
     recipients: decision.effect === 'allow' ? recipientsOf(hub, packet.topic) : 0,
-  })
+  }
+  return hub.decisions.record(session, decided, packet.payload)
 }
 
 /** Sessions that subscribed to the topic, and groups that share a subscription to it. */

@@ -25,8 +25,8 @@ export class Trail {
   }
 
   /** @throws CodedError AUDIT_CLOSED: then nothing may happen. */
-  record(event: AuditEvent): number {
-    return this.#audit.append(event)
+  record(event: AuditEvent, payload?: Uint8Array): number {
+    return this.#audit.append(event, payload)
   }
 
   /** For what happens whether it can be recorded or not: a connection that is gone, a revocation. */

@@ -183,6 +183,10 @@ export type SessionEvent =
         readonly size: number
         /** How many sessions the message was routed to. */
         readonly recipients: number
+        /** The log's own work, see {@link AuditTrail.append}: 16 random bytes that make equal payloads look different. */
+        readonly payloadNonce?: Uint8Array
+        /** SHA-256 by which anyone who is shown the payload and one blinding value can tell that it is this one. */
+        readonly payloadCommitment?: Uint8Array
       })
   | (SessionFacts &
       TopicDecisionFacts & {
@@ -314,8 +318,12 @@ export type AuditMode = 'strict' | 'relaxed'
  * what (registry, certificates, policy) goes by `durable` in either mode.
  */
 export interface AuditTrail {
-  /** The event's sequence number. @throws CodedError AUDIT_FULL, AUDIT_CLOSED (it has failed or ended): then nothing may happen. */
-  append(event: AuditEvent): number
+  /**
+   * The event's sequence number. What a `message.publish` says is given beside it: the record commits to these bytes and
+   * does not hold them; they are copied before it returns.
+   * @throws CodedError AUDIT_FULL, AUDIT_CLOSED (it has failed or ended): then nothing may happen.
+   */
+  append(event: AuditEvent, payload?: Uint8Array): number
   /** Devices may be answered up to and including this sequence number: `durable`, or in the relaxed mode not far ahead of it. */
   readonly answerable: number
   /** Called after each advance of `answerable`, in order, and never inside `append`. Returns the way to stop listening. */

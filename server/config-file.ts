@@ -15,6 +15,9 @@ import {
 import { ServerError } from './errors.js'
 import { parseNetwork, parseWebOrigin } from './network-names.js'
 
+/** What the log says of the messages' payloads: nothing, or a commitment by which anyone can check one he is shown. */
+export type AuditPayload = NonNullable<NonNullable<ConfigFile['audit']>['payload']>
+
 /** `touchmark.yaml`; what it leaves out has the default of config.ts. */
 export type ConfigFile = ReturnType<typeof decodeConfigFile>
 
@@ -33,7 +36,13 @@ const decodeConfigFile = object({
       healthPort: optional(port),
     }),
   ),
-  audit: optional(object({ mode: optional(word('strict', 'relaxed')) })),
+  audit: optional(
+    object({
+      mode: optional(word('strict', 'relaxed')),
+      payload: optional(word('none', 'commit')),
+      payloadKeys: optional(text(4096)),
+    }),
+  ),
   mqtt: optional(
     object({
       proxies: optional(list(parsed(parseNetwork), 64)),
@@ -96,6 +105,8 @@ export function renderConfigFile(chosen: {
   readonly proxies: readonly string[]
   readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
+  readonly auditPayload: AuditPayload
+  readonly payloadKeyFolder: string
   readonly ekRoots: readonly string[]
 }): string {
   return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
@@ -126,6 +137,11 @@ mqtt:
 # but a crash or power cut can take away the records of the last tenth of a second of answers.
 audit:
   mode: ${chosen.auditMode}
+  # commit puts a commitment to each message's payload into the log, by which you can later prove what was said. none
+  # does not.
+  payload: ${chosen.auditPayload}
+  # The keys behind these commitments, a file a day. Leave this folder out of every backup: what is erased must be gone.
+  payloadKeys: ${JSON.stringify(chosen.payloadKeyFolder)}
 
 # PEM files with the CA certificates of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
 # Self-signed ones are trusted; the others only help to find the way to one of those.

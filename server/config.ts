@@ -3,7 +3,7 @@ import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
-import { type ConfigFile, parseConfigFile } from './config-file.js'
+import { type AuditPayload, type ConfigFile, parseConfigFile } from './config-file.js'
 import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
@@ -30,6 +30,9 @@ export interface ServerConfig {
   /** Web pages that may connect over WebSocket. */
   readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
+  readonly auditPayload: AuditPayload
+  /** Holds what unlocks the keys of payloads, a file a day; nobody should back it up. */
+  readonly payloadKeyFolder: string
   /** Absolute paths, as they go into a new configuration file. */
   readonly ekRootFiles: readonly string[]
   readonly ekAuthorities: EkAuthorities
@@ -49,6 +52,8 @@ const defaults = {
   healthHost: '127.0.0.1',
   healthPort: 9464,
   auditMode: 'strict',
+  auditPayload: 'commit',
+  payloadKeyFolder: 'payload-keys',
 } as const
 
 /** Reading YAML takes time that grows faster than the file. */
@@ -95,6 +100,8 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     websocketPort: flags.websocketPort ?? file.listen?.websocketPort ?? defaults.websocketPort,
     healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
     auditMode: file.audit?.mode ?? defaults.auditMode,
+    auditPayload: file.audit?.payload ?? defaults.auditPayload,
+    payloadKeyFolder: resolve(dataFolder, file.audit?.payloadKeys ?? defaults.payloadKeyFolder),
     proxies: file.mqtt?.proxies ?? [],
     allowedOrigins: file.mqtt?.allowedOrigins ?? [],
     ekRootFiles,

@@ -104,6 +104,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     signingKey,
     now,
     mode: config.auditMode,
+    payload: config.auditPayload === 'none' ? undefined : { keyFolder: config.payloadKeyFolder },
   })
   closing.add(() => audit.close())
   audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}` })

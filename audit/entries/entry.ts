@@ -1,5 +1,6 @@
 import type { AuditEvent, AuditEventName, AuditRecord } from '#protocol'
 import { CborReader, CborWriter } from './cbor.js'
+import { commitmentFields, writeCommitmentRoom } from './commitment-room.js'
 import { AuditError } from '../errors.js'
 import { entryVersion, eventKey, eventNumbers, type FieldKind, type FieldName, fields, versionKey } from './fields.js'
 import { absentIn, deliverNames, publishNames, writeDeliver, writePublish } from './message-entry.js'
@@ -43,28 +44,31 @@ const writer = new CborWriter(Buffer.alloc(0), 0, 0)
  * Writes an event as one entry into a buffer that has room for `maxEntryBytes` at `start`; gives the entry's end.
  * This runs for every message on the broker's thread, so nothing is made anew and nothing sorted for an event whose like
  * was written before.
+ * An entry that is to commit to a payload ends with room for it, see commitment-room.ts.
  * @throws AuditError AUDIT_INVALID when it does not fit or holds what no entry can
  */
-export function writeEntry(buffer: Buffer, start: number, place: Place, event: AuditEvent): number {
+export function writeEntry(buffer: Buffer, start: number, place: Place, event: AuditEvent, commits = false): number {
   const shape = shapeOf(event)
+  const more = commits ? commitmentFields : 0
   writer.moveTo(buffer, start, start + maxEntryBytes)
   if (event.event === 'message.publish' && shape.isUsual) {
-    writePlace(shape, place, absentIn(event))
+    writePlace(shape, place, more - absentIn(event))
     writePublish(writer, event)
   } else if (event.event === 'message.deliver' && shape.isUsual) {
-    writePlace(shape, place, absentIn(event))
+    writePlace(shape, place, more - absentIn(event))
     writeDeliver(writer, event)
   } else {
     readValues(event)
-    writePlace(shape, place, countAbsent(shape))
+    writePlace(shape, place, more - countAbsent(shape))
     writeFields(shape)
   }
+  if (commits) writeCommitmentRoom(writer)
   return writer.at
 }
 
 /** What every entry begins with. */
-function writePlace(shape: Shape, { sequence, time, node }: Place, absent: number): void {
-  writer.map(placeFields + shape.fields.length - absent)
+function writePlace(shape: Shape, { sequence, time, node }: Place, more: number): void {
+  writer.map(placeFields + shape.fields.length + more)
   writer.key(versionKey)
   writer.integer(entryVersion)
   writer.key(fields.sequence[0])

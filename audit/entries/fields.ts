@@ -94,6 +94,8 @@ export const fields: {
   at: [62, 'integer'],
   forget: [63, 'boolean'],
   protocolLevel: [64, 'integer'],
+  payloadNonce: [75, 'bytes'],
+  payloadCommitment: [76, 'bytes'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import type { Batch } from '../entries/entry-buffer.js'
 import type { FromWriter, ToWriter } from './writer-service.js'
 import type { WriterOptions } from './writer.js'
 
@@ -18,7 +19,11 @@ export const startWorker: ConnectWriter = (options, receive) => {
   worker.on('exit', () => failed('the writer has ended'))
   return {
     send(message) {
-      worker.postMessage(message, message.kind === 'batch' ? [message.records] : [])
+      worker.postMessage(message, message.kind === 'batch' ? handedOver(message) : [])
     },
   }
+}
+
+function handedOver({ records, payloads }: Batch): readonly ArrayBuffer[] {
+  return payloads ? [records, payloads.buffer] : [records]
 }

@@ -1,10 +1,12 @@
 import type { Disk } from './disk.js'
+import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
+import type { Payloads } from '../payload/payload-buffer.js'
 import { LogWriter, type Opened, recordsPerCheckpoint, type WriterOptions } from './writer.js'
 
 export type ToWriter =
-  | { readonly kind: 'batch'; readonly records: ArrayBuffer } // only after the one before was answered
-  | { readonly kind: 'close' } //                                only after every batch was answered
+  | ({ readonly kind: 'batch' } & Batch) // only after the one before was answered
+  | { readonly kind: 'close' } //           only after every batch was answered
 
 export type FromWriter =
   | { readonly kind: 'opened'; readonly opened: Opened }
@@ -41,7 +43,7 @@ export class WriterService {
   handle(message: ToWriter): void {
     void this.#attempt(async (writer) => {
       if (message.kind === 'close') await this.#close(writer)
-      else await this.#write(writer, Buffer.from(message.records))
+      else await this.#write(writer, Buffer.from(message.records), message.payloads)
     })
   }
 
@@ -56,10 +58,10 @@ export class WriterService {
     }
   }
 
-  async #write(writer: LogWriter, records: Buffer): Promise<void> {
+  async #write(writer: LogWriter, records: Buffer, payloads: Payloads | undefined): Promise<void> {
     if (writer.stagedBytes > maxStagedBytes) await this.#cover(writer, 1)
     if (this.#ended) return
-    writer.write(records)
+    writer.write(records, payloads)
     this.#post({ kind: 'durable' })
     writer.grow(records)
     void this.#attempt(async () => await this.#cover(writer, recordsPerCheckpoint))

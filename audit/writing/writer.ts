@@ -3,6 +3,9 @@ import type { KeyObject } from 'node:crypto'
 import { signCheckpoint } from '../tree/checkpoint.js'
 import type { Disk, Segment } from './disk.js'
 import { layout } from '../layout.js'
+import type { PayloadOptions } from '../payload/options.js'
+import type { Payloads } from '../payload/payload-buffer.js'
+import { PayloadSealer } from '../payload/sealing.js'
 import { recover, type Recovered } from './recovery.js'
 import type { TiledTree } from '../tree/tiled-tree.js'
 import { recordsOf, sealRecords, segmentName, type TornTail } from './wal.js'
@@ -11,6 +14,8 @@ export interface WriterOptions {
   readonly directory: string
   readonly origin: string
   readonly signingKey: KeyObject
+  /** How records commit to payloads. Default: they cannot */
+  readonly payload?: PayloadOptions | undefined
 }
 
 /** What the writer found when it opened the log. */
@@ -32,6 +37,7 @@ export class LogWriter {
   readonly #options: WriterOptions
   readonly #disk: Disk
   readonly #tree: TiledTree
+  readonly #payloads: PayloadSealer | undefined
   #segment: Segment
   #segmentPath: string
   /** Segments before the present one, to be removed once a checkpoint covers them. */
@@ -44,6 +50,7 @@ export class LogWriter {
     this.#options = options
     this.#disk = disk
     this.#tree = tree
+    this.#payloads = options.payload && new PayloadSealer(options.directory, options.payload)
     this.#partials = partials
     this.#segmentPath = this.#nextSegmentPath()
     this.#segment = disk.openSegment(this.#segmentPath)
@@ -71,8 +78,9 @@ export class LogWriter {
     return this.#tree.stagedBytes
   }
 
-  /** Durable when it returns. */
-  write(records: Buffer): void {
+  /** Durable when it returns; the keys by which the records commit to payloads are so before them. */
+  write(records: Buffer, payloads?: Payloads): void {
+    if (payloads) this.#payloads?.seal(records, payloads)
     sealRecords(records)
     this.#segment.append(records)
   }
@@ -102,6 +110,7 @@ export class LogWriter {
 
   close(): void {
     this.#segment.close()
+    this.#payloads?.close()
   }
 
   /** From here on records go to a segment of their own; gives the segments that hold only what is in the tree. */

@@ -167,7 +167,7 @@ function append(writer: LogWriter, from: number, to: number): void {
   for (let index = from; index < to; index++) {
     records.add({ sequence: index, time: 0, node: 'node-1' }, published(index))
   }
-  const batch = Buffer.from(records.take())
+  const batch = Buffer.from(records.take().records)
   writer.write(batch)
   writer.grow(batch)
 }

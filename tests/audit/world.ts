@@ -79,7 +79,7 @@ export async function createWriter(context: TestContext) {
     for (let left = count; left > 0; left--, next++) {
       records.add({ sequence: next, time: 0, node: 'node-1' }, published(next))
     }
-    const batch = Buffer.from(records.take())
+    const batch = Buffer.from(records.take().records)
     writer.write(batch)
     writer.grow(batch)
   }

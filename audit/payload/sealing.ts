@@ -1,0 +1,64 @@
+import { randomFillSync } from 'node:crypto'
+import { commitmentIn, nonceBytes, nonceIn } from '../entries/commitment-room.js'
+import { KeyFile, type KeyFolders } from './key-file.js'
+import type { PayloadOptions } from './options.js'
+import { payloadFrames, type Payloads } from './payload-buffer.js'
+
+/** Days whose keys are open: today, yesterday around midnight, and another one when a clock is set. */
+const maxOpenDays = 3
+
+/** To ask for chance costs more than to hash: so it is fetched for many messages at once. */
+const noncesAtOnce = 1024
+
+/** The writer's side of payloads: fills in what the broker's thread has left empty in the records that commit to them. */
+export class PayloadSealer {
+  readonly #folders: KeyFolders
+  readonly #days = new Map<number, KeyFile>()
+  readonly #chance = Buffer.alloc(noncesAtOnce * nonceBytes)
+  #chanceAt = this.#chance.length
+
+  constructor(directory: string, { keyFolder }: PayloadOptions) {
+    this.#folders = { directory, keyFolder }
+  }
+
+  /** When it returns every key that the records go by is durable; the records themselves are the caller's to write. */
+  seal(records: Buffer, payloads: Payloads): void {
+    for (const { entryEnd, day, sequence, device, opening } of payloadFrames(payloads)) {
+      const nonceAt = nonceIn(entryEnd)
+      this.#fillNonce(records, nonceAt)
+      const commitment = this.#keysOf(day).keyFor(device, sequence).commit(opening, sequence, records, nonceAt)
+      records.write(commitment, commitmentIn(entryEnd), 'latin1')
+    }
+    for (const keys of this.#days.values()) keys.sync()
+  }
+
+  close(): void {
+    for (const keys of this.#days.values()) keys.close()
+    this.#days.clear()
+  }
+
+  #keysOf(day: number): KeyFile {
+    return this.#days.get(day) ?? this.#open(day)
+  }
+
+  #open(day: number): KeyFile {
+    for (const [other, keys] of this.#days) {
+      if (this.#days.size < maxOpenDays) break
+      keys.sync()
+      keys.close()
+      this.#days.delete(other)
+    }
+    const keys = KeyFile.openOrMake(this.#folders, day)
+    this.#days.set(day, keys)
+    return keys
+  }
+
+  #fillNonce(records: Buffer, at: number): void {
+    if (this.#chanceAt === this.#chance.length) {
+      randomFillSync(this.#chance)
+      this.#chanceAt = 0
+    }
+    this.#chance.copy(records, at, this.#chanceAt, this.#chanceAt + nonceBytes)
+    this.#chanceAt += nonceBytes
+  }
+}

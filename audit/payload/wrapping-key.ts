@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto'
+import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, renameSync, unlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { AuditError } from '../errors.js'
+import { makeFolderNow, openIfThere, readAt, syncFolderNow, writeAllAt } from './files.js'
+
+/*
+ * The key-encryption key of a day: 32 random bytes in a file of their own, outside the folder of the log and outside its
+ * backups. Whoever has it not can open nothing of that day.
+ */
+
+export const wrappingKeyBytes = 32
+
+/** @returns undefined when there is none. @throws AuditError AUDIT_CORRUPT */
+export function readWrappingKey(path: string): Buffer | undefined {
+  const file = openIfThere(path, 'r')
+  if (file === undefined) return undefined
+  try {
+    const key = readAt(file, 0, wrappingKeyBytes + 1)
+    if (key.length === wrappingKeyBytes) return key
+    throw new AuditError(
+      'AUDIT_CORRUPT',
+      `${path}: expected ${wrappingKeyBytes} bytes of a day's key, got ${key.length}`,
+    )
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Durable, and readable for its owner only, when it returns. */
+export function makeWrappingKey(path: string): Buffer {
+  makeFolderNow(dirname(path))
+  const key = randomBytes(wrappingKeyBytes)
+  const file = openSync(`${path}.new`, 'w', 0o600)
+  try {
+    writeAllAt(file, key, 0)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(`${path}.new`, path)
+  syncFolderNow(dirname(path))
+  return key
+}
+
+/** Overwrites the key where it lies, and then takes its name away. @returns whether there was one */
+export function destroyWrappingKey(path: string): boolean {
+  const file = openIfThere(path, 'r+')
+  if (file === undefined) return false
+  try {
+    writeAllAt(file, randomBytes(Math.max(fstatSync(file).size, wrappingKeyBytes)), 0)
+    fdatasyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  unlinkSync(path)
+  syncFolderNow(dirname(path))
+  return true
+}
