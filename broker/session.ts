@@ -74,8 +74,8 @@ export class Session {
   readonly replays = new Map<TopicFilter, Replay>()
   /** Whether a later turn goes on with these. */
   drainsLater = false
-  /** Subscriptions that were granted and begin when that is durable; they count already. */
-  readonly granted = new Set<TopicFilter>()
+  /** Subscriptions that were granted and begin when that is durable, with their weight: they count already. */
+  readonly granted = new Map<TopicFilter, number>()
   /** By packet identifier. */
   readonly received = new Map<number, Received>()
   /** Rendered anew at every CONNECT and on every change of policy. */

@@ -5,6 +5,7 @@ import { decide } from './decision.js'
 import { type Decided, unplaced } from './decision-log.js'
 import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
+import { weightOf } from './routing/level-tree.js'
 import type { Session } from './session.js'
 import type { Subscription } from './subscription.js'
 import { encodeSuback, encodeUnsuback } from './wire/encode.js'
@@ -32,7 +33,7 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     const granted = decision.effect === 'allow' ? subscriptionOf(request, decision.qos, packet) : undefined
     last = hub.decisions.record(session, eventOf(session, request.filter, decision, granted?.qos))
     if (granted) {
-      quota.take(granted.name)
+      quota.take(granted)
       hub.filterRate.pay(session.device)
     }
     return { request, decision, granted }
@@ -151,7 +152,8 @@ function subscriptionOf(
   const parsed = parseShare(name)
   if (!parsed.valid) return undefined
   const { share, filter } = parsed
-  return { name, share, filter, qos: allowed < requested ? allowed : requested, noLocal, retainAsPublished, identifier }
+  const qos = allowed < requested ? allowed : requested
+  return { name, share, filter, qos, noLocal, retainAsPublished, identifier, weight: weightOf(name) }
 }
 
 const maxExplained = 4
@@ -207,7 +209,7 @@ function sendRetained(hub: Hub, session: Session, { name, filter, qos, noLocal, 
   hub.delivery.replay(session, name, { messages, reception, noLocal })
 }
 
-/** How many different filters a device may have subscribed to, over all its sessions; those that are not recorded yet count. */
+/** How many different filters a device may have subscribed to, over all its sessions, by weight; those that are not recorded yet count. */
 class Quota {
   readonly #session: Session
   readonly #max: number
@@ -216,22 +218,27 @@ class Quota {
   constructor(hub: Hub, session: Session) {
     this.#session = session
     this.#max = hub.limits.maxSubscriptionsPerDevice
-    this.#used = hub.sessions
-      .of(session.device)
-      .reduce((sum, one) => sum + one.subscriptions.size + one.granted.size, 0)
+    this.#used = hub.sessions.of(session.device).reduce((sum, one) => sum + weightOfAll(one), 0)
   }
 
   admits(filter: TopicFilter): boolean {
-    return this.#used < this.#max || this.#has(filter)
+    return this.#used + weightOf(filter) <= this.#max || this.#has(filter)
   }
 
-  take(filter: TopicFilter): void {
-    if (this.#has(filter)) return
-    this.#session.granted.add(filter)
-    this.#used++
+  take({ name, weight }: Subscription): void {
+    if (this.#has(name)) return
+    this.#session.granted.set(name, weight)
+    this.#used += weight
   }
 
   #has(filter: TopicFilter): boolean {
     return this.#session.subscriptions.has(filter) || this.#session.granted.has(filter)
   }
+}
+
+function weightOfAll({ subscriptions, granted }: Session): number {
+  let weight = 0
+  for (const subscription of subscriptions.values()) weight += subscription.weight
+  for (const one of granted.values()) weight += one
+  return weight
 }

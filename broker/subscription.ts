@@ -17,6 +17,8 @@ export interface Subscription {
   readonly retainAsPublished: boolean
   /** Sent along with every message that it matches (MQTT 5.0 §3.8.2.1.2). */
   readonly identifier: number | undefined
+  /** How many it counts for in its device's quota: one, and more where it has very many levels. */
+  readonly weight: number
 }
 
 /** How one session gets one message: all its matching subscriptions together, so that it gets it once (MQTT 5.0 §3.3.4). */

@@ -48,6 +48,22 @@ export class LevelTree<Value> {
   }
 }
 
+/**
+ * How many ordinary topics a deep one is like. Each level that it shares with no other is a branch, at some 200 bytes, so
+ * that a quota which counts topics would let eight times as much through with names of 128 levels.
+ */
+export function weightOf(path: TopicName | TopicFilter): number {
+  return Math.ceil(topicLevels(path).length / ordinaryLevels)
+}
+
+/** What deep topics take beyond that, in bytes. */
+export function depthBytes(path: TopicName | TopicFilter): number {
+  return Math.max(0, topicLevels(path).length - ordinaryLevels) * bytesPerLevel
+}
+
+const ordinaryLevels = 16
+const bytesPerLevel = 200
+
 class Branch<Value> {
   readonly children = new Map<string, Branch<Value>>()
   value: Value | undefined

@@ -1,5 +1,5 @@
 import type { DeviceId, TopicFilter, TopicName } from '#protocol'
-import { LevelTree } from './level-tree.js'
+import { depthBytes, LevelTree } from './level-tree.js'
 
 /** What this file asks of a message. */
 export interface Retainable {
@@ -72,10 +72,10 @@ export class Retained<Message extends Retainable> {
     if (keptBytes === 0) return true
     const { limits } = this.#options
     const used = this.#ofDevice.get(publisher)
-    const old = this.#byTopic.get(topic)?.message
-    const own = old?.publisher === publisher ? old : undefined
+    const old = this.#byTopic.get(topic)
+    const own = old?.message.publisher === publisher ? old : undefined
     const count = (used?.topics.size ?? 0) + (own ? 0 : 1)
-    const bytes = (used?.bytes ?? 0) - (own?.keptBytes ?? 0) + keptBytes
+    const bytes = (used?.bytes ?? 0) - (own?.cost ?? 0) + keptBytes + depthBytes(topic)
     return count <= limits.maxRetainedPerDevice && bytes <= limits.maxRetainedBytesPerDevice
   }
 
@@ -136,7 +136,7 @@ export class Retained<Message extends Retainable> {
 
   #hold(message: Message): void {
     const { topic, keptBytes, publisher, expiresAt } = message
-    const held = { message, order: ++this.#order }
+    const held = { message, order: ++this.#order, cost: keptBytes + depthBytes(topic) }
     this.#byTopic.set(topic, held)
     if (expiresAt !== undefined) this.#expiring.add(held)
     this.#size++
@@ -144,7 +144,7 @@ export class Retained<Message extends Retainable> {
     let holdings = this.#ofDevice.get(publisher)
     if (!holdings) this.#ofDevice.set(publisher, (holdings = { topics: new Set(), bytes: 0 }))
     holdings.topics.add(topic)
-    holdings.bytes += keptBytes
+    holdings.bytes += held.cost
   }
 
   /** Whether there was one. */
@@ -159,7 +159,7 @@ export class Retained<Message extends Retainable> {
     const holdings = this.#ofDevice.get(publisher)
     if (!holdings) return true
     holdings.topics.delete(topic)
-    holdings.bytes -= keptBytes
+    holdings.bytes -= held.cost
     if (holdings.topics.size === 0) this.#ofDevice.delete(publisher)
     return true
   }
@@ -168,6 +168,8 @@ export class Retained<Message extends Retainable> {
 interface Held<Message> {
   readonly message: Message
   readonly order: number
+  /** What it takes of its publisher's quota: its bytes, and its levels where they are very many. */
+  readonly cost: number
 }
 
 /** What one device has retained. */

@@ -20,6 +20,7 @@ import {
 import { BrokerError } from '../errors.js'
 import { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
+import { weightOf } from '../routing/level-tree.js'
 import type { Received } from '../session.js'
 import type { Subscription } from '../subscription.js'
 import type { Qos, UserProperty, Will } from '../wire/packet.js'
@@ -111,7 +112,15 @@ export function decodeSubscription(key: string, named: string, row: Uint8Array):
   const { qos, identifier, ...options } = decodeJson(readRow(key, row).header, subscriptionHeader, 'subscription')
   const parsed = parseShare(name)
   if (!parsed.valid) throw new BrokerError('STORE_CORRUPT', parsed.problem)
-  return { name, filter: parsed.filter, share: parsed.share, qos: asQos(qos), identifier, ...options }
+  return {
+    name,
+    filter: parsed.filter,
+    share: parsed.share,
+    qos: asQos(qos),
+    identifier,
+    weight: weightOf(name),
+    ...options,
+  }
 }
 
 export function encodeReceived(key: string, { topic }: Received): Buffer {

@@ -83,6 +83,24 @@ test('subscriptions that are not recorded yet count for the quota, and so do tho
   assert.deepEqual((await subscribe(other, ['one/0/0', 0], ['too/much', 0])).granted, [0, 0x97])
 })
 
+/** 13 */
+test('a filter of very many levels counts like several, and no more once it is given up', async (t) => {
+  const world = await makeOpenWorld(t, { maxSubscriptionsPerDevice: 10 })
+  const client = await join(world, 'd1', 5, lasting(5))
+  const deep = `${'x/'.repeat(127)}y`
+  assert.deepEqual(
+    (await subscribe(client, [deep, 0], ['a', 0], [`y/${deep.slice(2)}`, 0], [deep, 0])).granted,
+    [0, 0, 0x97, 0],
+  )
+  await cut(world, client)
+  await world.restart()
+  const again = await join(world, 'd1', 5, lasting(5))
+  assert.deepEqual((await subscribe(again, ['b', 0], ['c', 0])).granted, [0, 0x97])
+  again.send({ cmd: 'unsubscribe', messageId: 1, unsubscriptions: [deep] })
+  await again.next('unsuback')
+  assert.deepEqual((await subscribe(again, ['c', 0], ['d', 0])).granted, [0, 0])
+})
+
 /** 14 */
 atBothLevels('the same filter several times has as many answers, and the last one counts', async (t, level) => {
   const world = await makeOpenWorld(t)

@@ -149,6 +149,19 @@ test('what the store kept is there again and counts', () => {
   assert.ok(!retained.hasRoom(parseDeviceId('dev'), parseTopicName('b'), 1))
 })
 
+test('very many levels cost what they take, and are given back', () => {
+  const { retained } = makeWorld({ maxRetainedPerDevice: 1000, maxRetainedBytesPerDevice: 20_000 })
+  const deep = (levels: number) => `${'x/'.repeat(levels - 1)}y`
+  const dev = parseDeviceId('dev')
+  assert.ok(retained.hasRoom(dev, parseTopicName(deep(16)), 20_000))
+  assert.ok(!retained.hasRoom(dev, parseTopicName(deep(128)), 1))
+  retained.set(message(deep(100)))
+  assert.ok(!retained.hasRoom(dev, parseTopicName('a'), 4000))
+  assert.ok(retained.hasRoom(dev, parseTopicName(deep(100)), 2)) // in its own place
+  retained.set(message(deep(100), ''))
+  assert.ok(retained.hasRoom(dev, parseTopicName('a'), 20_000))
+})
+
 test('the same as matching every message by itself, while thousands come and go', () => {
   const random = seeded(77)
   const { world, retained, rows } = makeWorld()

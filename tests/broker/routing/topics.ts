@@ -31,6 +31,7 @@ export function subscriptionTo(filter: string, more: Partial<Subscription> = {})
     qos: 0,
     noLocal: false,
     retainAsPublished: false,
+    weight: 1,
     identifier: undefined,
     ...more,
   }
