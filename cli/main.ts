@@ -8,6 +8,7 @@ import { addPolicy } from './commands/policy.js'
 import { addSessions } from './commands/sessions.js'
 import { addStatus } from './commands/status.js'
 import { addTokens } from './commands/tokens.js'
+import { addWitness } from './commands/witness.js'
 import type { Context } from './context.js'
 import { readCredential } from './credential.js'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit.js'
@@ -31,7 +32,10 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 export function createProgram(): Command {
   const program = new Command('touchmark')
     .description('Device identity for fleets: who is it, what may it say, what did it say.')
-    .addHelpText('before', 'touchmark up starts the server ("touchmark up --help"). Everything else asks it:\n')
+    .addHelpText(
+      'before',
+      'touchmark up starts the server ("touchmark up --help"). Everything else asks it, but for "witness":\n',
+    )
     .version(readVersion(), '--version', 'version of this program')
     .option('--server <url>', 'address of the server (TOUCHMARK_SERVER; default: where "touchmark up" last listened)')
     .option('--identity <dir>', 'folder with operator.crt, operator.key and ca.crt (TOUCHMARK_IDENTITY)')
@@ -41,7 +45,8 @@ export function createProgram(): Command {
     .showHelpAfterError('(touchmark --help says more)')
     .exitOverride()
   const context = createContext(program)
-  for (const add of [addStatus, addDevices, addTokens, addSessions, addPolicy, addAudit]) add(program, context)
+  for (const add of [addStatus, addDevices, addTokens, addSessions, addPolicy, addAudit, addWitness])
+    add(program, context)
   return program
 }
 

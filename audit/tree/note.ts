@@ -32,9 +32,13 @@ const spkiPrefix = Buffer.from('302a300506032b6570032100', 'hex') // RFC 8410 §
 /** @throws AuditError AUDIT_INVALID */
 export function parseNote(note: string): SignedNote {
   const gap = note.lastIndexOf('\n\n')
-  if (gap < 0 || !note.endsWith('\n')) throw invalid('not a signed note')
+  if (gap < 0 || !note.endsWith('\n') || hasControls(note)) throw invalid('not a signed note')
   const signatures = parseSignatureLines(note.slice(gap + 2))
   return { text: note.slice(0, gap + 1), signatures }
+}
+
+function hasControls(note: string): boolean {
+  return /[^\P{Cc}\n]/u.test(note)
 }
 
 /** At least one line, each with its line feed. @throws AuditError AUDIT_INVALID */
@@ -60,6 +64,13 @@ export function signaturesOf(signatures: readonly NoteSignature[], { name, keyId
   return signatures
     .filter((signature) => signature.name === name && signature.keyId.equals(keyId))
     .map(({ bytes }) => bytes)
+}
+
+/** The note with nothing but its first signature by a key: what others have added says nothing, and can be anything. */
+export function withOnlySignatureOf(key: VerifierKey, note: string): string {
+  const { text, signatures } = parseNote(note)
+  const lines = signaturesOf(signatures, key).map((bytes) => signatureLine(key, bytes))
+  return `${text}\n${lines[0] ?? ''}`
 }
 
 /** What verifies signatures of a type by an Ed25519 key under a name. @throws AuditError AUDIT_INVALID */

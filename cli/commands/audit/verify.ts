@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { verifyLog } from '#audit'
@@ -6,6 +6,7 @@ import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { examples } from '../examples.js'
+import { readVerifierKey } from '../verifier-key.js'
 
 export function addVerify(audit: Command, { output, settings }: Context): void {
   audit
@@ -40,15 +41,4 @@ async function verify(output: Output, folder: string, verifierKey: string): Prom
     ])
   }
   if (!ok) throw new CliError('CHECK_FAILED', `${folder} is not the log that was signed with this key`)
-}
-
-function readVerifierKey(given: string): string {
-  if (/^[^/\s]+\+[0-9a-f]{8}\+\S+$/.test(given)) return given
-  try {
-    return readFileSync(given, 'utf8').trim()
-  } catch (cause) {
-    throw new CliError('CANNOT_READ', `no verifier key: expected NAME+HASH+KEY or a file that holds it, got ${given}`, {
-      cause,
-    })
-  }
 }
