@@ -25,6 +25,7 @@ const longestByHand = 128
 /**
  * Writes values one after another into a buffer, and never past `end`. It runs for every field of every message's record
  * on the broker's thread: so bytes are put one by one where that is quicker than to call for help.
+ * @throws AuditError AUDIT_INVALID for what does not fit, or is no value of the kind; but TypeError for text that is none
  */
 export class CborWriter {
   #buffer: Buffer
@@ -61,6 +62,7 @@ export class CborWriter {
   }
 
   boolean(value: boolean): void {
+    if (typeof value !== 'boolean') throw notA('boolean')
     this.#reserve(1)
     this.#buffer[this.at++] = value ? trueByte : falseByte
   }
@@ -80,6 +82,7 @@ export class CborWriter {
   }
 
   texts(values: readonly string[]): void {
+    if (!Array.isArray(values)) throw notA('list')
     this.#head(array, values.length)
     for (const value of values) this.text(value)
   }
@@ -165,6 +168,10 @@ export class CborWriter {
   #reserve(length: number): void {
     if (this.at + length > this.#end) throw new AuditError('AUDIT_INVALID', 'the entry is too large')
   }
+}
+
+function notA(kind: string): AuditError {
+  return new AuditError('AUDIT_INVALID', `not a ${kind}`)
 }
 
 /** Reads what {@link CborWriter} writes and nothing else. @throws AuditError AUDIT_INVALID */

@@ -49,8 +49,19 @@ const writer = new CborWriter(Buffer.alloc(0), 0, 0)
  */
 export function writeEntry(buffer: Buffer, start: number, place: Place, event: AuditEvent, commits = false): number {
   const shape = shapeOf(event)
-  const more = commits ? commitmentFields : 0
   writer.moveTo(buffer, start, start + maxEntryBytes)
+  try {
+    writeShaped(shape, place, event, commits ? commitmentFields : 0)
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause
+    throw new AuditError('AUDIT_INVALID', 'entry: a field that is text holds something else', { cause })
+  }
+  if (commits) writeCommitmentRoom(writer)
+  return writer.at
+}
+
+/** `more` fields are to follow. */
+function writeShaped(shape: Shape, place: Place, event: AuditEvent, more: number): void {
   if (event.event === 'message.publish' && shape.isUsual) {
     writePlace(shape, place, more - absentIn(event))
     writePublish(writer, event)
@@ -62,8 +73,6 @@ export function writeEntry(buffer: Buffer, start: number, place: Place, event: A
     writePlace(shape, place, more - countAbsent(shape))
     writeFields(shape)
   }
-  if (commits) writeCommitmentRoom(writer)
-  return writer.at
 }
 
 /** What every entry begins with. */

@@ -90,6 +90,24 @@ test('text from outside stays one field, whatever it holds', () => {
   assert.equal('topic' in loneSurrogate && loneSurrogate.topic, 'a\ufffd')
 })
 
+test('refuses a value of another kind in a record of every message, with a coded error', () => {
+  const wrong: Readonly<Record<FieldKind, readonly unknown[]>> = {
+    text: [null, 7, true, {}, ['x'], new Uint8Array(1)],
+    integer: [null, '7', true, {}, 0.5],
+    boolean: [null, 0, 'true', {}],
+    texts: [null, 7, 'x', {}, [7]],
+    bytes: [],
+    map: [],
+  }
+  const event = { ...published(0), reason: undefined }
+  for (const [name, [, kind]] of Object.entries(fields).filter(([name]) => name in event)) {
+    for (const value of wrong[kind]) {
+      const changed = { ...event, [name]: value } as AuditEvent
+      assert.throws(() => encodeEntry(place, changed), { code: 'AUDIT_INVALID' }, `${name}: ${JSON.stringify(value)}`)
+    }
+  }
+})
+
 test('refuses what is cut, lengthened or changed in form, with a coded error', () => {
   const entry = encodeEntry(place, published(0))
   for (let length = 0; length < entry.length; length++) {
