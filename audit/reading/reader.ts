@@ -7,7 +7,7 @@ import { decodeEntry } from '../entries/entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { bundlePath, decodeBundle, tileWidth } from '../tree/tiles.js'
-import { readWal, type WalPosition } from '../writing/wal.js'
+import { positionBefore, readWal, type WalPosition } from '../writing/wal.js'
 
 /**
  * Reads the records of a log that may be growing: bundles up to the checkpoint, the write-ahead log above it. A
@@ -79,10 +79,11 @@ export class LogReader {
 
   /** Nothing when the segment that held `first` has gone since. */
   async #walFrom(first: number, to: number): Promise<readonly Uint8Array[]> {
-    const start = this.#walPosition?.sequence === first ? this.#walPosition : undefined
+    const folder = layout.wal(this.#directory)
+    const start = this.#walPosition?.sequence === first ? this.#walPosition : await positionBefore(folder, first)
     this.#walPosition = undefined
     const entries: Uint8Array[] = []
-    for await (const { sequence, entry, end } of readWal(layout.wal(this.#directory), undefined, start)) {
+    for await (const { sequence, entry, end } of readWal(folder, undefined, start)) {
       if (sequence > to || (sequence > first && entries.length === 0)) break
       if (sequence >= first) entries.push(entry)
       this.#walPosition = end

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { parseVerifierKey, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
-import { listSegments, orNothing, readWal } from '../writing/wal.js'
+import { listSegments, orNothing, positionBefore, readWal } from '../writing/wal.js'
 import { damaged, requirePlace } from './bundle.js'
 import { CheckedTree } from './checked-tree.js'
 
@@ -100,10 +100,11 @@ function verifyHead(note: string, verifierKeys: readonly string[]): TreeHead {
 
 /** Records of the write-ahead log must be whole, follow each other, and leave no gap above the checkpoint. */
 async function countUncovered(folder: string, covered: number): Promise<number> {
-  const [oldest] = await listSegments(folder)
-  if (oldest && oldest.first > covered) throw damaged(covered, `wal/${oldest.name} begins after the checkpoint's end`)
+  const start = await positionBefore(folder, covered)
+  const [oldest] = start ? [] : await listSegments(folder)
+  if (oldest) throw damaged(covered, `wal/${oldest.name} begins after the checkpoint's end`)
   let uncovered = 0
-  for await (const { sequence, entry } of readWal(folder)) {
+  for await (const { sequence, entry } of readWal(folder, undefined, start)) {
     requirePlace(entry, sequence)
     if (sequence >= covered) uncovered++
   }

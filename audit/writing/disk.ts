@@ -1,19 +1,24 @@
-import { closeSync, fdatasyncSync, fsync as fsyncCallback, fsyncSync, openSync, writeSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fsync as fsyncCallback, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 
-/** The few things the log asks of a disk. Tests put one in front that fails. */
+/** The few things the log asks of a disk. Tests put one in front that fails, or one that forgets. */
 export interface Disk {
   /** With the folders above it; durable when it resolves. */
   makeFolder(path: string): Promise<void>
   /** A new, empty file to append to; its name is durable when this returns. */
   openSegment(path: string): Segment
-  /** New files with their folders; names and content are durable when it resolves. */
-  writeFiles(files: readonly NewFile[]): Promise<void>
+  /** A new file with its folders. Others can read it when this returns; a power cut takes it away until it is settled. */
+  writeFile(file: NewFile): void
+  /** Files that were written into a folder or below it are durable when it resolves, names and content. */
+  settleFiles(folder: string, paths: readonly string[]): Promise<void>
   /** Old or new content, never anything between; durable when it resolves. */
   replaceFile(file: NewFile): Promise<void>
-  /** For what is no longer needed, and the folder that it leaves empty: both may come back after a crash. */
+  /**
+   * For what is no longer needed, and the folder that it leaves empty. After a power cut the ones that were removed last
+   * may be there again.
+   */
   removeFile(path: string): Promise<void>
 }
 
@@ -28,26 +33,23 @@ export interface NewFile {
   readonly bytes: Uint8Array
 }
 
-/** So many files are written and synced at a time: the file system lets them share its journal's commits. */
-const parallelWrites = 16
+/** So many files are synced at a time: the file system lets them share its journal's commits. */
+const parallelSyncs = 16
 
 const fsync = promisify(fsyncCallback)
 
 export function createDisk(): Disk {
   const knownFolders = new Set<string>()
 
-  const makeFolder = async (path: string): Promise<void> => {
-    if (knownFolders.has(path)) return
-    const outermost = await mkdir(path, { recursive: true, mode: 0o755 })
-    for (let made = path; outermost !== undefined; made = dirname(made)) {
-      await syncFolder(dirname(made))
-      if (made === outermost || made === dirname(made)) break
-    }
-    knownFolders.add(path)
-  }
-
   return {
-    makeFolder,
+    async makeFolder(path) {
+      const outermost = await mkdir(path, { recursive: true, mode: 0o755 })
+      for (let made = path; outermost !== undefined; made = dirname(made)) {
+        await syncFolder(dirname(made))
+        if (made === outermost || made === dirname(made)) break
+      }
+      knownFolders.add(path)
+    },
 
     openSegment(path) {
       const file = openSync(path, 'w', 0o600)
@@ -61,19 +63,35 @@ export function createDisk(): Disk {
       }
     },
 
-    async writeFiles(files) {
-      const folders = new Set(files.map(({ path }) => dirname(path)))
-      for (const folder of folders) await makeFolder(folder)
-      const queue = files.values()
-      const work = async (): Promise<void> => {
-        for (const file of queue) await writeSynced(file)
+    writeFile({ path, bytes }) {
+      const folder = dirname(path)
+      if (!knownFolders.has(folder)) mkdirSync(folder, { recursive: true, mode: 0o755 })
+      knownFolders.add(folder)
+      const file = openSync(path, 'w', 0o644)
+      try {
+        writeAll(file, bytes)
+      } finally {
+        closeSync(file)
       }
-      await Promise.all(Array.from({ length: parallelWrites }, work))
-      for (const folder of folders) await syncFolder(folder)
+    },
+
+    async settleFiles(folder, paths) {
+      const queue = paths.values()
+      const work = async (): Promise<void> => {
+        for (const path of queue) await syncFile(path)
+      }
+      await Promise.all(Array.from({ length: parallelSyncs }, work))
+      for (const between of foldersBetween(folder, paths)) await syncFolder(between)
     },
 
     async replaceFile({ path, bytes }) {
-      await writeSynced({ path: `${path}.new`, bytes })
+      const file = openSync(`${path}.new`, 'w', 0o644)
+      try {
+        writeAll(file, bytes)
+        await fsync(file)
+      } finally {
+        closeSync(file)
+      }
       await rename(`${path}.new`, path)
       await syncFolder(dirname(path))
     },
@@ -88,19 +106,30 @@ export function createDisk(): Disk {
   }
 }
 
+function writeAll(file: number, bytes: Uint8Array): void {
+  for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
+}
+
 /** Only the sync is worth waiting for elsewhere: the rest takes less time than handing it to another thread. */
-async function writeSynced({ path, bytes }: NewFile): Promise<void> {
-  const file = openSync(path, 'w', 0o644)
+async function syncFile(path: string): Promise<void> {
+  const file = openSync(path, 'r')
   try {
-    writeAll(file, bytes)
     await fsync(file)
   } finally {
     closeSync(file)
   }
 }
 
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length;) written += writeSync(file, bytes, written)
+/** The folders that hold the paths, and theirs, up to the one that all are below. */
+function foldersBetween(top: string, paths: readonly string[]): ReadonlySet<string> {
+  const folders = new Set<string>()
+  for (const path of paths) {
+    for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) {
+      folders.add(folder)
+      if (folder === top || folder === dirname(folder)) break
+    }
+  }
+  return folders
 }
 
 async function syncFolder(folder: string): Promise<void> {

@@ -1,77 +1,100 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
-import { verifierKeyOf, verifyCheckpoint } from '../tree/checkpoint.js'
+import { type TreeHead, verifierKeyOf, verifyCheckpoint } from '../tree/checkpoint.js'
 import { decodeEntry } from '../entries/entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
-import { type Hash, hashBytes, hashLeaf } from '../tree/merkle.js'
+import { Frontier, type Hash, hashBytes } from '../tree/merkle.js'
+import { firstWholeBundle, type KeptSegment } from './segments.js'
 import { TiledTree } from '../tree/tiled-tree.js'
-import { bundlePath, decodeBundle, hashesOf, partialWidth, tilePath, tileWidth } from '../tree/tiles.js'
+import { hashesOf, partialWidth, tilePath, tileWidth } from '../tree/tiles.js'
 import { listSegments, orNothing, readWal, type TornTail } from './wal.js'
 
 export interface Recovered {
+  /** With the complete files that the WAL stands for: none of them is known to be on disk. */
   readonly tree: TiledTree
-  /** Partial files that the checkpoint on disk stands on, below `log/`. */
+  /** Partial files of the checkpoint on disk, below `log/`. */
   readonly partials: readonly string[]
-  /** Paths of the segments that the records above it were read from. */
-  readonly segments: readonly string[]
+  /** The segments that the records were read from. */
+  readonly segments: readonly KeptSegment[]
   readonly tornTail: TornTail | undefined
 }
 
 /**
- * Rebuilds the tree: from the last tiles of the newest checkpoint, which must have its root, then from the records that
- * came after it. What lies below the checkpoint is not read again; that is what `verifyLog` is for.
+ * Rebuilds the tree: from the complete tiles below the first bundle that the WAL holds from its start, then from the
+ * WAL's records. On the way it must have the root of the newest checkpoint. Files that the WAL stands for are not read:
+ * a power cut may have taken or torn them, so they are made again. What lies below is not read either; that is what
+ * `verifyLog` is for.
  * @throws AuditError AUDIT_CORRUPT when the folder does not hold what the checkpoint promises
  */
 export async function recover(directory: string, origin: string, key: KeyObject): Promise<Recovered> {
   const note = await readFile(layout.checkpoint(directory), 'utf8').catch(orNothing(undefined))
-  const tree = note === undefined ? new TiledTree() : await treeAt(directory, note, verifierKeyOf(origin, key))
-  const covered = tree.size
-  const partials = tree.partials().map(({ path }) => path)
-  const segments = await listSegments(layout.wal(directory))
+  const head = note === undefined ? undefined : trusted(note, verifierKeyOf(origin, key))
+  const covered = head?.size ?? 0
+  const segments = await keptSegments(layout.wal(directory))
   const first = segments[0]?.first
-  if (first === undefined ? covered > 0 : first > covered) {
+  const start = firstWholeBundle(first ?? 0) * tileWidth
+  if (first === undefined ? covered > 0 : start > covered) {
     throw corrupt(`wal/ begins with ${first ?? 'nothing'}, the checkpoint ends with record ${covered - 1}`)
   }
+
+  const tree = await treeAt(directory, start)
+  let partials: readonly string[] = []
   let tornTail: TornTail | undefined
-  let end = first ?? 0
+  if (head && start === covered) requireRoot(tree, head)
   for await (const { sequence, entry } of readWal(layout.wal(directory), (tail) => (tornTail = tail))) {
-    end = sequence + 1
-    if (sequence < covered) continue
+    if (sequence < start) continue
     requireSequence(entry, sequence)
     tree.append(entry)
+    if (!head || tree.size !== covered) continue
+    requireRoot(tree, head)
+    partials = tree.partials().map(({ path }) => path)
   }
-  if (end < covered) throw corrupt(`wal/ ends with record ${end - 1}, the checkpoint with ${covered - 1}`)
-  return { tree, partials, segments: segments.map(({ name }) => join(layout.wal(directory), name)), tornTail }
+  if (tree.size < covered) throw corrupt(`wal/ ends with record ${tree.size - 1}, the checkpoint with ${covered - 1}`)
+  return { tree, partials, segments, tornTail }
 }
 
-async function treeAt(directory: string, note: string, verifierKey: string): Promise<TiledTree> {
-  const { size, root } = trusted(note, verifierKey)
-  const read = async (path: string) => await readFile(join(layout.log(directory), path)).catch(missing(path))
-  const tiles: (readonly Hash[])[] = []
-  for (let level = 0; size >= tileWidth ** level; level++) {
-    const width = partialWidth(size, level)
-    const path = tilePath(level, Math.floor(size / tileWidth ** (level + 1)), width)
-    const tile = width === 0 ? Buffer.alloc(0) : await read(path)
-    if (tile.length !== width * hashBytes) throw corrupt(`${path} does not hold ${width} hashes`)
-    tiles.push(hashesOf(tile))
+async function keptSegments(folder: string): Promise<readonly KeptSegment[]> {
+  const kept: KeptSegment[] = []
+  for (const { first, name } of await listSegments(folder)) {
+    const path = join(folder, name)
+    kept.push({ path, first, bytes: (await stat(path)).size })
   }
-  const width = partialWidth(size)
-  const path = bundlePath(Math.floor(size / tileWidth), width)
-  const entries = width === 0 ? [] : decodeBundle(await read(path), width, path)
-  entries.forEach((entry, at) => {
-    if (hashLeaf(entry) !== tiles[0]?.[at]) {
-      throw corrupt(`${path}: entry ${size - width + at} is not the one that was hashed`)
+  return kept
+}
+
+/**
+ * A tree of whole bundles. Each hash of its incomplete tiles is the root of a complete tile one level below; partial files
+ * would have them too, and nobody ever syncs those.
+ */
+async function treeAt(directory: string, size: number): Promise<TiledTree> {
+  const tiles: (readonly Hash[])[] = [[]]
+  for (let level = 1; size >= tileWidth ** level; level++) {
+    const end = Math.floor(size / tileWidth ** level)
+    const hashes: Hash[] = []
+    for (let index = end - partialWidth(size, level); index < end; index++) {
+      hashes.push(await rootOfTile(directory, tilePath(level - 1, index)))
     }
-  })
-  const tree = new TiledTree({ size, entries, tiles })
-  if (!Buffer.from(root).equals(tree.root()))
-    throw corrupt(`the tiles do not have the root of the checkpoint of size ${size}`)
-  return tree
+    tiles.push(hashes)
+  }
+  return new TiledTree({ size, entries: [], tiles })
 }
 
-function trusted(note: string, verifierKey: string): { size: number; root: Uint8Array } {
+async function rootOfTile(directory: string, path: string): Promise<Hash> {
+  const tile = await readFile(join(layout.log(directory), path)).catch(missing(path))
+  if (tile.length !== tileWidth * hashBytes) throw corrupt(`${path} does not hold ${tileWidth} hashes`)
+  const frontier = new Frontier()
+  for (const hash of hashesOf(tile)) frontier.append(hash)
+  return frontier.root()
+}
+
+function requireRoot(tree: TiledTree, { size, root }: TreeHead): void {
+  if (Buffer.from(root).equals(tree.root())) return
+  throw corrupt(`tiles and records do not have the root of the checkpoint of size ${size}`)
+}
+
+function trusted(note: string, verifierKey: string): TreeHead {
   try {
     return verifyCheckpoint(note, verifierKey)
   } catch (cause) {

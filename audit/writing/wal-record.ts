@@ -10,24 +10,27 @@ export const headerBytes = 8
 
 const batchMark = 0x80
 
-/** Makes a batch of records that were written with room for their checksums: fills them in, and marks where it begins. */
-export function sealRecords(records: Buffer): void {
+/** Makes a batch of records that were written with room for their checksums: fills them in, marks where it begins, and counts. */
+export function sealRecords(records: Buffer): number {
+  let count = 0
   if (records.length > 0) records.writeUInt8(batchMark, 0)
-  for (let at = 0; at < records.length;) {
+  for (let at = 0; at < records.length; count++) {
     const end = at + headerBytes + lengthAt(records, at)
     records.writeUInt32BE(checksum(records, at, end), at + 4)
     at = end
   }
+  return count
 }
 
 /** The entries of records that are known to be whole. */
-export function* recordsOf(records: Buffer): Iterable<Uint8Array> {
+export function* recordsOf(records: Buffer): Generator<Uint8Array, undefined> {
   const { buffer, byteOffset } = records
   for (let at = 0; at < records.length;) {
     const length = lengthAt(records, at)
     yield new Uint8Array(buffer, byteOffset + at + headerBytes, length)
     at += headerBytes + length
   }
+  return undefined
 }
 
 /** The record at a place, `torn` where the bytes end before it does, or `bad` where it is not what was written. */

@@ -53,6 +53,12 @@ export interface WalPosition {
   readonly at: number
 }
 
+/** Where to begin reading for the sake of one record, so that older segments are left alone. */
+export async function positionBefore(folder: string, sequence: number): Promise<WalPosition | undefined> {
+  const segment = (await listSegments(folder)).findLast(({ first }) => first <= sequence)
+  return segment && { sequence: segment.first, segment: segment.name, at: 0 }
+}
+
 export interface WalEntry {
   readonly sequence: number
   readonly entry: Buffer

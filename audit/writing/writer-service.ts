@@ -17,8 +17,8 @@ export type FromWriter =
 
 const checkpointEveryMs = 1000
 
-/** So much may wait for a slow checkpoint before batches wait for it too. */
-const maxStagedBytes = 64 * 1024 * 1024
+/** So much may wait for the tree before batches wait for it too. */
+const maxUngrownBytes = 8 * 1024 * 1024
 
 /**
  * Answers messages with a {@link LogWriter}: in its worker, or in the same thread where a test wants to stand between.
@@ -28,16 +28,15 @@ export class WriterService {
   readonly #post: (message: FromWriter) => void
   readonly #opening: Promise<LogWriter | undefined>
   readonly #timer: NodeJS.Timeout
+  #growing: NodeJS.Immediate | undefined
   #checkpointing: Promise<void> | undefined
+  #settling: Promise<void> | undefined
   #ended = false
 
   constructor(options: WriterOptions, disk: Disk, post: (message: FromWriter) => void) {
     this.#post = post
     this.#opening = this.#open(options, disk)
-    this.#timer = setInterval(
-      () => void this.#attempt(async (writer) => await this.#cover(writer, 1)),
-      checkpointEveryMs,
-    )
+    this.#timer = setInterval(() => void this.#attempt(async (writer) => await this.#look(writer)), checkpointEveryMs)
   }
 
   handle(message: ToWriter): void {
@@ -59,12 +58,27 @@ export class WriterService {
   }
 
   async #write(writer: LogWriter, records: Buffer, payloads: Payloads | undefined): Promise<void> {
-    if (writer.stagedBytes > maxStagedBytes) await this.#cover(writer, 1)
-    if (this.#ended) return
+    while (writer.ungrownBytes > maxUngrownBytes) writer.grow()
     writer.write(records, payloads)
     this.#post({ kind: 'durable' })
-    writer.grow(records)
-    void this.#attempt(async () => await this.#cover(writer, recordsPerCheckpoint))
+    this.#grow()
+  }
+
+  /** A little in every turn, so that a batch that comes meanwhile is written first. */
+  #grow(): void {
+    this.#growing ??= setImmediate(() => {
+      this.#growing = undefined
+      void this.#attempt(async (writer) => {
+        if (writer.grow()) this.#grow()
+        await this.#cover(writer, recordsPerCheckpoint)
+      })
+    })
+  }
+
+  async #look(writer: LogWriter): Promise<void> {
+    await this.#cover(writer, 1)
+    this.#settling ??= writer.settle(performance.now()).finally(() => (this.#settling = undefined))
+    await this.#settling
   }
 
   /** Makes a checkpoint if at least so many records wait for one; a second caller shares the one under way. */
@@ -80,11 +94,13 @@ export class WriterService {
   }
 
   async #close(writer: LogWriter): Promise<void> {
-    await this.#checkpointing
+    clearInterval(this.#timer)
+    while (writer.grow());
+    await Promise.all([this.#checkpointing, this.#settling])
     await this.#cover(writer, 1)
+    await writer.close()
     if (this.#ended) return
     this.#end()
-    writer.close()
     this.#post({ kind: 'closed' })
   }
 

@@ -1,14 +1,15 @@
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import { signCheckpoint } from '../tree/checkpoint.js'
-import type { Disk, Segment } from './disk.js'
+import type { Disk } from './disk.js'
 import { layout } from '../layout.js'
 import type { PayloadOptions } from '../payload/options.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import { PayloadSealer } from '../payload/sealing.js'
 import { recover, type Recovered } from './recovery.js'
+import { Segments } from './segments.js'
 import type { TiledTree } from '../tree/tiled-tree.js'
-import { recordsOf, sealRecords, segmentName, type TornTail } from './wal.js'
+import { recordsOf, sealRecords, type TornTail } from './wal.js'
 
 export interface WriterOptions {
   readonly directory: string
@@ -28,66 +29,112 @@ export interface Opened {
 /** A checkpoint is due when so many records are not covered, however young they are. */
 export const recordsPerCheckpoint = 65_536
 
+export interface WriterLimits {
+  /** So long after they were written files are synced: the kernel has done it by then, and it costs next to nothing. */
+  readonly settleAfterMs: number
+  /** More than this is not left to a start to read: files are synced earlier. */
+  readonly maxWalBytes: number
+  /** A segment takes so much, so that there are few; a reader of the newest records reads it from its start. */
+  readonly leastSegmentBytes: number
+}
+
+const defaultLimits: WriterLimits = {
+  settleAfterMs: 45_000,
+  maxWalBytes: 128 * 1024 * 1024,
+  leastSegmentBytes: 4 * 1024 * 1024,
+}
+
+/** Growing the tree by so many records takes less time than the sync of a batch. */
+const recordsPerTurn = 128
+
+/** Complete files of the tree that one checkpoint covers and the ones before it did not. */
+interface Unsettled {
+  readonly size: number
+  readonly paths: readonly string[]
+  seenAt?: number
+}
+
 /**
- * The only one that writes a log's files. The order that everything rests on: a record is synced in the WAL before it
- * is acknowledged; bundles and tiles are synced before the checkpoint that covers them is; the checkpoint is synced
- * before anyone sees it and before the segments below it go.
+ * The only one that writes a log's files. The order that everything rests on:
+ *
+ * A record is synced in the WAL before it is acknowledged; the WAL is the truth, and `log/` follows it. Bundles and
+ * tiles are written as soon as they are complete, without a sync. A checkpoint covers only what is synced in the WAL and
+ * written to `log/`, and is synced before anyone sees it. A segment of the WAL goes only after the files that stand for
+ * its records were settled, that is synced, long after they were written. So a power cut can take files out of `log/`,
+ * and none that recovery cannot make again from the WAL.
  */
 export class LogWriter {
   readonly #options: WriterOptions
   readonly #disk: Disk
+  readonly #limits: WriterLimits
   readonly #tree: TiledTree
   readonly #payloads: PayloadSealer | undefined
-  #segment: Segment
-  #segmentPath: string
-  /** Segments before the present one, to be removed once a checkpoint covers them. */
-  #olderSegments: string[]
-  /** Partial files below the checkpoint on disk: durable, so never written again. */
-  #partials: readonly string[]
+  readonly #segments: Segments
+  /** Batches that are durable and not yet in the tree; `#growing` gives what is left of the first. */
+  readonly #ungrown: Buffer[] = []
+  #ungrownBytes = 0
+  #growing: Iterator<Uint8Array, undefined> | undefined
+  /** Complete files since the last checkpoint, below `log/`. */
+  #complete: string[] = []
+  readonly #unsettled: Unsettled[] = []
+  /** Partial files below `log/` that the last checkpoint needs. */
+  #partials: readonly string[] = []
   #covered = 0
 
-  private constructor(options: WriterOptions, disk: Disk, { tree, partials, segments }: Recovered) {
+  private constructor(options: WriterOptions, disk: Disk, limits: WriterLimits, { tree, segments }: Recovered) {
     this.#options = options
     this.#disk = disk
+    this.#limits = limits
     this.#tree = tree
     this.#payloads = options.payload && new PayloadSealer(options.directory, options.payload)
-    this.#partials = partials
-    this.#segmentPath = this.#nextSegmentPath()
-    this.#segment = disk.openSegment(this.#segmentPath)
-    this.#olderSegments = segments.filter((path) => path !== this.#segmentPath)
+    this.#segments = new Segments(disk, layout.wal(options.directory), limits.leastSegmentBytes, segments, tree.size)
   }
 
   /** Recovers, and covers all that was found by a checkpoint. @throws AuditError AUDIT_CORRUPT */
-  static async open(options: WriterOptions, disk: Disk): Promise<{ writer: LogWriter; opened: Opened }> {
+  static async open(
+    options: WriterOptions,
+    disk: Disk,
+    limits = defaultLimits,
+  ): Promise<{ writer: LogWriter; opened: Opened }> {
     await disk.makeFolder(layout.log(options.directory))
     await disk.makeFolder(layout.wal(options.directory))
     const recovered = await recover(options.directory, options.origin, options.signingKey)
-    const writer = new LogWriter(options, disk, recovered)
+    const writer = new LogWriter(options, disk, limits, recovered)
+    writer.#writeComplete()
     const checkpoint = await writer.checkpoint()
+    await writer.#removeStale(recovered.partials)
     const { tree, tornTail } = recovered
     return { writer, opened: { size: tree.size, checkpoint, ...(tornTail && { tornTail }) } }
   }
 
-  /** Records that are durable and that no checkpoint covers. */
+  /** Records in the tree that no checkpoint covers. */
   get uncovered(): number {
     return this.#tree.size - this.#covered
   }
 
-  /** Bytes that wait in memory for the next checkpoint. */
-  get stagedBytes(): number {
-    return this.#tree.stagedBytes
+  /** Bytes that are durable and not yet in the tree. */
+  get ungrownBytes(): number {
+    return this.#ungrownBytes
   }
 
   /** Durable when it returns; the keys by which the records commit to payloads are so before them. */
   write(records: Buffer, payloads?: Payloads): void {
     if (payloads) this.#payloads?.seal(records, payloads)
-    sealRecords(records)
-    this.#segment.append(records)
+    const count = sealRecords(records)
+    this.#segments.append(records, count)
+    this.#ungrown.push(records)
+    this.#ungrownBytes += records.length
   }
 
-  /** Takes into the tree what `write` made durable; apart from it, so that nobody waits for the hashing. */
-  grow(records: Buffer): void {
-    for (const entry of recordsOf(records)) this.#tree.append(entry)
+  /** Takes into the tree some of what `write` made durable, and tells whether there is more: nobody waits for the hashing. */
+  grow(): boolean {
+    for (let left = recordsPerTurn; left > 0; left--) {
+      const entry = this.#nextEntry()
+      if (!entry) return false
+      this.#tree.append(entry)
+      if (this.#tree.stagedBytes > 0) this.#writeComplete()
+    }
+    return this.#ungrown.length > 0
   }
 
   /** Covers every record taken into the tree so far. One at a time. */
@@ -95,38 +142,72 @@ export class LogWriter {
     const { directory, origin, signingKey } = this.#options
     const { size } = this.#tree
     const note = signCheckpoint({ origin, size, root: this.#tree.root() }, signingKey)
-    const complete = this.#tree.takeComplete()
     const partials = this.#tree.partials()
-    const fresh = [...complete, ...partials.filter(({ path }) => !this.#partials.includes(path))]
-    const coveredSegments = this.#startSegment()
-    await this.#disk.writeFiles(fresh.map(({ path, bytes }) => ({ path: this.#inLog(path), bytes })))
+    for (const { path, bytes } of partials) {
+      if (!this.#partials.includes(path)) this.#disk.writeFile({ path: this.#inLog(path), bytes })
+    }
+    if (this.#complete.length > 0) this.#unsettled.push({ size, paths: this.#complete.splice(0) })
+    this.#segments.rotate()
     await this.#disk.replaceFile({ path: layout.checkpoint(directory), bytes: Buffer.from(note) })
-    const stale = this.#partials.filter((path) => !partials.some((partial) => partial.path === path))
-    for (const path of [...coveredSegments, ...stale.map(this.#inLog)]) await this.#disk.removeFile(path)
+    const stale = this.#partials
     this.#partials = partials.map(({ path }) => path)
     this.#covered = size
+    await this.#removeStale(stale)
     return note
   }
 
-  close(): void {
-    this.#segment.close()
+  /** Syncs files whose time has come, and lets go of the segments that stood in for them. One at a time. */
+  async settle(now: number): Promise<void> {
+    const { settleAfterMs, maxWalBytes } = this.#limits
+    for (const unsettled of this.#unsettled) unsettled.seenAt ??= now
+    for (let [oldest] = this.#unsettled; oldest; [oldest] = this.#unsettled) {
+      const age = now - (oldest.seenAt ?? now)
+      if (age < settleAfterMs && this.#segments.bytes <= maxWalBytes) return
+      await this.#settleOldest(oldest)
+    }
+  }
+
+  /** To be called after the last checkpoint: settles all that it covers. */
+  async close(): Promise<void> {
+    for (let [oldest] = this.#unsettled; oldest; [oldest] = this.#unsettled) await this.#settleOldest(oldest)
+    await this.#settleFiles(this.#partials)
+    this.#segments.close()
     this.#payloads?.close()
   }
 
-  /** From here on records go to a segment of their own; gives the segments that hold only what is in the tree. */
-  #startSegment(): readonly string[] {
-    const path = this.#nextSegmentPath()
-    if (path !== this.#segmentPath) {
-      this.#segment.close()
-      this.#olderSegments.push(this.#segmentPath)
-      this.#segment = this.#disk.openSegment(path)
-      this.#segmentPath = path
-    }
-    return this.#olderSegments.splice(0)
+  async #settleOldest({ size, paths }: Unsettled): Promise<void> {
+    await this.#settleFiles(paths)
+    this.#unsettled.shift()
+    await this.#segments.drop(size)
   }
 
-  #nextSegmentPath(): string {
-    return join(layout.wal(this.#options.directory), segmentName(this.#tree.size))
+  #nextEntry(): Uint8Array | undefined {
+    for (let [records] = this.#ungrown; records; [records] = this.#ungrown) {
+      this.#growing ??= recordsOf(records)
+      const { value } = this.#growing.next()
+      if (value) return value
+      this.#growing = undefined
+      this.#ungrown.shift()
+      this.#ungrownBytes -= records.length
+    }
+    return undefined
+  }
+
+  #writeComplete(): void {
+    for (const { path, bytes } of this.#tree.takeComplete()) {
+      this.#disk.writeFile({ path: this.#inLog(path), bytes })
+      this.#complete.push(path)
+    }
+  }
+
+  async #settleFiles(paths: readonly string[]): Promise<void> {
+    await this.#disk.settleFiles(layout.log(this.#options.directory), paths.map(this.#inLog))
+  }
+
+  async #removeStale(partials: readonly string[]): Promise<void> {
+    for (const path of partials) {
+      if (!this.#partials.includes(path)) await this.#disk.removeFile(this.#inLog(path))
+    }
   }
 
   readonly #inLog = (path: string): string => join(layout.log(this.#options.directory), path)

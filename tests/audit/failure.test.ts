@@ -6,23 +6,26 @@ import type { ConnectWriter } from '../../audit/writing/writer-link.js'
 import { type FromWriter, WriterService } from '../../audit/writing/writer-service.js'
 import { createWorld, published } from './world.js'
 
-const operations = ['openSegment', 'append', 'writeFiles', 'replaceFile', 'removeFile'] as const
+const operations = ['openSegment', 'append', 'writeFile', 'settleFiles', 'replaceFile', 'removeFile'] as const
 type Operation = (typeof operations)[number]
 
 for (const operation of operations) {
   test(`when ${operation} fails the log fails closed and keeps all that it called durable`, async (context) => {
     const world = await createWorld(context)
+    const earlier = await world.open()
+    earlier.append(published(0))
+    await earlier.close()
     const disk = failingDisk()
     const log = await world.open({ connectWriter: inThisThread(disk) })
     const ended = new Promise<void>((resolve) => log.onEnd(resolve))
-    await log.whenDurable(log.append(published(0)))
+    await log.whenDurable(log.append(published(1)))
     disk.fail(operation)
-    log.append(published(1))
+    for (let left = 300; left > 0; left--) log.append(large) // enough for a segment and a bundle
     await assert.rejects(log.close(), { code: 'AUDIT_FAILED' })
     await ended
     assert.equal(log.healthy, false)
     assert.throws(() => log.append(published(2)), { code: 'AUDIT_CLOSED' })
-    await assert.rejects(log.whenDurable(2), { code: 'AUDIT_FAILED' })
+    await assert.rejects(log.whenDurable(302), { code: 'AUDIT_FAILED' })
     const { durable } = log
 
     const again = await world.open()
@@ -32,6 +35,8 @@ for (const operation of operations) {
     assert.ok(report.ok, report.firstBad?.what)
   })
 }
+
+const large = published(0, { rules: Array.from({ length: 60 }, () => 'r'.repeat(1000)) })
 
 test('a log that cannot be opened says so', async (context) => {
   const world = await createWorld(context)
@@ -53,7 +58,6 @@ test('sources are told to pause while much waits, and refused when too much does
   })
   const heard: boolean[] = []
   log.onCongestion((congested) => heard.push(congested))
-  const large = { ...published(0), rules: Array.from({ length: 60 }, () => 'r'.repeat(1000)) }
   assert.throws(
     () => {
       for (;;) log.append(large)
@@ -96,9 +100,13 @@ function failingDisk(): Disk & { fail(operation: Operation): void } {
         close: () => segment.close(),
       }
     },
-    async writeFiles(files) {
-      attempt('writeFiles')
-      await disk.writeFiles(files)
+    writeFile(file) {
+      attempt('writeFile')
+      disk.writeFile(file)
+    },
+    async settleFiles(folder, paths) {
+      attempt('settleFiles')
+      await disk.settleFiles(folder, paths)
     },
     async replaceFile(file) {
       attempt('replaceFile')

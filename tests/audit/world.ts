@@ -70,9 +70,11 @@ export async function appendMany(log: AuditLog, count: number): Promise<void> {
 
 /** A log without its thread and its clock: a checkpoint is made when the test says so. */
 export async function createWriter(context: TestContext) {
+  const writers: LogWriter[] = []
+  context.after(() => Promise.all(writers.map((writer) => writer.close()))) // before the world removes the folder
   const { directory, signingKey } = await createWorld(context)
   const { writer } = await LogWriter.open({ directory, origin, signingKey }, createDisk())
-  context.after(() => writer.close())
+  writers.push(writer)
   let next = 0
   const append = (count: number): void => {
     const records = new EntryBuffer()
@@ -81,7 +83,7 @@ export async function createWriter(context: TestContext) {
     }
     const batch = Buffer.from(records.take().records)
     writer.write(batch)
-    writer.grow(batch)
+    while (writer.grow());
   }
   return { directory, signingKey, writer, append }
 }
