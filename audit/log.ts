@@ -1,14 +1,17 @@
 import type { KeyObject } from 'node:crypto'
-import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
+import type { AuditEvent, AuditEventName, AuditMode, AuditRecord, AuditTrail } from '#protocol'
 import { verifierKeyOf } from './tree/checkpoint.js'
+import { Congestion } from './congestion.js'
 import { EntryBuffer } from './entries/entry-buffer.js'
 import { AuditError } from './errors.js'
+import { isDispensable, isReservedFor } from './event-classes.js'
+import { Gap } from './gap.js'
 import { type AuditQuery, matcherOf } from './reading/query.js'
 import type { PayloadOptions } from './payload/options.js'
 import { Progress } from './progress.js'
 import { LogReader } from './reading/reader.js'
-import { type ConnectWriter, startWorker, type WriterLink } from './writing/writer-link.js'
-import type { FromWriter } from './writing/writer-service.js'
+import { type ConnectWriter, openWriter, type OpenWriter, startWorker } from './writing/writer-link.js'
+import type { FromWriter, Room } from './writing/writer-service.js'
 import type { Opened } from './writing/writer.js'
 
 export interface AuditLogOptions {
@@ -41,8 +44,25 @@ export const relaxed = { gatherMs: 25, lossWindowMs: 100 }
  */
 const busy = { records: 16, gatherMs: 2 }
 
-/** Above the first mark of waiting bytes sources should pause, below the second they go on, at the third they must. */
-const waitingBytes = { congested: 8 * 1024 * 1024, relieved: 2 * 1024 * 1024, full: 64 * 1024 * 1024 }
+const mebibyte = 1024 * 1024
+
+/**
+ * Above the first mark of waiting bytes sources should pause, below the second they go on, at the third they must, but
+ * for what the reserve is kept for. All that waits when the disk turns out to be full has to find room in the reserve.
+ */
+const waitingBytes = {
+  ...{ congested: 8 * mebibyte, relieved: 2 * mebibyte },
+  ...{ full: 32 * mebibyte, fullForReserved: 40 * mebibyte },
+}
+
+/** A disk that takes longer for one batch is one that sources should wait for, however little they have sent. */
+const slowAfterMs = 1000
+
+/** In the mode `bestEffort`: how often it tries to write again, and how soon a gap that goes on is recorded if it can be. */
+export const bestEffort = { reopenMs: 5_000, gapMs: 10_000 }
+
+/** The place of what goes without a record. */
+const unrecorded = -1
 
 /**
  * The audit log of one node. `append` only encodes into memory; a worker hashes, writes and syncs. While it syncs one
@@ -52,29 +72,42 @@ export class AuditLog implements AuditTrail {
   readonly verifierKey: string
   readonly mode: AuditMode
   readonly #options: AuditLogOptions
-  readonly #writer: WriterLink
   readonly #reader: LogReader
   readonly #durable: Progress
   /** The same in strict mode. */
   readonly #answerable: Progress
   readonly #waiting = new EntryBuffer()
-  readonly #congestionListeners = new Set<(congested: boolean) => void>()
+  readonly #congestion = new Congestion()
+  readonly #gap = new Gap()
   readonly #endListeners = new Set<() => void>()
+  #writer: OpenWriter
   #next: number
   #checkpoint: string
   #sent: { readonly last: number; readonly bytes: number; readonly since: number } | undefined
   #turnEnding = false
   #gatherMs: number
   #gathering: NodeJS.Timeout | undefined
-  #congested = false
-  #state: 'open' | 'closing' | 'closed' | 'failed' = 'open'
+  /** Much waits, or has for long. */
+  #crowded = false
+  #slow = false
+  #slowness: NodeJS.Timeout | undefined
+  #room: Room = 'reserved'
+  #failovers = 0
+  /** `suspended`: in the mode `bestEffort`, while nothing can be written. */
+  #state: 'open' | 'suspended' | 'closing' | 'closed' | 'failed' = 'open'
+  #failure = ''
+  #reopening: NodeJS.Timeout | undefined
+  /** Told how long it took to write and sync each batch. */
+  onSyncTime: ((seconds: number) => void) | undefined
 
-  private constructor(options: AuditLogOptions, writer: WriterLink, opened: Opened) {
+  private constructor(options: AuditLogOptions, writer: OpenWriter) {
+    const { opened } = writer
     this.verifierKey = verifierKeyOf(options.origin, options.signingKey)
     this.mode = options.mode ?? 'strict'
     this.#gatherMs = this.mode === 'strict' ? 0 : relaxed.gatherMs
     this.#options = options
     this.#writer = writer
+    writer.receive = (message) => this.#receive(message)
     this.#reader = new LogReader(options.directory)
     this.#durable = new Progress(opened.size - 1)
     this.#answerable = this.mode === 'strict' ? this.#durable : new Progress(opened.size - 1)
@@ -87,34 +120,19 @@ export class AuditLog implements AuditTrail {
    * @throws AuditError AUDIT_CORRUPT when the folder does not hold what its checkpoint promises, AUDIT_FAILED
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
-    const { directory, origin, signingKey, payload, connectWriter = startWorker } = options
-    verifierKeyOf(origin, signingKey)
-    return await new Promise((resolve, reject) => {
-      let log: AuditLog | undefined
-      const writer = connectWriter({ directory, origin, signingKey, payload }, (message) => {
-        if (log) log.#receive(message)
-        else if (message.kind === 'failed') reject(new AuditError(message.code, message.message))
-        else if (message.kind === 'opened') {
-          log = new AuditLog(options, writer, message.opened)
-          log.#recordRecovery(message.opened)
-          resolve(log)
-        }
-      })
-    })
+    verifierKeyOf(options.origin, options.signingKey)
+    const log = new AuditLog(options, await connect(options))
+    log.#recordRecovery(log.#writer.opened)
+    return log
   }
 
   append(event: AuditEvent, payload?: Uint8Array): number {
-    if (this.#state !== 'open') throw new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
-    if (this.#waitingBytes() >= waitingBytes.full)
-      throw new AuditError('AUDIT_FULL', 'too many records wait for the disk')
-    const sequence = this.#next
-    const place = { sequence, time: this.#options.now(), node: this.#options.node }
-    this.#waiting.add(place, event, this.#options.payload && payload)
-    this.#next++
-    this.#updateCongestion()
-    if (!this.#turnEnding) queueMicrotask(() => this.#endTurn()) // whatever this turn still appends goes along
-    this.#turnEnding = true
-    return sequence
+    const refusal = this.#refusalOf(event.event)
+    if (!refusal) return this.#append(event, payload)
+    if (!this.#mayGoWithout(event.event)) throw refusal
+    this.#gap.add(this.#options.now())
+    if (this.#gap.lengthAt(this.#options.now()) >= bestEffort.gapMs) this.#recordGap()
+    return unrecorded
   }
 
   /** How many records there are, durable or not. */
@@ -135,6 +153,8 @@ export class AuditLog implements AuditTrail {
   }
 
   whenDurable(sequence: number): Promise<void> {
+    if (this.#state === 'suspended' && sequence > this.durable)
+      return Promise.reject(new AuditError('AUDIT_FAILED', this.#failure))
     if (this.#gatherMs > 0 && sequence > this.durable) this.#write() // gather no longer, somebody waits
     return this.#durable.when(sequence)
   }
@@ -144,21 +164,59 @@ export class AuditLog implements AuditTrail {
   }
 
   get full(): boolean {
-    return false
+    return this.#room === 'full' && this.mode !== 'bestEffort'
   }
 
   get congested(): boolean {
-    return this.#congested
+    return this.#congestion.on
   }
 
   onCongestion(listener: (congested: boolean) => void): () => void {
-    this.#congestionListeners.add(listener)
-    return () => this.#congestionListeners.delete(listener)
+    return this.#congestion.onChange(listener)
   }
 
-  /** False from the first failure of the disk on; then nothing can be appended until the process starts again. */
+  /** What keeps the log from taking all that comes, for whoever looks after the service. */
+  get problem(): string | undefined {
+    const { unrecorded } = this
+    if (this.#state === 'failed')
+      return `the log cannot be written (${this.#failure}); nothing new is acknowledged until the service is started again`
+    if (this.#state === 'suspended')
+      return `the log cannot be written (${this.#failure}); devices go on, ${unrecorded} records of what they did are missing`
+    if (this.#room === 'full')
+      return this.mode === 'bestEffort'
+        ? `the disk is full; devices go on, ${unrecorded} records of what they did are missing`
+        : 'the disk is full; devices wait, and only what operators do is recorded'
+    if (this.#crowded || this.#slow) return 'records wait for the disk'
+    return this.#room === 'unreserved' ? 'the disk has no room for the reserve of the log' : undefined
+  }
+
+  /** How much waits for the disk. */
+  get waitingBytes(): number {
+    return this.#waiting.byteLength + (this.#sent?.bytes ?? 0)
+  }
+
+  get room(): Room {
+    return this.#room
+  }
+
+  /** How often a batch had to be written again elsewhere since the start. */
+  get failovers(): number {
+    return this.#failovers
+  }
+
+  /** How many records are missing since the start, in the mode `bestEffort`. */
+  get unrecorded(): number {
+    return this.#gap.total
+  }
+
+  /** False once nothing can be appended any more, until the process starts again. */
   get healthy(): boolean {
     return this.#state !== 'failed'
+  }
+
+  /** False while nothing can be written: for good, or in the mode `bestEffort` until it can again. */
+  get writable(): boolean {
+    return this.healthy && this.#state !== 'suspended'
   }
 
   /** Called once, when the log is closed or has failed (see `healthy`). */
@@ -217,6 +275,8 @@ export class AuditLog implements AuditTrail {
 
   /** Makes everything durable and covers it by a last checkpoint. Rejects with AUDIT_FAILED when that cannot be. */
   async close(): Promise<void> {
+    if (this.#state === 'suspended') this.#fail(new AuditError('AUDIT_FAILED', this.#failure))
+    if (this.#state === 'failed') throw new AuditError('AUDIT_FAILED', `the log cannot be written: ${this.#failure}`)
     if (this.#state !== 'open') return
     this.#state = 'closing'
     await this.whenDurable(this.#next - 1)
@@ -226,10 +286,42 @@ export class AuditLog implements AuditTrail {
     if (!this.healthy) throw new AuditError('AUDIT_FAILED', 'the last checkpoint could not be written')
   }
 
+  #append(event: AuditEvent, payload?: Uint8Array): number {
+    const sequence = this.#next
+    const place = { sequence, time: this.#options.now(), node: this.#options.node }
+    this.#waiting.add(place, event, this.#options.payload && payload)
+    this.#next++
+    this.#updateCongestion()
+    if (!this.#turnEnding) queueMicrotask(() => this.#endTurn()) // whatever this turn still appends goes along
+    this.#turnEnding = true
+    return sequence
+  }
+
+  #refusalOf(event: AuditEventName): AuditError | undefined {
+    if (this.#state !== 'open') return new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
+    const isReserved = isReservedFor(event)
+    if (this.#room === 'full' && !isReserved) return new AuditError('AUDIT_FULL', 'the disk is full')
+    const most = isReserved ? waitingBytes.fullForReserved : waitingBytes.full
+    const isTooMuch = this.waitingBytes >= most || (this.#crowded && this.#mayGoWithout(event))
+    return isTooMuch ? new AuditError('AUDIT_FULL', 'too many records wait for the disk') : undefined
+  }
+
+  #mayGoWithout(event: AuditEventName): boolean {
+    const isOpen = this.#state === 'open' || this.#state === 'suspended'
+    return this.mode === 'bestEffort' && isOpen && isDispensable(event)
+  }
+
+  /** Where it can be recorded; otherwise the gap goes on. */
+  #recordGap(): void {
+    if (this.#refusalOf('audit.gap')) return
+    const gap = this.#gap.take()
+    if (gap) this.#append({ event: 'audit.gap', ...gap })
+  }
+
   #endTurn(): void {
     this.#turnEnding = false
     this.#writeOrGather()
-    if (this.mode === 'relaxed') this.#answerQueued()
+    this.#answerQueued()
   }
 
   #writeOrGather(): void {
@@ -245,10 +337,19 @@ export class AuditLog implements AuditTrail {
     const { since, byteLength: bytes } = this.#waiting
     this.#sent = { last: this.#next - 1, bytes, since }
     this.#writer.send({ kind: 'batch', ...this.#waiting.take() })
+    this.#slowness = setTimeout(() => this.#setSlow(true), slowAfterMs).unref()
+  }
+
+  #setSlow(slow: boolean): void {
+    clearTimeout(this.#slowness)
+    this.#slow = slow
+    this.#updateCongestion()
   }
 
   /** A clock that was set back says nothing about how long the disk has been at it. */
   #answerQueued(): void {
+    if (this.mode === 'strict') return
+    if (this.mode === 'bestEffort') return this.#answerable.advance(this.#next - 1)
     const waited = this.#options.now() - (this.#sent?.since ?? this.#waiting.since)
     if (waited >= 0 && waited <= relaxed.lossWindowMs) this.#answerable.advance(this.#next - 1)
   }
@@ -256,7 +357,15 @@ export class AuditLog implements AuditTrail {
   #receive(message: FromWriter): void {
     switch (message.kind) {
       case 'durable':
+        this.onSyncTime?.(message.seconds)
         return this.#advance()
+      case 'failover':
+        this.#failovers++
+        if (!this.#refusalOf('log.failover')) this.#append({ event: 'log.failover', comment: message.comment })
+        return
+      case 'room':
+        this.#room = message.room
+        return this.#updateCongestion()
       case 'checkpoint':
         this.#checkpoint = message.note
         return
@@ -274,19 +383,62 @@ export class AuditLog implements AuditTrail {
     const sent = this.#sent
     if (!sent) return
     this.#sent = undefined
+    this.#setSlow(false)
     if (this.mode === 'strict') this.#gatherMs = sent.last - this.durable < busy.records ? 0 : busy.gatherMs
     this.#writeOrGather()
-    this.#updateCongestion()
     this.#answerable.advance(sent.last)
     this.#durable.advance(sent.last)
-    if (this.mode === 'relaxed') this.#answerQueued()
+    this.#answerQueued()
   }
 
   #fail(error: AuditError): void {
+    this.#failure = error.message
     clearTimeout(this.#gathering)
+    clearTimeout(this.#slowness)
+    clearTimeout(this.#reopening)
+    if (this.mode === 'bestEffort' && this.#state === 'open') return this.#suspend(error)
     this.#answerable.fail(error)
     this.#durable.fail(error)
     this.#end('failed')
+  }
+
+  /** Devices go on. Of what waits, only a log that can be opened again tells what has got to the disk. */
+  #suspend(error: AuditError): void {
+    this.#state = 'suspended'
+    this.#writer.receive = () => undefined
+    const since = this.#sent?.since ?? (this.#waiting.byteLength > 0 ? this.#waiting.since : this.#options.now())
+    this.#waiting.take()
+    this.#sent = this.#gathering = undefined
+    this.#crowded = this.#slow = false
+    this.#updateCongestion()
+    this.#durable.abandon(error)
+    this.#answerQueued()
+    this.#reopenLater(since)
+  }
+
+  #reopenLater(since: number): void {
+    this.#reopening = setTimeout(() => {
+      connect(this.#options).then(
+        (writer) => this.#resume(writer, since),
+        () => this.#state === 'suspended' && this.#reopenLater(since),
+      )
+    }, bestEffort.reopenMs).unref()
+  }
+
+  /** Places that were given away and are not on disk are given away again; how many they were stands in the gap. */
+  #resume(writer: OpenWriter, since: number): void {
+    if (this.#state !== 'suspended') return writer.send({ kind: 'close' })
+    this.#state = 'open'
+    this.#writer = writer
+    writer.receive = (message) => this.#receive(message)
+    const { opened } = writer
+    this.#gap.addBefore(since, this.#next - opened.size)
+    this.#next = opened.size
+    this.#checkpoint = opened.checkpoint
+    this.#room = 'reserved'
+    this.#durable.advance(opened.size - 1)
+    this.#recordRecovery(opened)
+    this.#recordGap()
   }
 
   #end(state: 'closed' | 'failed'): void {
@@ -295,16 +447,11 @@ export class AuditLog implements AuditTrail {
     for (const listener of [...this.#endListeners]) listener()
   }
 
-  #waitingBytes(): number {
-    return this.#waiting.byteLength + (this.#sent?.bytes ?? 0)
-  }
-
   #updateCongestion(): void {
-    const bytes = this.#waitingBytes()
-    const congested = bytes >= (this.#congested ? waitingBytes.relieved : waitingBytes.congested)
-    if (congested === this.#congested) return
-    this.#congested = congested
-    for (const listener of [...this.#congestionListeners]) listener(congested)
+    this.#crowded = this.waitingBytes >= (this.#crowded ? waitingBytes.relieved : waitingBytes.congested)
+    const isShort = this.#crowded || this.#room === 'full'
+    this.#congestion.set(this.mode !== 'bestEffort' && (isShort || this.#slow))
+    if (!isShort) this.#recordGap()
   }
 
   #recordRecovery({ tornTail }: Opened): void {
@@ -330,4 +477,9 @@ export class AuditLog implements AuditTrail {
     })
     for (const stop of stops) stop()
   }
+}
+
+async function connect(options: AuditLogOptions): Promise<OpenWriter> {
+  const { directory, origin, signingKey, payload, connectWriter = startWorker } = options
+  return await openWriter(connectWriter, { directory, origin, signingKey, payload })
 }

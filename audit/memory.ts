@@ -1,8 +1,9 @@
 import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
 import { maxEntryBytes, writeEntry } from './entries/entry.js'
+import { Congestion } from './congestion.js'
 import { AuditError } from './errors.js'
+import { isReservedFor } from './event-classes.js'
 import { Progress } from './progress.js'
-import { isReservedFor } from './reserved.js'
 
 export interface MemoryAudit extends AuditTrail {
   /** Everything appended, durable or not. */
@@ -24,7 +25,7 @@ export interface MemoryAudit extends AuditTrail {
 export interface MemoryAuditOptions {
   /** Milliseconds since 1970. Default: always 0 */
   readonly now?: () => number
-  /** `relaxed` answers before what is held becomes durable, for as long as it is held. Default: strict */
+  /** All but `strict` answer before what is held becomes durable, for as long as it is held. Default: strict */
   readonly mode?: AuditMode
 }
 
@@ -34,24 +35,17 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
   const payloads = new Map<number, Uint8Array>()
   const durable = new Progress(-1)
   const answerable = mode === 'strict' ? durable : new Progress(-1)
-  const congestionListeners = new Set<(congested: boolean) => void>()
+  const congestion = new Congestion()
   const endListeners = new Set<() => void>()
   const scratch = Buffer.alloc(maxEntryBytes) // so that it refuses what the real log refuses
   let held = false
   let failed = false
-  let congested = false
   let full = false
-
-  const setCongested = (value: boolean): void => {
-    if (value === congested) return
-    congested = value
-    for (const listener of [...congestionListeners]) listener(congested)
-  }
 
   // Never inside append: with a real disk no listener runs before the caller has its sequence number.
   const advanceSoon = (): void => {
     queueMicrotask(() => {
-      if (mode === 'relaxed') answerable.advance(records.length - 1)
+      if (mode !== 'strict') answerable.advance(records.length - 1)
       if (!held) durable.advance(records.length - 1)
     })
   }
@@ -82,12 +76,9 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
       return full
     },
     get congested() {
-      return congested
+      return congestion.on
     },
-    onCongestion(listener) {
-      congestionListeners.add(listener)
-      return () => congestionListeners.delete(listener)
-    },
+    onCongestion: (listener) => congestion.onChange(listener),
     get healthy() {
       return !failed
     },
@@ -107,10 +98,10 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
       for (const progress of [answerable, durable]) progress.fail(new Error('asked to fail'))
       for (const listener of [...endListeners]) listener()
     },
-    setCongested,
+    setCongested: (congested) => congestion.set(congested),
     setFull(value) {
       full = value
-      setCongested(value)
+      congestion.set(value)
     },
   }
 }

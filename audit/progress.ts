@@ -44,10 +44,15 @@ export class Progress {
 
   /** Final: what has not been reached now never will be. */
   fail(cause: unknown): void {
-    if (this.#failure) return
-    this.#failure = new AuditError('AUDIT_FAILED', 'the audit log could not be written', { cause })
+    this.#failure ??= this.abandon(cause)
+  }
+
+  /** Whoever waits now has waited in vain; what comes later may be reached all the same. */
+  abandon(cause: unknown): AuditError {
+    const failure = new AuditError('AUDIT_FAILED', 'the audit log could not be written', { cause })
     const waiters = this.#waiters
     this.#waiters = []
-    for (const { reject } of waiters) reject(this.#failure)
+    for (const { reject } of waiters) reject(failure)
+    return failure
   }
 }

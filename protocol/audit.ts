@@ -246,6 +246,14 @@ export type ServiceEvent =
       readonly count: number
     }
   | { readonly event: 'log.recovery'; readonly comment: string; readonly cutBytes: number }
+  | { readonly event: 'log.failover'; readonly comment: string }
+  | {
+      /** Records that could not be written, in the mode `bestEffort` only: how many, and when the first and the last. */
+      readonly event: 'audit.gap'
+      readonly from: number
+      readonly to: number
+      readonly count: number
+    }
   | {
       readonly event: 'ca.create'
       readonly subject: string
@@ -307,10 +315,11 @@ export type AuditRecord = AuditEvent & {
 }
 
 /**
- * When a device may be answered: once the record is on disk, or once it is queued for the disk, at the price that a
- * power cut takes away records of what was answered in a short, bounded time.
+ * When a device may be answered. `strict`: once the record is on disk. `relaxed`: once it is queued for the disk, at the
+ * price that a power cut takes away records of what was answered in a short, bounded time. `bestEffort`: at once, also
+ * when nothing can be recorded; then `audit.gap` counts what is missing.
  */
-export type AuditMode = 'strict' | 'relaxed'
+export type AuditMode = 'strict' | 'relaxed' | 'bestEffort'
 
 /**
  * The write side of the audit log, as the other rooms see it. `append` gives the event its place at once and in memory;
@@ -319,7 +328,7 @@ export type AuditMode = 'strict' | 'relaxed'
  */
 export interface AuditTrail {
   /**
-   * The event's sequence number. What a `message.publish` says is given beside it: the record commits to these bytes and
+   * The event's sequence number, or -1 where the mode lets it go without a record: that is answerable at once. What a `message.publish` says is given beside it: the record commits to these bytes and
    * does not hold them; they are copied before it returns.
    * @throws CodedError AUDIT_FULL, AUDIT_CLOSED (it has failed or ended): then nothing may happen.
    */
@@ -330,7 +339,10 @@ export interface AuditTrail {
   onAnswerable(listener: (answerable: number) => void): () => void
   /** Every record up to and including this sequence number is on disk; -1 at first. */
   readonly durable: number
-  /** Resolves when `durable` has reached the sequence number; rejects with AUDIT_FAILED when it never will. */
+  /**
+   * Resolves when `durable` has reached the sequence number; rejects with AUDIT_FAILED when it never will. To be asked in
+   * the turn of `append`: after a failure that the log has survived another record can have that number.
+   */
   whenDurable(sequence: number): Promise<void>
   /** Called after each advance of `durable`, in order. Returns the way to stop listening. */
   onDurable(listener: (durable: number) => void): () => void
@@ -342,7 +354,7 @@ export interface AuditTrail {
   /** True while so much is waiting that sources should pause; listeners are told of each change. */
   readonly congested: boolean
   onCongestion(listener: (congested: boolean) => void): () => void
-  /** False from the first failure of the disk on; then nothing can be appended until the process starts again. */
+  /** False once nothing can be appended any more, until the process starts again. */
   readonly healthy: boolean
   /** Called once, when the log is closed or has failed (see `healthy`). Returns the way to stop listening. */
   onEnd(listener: () => void): () => void

@@ -7,6 +7,8 @@ import { type Applied, changesOf, type Rows } from './rows.js'
 interface Waiting {
   readonly applied: Applied
   readonly rows: Rows
+  /** The log holds its event. Asked for in the turn that gave the event its place: see AuditTrail. */
+  readonly recorded: Promise<void>
   readonly resolve: () => void
   readonly reject: (cause: unknown) => void
 }
@@ -36,8 +38,10 @@ export class Commits {
   /** Resolves when log and store hold the change durably. @throws RegistryError REGISTRY_FAILED */
   add(applied: Applied, rows: Rows): Promise<void> {
     this.requireHealthy()
+    const recorded = this.#audit.whenDurable(applied.sequence)
+    recorded.catch(() => undefined) // whoever waits for the change is told below
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ applied, rows, resolve, reject })
+      this.#waiting.push({ applied, rows, recorded, resolve, reject })
       this.#running ??= this.#run()
     })
   }
@@ -68,7 +72,7 @@ export class Commits {
   async #write(batch: readonly Waiting[]): Promise<void> {
     const last = batch.at(-1)
     if (last === undefined) return
-    await this.#audit.whenDurable(last.applied.sequence)
+    await last.recorded
     const rows = new Map(batch.flatMap((change) => [...change.rows])) // the later change of a row wins
     await this.#store.commit(changesOf(rows, last.applied))
   }

@@ -38,7 +38,7 @@ const decodeConfigFile = object({
   ),
   audit: optional(
     object({
-      mode: optional(word('strict', 'relaxed')),
+      mode: optional(word('strict', 'relaxed', 'bestEffort')),
       payload: optional(word('none', 'commit')),
       payloadKeys: optional(text(4096)),
     }),
@@ -134,7 +134,8 @@ mqtt:
   allowedOrigins: ${JSON.stringify(chosen.allowedOrigins)}
 
 # strict answers a device when the record of what it did is on disk. relaxed answers when the record is queued: faster,
-# but a crash or power cut can take away the records of the last tenth of a second of answers.
+# but a crash or power cut can take away the records of the last tenth of a second of answers. bestEffort answers also when
+# nothing can be recorded, as on a full disk: what devices do then is not in the log, which only says how much is missing.
 audit:
   mode: ${chosen.auditMode}
   # commit puts a commitment to each message's payload into the log, by which you can later prove what was said. none

@@ -7,9 +7,16 @@ import { Exposition, type Labels, type Samples } from './exposition.js'
 export interface MetricsParts {
   readonly startedAt: number
   readonly totals: () => { readonly devices: StatusView['devices']; readonly policy: { readonly version: number } }
-  readonly audit: Pick<AuditLog, 'size' | 'durable' | 'congested' | 'healthy'>
+  readonly audit: MeasuredLog
   readonly broker: Pick<Broker, 'statistics' | 'levels' | 'healthy'>
 }
+
+/** What is asked of the log; it tells each sync's time by itself. */
+type MeasuredLog = Pick<
+  AuditLog,
+  | ('size' | 'durable' | 'waitingBytes' | 'congested' | 'room' | 'writable')
+  | ('failovers' | 'unrecorded' | 'onSyncTime')
+>
 
 /** What `/metrics` answers, and in which format. */
 export interface Metrics {
@@ -20,6 +27,7 @@ export interface Metrics {
 
 /** In seconds. */
 const decisionBuckets = [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 5e-3, 2.5e-2]
+const syncBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]
 const loopResolutionMilliseconds = 20
 
 /** How the service and its broker are, in numbers. No device is ever a label. */
@@ -66,8 +74,17 @@ export function createMetrics({ startedAt, totals, audit, broker }: MetricsParts
 
   metrics.counter('audit_records_total', 'Records of the audit log.', () => audit.size)
   metrics.gauge('audit_waiting', 'Records that are not on disk yet.', () => audit.size - 1 - audit.durable)
+  metrics.gauge('audit_waiting_bytes', 'What these take.', () => audit.waitingBytes)
   metrics.gauge('audit_congested', '1 while devices wait for the log.', () => Number(audit.congested))
-  metrics.gauge('audit_healthy', '1 while the audit log can be written.', () => Number(audit.healthy))
+  metrics.gauge('audit_full', '1 while only what operators do can be recorded.', () => Number(audit.room === 'full'))
+  metrics.gauge('audit_reserved', '1 while there is room for that on a full disk.', () =>
+    Number(audit.room === 'reserved'),
+  )
+  metrics.gauge('audit_healthy', '1 while the audit log can be written.', () => Number(audit.writable))
+  metrics.counter('audit_failovers_total', 'Batches that had to be written again.', () => audit.failovers)
+  metrics.counter('audit_unrecorded_total', 'Records missing in the mode bestEffort.', () => audit.unrecorded)
+  const observeSync = metrics.histogram('audit_sync_seconds', 'To write and sync a batch.', syncBuckets, [])
+  audit.onSyncTime = (seconds) => observeSync({}, seconds)
   metrics.gauge('broker_healthy', '1 until log or store have failed.', () => Number(broker.healthy))
 
   const loop = monitorEventLoopDelay({ resolution: loopResolutionMilliseconds })
@@ -88,7 +105,7 @@ export function createMetrics({ startedAt, totals, audit, broker }: MetricsParts
     },
     close() {
       loop.disable()
-      statistics.onDecisionTime = undefined
+      statistics.onDecisionTime = audit.onSyncTime = undefined
     },
   }
 }

@@ -29,7 +29,7 @@ export function statusOf({ config, startedAt, ...parts }: Parts & { readonly con
     startedAt: isoTime(startedAt),
     devices: countDevices(registry),
     sessions: { connected: countConnections(connections), stored: sessions },
-    audit: { mode: audit.mode, size: audit.size, durable: audit.durable, healthy: audit.healthy },
+    audit: { mode: audit.mode, size: audit.size, durable: audit.durable, healthy: audit.writable },
     policy: { version, hash },
     issuer: { subject: ca.issuing.subject.replaceAll('\n', ', '), notAfter: isoTime(ca.issuing.validity.notAfter) },
   }
@@ -44,7 +44,7 @@ export function checksOf(parts: Parts & { readonly store: Store; readonly now: (
       name: 'signer',
       problem: () => (ca.issuing.validity.notAfter > now() ? undefined : 'the issuing CA has expired'),
     },
-    { name: 'audit', problem: () => auditProblem(audit) },
+    { name: 'audit', problem: () => audit.problem },
     {
       name: 'broker',
       problem: () => (broker.healthy ? undefined : 'log or store has failed; devices are turned away'),
@@ -56,9 +56,4 @@ function countDevices(registry: Registry): Record<DeviceState, number> {
   const counts = { registered: 0, active: 0, revoked: 0 }
   for (const { state } of registry.devices()) counts[state]++
   return counts
-}
-
-function auditProblem(audit: AuditLog): string | undefined {
-  if (!audit.healthy) return 'the log cannot be written; nothing new is acknowledged until the service is started again'
-  return audit.congested ? 'records wait for the disk' : undefined
 }

@@ -1,7 +1,7 @@
 import type { AuditEvent } from '#protocol'
 import { maxEntryBytes, type Place, writeEntry } from './entry.js'
 import { type Payloads, PayloadBuffer } from '../payload/payload-buffer.js'
-import { headerBytes } from '../writing/wal.js'
+import { headerBytes } from '../writing/wal-record.js'
 
 const roomForOne = headerBytes + maxEntryBytes
 

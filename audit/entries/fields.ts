@@ -94,6 +94,8 @@ export const fields: {
   at: [62, 'integer'],
   forget: [63, 'boolean'],
   protocolLevel: [64, 'integer'],
+  from: [70, 'integer'],
+  to: [71, 'integer'],
   payloadNonce: [75, 'bytes'],
   payloadCommitment: [76, 'bytes'],
 }
@@ -128,4 +130,6 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'ca.create': 27,
   'session.kick': 28,
   'store.quarantine': 29,
+  'audit.gap': 30,
+  'log.failover': 31,
 }

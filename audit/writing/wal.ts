@@ -44,8 +44,6 @@ function bySequence(one: SegmentName, other: SegmentName): number {
   return one.first - other.first || one.generation - other.generation
 }
 
-export { headerBytes, recordsOf, sealRecords } from './wal-record.js'
-
 /** A place between two records. */
 export interface WalPosition {
   readonly sequence: number

@@ -1,11 +1,34 @@
 import { Worker } from 'node:worker_threads'
 import type { Batch } from '../entries/entry-buffer.js'
+import { AuditError } from '../errors.js'
 import type { FromWriter, ToWriter } from './writer-service.js'
-import type { WriterOptions } from './writer.js'
+import type { Opened, WriterOptions } from './writer.js'
 
 /** The way to a {@link WriterService} and back. */
 export interface WriterLink {
   send(message: ToWriter): void
+}
+
+/** A writer that has the log open. */
+export interface OpenWriter extends WriterLink {
+  readonly opened: Opened
+  /** To be set at once: called with whatever it says from then on. */
+  receive: (message: FromWriter) => void
+}
+
+/** Resolves when the writer has opened the log. @throws AuditError AUDIT_CORRUPT, AUDIT_FAILED */
+export async function openWriter(connect: ConnectWriter, options: WriterOptions): Promise<OpenWriter> {
+  return await new Promise((resolve, reject) => {
+    let open: OpenWriter | undefined
+    const link = connect(options, (message) => {
+      if (open) open.receive(message)
+      else if (message.kind === 'failed') reject(new AuditError(message.code, message.message))
+      else if (message.kind === 'opened') {
+        const { opened } = message
+        resolve((open = { opened, send: (toWriter) => link.send(toWriter), receive: () => undefined }))
+      }
+    })
+  })
 }
 
 export type ConnectWriter = (options: WriterOptions, receive: (message: FromWriter) => void) => WriterLink

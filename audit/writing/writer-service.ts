@@ -10,10 +10,18 @@ export type ToWriter =
 
 export type FromWriter =
   | { readonly kind: 'opened'; readonly opened: Opened }
-  | { readonly kind: 'durable' } // the batch that was sent is on disk
+  | { readonly kind: 'durable'; readonly seconds: number } // the batch that was sent is on disk; how long that took
+  | { readonly kind: 'failover'; readonly comment: string } // a batch had to be written again elsewhere
+  | { readonly kind: 'room'; readonly room: Room }
   | { readonly kind: 'checkpoint'; readonly note: string }
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly code: AuditErrorCode; readonly message: string } // the last message ever
+
+/**
+ * What the disk has room for: records and the reserve behind them; records, and nothing to be held back; or only what
+ * the reserve was kept for.
+ */
+export type Room = 'reserved' | 'unreserved' | 'full'
 
 const checkpointEveryMs = 1000
 
@@ -59,8 +67,9 @@ export class WriterService {
 
   async #write(writer: LogWriter, records: Buffer, payloads: Payloads | undefined): Promise<void> {
     while (writer.ungrownBytes > maxUngrownBytes) writer.grow()
+    const begun = performance.now()
     writer.write(records, payloads)
-    this.#post({ kind: 'durable' })
+    this.#post({ kind: 'durable', seconds: (performance.now() - begun) / 1000 })
     this.#grow()
   }
 

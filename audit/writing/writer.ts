@@ -9,7 +9,8 @@ import { PayloadSealer } from '../payload/sealing.js'
 import { recover, type Recovered } from './recovery.js'
 import { Segments } from './segments.js'
 import type { TiledTree } from '../tree/tiled-tree.js'
-import { recordsOf, sealRecords, type TornTail } from './wal.js'
+import type { TornTail } from './wal.js'
+import { recordsOf, sealRecords } from './wal-record.js'
 
 export interface WriterOptions {
   readonly directory: string

@@ -69,7 +69,7 @@ const messageHeader = object({
   retain: boolean,
   publisher: parsed(parseDeviceId),
   clientId: text(maxText),
-  origin: wholeNumber,
+  origin: integer(-1, Number.MAX_SAFE_INTEGER), // -1: its publish went without a record
   properties: messageProperties,
   expiresAt: optional(wholeNumber),
 })

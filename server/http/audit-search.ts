@@ -29,7 +29,7 @@ export function describeSearch({ query, follow }: AuditSearch): { readonly text:
   return { text, question: timeless }
 }
 
-const times: ReadonlySet<string> = new Set(['time', 'notBefore', 'notAfter', 'at'])
+const times: ReadonlySet<string> = new Set(['time', 'notBefore', 'notAfter', 'at', 'from', 'to'])
 
 /** One line of NDJSON: bytes as base64url, times as ISO 8601. */
 export function encodeAuditLine(record: AuditRecord): string {

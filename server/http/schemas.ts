@@ -283,7 +283,7 @@ export const statusView = held<StatusView>()(
     devices: strict({ registered: count, active: count, revoked: count }),
     sessions: strict({ connected: count, stored: count }),
     audit: strict({
-      mode: words('strict', 'relaxed'),
+      mode: words('strict', 'relaxed', 'bestEffort'),
       size: count,
       durable: Type.Integer({ minimum: -1 }),
       healthy: Type.Boolean(),

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { type TestContext, test } from 'node:test'
-import { type AuditLog, verifyLog } from '#audit'
-import type { AuditMode } from '#protocol'
+import { test } from 'node:test'
+import { verifyLog } from '#audit'
 import { relaxed } from '../../audit/log.js'
-import type { FromWriter } from '../../audit/writing/writer-service.js'
+import { endOfTurn, openOnHeldDisk } from './held-disk.js'
 import { createWorld, published } from './world.js'
 
 test('strict answers when the disk has the record, relaxed in the turn that queued it', async (context) => {
@@ -101,42 +100,3 @@ test('a relaxed log that is closed holds everything that was appended', async (c
   const report = await verifyLog(world.directory, log.verifierKey)
   assert.deepEqual([report.ok, report.size, report.uncovered], [true, 1000, 0])
 })
-
-interface HeldDisk {
-  /** The log's. */
-  clock: number
-  /** How many were sent to the writer. */
-  batches: number
-  /** The batch that was sent last is on disk. */
-  answer(): void
-  fail(): void
-}
-
-async function openOnHeldDisk(
-  context: TestContext,
-  mode: AuditMode,
-): Promise<{ readonly log: AuditLog; readonly disk: HeldDisk }> {
-  let receive: (message: FromWriter) => void = () => undefined
-  const disk: HeldDisk = {
-    clock: 1_700_000_000_000,
-    batches: 0,
-    answer: () => receive({ kind: 'durable' }),
-    fail: () => receive({ kind: 'failed', code: 'AUDIT_FAILED', message: 'EIO: i/o error' }),
-  }
-  context.after(() => disk.fail()) // before the world waits for its logs to close
-  const world = await createWorld(context)
-  const log = await world.open({
-    mode,
-    now: () => disk.clock,
-    connectWriter: (_options, toLog) => {
-      receive = toLog
-      queueMicrotask(() => toLog({ kind: 'opened', opened: { size: 0, checkpoint: '' } }))
-      return { send: ({ kind }) => void (kind === 'batch' && disk.batches++) }
-    },
-  })
-  return { log, disk }
-}
-
-async function endOfTurn(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
-}

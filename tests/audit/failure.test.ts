@@ -66,7 +66,7 @@ test('sources are told to pause while much waits, and refused when too much does
   )
   assert.deepEqual(heard, [true])
   await Promise.resolve()
-  answer({ kind: 'durable' })
+  answer({ kind: 'durable', seconds: 0 })
   assert.deepEqual(heard, [true, false])
   assert.equal(log.durable, log.size - 1)
 })

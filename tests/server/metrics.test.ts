@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { type Levels, Statistics } from '#broker'
-import { createMetrics } from '../../server/metrics.js'
+import { createMetrics, type MetricsParts } from '../../server/metrics.js'
 import { readExposition, type Scrape } from './exposition.js'
 
 const idle: Levels = {
@@ -13,7 +13,10 @@ const idle: Levels = {
 function open(t: TestContext, levels: () => Levels = () => idle) {
   let milliseconds = 0
   const statistics = new Statistics(() => (milliseconds += 1))
-  const audit = { size: 10, durable: 7, congested: false, healthy: true }
+  const audit: MetricsParts['audit'] & { durable: number } = {
+    ...{ size: 10, durable: 7, waitingBytes: 300, congested: false, room: 'reserved', writable: true },
+    ...{ failovers: 0, unrecorded: 0, onSyncTime: undefined },
+  }
   const totals = { devices: { active: 3, registered: 1, revoked: 2 }, policy: { version: 4 } }
   const broker = { statistics, levels, healthy: true }
   const metrics = createMetrics({ startedAt: 1_700_000_000_500, totals: () => totals, audit, broker })
@@ -30,6 +33,7 @@ test('a scrape finds exactly what was counted, and the next one what was added',
   statistics.refusals.add('unknown_certificate')
   statistics.ends.add('lost', 2)
   statistics.drops.add('queue_full', 7)
+  audit.onSyncTime?.(0.004)
   statistics.decisions.publish.allow += 4
   statistics.decisions.publish.deny.add('no_rule', 3)
   const first = await scrape()
@@ -48,7 +52,11 @@ test('a scrape finds exactly what was counted, and the next one what was added',
     'decisions_total{action="publish",effect="deny",reason="no_rule"}': 3,
     audit_records_total: 10,
     audit_waiting: 2,
+    audit_waiting_bytes: 300,
+    'audit_sync_seconds_bucket{le="0.0025"}': 0,
+    'audit_sync_seconds_bucket{le="0.005"}': 1,
     audit_congested: 0,
+    audit_reserved: 1,
     audit_healthy: 1,
   }
   for (const [name, value] of Object.entries(expected)) assert.equal(first.get(`touchmark_${name}`), value, name)

@@ -41,6 +41,8 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'server.start': ['version', 'runtime'],
   'server.stop': [],
   'log.recovery': ['comment', 'cutBytes'],
+  'log.failover': ['comment'],
+  'audit.gap': ['count', 'from', 'to'],
   'store.quarantine': ['clientId', 'count', 'comment'],
 }
 
@@ -51,6 +53,7 @@ const phrases: Readonly<{ [field: string]: (value: string) => string }> = {
   count: (count) => (count === '1' ? '' : `${count} times`),
   cutBytes: (count) => `cut ${count} bytes`,
   decision: (decision) => (decision === 'deny' ? 'DENIED' : 'allowed'),
+  from: (time) => `from ${formatTime(time)}`,
   notAfter: (time) => `until ${formatTime(time)}`,
   operator: (name) => `by ${name}`,
   'operator.issue.operator': (name) => `for ${name}`,
@@ -58,7 +61,9 @@ const phrases: Readonly<{ [field: string]: (value: string) => string }> = {
   policyVersion: (version) => `version ${version}`,
   publisher: (device) => `from ${device}`,
   serial: (serial) => `certificate ${serial}`,
+  'audit.gap.count': (count) => `${count} records are missing`,
   tier: (tier) => `tier ${tier}`,
+  to: (time) => `to ${formatTime(time)}`,
   token: (id) => `token ${id}`,
   uses: (count) => `for ${count}`,
 }

@@ -17,11 +17,34 @@ const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'session.kick',
   'session.end',
   'audit.read',
+  'audit.gap',
   'log.recovery',
+  'log.failover',
   'server.start',
   'server.stop',
 ])
 
+/**
+ * What may be missing in the mode `bestEffort`: what devices and strangers do. Never what operators do, and never what
+ * the registry is made of: a certificate that is in no record would open doors that nobody knows of.
+ */
+const dispensable: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
+  'session.connect',
+  'session.end',
+  'session.refuse',
+  'message.publish',
+  'message.deliver',
+  'message.subscribe',
+  'message.unsubscribe',
+  'message.drop',
+  'join.refuse',
+  'operator.refuse',
+])
+
 export function isReservedFor(event: AuditEventName): boolean {
   return reservedFor.has(event)
+}
+
+export function isDispensable(event: AuditEventName): boolean {
+  return dispensable.has(event)
 }
