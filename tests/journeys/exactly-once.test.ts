@@ -1,34 +1,34 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import type { IClientOptions, MqttClient } from 'mqtt'
 import type { Stage } from '../../demo/stage.js'
 import { seeded } from '../seeded.js'
+import { keepPublishing, RedeliveringStore } from './lasting-load.js'
 import { connected, emptyStage, enroll, next, searchAudit } from './world.js'
 
 const kills = 4
-const atOnce = 20
 
 test('kill -9 under QoS 2 in both versions: every message is on record and arrives exactly once, and wills speak', async (t) => {
   const random = seeded(17)
   const stage = emptyStage(t)
   let service = await stage.openService()
   const pairs = [await makePair(t, stage, 4), await makePair(t, stage, 5)]
-  const loads = pairs.map(({ speaker, topic }) => keepPublishing(speaker, topic))
+  const loads = pairs.map(({ speaker, topic }) => keepPublishing(speaker, { prefix: topic, qos: 2, atOnce: 20 }))
   const mortal = await makeMortal(t, stage)
   const wills = countWills(pairs.map(({ listener }) => listener))
 
   for (let kill = 0; kill < kills; kill++) {
     if (!mortal.connected) await next(mortal, 'connect')
     for (const load of loads) {
-      const enough = load.done.size + 1 + random(60)
-      while (load.done.size < enough) await load.progress()
+      const enough = load.acknowledged.size + 1 + random(60)
+      while (load.acknowledged.size < enough) await load.progress()
     }
     await service.stop('SIGKILL')
     service = await stage.openService()
   }
   for (const load of loads) await load.finish()
   for (const [at, { heard, listener }] of pairs.entries()) {
-    while ([...(loads[at]?.done ?? [])].some((payload) => !heard.has(payload))) await next(listener, 'message')
+    while ([...(loads[at]?.acknowledged ?? [])].some((name) => !heard.has(name))) await next(listener, 'message')
     assert.deepEqual(
       [...heard].filter(([, times]) => times !== 1),
       [],
@@ -44,7 +44,7 @@ test('kill -9 under QoS 2 in both versions: every message is on record and arriv
     ({ topic, device }) => device !== 'mortal' && (recorded.has(topic) || !recorded.add(topic)),
   )
   assert.ok(repeated.every(({ dup }) => dup === true))
-  for (const { done, topicOf } of loads) assert.ok([...done].every((payload) => recorded.has(topicOf(payload))))
+  for (const { acknowledged } of loads) assert.ok([...acknowledged].every((topic) => recorded.has(topic)))
   assert.equal((await searchAudit(stage, '--event', 'store.quarantine')).length, 0)
   assert.equal(await service.stop(), 0)
 })
@@ -61,8 +61,8 @@ async function makePair(t: TestContext, stage: Stage, protocolVersion: 4 | 5) {
   const topic = `devices/${speakerId}/telemetry`
   await listener.subscribeAsync([`${topic}/#`, 'devices/mortal/state'], { qos: 2 })
   const heard = new Map<string, number>()
-  listener.on('message', (name, payload) => {
-    if (name.startsWith(topic)) heard.set(payload.toString(), (heard.get(payload.toString()) ?? 0) + 1)
+  listener.on('message', (name) => {
+    if (name.startsWith(topic)) heard.set(name, (heard.get(name) ?? 0) + 1)
   })
   const outgoingStore = new RedeliveringStore()
   const speaker = await connected(t, stage, thermo, { ...staying, clientId: speakerId, outgoingStore })
@@ -82,37 +82,4 @@ function countWills(listeners: readonly MqttClient[]) {
     listener.on('message', (topic) => void (topic === 'devices/mortal/state' && wills.count++))
     return wills
   })
-}
-
-/** What is sent again must say so (MQTT 3.1.1 [MQTT-3.3.1-1]); mqtt.js 5 by itself forgets it. */
-class RedeliveringStore extends mqtt.Store {
-  override put(...[packet, done]: Parameters<mqtt.Store['put']>): this {
-    return super.put(packet.cmd === 'publish' ? { ...packet, dup: true } : packet, done)
-  }
-}
-
-/** Publishes with QoS 2, each message under a topic of its own and so many at once, until it is told to finish. */
-function keepPublishing(speaker: MqttClient, topic: string) {
-  const done = new Set<string>()
-  const topicOf = (payload: string) => `${topic}/${payload}`
-  let [sent, settled] = [0, 0]
-  let finishing = false
-  let wake = (): void => undefined
-  const send = (): void => {
-    if (finishing) return
-    const payload = `${sent++}`
-    speaker.publish(topicOf(payload), payload, { qos: 2 }, (error) => {
-      settled++
-      if (!error) done.add(payload)
-      wake()
-      setImmediate(send)
-    })
-  }
-  for (let started = 0; started < atOnce; started++) send()
-  const progress = () => new Promise<void>((resolve) => (wake = resolve))
-  const finish = async (): Promise<void> => {
-    finishing = true
-    while (settled < sent) await progress()
-  }
-  return { done, topicOf, progress, finish }
 }

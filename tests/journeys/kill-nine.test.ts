@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import mqtt, { type MqttClient } from 'mqtt'
 import { seeded } from '../seeded.js'
+import { keepPublishing, RedeliveringStore } from './lasting-load.js'
 import { connected, emptyStage, enroll, next, searchAudit } from './world.js'
 
 const kills = 10
-const atOnce = 50
-const topics = 'devices/thermo-1/telemetry'
 
 test('kill -9 under load, ten times: what was acknowledged is in the log and is heard, and devices come back', async (t) => {
   const random = seeded(9)
@@ -24,7 +22,7 @@ test('kill -9 under load, ten times: what was acknowledged is in the log and is 
     clientId: 'thermo-1',
     outgoingStore: new RedeliveringStore(),
   })
-  const load = keepPublishing(speaker)
+  const load = keepPublishing(speaker, { prefix: 'devices/thermo-1/telemetry', qos: 1, atOnce: 50 })
 
   for (let kill = 0; kill < kills; kill++) {
     const enough = load.acknowledged.size + 1 + random(150)
@@ -46,35 +44,3 @@ test('kill -9 under load, ten times: what was acknowledged is in the log and is 
   assert.equal(await service.stop(), 0)
   await stage.operator('audit', 'verify') // fails when the log is not what was signed
 })
-
-/** What is sent again must say so (MQTT 3.1.1 [MQTT-3.3.1-1]); mqtt.js 5 by itself forgets it. */
-class RedeliveringStore extends mqtt.Store {
-  override put(...[packet, done]: Parameters<mqtt.Store['put']>): this {
-    return super.put(packet.cmd === 'publish' ? { ...packet, dup: true } : packet, done)
-  }
-}
-
-/** Publishes with QoS 1, each message under a topic of its own and so many at once, until it is told to finish. */
-function keepPublishing(speaker: MqttClient) {
-  const acknowledged = new Set<string>()
-  let [sent, settled] = [0, 0]
-  let finishing = false
-  let wake = (): void => undefined
-  const send = (): void => {
-    if (finishing) return
-    const topic = `${topics}/${sent++}`
-    speaker.publish(topic, 'x', { qos: 1 }, (error) => {
-      settled++
-      if (!error) acknowledged.add(topic) // else mqtt.js has given up, and the message is none of the service's
-      wake()
-      setImmediate(send)
-    })
-  }
-  for (let started = 0; started < atOnce; started++) send()
-  const progress = () => new Promise<void>((resolve) => (wake = resolve))
-  const finish = async (): Promise<void> => {
-    finishing = true
-    while (settled < sent) await progress()
-  }
-  return { acknowledged, progress, finish }
-}
