@@ -23,6 +23,7 @@ export interface Ended {
 }
 
 export interface NodeBroker extends RunningBroker {
+  /** Of what is alive: its garbage is collected first. */
   heapBytes(): Promise<number>
   end(): Promise<Ended>
 }
@@ -58,8 +59,10 @@ export function serveBenchmark(port: number, end: () => Promise<Ended>): void {
   const answer = (message: Answer, then: () => void = () => undefined) => process.send?.(message, then)
   process.on('SIGUSR2', () => globalThis.gc?.())
   process.on('message', ({ ask }: Question) => {
-    if (ask === 'heap') answer({ heapBytes: process.memoryUsage().heapUsed })
-    else void end().then((ended) => answer({ ended }, () => process.disconnect()))
+    if (ask === 'heap') {
+      globalThis.gc?.()
+      answer({ heapBytes: process.memoryUsage().heapUsed })
+    } else void end().then((ended) => answer({ ended }, () => process.disconnect()))
   })
   process.on('disconnect', () => process.exit()) // whoever has started us is gone
   answer({ port })

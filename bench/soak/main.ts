@@ -121,8 +121,10 @@ function startLoad(order: SoakOrder): Worker<SoakReport> {
   return load
 }
 
+/** The heap first: with its garbage gone, resident memory is what the broker holds and not what V8 has put off. */
 async function sampleOf(broker: NodeBroker): Promise<Sample> {
-  return { residentBytes: residentBytesOf(broker.pid), heapBytes: await broker.heapBytes() }
+  const heapBytes = await broker.heapBytes()
+  return { heapBytes, residentBytes: residentBytesOf(broker.pid) }
 }
 
 /** Reports that were on their way come first. */
