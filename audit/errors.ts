@@ -6,6 +6,9 @@ export type AuditErrorCode =
   | 'AUDIT_FAILED' //  this record is not durable and never will be
   | 'AUDIT_CORRUPT' // what is on disk is not what was written; the message names the place
   | 'AUDIT_INVALID' // an entry, proof, checkpoint or key that does not follow its format
+  | 'AUDIT_ROLLED_BACK' // a checkpoint of this log that is kept elsewhere is not in it: it was put back, or parted
+  | 'AUDIT_UNREACHABLE' // a witness or a place for checkpoints does not answer, or not as it should
+  | 'AUDIT_UNWITNESSED' // a witness answered that it does not cosign
   | 'QUERY_INVALID' // a question to the log that cannot be understood; the message names the place
 
 export class AuditError extends CodedError<AuditErrorCode> {

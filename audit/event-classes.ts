@@ -20,6 +20,7 @@ const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'audit.gap',
   'log.recovery',
   'log.failover',
+  'witness.refuse',
   'server.start',
   'server.stop',
 ])

@@ -4,5 +4,7 @@ import { resolve } from 'node:path'
 export const layout = {
   checkpoint: (directory: string) => resolve(directory, 'log', 'checkpoint'),
   log: (directory: string) => resolve(directory, 'log'),
+  /** What witnesses have cosigned, one file each. */
+  witnessed: (directory: string) => resolve(directory, 'log', 'witnessed'),
   wal: (directory: string) => resolve(directory, 'wal'),
 }

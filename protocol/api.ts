@@ -224,6 +224,11 @@ export interface AuditCheckpoint {
   readonly verifierKey: string
 }
 
+export interface OutsideCheckpointView {
+  readonly size: number
+  readonly at: string
+}
+
 export interface StatusView {
   readonly version: string
   readonly trustDomain: string
@@ -235,6 +240,17 @@ export interface StatusView {
     readonly size: number
     readonly durable: number
     readonly healthy: boolean
+    /** Checkpoints that somebody outside has: what they cover cannot be rewritten unseen. */
+    readonly outside: {
+      readonly newest?: OutsideCheckpointView
+      readonly places: readonly {
+        readonly kind: 'witness' | 'published'
+        readonly name: string
+        readonly newest?: OutsideCheckpointView
+        /** Why the last attempt failed. */
+        readonly problem?: string
+      }[]
+    }
   }
   readonly policy: { readonly version: number; readonly hash: Fingerprint }
   readonly issuer: { readonly subject: string; readonly notAfter: string }

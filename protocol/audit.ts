@@ -255,6 +255,15 @@ export type ServiceEvent =
       readonly count: number
     }
   | {
+      /** A witness does not cosign this log: `rolled_back` when it shows a checkpoint of ours that the log does not contain. */
+      readonly event: 'witness.refuse'
+      readonly witness: string
+      readonly reason: 'rolled_back' | 'refused'
+      readonly comment: string
+      /** What it had cosigned before, as far as is known here. */
+      readonly treeSize?: number
+    }
+  | {
       readonly event: 'ca.create'
       readonly subject: string
       readonly fingerprint: Fingerprint

@@ -14,6 +14,7 @@ import {
 } from '#protocol'
 import { ServerError } from './errors.js'
 import { parseNetwork, parseWebOrigin } from './network-names.js'
+import { decodePublish, decodeWitnesses, type OutsideFile } from './outside-settings.js'
 
 /** What the log says of the messages' payloads: nothing, or a commitment by which anyone can check one he is shown. */
 export type AuditPayload = NonNullable<NonNullable<ConfigFile['audit']>['payload']>
@@ -41,6 +42,9 @@ const decodeConfigFile = object({
       mode: optional(word('strict', 'relaxed', 'bestEffort')),
       payload: optional(word('none', 'commit')),
       payloadKeys: optional(text(4096)),
+      checkpointEverySeconds: optional(integer(1, 86_400)),
+      witnesses: optional(decodeWitnesses),
+      publish: optional(decodePublish),
     }),
   ),
   mqtt: optional(
@@ -107,6 +111,7 @@ export function renderConfigFile(chosen: {
   readonly auditMode: AuditMode
   readonly auditPayload: AuditPayload
   readonly payloadKeyFolder: string
+  readonly outsideFile: OutsideFile
   readonly ekRoots: readonly string[]
 }): string {
   return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
@@ -143,6 +148,15 @@ audit:
   payload: ${chosen.auditPayload}
   # The keys behind these commitments, a file a day. Leave this folder out of every backup: what is erased must be gone.
   payloadKeys: ${JSON.stringify(chosen.payloadKeyFolder)}
+  # Who can take over this machine can rewrite its log, but for what somebody outside has a checkpoint of. Witnesses
+  # ("touchmark witness", or any of https://c2sp.org/tlog-witness) look that nothing is taken back, and sign:
+  # - {url: https://witness.example, vkey: witness.example/w+01234567+B…}
+  witnesses: ${JSON.stringify(chosen.outsideFile.witnesses ?? [])}
+  # Files on disks of others, and addresses, that get each checkpoint:
+  # - {file: /mnt/elsewhere/checkpoint, history: /mnt/elsewhere/checkpoints.jsonl}
+  # - {url: https://store.example/checkpoint, method: PUT}
+  publish: ${JSON.stringify(chosen.outsideFile.publish ?? [])}
+  checkpointEverySeconds: ${chosen.outsideFile.checkpointEverySeconds ?? 60}
 
 # PEM files with the CA certificates of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
 # Self-signed ones are trusted; the others only help to find the way to one of those.

@@ -7,6 +7,7 @@ import { type AuditPayload, type ConfigFile, parseConfigFile } from './config-fi
 import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
+import { type OutsideFile, type OutsideSettings, readOutsideSettings } from './outside-settings.js'
 
 /** Everything the server goes by, checked once; nothing below reads the environment or a configuration file. */
 export interface ServerConfig {
@@ -33,6 +34,9 @@ export interface ServerConfig {
   readonly auditPayload: AuditPayload
   /** Holds what unlocks the keys of payloads, a file a day; nobody should back it up. */
   readonly payloadKeyFolder: string
+  readonly outside: OutsideSettings
+  /** The same as it goes into a new configuration file. */
+  readonly outsideFile: OutsideFile
   /** Absolute paths, as they go into a new configuration file. */
   readonly ekRootFiles: readonly string[]
   readonly ekAuthorities: EkAuthorities
@@ -102,6 +106,8 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     auditMode: file.audit?.mode ?? defaults.auditMode,
     auditPayload: file.audit?.payload ?? defaults.auditPayload,
     payloadKeyFolder: resolve(dataFolder, file.audit?.payloadKeys ?? defaults.payloadKeyFolder),
+    outside: readOutsideSettings(file.audit ?? {}, dirname(configFile)),
+    outsideFile: file.audit ?? {},
     proxies: file.mqtt?.proxies ?? [],
     allowedOrigins: file.mqtt?.allowedOrigins ?? [],
     ekRootFiles,

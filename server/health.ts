@@ -6,6 +6,8 @@ export interface Check {
   readonly name: 'store' | 'signer' | 'audit' | 'broker'
   /** Undefined when all is well, else what is not, in words. */
   readonly problem: () => Promise<string | undefined> | string | undefined
+  /** What someone should look at although all is well. */
+  readonly warning?: () => string | undefined
 }
 
 export interface Health {
@@ -44,10 +46,19 @@ async function answerReady(response: ServerResponse, checks: readonly Check[]): 
   })
 }
 
-async function runCheck({ name, problem }: Check): Promise<{ name: string; ok: boolean; problem?: string }> {
+interface CheckResult {
+  readonly name: string
+  readonly ok: boolean
+  readonly problem?: string
+  readonly warning?: string
+}
+
+async function runCheck({ name, problem, warning }: Check): Promise<CheckResult> {
   try {
     const found = await problem()
-    return found === undefined ? { name, ok: true } : { name, ok: false, problem: found }
+    const warned = warning?.()
+    const said = warned === undefined ? {} : { warning: warned }
+    return found === undefined ? { name, ok: true, ...said } : { name, ok: false, problem: found, ...said }
   } catch (error) {
     return { name, ok: false, problem: error instanceof Error ? error.message : 'unknown' }
   }

@@ -1,5 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import type { AuditLog } from '#audit'
+import type { AuditLog, OutsideCheckpoints } from '#audit'
 import { type Broker, type ByWay, type Statistics } from '#broker'
 import type { StatusView } from '#protocol'
 import { Exposition, type Labels, type Samples } from './exposition.js'
@@ -8,6 +8,9 @@ export interface MetricsParts {
   readonly startedAt: number
   readonly totals: () => { readonly devices: StatusView['devices']; readonly policy: { readonly version: number } }
   readonly audit: MeasuredLog
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  readonly outside: Pick<OutsideCheckpoints, 'status'>
   readonly broker: Pick<Broker, 'statistics' | 'levels' | 'healthy'>
 }
 
@@ -31,7 +34,7 @@ const syncBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 const loopResolutionMilliseconds = 20
 
 /** How the service and its broker are, in numbers. No device is ever a label. */
-export function createMetrics({ startedAt, totals, audit, broker }: MetricsParts): Metrics {
+export function createMetrics({ startedAt, now, totals, audit, outside, broker }: MetricsParts): Metrics {
   const { statistics } = broker
   const metrics = new Exposition()
   let levels = broker.levels()
@@ -85,6 +88,15 @@ export function createMetrics({ startedAt, totals, audit, broker }: MetricsParts
   metrics.counter('audit_unrecorded_total', 'Records missing in the mode bestEffort.', () => audit.unrecorded)
   const observeSync = metrics.histogram('audit_sync_seconds', 'To write and sync a batch.', syncBuckets, [])
   audit.onSyncTime = (seconds) => observeSync({}, seconds)
+  const places = () => outside.status().places
+  const failing = () => places().filter(({ problem }) => problem !== undefined).length
+  metrics.gauge('audit_outside_places', 'Witnesses and other places that get checkpoints.', () => places().length)
+  metrics.gauge('audit_outside_failing', 'Those of which the last attempt failed.', failing)
+  const newest = () => outside.status().newest
+  const size = () => newest()?.size ?? 0
+  metrics.gauge('audit_outside_records', 'Records that the newest checkpoint outside covers.', size)
+  const age = () => (now() - (newest()?.at ?? 0)) / 1000
+  metrics.gauge('audit_outside_age_seconds', 'Since somebody outside got that; since 1970 if never.', age)
   metrics.gauge('broker_healthy', '1 until log or store have failed.', () => Number(broker.healthy))
 
   const loop = monitorEventLoopDelay({ resolution: loopResolutionMilliseconds })

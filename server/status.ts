@@ -1,5 +1,5 @@
 import type { DeviceState, StatusView } from '#protocol'
-import type { AuditLog } from '#audit'
+import type { AuditLog, OutsideCheckpoints } from '#audit'
 import { type Broker, countConnections } from '#broker'
 import type { CertificateAuthority } from '#ca'
 import type { Registry } from '#registry'
@@ -14,13 +14,14 @@ interface Parts {
   readonly registry: Registry
   readonly broker: Broker
   readonly audit: AuditLog
+  readonly outside: OutsideCheckpoints
   readonly policy: PolicyInForce
   readonly ca: CertificateAuthority
 }
 
 /** How the service is, for operators. */
 export function statusOf({ config, startedAt, ...parts }: Parts & { readonly config: ServerConfig }): StatusView {
-  const { registry, broker, audit, policy, ca } = parts
+  const { registry, broker, audit, outside, policy, ca } = parts
   const { version, hash } = policy.view
   const { connections, sessions } = broker.levels()
   return {
@@ -29,7 +30,13 @@ export function statusOf({ config, startedAt, ...parts }: Parts & { readonly con
     startedAt: isoTime(startedAt),
     devices: countDevices(registry),
     sessions: { connected: countConnections(connections), stored: sessions },
-    audit: { mode: audit.mode, size: audit.size, durable: audit.durable, healthy: audit.writable },
+    audit: {
+      mode: audit.mode,
+      size: audit.size,
+      durable: audit.durable,
+      healthy: audit.writable,
+      outside: outsideOf(outside),
+    },
     policy: { version, hash },
     issuer: { subject: ca.issuing.subject.replaceAll('\n', ', '), notAfter: isoTime(ca.issuing.validity.notAfter) },
   }
@@ -37,19 +44,41 @@ export function statusOf({ config, startedAt, ...parts }: Parts & { readonly con
 
 /** What `/readyz` asks, one question per part that the service cannot do without. */
 export function checksOf(parts: Parts & { readonly store: Store; readonly now: () => number }): readonly Check[] {
-  const { store, ca, audit, broker, now } = parts
+  const { store, ca, audit, outside, broker, now } = parts
   return [
     { name: 'store', problem: async () => void (await store.get('server/health')) },
     {
       name: 'signer',
       problem: () => (ca.issuing.validity.notAfter > now() ? undefined : 'the issuing CA has expired'),
     },
-    { name: 'audit', problem: () => audit.problem },
+    { name: 'audit', problem: () => audit.problem, warning: () => outsideWarning(outside) },
     {
       name: 'broker',
       problem: () => (broker.healthy ? undefined : 'log or store has failed; devices are turned away'),
     },
   ]
+}
+
+function outsideOf(outside: OutsideCheckpoints): StatusView['audit']['outside'] {
+  const { newest, places } = outside.status()
+  const viewOf = (given: { readonly size: number; readonly at: number }) => ({
+    size: given.size,
+    at: isoTime(given.at),
+  })
+  return {
+    ...(newest && { newest: viewOf(newest) }),
+    places: places.map(({ kind, name, given, problem }) => ({
+      ...{ kind, name },
+      ...(given && { newest: viewOf(given) }),
+      ...(problem !== undefined && { problem }),
+    })),
+  }
+}
+
+/** Nothing waits for anybody outside, so it is never a reason to send devices away. */
+function outsideWarning(outside: OutsideCheckpoints): string | undefined {
+  const failing = outside.status().places.filter(({ problem }) => problem !== undefined)
+  return failing.length === 0 ? undefined : failing.map(({ name, problem }) => `${name}: ${problem ?? ''}`).join('; ')
 }
 
 function countDevices(registry: Registry): Record<DeviceState, number> {

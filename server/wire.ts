@@ -2,11 +2,19 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { AuditLog } from '#audit'
+import { AuditLog, createPublished, OutsideCheckpoints, WitnessClient } from '#audit'
 import { Broker } from '#broker'
 import { CertificateAuthority, type ServerCredential } from '#ca'
 import { createJoinToken, Enrollment } from '#enrollment'
-import { encodeJoinUri, parseOperatorName, parseProfileName, type ProfileName, type StatusView } from '#protocol'
+import {
+  type AuditEvent,
+  CodedError,
+  encodeJoinUri,
+  parseOperatorName,
+  parseProfileName,
+  type ProfileName,
+  type StatusView,
+} from '#protocol'
 import { defaultPolicy } from '#policy'
 import { Registry } from '#registry'
 import { openLevelStore } from '#store'
@@ -106,7 +114,19 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     mode: config.auditMode,
     payload: config.auditPayload === 'none' ? undefined : { keyFolder: config.payloadKeyFolder },
   })
+  const log = { directory: inData('audit'), origin, verifierKeys: [audit.verifierKey], now }
+  const outside = await OutsideCheckpoints.open({
+    checkpoint: () => audit.checkpoint(),
+    places: [
+      ...config.outside.witnesses.map((witness) => new WitnessClient(witness, log)),
+      ...config.outside.publish.map((place) => createPublished(place, log)),
+    ],
+    record: (event) => recordIfOpen(audit, event),
+    warn,
+  })
+  closing.add(() => outside.end()) // after the log, whose last checkpoint it takes along
   closing.add(() => audit.close())
+  await outside.requireContained() // before anything is recorded: that would be a fork
   audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}` })
 
   const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now })
@@ -182,7 +202,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   closing.add(() => enrollment.close())
 
   const stopping = new AbortController()
-  const status = () => statusOf({ config, startedAt, registry, broker, audit, policy, ca })
+  const status = () => statusOf({ config, startedAt, registry, broker, audit, outside, policy, ca })
   const service: Service = {
     registry,
     policy,
@@ -215,8 +235,8 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   const httpsPort = portOf(faces.server.address())
   const joinUri = (profile: ProfileName) => encodeJoinUri({ host, port: httpsPort, profile, pins: [ca.root.spkiHash] })
 
-  const parts = { now, store, audit, ca, registry, broker, policy, startedAt }
-  const metrics = createMetrics({ startedAt, totals: status, audit, broker })
+  const parts = { now, store, audit, outside, ca, registry, broker, policy, startedAt }
+  const metrics = createMetrics({ startedAt, now, totals: status, audit, outside, broker })
   closing.add(() => metrics.close())
   const { healthHost, healthPort } = config
   const health = await listening('health', healthHost, healthPort, () =>
@@ -224,6 +244,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   )
   closing.add(() => health.close())
   closing.add(upkeep.start())
+  outside.start(config.outside.everyMilliseconds)
 
   await writeDurably(inData('operator', 'server.url'), `https://localhost:${httpsPort}\n`)
   if ((await readIfThere(inData('touchmark.yaml'))) === undefined) {
@@ -243,6 +264,15 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     status,
     renewDue: () => upkeep.renewDue(),
     close: () => closing.run(),
+  }
+}
+
+/** What is only said in a record as well: the last look outside comes after the log's end. */
+function recordIfOpen(audit: AuditLog, event: AuditEvent): void {
+  try {
+    audit.append(event)
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
   }
 }
 

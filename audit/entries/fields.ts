@@ -98,6 +98,8 @@ export const fields: {
   to: [71, 'integer'],
   payloadNonce: [75, 'bytes'],
   payloadCommitment: [76, 'bytes'],
+  witness: [90, 'text'],
+  treeSize: [91, 'integer'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
@@ -132,4 +134,5 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'store.quarantine': 29,
   'audit.gap': 30,
   'log.failover': 31,
+  'witness.refuse': 43,
 }

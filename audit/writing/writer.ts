@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import { signCheckpoint } from '../tree/checkpoint.js'
+import { requireWitnessed } from '../witness/witnessed.js'
 import type { Disk } from './disk.js'
 import { layout } from '../layout.js'
 import type { PayloadOptions } from '../payload/options.js'
@@ -91,7 +92,7 @@ export class LogWriter {
     this.#segments = new Segments(disk, layout.wal(options.directory), limits.leastSegmentBytes, segments, tree.size)
   }
 
-  /** Recovers, and covers all that was found by a checkpoint. @throws AuditError AUDIT_CORRUPT */
+  /** Recovers, and covers all that was found by a checkpoint. @throws AuditError AUDIT_CORRUPT, AUDIT_ROLLED_BACK */
   static async open(
     options: WriterOptions,
     disk: Disk,
@@ -104,6 +105,7 @@ export class LogWriter {
     writer.#writeComplete()
     const checkpoint = await writer.checkpoint()
     await writer.#removeStale(recovered.partials)
+    await requireWitnessed(options.directory) // now that all tiles are there again, and before anything new is recorded
     const { tree, tornTail } = recovered
     return { writer, opened: { size: tree.size, checkpoint, ...(tornTail && { tornTail }) } }
   }

@@ -42,6 +42,13 @@ export function formatTime(time: string, precision: 'seconds' | 'milliseconds' =
   return precision === 'milliseconds' ? text : text.replace(/\.\d+Z$/, 'Z')
 }
 
+/** `40 s`, `5 min`, `3 h`, `2 d`: rounded down, as people count. */
+export function formatAge(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`
+}
+
 /** Messages a second: whole ones, and below 10 with a tenth. */
 export function formatRate(rate: number): string {
   return rate >= 10 || rate === 0 ? rate.toFixed(0) : rate.toFixed(1)

@@ -275,6 +275,8 @@ export const auditCheckpoint = held<AuditCheckpoint>()(
   strict({ checkpoint: Type.String(), verifierKey: Type.String() }),
 )
 
+const outsideCheckpoint = strict({ size: count, at: time })
+
 export const statusView = held<StatusView>()(
   strict({
     version: Type.String(),
@@ -287,6 +289,17 @@ export const statusView = held<StatusView>()(
       size: count,
       durable: Type.Integer({ minimum: -1 }),
       healthy: Type.Boolean(),
+      outside: strict({
+        newest: Type.Optional(outsideCheckpoint),
+        places: Type.Array(
+          strict({
+            kind: words('witness', 'published'),
+            name: Type.String(),
+            newest: Type.Optional(outsideCheckpoint),
+            problem: Type.Optional(Type.String()),
+          }),
+        ),
+      }),
     }),
     policy: strict({ version: count, hash: fingerprint }),
     issuer: strict({ subject: Type.String(), notAfter: time }),

@@ -77,13 +77,15 @@ export async function createWriter(context: TestContext) {
   writers.push(writer)
   let next = 0
   const append = (count: number): void => {
-    const records = new EntryBuffer()
-    for (let left = count; left > 0; left--, next++) {
-      records.add({ sequence: next, time: 0, node: 'node-1' }, published(next))
-    }
-    const batch = Buffer.from(records.take().records)
-    writer.write(batch)
-    while (writer.grow());
+    writeMany(writer, next, count)
+    next += count
   }
   return { directory, signingKey, writer, append }
+}
+
+export function writeMany(writer: LogWriter, first: number, count: number, node = 'node-1'): void {
+  const records = new EntryBuffer()
+  for (let next = first; next < first + count; next++) records.add({ sequence: next, time: 0, node }, published(next))
+  writer.write(Buffer.from(records.take().records))
+  while (writer.grow());
 }

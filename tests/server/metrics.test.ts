@@ -19,7 +19,12 @@ function open(t: TestContext, levels: () => Levels = () => idle) {
   }
   const totals = { devices: { active: 3, registered: 1, revoked: 2 }, policy: { version: 4 } }
   const broker = { statistics, levels, healthy: true }
-  const metrics = createMetrics({ startedAt: 1_700_000_000_500, totals: () => totals, audit, broker })
+  const newest = { size: 6, at: 1_700_000_001_000 }
+  const problem = 'no answer in time'
+  const places = [{ kind: 'witness' as const, name: 'w', given: newest, problem }]
+  const outside = { status: () => ({ newest, places }) }
+  const now = () => 1_700_000_005_000
+  const metrics = createMetrics({ startedAt: 1_700_000_000_500, now, totals: () => totals, audit, outside, broker })
   t.after(() => metrics.close())
   const scrape = async (): Promise<Scrape> => readExposition(await metrics.text())
   return { statistics, audit, metrics, scrape }

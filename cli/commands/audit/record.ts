@@ -43,6 +43,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'log.recovery': ['comment', 'cutBytes'],
   'log.failover': ['comment'],
   'audit.gap': ['count', 'from', 'to'],
+  'witness.refuse': ['witness', 'reason', 'comment'],
   'store.quarantine': ['clientId', 'count', 'comment'],
 }
 
