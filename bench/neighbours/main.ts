@@ -40,7 +40,7 @@ async function main(args: readonly string[]): Promise<number> {
 /** Returns 1 when something was lost that had been acknowledged. */
 async function measureAll(folder: string, { seconds, only }: { readonly seconds: number; readonly only: string }) {
   const fleet = await createFleet(2)
-  const broker = await startTouchmark('strict', { folder, fleet })
+  const broker = await startTouchmark('committed', { folder, fleet })
   const pair = await Pair.connect(fleet, broker.port)
   await pair.measure(1)
   process.stdout.write(

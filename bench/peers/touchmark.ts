@@ -1,9 +1,10 @@
 import type { Contestant, Setting } from './contestant.js'
 import { type NodeBroker, startNodeBroker } from './node-broker.js'
 
-export type Mode = 'strict' | 'relaxed'
+/** `committed` is what a service does by default: strict, and each record commits to its message's payload. */
+export type Mode = 'strict' | 'relaxed' | 'committed'
 
-const modes: readonly Mode[] = ['strict', 'relaxed']
+const modes: readonly Mode[] = ['strict', 'relaxed', 'committed']
 
 export const touchmark: readonly Contestant[] = modes.map((mode) => ({
   name: `touchmark-${mode}`,

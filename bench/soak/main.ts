@@ -168,7 +168,7 @@ function readOptions(args: readonly string[]) {
     })
     const [minutes, rate] = [Number(values.minutes), values.rate === undefined ? undefined : Number(values.rate)]
     if (!(minutes > 0) || (rate !== undefined && !(rate > 0))) return undefined
-    const mode: Mode = values.relaxed ? 'relaxed' : 'strict'
+    const mode: Mode = values.relaxed ? 'relaxed' : 'committed'
     return { minutes, mode, ...(rate !== undefined && { rate }) }
   } catch {
     return undefined

@@ -11,7 +11,7 @@ test('the broker benchmark still runs against this broker, and finds every messa
   const only = ['touchmark', 'fan-in-qos1-w20', 'fan-out', 'connect', 'idle'].flatMap((name) => ['--only', name])
   const { status, stdout, stderr } = bench(...few, ...only)
   assert.equal(status, 0, stdout + stderr)
-  for (const broker of ['touchmark-strict', 'touchmark-relaxed']) {
+  for (const broker of ['touchmark-strict', 'touchmark-relaxed', 'touchmark-committed']) {
     assert.match(stdout, new RegExp(`^\\| ${broker} \\| [\\d,]+ \\| – \\|.* messages \\|$`, 'm'))
     assert.match(stdout, new RegExp(`^\\| ${broker} \\| -?[\\d.]+ \\|$`, 'm'))
   }
