@@ -9,6 +9,7 @@ export type AuditErrorCode =
   | 'AUDIT_ROLLED_BACK' // a checkpoint of this log that is kept elsewhere is not in it: it was put back, or parted
   | 'AUDIT_UNREACHABLE' // a witness or a place for checkpoints does not answer, or not as it should
   | 'AUDIT_UNWITNESSED' // a witness answered that it does not cosign
+  | 'AUDIT_BUSY' //    too many searches run at once
   | 'QUERY_INVALID' // a question to the log that cannot be understood; the message names the place
 
 export class AuditError extends CodedError<AuditErrorCode> {

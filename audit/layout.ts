@@ -6,5 +6,6 @@ export const layout = {
   log: (directory: string) => resolve(directory, 'log'),
   /** What witnesses have cosigned, one file each. */
   witnessed: (directory: string) => resolve(directory, 'log', 'witnessed'),
+  index: (directory: string) => resolve(directory, 'idx'),
   wal: (directory: string) => resolve(directory, 'wal'),
 }

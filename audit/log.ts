@@ -235,23 +235,6 @@ export class AuditLog implements AuditTrail {
     return this.#reader.forward(from, this.durable)
   }
 
-  /** The durable records that match. Reads the log from the asked end, a bundle at a time. */
-  async *search(query: AuditQuery): AsyncGenerator<AuditRecord, void> {
-    const matches = matcherOf(query)
-    const { order, after } = query
-    const records =
-      order === 'oldest'
-        ? this.#reader.forward((after ?? -1) + 1, this.durable)
-        : this.#reader.backward(Math.min((after ?? Infinity) - 1, this.durable))
-    let left = query.limit ?? Infinity
-    if (left <= 0) return
-    for await (const record of records) {
-      if (!matches(record)) continue
-      yield record
-      if (--left === 0) return
-    }
-  }
-
   /** The durable records that match, oldest first, and each new one, until the signal aborts or the log ends. */
   async *follow(
     query: AuditQuery,

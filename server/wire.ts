@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { AuditLog, createPublished, OutsideCheckpoints, WitnessClient } from '#audit'
+import { AuditLog, createPublished, encodeLines, LogSearch, OutsideCheckpoints, WitnessClient } from '#audit'
 import { Broker } from '#broker'
 import { CertificateAuthority, type ServerCredential } from '#ca'
 import { createJoinToken, Enrollment } from '#enrollment'
@@ -127,6 +127,8 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   closing.add(() => outside.end()) // after the log, whose last checkpoint it takes along
   closing.add(() => audit.close())
   await outside.requireContained() // before anything is recorded: that would be a fork
+  const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable })
+  closing.add(() => search.close())
   audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}` })
 
   const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now })
@@ -213,9 +215,9 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),
     endDevice: (device) => broker.endDevice(device, 'revoked'),
-    searchAudit: (search, leaving) => {
-      if (!search.follow) return audit.search(search.query)
-      return audit.follow(search.query, { signal: AbortSignal.any([leaving, stopping.signal]) })
+    searchAudit: ({ query, follow }, leaving) => {
+      const signal = AbortSignal.any([leaving, stopping.signal])
+      return follow ? encodeLines(audit.follow(query, { signal })) : search.lines(query, signal)
     },
     checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
     status,

@@ -26,19 +26,16 @@ export interface AuditQuery {
 
 /** The query as a test that a record passes or not. */
 export function matcherOf(query: AuditQuery): (record: AuditRecord) => boolean {
-  const { topicFilter, rule, since = -Infinity, until = Infinity } = query
+  const { device, session, event, decision, operator, topicFilter, rule, since = -Infinity, until = Infinity } = query
   const filter = topicFilter === undefined ? undefined : topicLevels(topicFilter)
-  const equal = (['device', 'session', 'event', 'decision', 'operator'] as const).filter(
-    (name) => query[name] !== undefined,
-  )
-  return (record) => {
-    const values: Readonly<Record<string, unknown>> = { ...record }
-    return (
-      record.time >= since &&
-      record.time < until &&
-      equal.every((name) => values[name] === query[name]) &&
-      (rule === undefined || ('rules' in record && record.rules.includes(rule))) &&
-      (filter === undefined || ('topic' in record && filterMatches(filter, record.topic.split('/'))))
-    )
-  }
+  return (record) =>
+    record.time >= since &&
+    record.time < until &&
+    (event === undefined || record.event === event) &&
+    (device === undefined || ('device' in record && record.device === device)) &&
+    (session === undefined || ('session' in record && record.session === session)) &&
+    (decision === undefined || ('decision' in record && record.decision === decision)) &&
+    (operator === undefined || ('operator' in record && record.operator === operator)) &&
+    (rule === undefined || ('rules' in record && record.rules.includes(rule))) &&
+    (filter === undefined || ('topic' in record && filterMatches(filter, record.topic.split('/'))))
 }

@@ -34,11 +34,11 @@ export class LogReader {
     }
   }
 
-  /** From `from` down to 0; in memory at a time only what no checkpoint covers, or one bundle. */
-  async *backward(from: number): AsyncGenerator<AuditRecord, void> {
-    for (let next = from; next >= 0;) {
+  /** From `from` down to `to`, both included; in memory at a time only what no checkpoint covers, or one bundle. */
+  async *backward(from: number, to = 0): AsyncGenerator<AuditRecord, void> {
+    for (let next = from; next >= to;) {
       const covered = await this.#covered()
-      const first = next >= covered ? covered : next - (next % tileWidth)
+      const first = Math.max(to, next >= covered ? covered : next - (next % tileWidth))
       const pieces: (readonly Uint8Array[])[] = []
       for (let at = first; at <= next;) {
         const piece = await this.#entriesFrom(at, next)

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
-import { type AuditRecord, routes } from '#protocol'
+import { routes } from '#protocol'
 import { type App, at } from './app.js'
-import { describeSearch, encodeAuditLine, readAuditSearch } from './audit-search.js'
+import { describeSearch, readAuditSearch } from './audit-search.js'
 import { auditCheckpoint, auditQuery } from './schemas.js'
 import type { Service } from './service.js'
 
@@ -24,8 +24,10 @@ export function addAuditRoutes(app: App, service: Service): void {
       const leaving = new AbortController()
       const stop = () => leaving.abort()
       reply.raw.once('close', stop)
-      const records = service.searchAudit(search, leaving.signal)
-      return reply.type('application/x-ndjson').send(Readable.from(encodeLines(records)))
+      const lines = service.searchAudit(search, leaving.signal)
+      // What is wrong from the beginning has an answer of its own; whoever follows is answered before anything comes.
+      const body = search.follow ? lines : await begun(lines)
+      return reply.type('application/x-ndjson').send(Readable.from(body))
     },
   })
 
@@ -36,6 +38,13 @@ export function addAuditRoutes(app: App, service: Service): void {
   })
 }
 
-async function* encodeLines(records: AsyncIterable<AuditRecord>): AsyncIterable<string> {
-  for await (const record of records) yield encodeAuditLine(record)
+/** The same once its first piece is there. */
+async function begun<Piece>(pieces: AsyncIterable<Piece>): Promise<AsyncIterable<Piece>> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  return (async function* () {
+    if (first.done) return
+    yield first.value
+    yield* { [Symbol.asyncIterator]: () => iterator }
+  })()
 }

@@ -1,5 +1,4 @@
 import type { Static } from 'typebox'
-import { type AuditRecord, encodeBase64url } from '#protocol'
 import { type AuditQuery, formatQuery, parseQuery } from '#audit'
 import { ServerError } from '../errors.js'
 import type { auditQuery } from './schemas.js'
@@ -27,16 +26,4 @@ export function describeSearch({ query, follow }: AuditSearch): { readonly text:
     return [...(follow ? ['follow'] : []), formatQuery(query)].join(' ').trim()
   })
   return { text, question: timeless }
-}
-
-const times: ReadonlySet<string> = new Set(['time', 'notBefore', 'notAfter', 'at', 'from', 'to'])
-
-/** One line of NDJSON: bytes as base64url, times as ISO 8601. */
-export function encodeAuditLine(record: AuditRecord): string {
-  const fields = Object.entries(record).map(([name, value]: [string, unknown]) => {
-    if (value instanceof Uint8Array) return [name, encodeBase64url(value)]
-    if (times.has(name) && typeof value === 'number') return [name, new Date(value).toISOString()]
-    return [name, value]
-  })
-  return `${JSON.stringify(Object.fromEntries(fields))}\n`
 }

@@ -108,6 +108,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   NOT_READY: 503,
   AUDIT_CLOSED: 503,
   AUDIT_FULL: 503,
+  AUDIT_BUSY: 503,
   AUDIT_FAILED: 503,
   REGISTRY_FAILED: 503,
   STORE_FAILED: 503,

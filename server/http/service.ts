@@ -1,6 +1,5 @@
 import type {
   AuditCheckpoint,
-  AuditRecord,
   AuditTrail,
   DeviceId,
   Fingerprint,
@@ -53,7 +52,8 @@ export interface Service {
   readonly kick: (clientId: string, how: { readonly forget: boolean }) => Kicked | undefined
   /** Ends every session of a device; when it returns, nothing more of it is delivered. */
   readonly endDevice: (device: DeviceId) => { readonly sessions: number; readonly purged: number }
-  readonly searchAudit: (search: AuditSearch, leaving: AbortSignal) => AsyncIterable<AuditRecord>
+  /** NDJSON, in pieces of whole lines. */
+  readonly searchAudit: (search: AuditSearch, leaving: AbortSignal) => AsyncIterable<Uint8Array | string>
   readonly checkpoint: () => AuditCheckpoint
   readonly status: () => StatusView
   readonly createJoinToken: () => { readonly id: TokenId; readonly token: string; readonly secretHash: Fingerprint }

@@ -4,7 +4,7 @@ import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { createMemoryAudit } from '#audit'
+import { createMemoryAudit, encodeLines } from '#audit'
 import {
   type AuditRecord,
   type DeviceId,
@@ -86,7 +86,7 @@ export async function createWorld(t: TestContext) {
       ended.push(device)
       return { sessions: 1, purged: 2 }
     },
-    searchAudit: (search) => fromLog(audit.records, (search.query.after ?? -1) + 1),
+    searchAudit: (search) => encodeLines(fromLog(audit.records, (search.query.after ?? -1) + 1)),
     checkpoint: () => ({ checkpoint: 'note', verifierKey: 'key' }),
     status: () => {
       throw new TypeError('a fault of our own')

@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AuditError } from '../errors.js'
+import { layout } from '../layout.js'
+import { bundlePath, entriesOf, tileWidth } from '../tree/tiles.js'
+import { orNothing } from '../writing/wal.js'
+
+/**
+ * The complete bundles of a log, read at once and not by and by: for the thread that does nothing else. No file of them
+ * ever changes; the oldest may have been dropped.
+ */
+export class Bundles {
+  readonly #folder: string
+
+  constructor(directory: string) {
+    this.#folder = layout.log(directory)
+  }
+
+  /** Undefined where the file is missing. */
+  read(index: number): Buffer | undefined {
+    try {
+      return readFileSync(join(this.#folder, bundlePath(index)))
+    } catch (error) {
+      return orNothing(undefined)(error)
+    }
+  }
+
+  /** The oldest bundle that is still there; 0 where there is none. */
+  async first(): Promise<number> {
+    // A folder for every three digits but the last (C2SP tlog-tiles): what is higher up is less.
+    let level = [{ folder: join(this.#folder, 'tile', 'entries'), above: 0 }]
+    while (level.length > 0) {
+      const below: typeof level = []
+      for (const { folder, above } of level) {
+        const names = (await readdir(folder).catch(orNothing([]))).sort()
+        const file = names.find((name) => /^\d{3}(\.p)?$/.test(name))
+        if (file !== undefined) return above * 1000 + Number.parseInt(file, 10)
+        for (const name of names.filter((name) => /^x\d{3}$/.test(name)))
+          below.push({ folder: join(folder, name), above: above * 1000 + Number(name.slice(1)) })
+      }
+      level = below
+    }
+    return 0
+  }
+}
+
+/** @throws AuditError AUDIT_CORRUPT */
+export function requireEntries(bundle: Uint8Array, index: number): readonly Uint8Array[] {
+  const entries = [...entriesOf(bundle)]
+  if (entries.length === tileWidth) return entries
+  const sequence = index * tileWidth + entries.length
+  throw new AuditError('AUDIT_CORRUPT', `${bundlePath(index)} is damaged at record ${sequence}`, { sequence })
+}

@@ -1,0 +1,100 @@
+import { AuditError } from '../errors.js'
+import type { AuditQuery } from '../reading/query.js'
+import { type ConnectSearcher, type SearchLink, startSearcher } from './search-link.js'
+import type { FromSearcher } from './search-service.js'
+
+export interface LogSearchOptions {
+  /** The log's folder; the index stands there in `idx/`. */
+  readonly directory: string
+  /** The last record that is durable; only up to there is searched. */
+  readonly durable: () => number
+  /** How to reach the searcher. Default: a worker thread. */
+  readonly connectSearcher?: ConnectSearcher
+}
+
+/** More at once are refused. */
+const maxSearches = 64
+
+/** Searches a log that may be growing, and keeps an index of it. */
+export class LogSearch {
+  readonly #options: LogSearchOptions
+  readonly #inboxes = new Map<number, Inbox>()
+  #link: SearchLink | undefined
+  #closed = false
+  #nextId = 0
+
+  constructor(options: LogSearchOptions) {
+    this.#options = options
+    this.#link = this.#connect()
+  }
+
+  /**
+   * The durable records that match, as NDJSON in pieces of whole lines. Nothing is read ahead of who takes them but two
+   * pieces, and nothing at all after the signal or the end of the iteration.
+   * @throws AuditError AUDIT_BUSY, AUDIT_CORRUPT, AUDIT_FAILED, AUDIT_CLOSED
+   */
+  async *lines(query: AuditQuery, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    if (this.#closed) throw new AuditError('AUDIT_CLOSED', 'the audit log is closed')
+    if (this.#inboxes.size >= maxSearches)
+      throw new AuditError('AUDIT_BUSY', `${maxSearches} searches of the log run at once; try again later`)
+    const id = this.#nextId++
+    const inbox = new Inbox()
+    const link = (this.#link ??= this.#connect())
+    const leave = (): void => {
+      inbox.put({ kind: 'end', id })
+      if (this.#inboxes.delete(id)) link.send({ kind: 'stop', id })
+    }
+    this.#inboxes.set(id, inbox)
+    signal?.addEventListener('abort', leave, { once: true })
+    try {
+      link.send({ kind: 'search', id, query, last: this.#options.durable() })
+      for (let message = await inbox.take(); message.kind !== 'end'; message = await inbox.take()) {
+        if (signal?.aborted) return
+        if (message.kind === 'failed') throw new AuditError(message.code, message.message)
+        yield message.lines
+        link.send({ kind: 'more', id })
+      }
+    } finally {
+      signal?.removeEventListener('abort', leave)
+      leave()
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#link?.close()
+  }
+
+  /** A thread that dies takes its searches along; the next search starts another one. */
+  #connect(): SearchLink {
+    const link = (this.#options.connectSearcher ?? startSearcher)(this.#options.directory, {
+      receive: (message) => this.#inboxes.get(message.id)?.put(message),
+      end: (cause) => {
+        if (this.#link !== link) return
+        this.#link = undefined
+        const message = cause ? `the search has failed: ${cause.message}` : 'the search has ended'
+        for (const [id, inbox] of this.#inboxes) inbox.put({ kind: 'failed', id, code: 'AUDIT_FAILED', message })
+      },
+    })
+    return link
+  }
+}
+
+/** What has come for one search and was not taken yet: the searcher bounds it. */
+class Inbox {
+  readonly #messages: FromSearcher[] = []
+  #wake: () => void = () => undefined
+
+  put(message: FromSearcher): void {
+    this.#messages.push(message)
+    this.#wake()
+  }
+
+  async take(): Promise<FromSearcher> {
+    for (;;) {
+      const message = this.#messages.shift()
+      if (message) return message
+      await new Promise<void>((resolve) => (this.#wake = resolve))
+    }
+  }
+}

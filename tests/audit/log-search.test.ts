@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
+import test, { after, type TestContext } from 'node:test'
+import { type AuditQuery, LogSearch } from '#audit'
+import { parseDeviceId } from '#protocol'
+import type { ConnectSearcher, SearchListener } from '../../audit/search/search-link.js'
+import { SearchService } from '../../audit/search/search-service.js'
+import { published } from './world.js'
+import { writeLog } from './written-log.js'
+
+const size = 20_000
+const log = await writeLog(
+  Array.from({ length: size }, (_, time) => ({ event: published(time), time })),
+  { uncovered: 100 },
+)
+after(log.remove)
+const { directory } = log
+
+test('a search in its own thread gives whole lines, newest first, and only what was durable when it began', async (t) => {
+  const search = open(t, { durable: () => 19_950 })
+  assert.deepEqual(await sequences(search, { limit: 3 }), [19_950, 19_949, 19_948])
+  assert.deepEqual(await sequences(search, { order: 'oldest', after: 19_947 }), [19_948, 19_949, 19_950])
+  assert.deepEqual(await sequences(search, { device: parseDeviceId('nobody') }), [])
+  assert.equal((await sequences(search, {})).length, 19_951)
+})
+
+test('however much is found, no more than two pages wait for one who does not take them', async (t) => {
+  const posted: string[] = []
+  const service = new SearchService(directory, (message) => posted.push(message.kind))
+  t.after(() => service.close())
+  const settled = async () => {
+    for (let before = -1; before !== posted.length;) {
+      before = posted.length
+      for (let turns = 0; turns < 1000; turns++) await setImmediate()
+    }
+  }
+  service.handle({ kind: 'search', id: 1, query: {}, last: size - 1 })
+  while (posted.length < 2) await setImmediate()
+  await settled()
+  assert.deepEqual(posted, ['page', 'page'])
+  service.handle({ kind: 'more', id: 1 })
+  while (posted.length < 3) await setImmediate()
+  await settled()
+  assert.deepEqual(posted, ['page', 'page', 'page'])
+  service.handle({ kind: 'stop', id: 1 })
+  while (posted.length < 4) await setImmediate()
+  assert.deepEqual(posted.slice(3), ['end'])
+})
+
+test('one who leaves midway, or is made to, ends the search, and others go on', async (t) => {
+  const search = open(t)
+  for await (const _lines of search.lines({})) break
+  const leaving = new AbortController()
+  await assert.doesNotReject(async () => {
+    for await (const _lines of search.lines({}, leaving.signal)) leaving.abort()
+  })
+  const begun = search.lines({}, leaving.signal)
+  assert.equal((await begun.next()).done, true)
+  assert.equal((await sequences(search, {})).length, size)
+})
+
+test('more searches at once than there may be are refused, and a place that is left is free', async (t) => {
+  const search = open(t)
+  const many = Array.from({ length: 64 }, () => search.lines({}))
+  for (const lines of many) await lines.next()
+  await assert.rejects(sequences(search, {}), { code: 'AUDIT_BUSY' })
+  await many[0]?.return()
+  assert.equal((await sequences(search, { limit: 1 })).length, 1)
+  for (const lines of many) await lines.return()
+})
+
+test('when the thread dies its searches fail, and the next one starts another', async (t) => {
+  const listeners: SearchListener[] = []
+  const connectSearcher: ConnectSearcher = (directory, listener) => {
+    listeners.push(listener)
+    const service = new SearchService(directory, listener.receive)
+    t.after(() => service.close())
+    return { send: (message) => service.handle(message), close: async () => service.close() }
+  }
+  const search = open(t, { connectSearcher })
+  const lines = search.lines({})
+  await lines.next()
+  listeners[0]?.end(new Error('out of memory'))
+  const rest = async () => {
+    for await (const _more of lines);
+  }
+  await assert.rejects(rest(), { code: 'AUDIT_FAILED', message: /out of memory/ })
+  assert.equal((await sequences(search, { limit: 1 })).length, 1)
+  assert.equal(listeners.length, 2)
+})
+
+test('a search of a closed log is refused', async (t) => {
+  const search = open(t)
+  await search.close()
+  await assert.rejects(sequences(search, {}), { code: 'AUDIT_CLOSED' })
+})
+
+interface Options {
+  readonly durable?: () => number
+  readonly connectSearcher?: ConnectSearcher
+}
+
+function open(t: TestContext, { durable = () => size - 1, ...options }: Options = {}): LogSearch {
+  const search = new LogSearch({ directory, durable, ...options })
+  t.after(() => search.close())
+  return search
+}
+
+async function sequences(search: LogSearch, query: AuditQuery): Promise<readonly number[]> {
+  const found: number[] = []
+  for await (const lines of search.lines(query)) {
+    const text = Buffer.from(lines).toString()
+    assert.ok(text.endsWith('\n'))
+    for (const line of text.trimEnd().split('\n')) found.push((JSON.parse(line) as { sequence: number }).sequence)
+  }
+  return found
+}
