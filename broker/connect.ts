@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { CodedError, type DeviceId, type DeviceIdentity, type SessionFacts } from '#protocol'
 import type { Connection } from './connection.js'
 import { explainDenial } from './denial.js'
@@ -134,6 +134,9 @@ function notAdmitted(reason: string, comment?: string): ConnectRefusal {
   return { code: reasonCodes.notAuthorized, reason, ...(comment !== undefined && { comment }) }
 }
 
+/** A session's name stands in each of its records: so it is short, and yet long enough never to come twice. */
+const sessionNameBytes = 10
+
 /** From here on it is a session in the log; it begins to act when its record is durable. */
 function recordAndOpen(
   hub: Hub,
@@ -142,7 +145,11 @@ function recordAndOpen(
   identity: DeviceIdentity,
   rights: Rights,
 ): void {
-  const facts: SessionFacts = { device: identity.deviceId, session: randomUUID(), sessionIndex: 0 }
+  const facts: SessionFacts = {
+    device: identity.deviceId,
+    session: randomBytes(sessionNameBytes).toString('hex'),
+    sessionIndex: 0,
+  }
   for (const comment of rights.renderErrors) {
     const { deviceId, version } = { ...identity, ...rights }
     hub.trail.record({ event: 'policy.render_error', device: deviceId, policyVersion: version, comment })

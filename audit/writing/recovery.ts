@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import { type TreeHead, verifierKeyOf, verifyCheckpoint } from '../tree/checkpoint.js'
-import { decodeEntry } from '../entries/entry.js'
+import { sequenceOf } from '../entries/entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { Frontier, type Hash, hashBytes } from '../tree/merkle.js'
@@ -103,7 +103,7 @@ function trusted(note: string, verifierKey: string): TreeHead {
 }
 
 function requireSequence(entry: Uint8Array, sequence: number): void {
-  if (decodeEntry(entry).sequence !== sequence) throw corrupt(`the record at ${sequence} says another place`)
+  if (sequenceOf(entry) !== sequence) throw corrupt(`the record at ${sequence} says another place`)
 }
 
 function missing(path: string): (cause: unknown) => never {

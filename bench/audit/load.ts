@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
 import { AuditLog } from '#audit'
-import { type AuditEvent, parseDeviceId } from '#protocol'
+import { parseDeviceId } from '#protocol'
 import { startWorker } from '../../audit/writing/writer-link.js'
 
 /** What went to the disk at once, and when. */
@@ -41,35 +41,57 @@ export async function openLog(folder: string): Promise<{ readonly log: AuditLog;
 
 const devices = Array.from({ length: 50 }, (_, index) => ({
   device: parseDeviceId(`sensor-${String(index).padStart(4, '0')}`),
-  session: `${String(index).padStart(4, '0')}-5f3a9c`,
+  session: `${String(index).padStart(4, '0')}5f3a9c20d1e84b77`,
   topic: `plants/oslo-3/halls/3/lines/12/devices/sensor-${String(index).padStart(4, '0')}/vibration`, // 60 bytes
   payload: Buffer.from(JSON.stringify({ value: index / 7 })),
 }))
 
-/** The two records that a message brings: what a device says, and to whom it is handed on. */
+const collector = { device: parseDeviceId('collector-1'), session: 'c01d77aa015f3a9c20d1' }
+const publishRules = ['sensor/telemetry']
+const deliverRules = ['collector/all']
+
+/** The two records that a message brings, as the broker makes them: what a device says, and to whom it is handed on. */
 export function appendMessage(log: AuditLog, number: number): void {
   const from = devices[number % devices.length]
   if (!from) return
-  const { device, session, topic, payload } = from
-  const message = {
-    topic,
+  const messageId = number % 65_535
+  const origin = log.append(
+    {
+      event: 'message.publish',
+      device: from.device,
+      session: from.session,
+      sessionIndex: number,
+      topic: from.topic,
+      decision: 'allow',
+      reason: undefined,
+      rules: publishRules,
+      policyVersion: 3,
+      action: 'publish',
+      qos: 1,
+      retain: false,
+      dup: false,
+      messageId,
+      size: from.payload.length,
+      recipients: 1,
+    },
+    from.payload,
+  )
+  log.append({
+    event: 'message.deliver',
+    device: collector.device,
+    session: collector.session,
+    sessionIndex: number,
+    topic: from.topic,
+    decision: 'allow',
+    reason: undefined,
+    rules: deliverRules,
+    policyVersion: 3,
     qos: 1,
     retain: false,
     dup: false,
-    messageId: number % 65_535,
-    size: payload.length,
-  } as const
-  const publish: AuditEvent = {
-    event: 'message.publish',
-    ...{ device, session, sessionIndex: number, decision: 'allow', rules: ['sensor/telemetry'], policyVersion: 3 },
-    ...{ action: 'publish', ...message, recipients: 1 },
-  }
-  const origin = log.append(publish, payload)
-  log.append({
-    event: 'message.deliver',
-    ...{ device: collector, session: 'c01d-77aa01', sessionIndex: number, decision: 'allow' },
-    ...{ rules: ['collector/all'], policyVersion: 3, ...message, publisher: device, origin },
+    messageId,
+    size: from.payload.length,
+    publisher: from.device,
+    origin,
   })
 }
-
-const collector = parseDeviceId('collector-1')
