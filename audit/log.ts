@@ -11,7 +11,8 @@ import type { PayloadOptions } from './payload/options.js'
 import { Progress } from './progress.js'
 import { LogReader } from './reading/reader.js'
 import { type ConnectWriter, openWriter, type OpenWriter, startWorker } from './writing/writer-link.js'
-import type { FromWriter, Room } from './writing/writer-service.js'
+import type { FromWriter } from './writing/writer-service.js'
+import type { Room } from './writing/writer.js'
 import type { Opened } from './writing/writer.js'
 
 export interface AuditLogOptions {
@@ -28,6 +29,8 @@ export interface AuditLogOptions {
   readonly mode?: AuditMode
   /** How records of messages commit to payloads. Default: they do not */
   readonly payload?: PayloadOptions | undefined
+  /** Held back on the disk for what must be recorded when it is full. Default: 64 MiB */
+  readonly reserveBytes?: number
   /** How to reach the writer. Default: a worker thread. */
   readonly connectWriter?: ConnectWriter
 }
@@ -463,6 +466,6 @@ export class AuditLog implements AuditTrail {
 }
 
 async function connect(options: AuditLogOptions): Promise<OpenWriter> {
-  const { directory, origin, signingKey, payload, connectWriter = startWorker } = options
-  return await openWriter(connectWriter, { directory, origin, signingKey, payload })
+  const { directory, origin, signingKey, payload, reserveBytes, connectWriter = startWorker } = options
+  return await openWriter(connectWriter, { directory, origin, signingKey, payload, reserveBytes })
 }

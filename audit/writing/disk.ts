@@ -1,7 +1,19 @@
-import { closeSync, fdatasyncSync, fsync as fsyncCallback, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
-import { mkdir, open, rename, rm, rmdir } from 'node:fs/promises'
+import {
+  closeSync,
+  fdatasyncSync,
+  fstatSync,
+  fsync as fsyncCallback,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { unusedByte } from './torn-batch.js'
 
 /** The few things the log asks of a disk. Tests put one in front that fails, or one that forgets. */
 export interface Disk {
@@ -20,6 +32,14 @@ export interface Disk {
    * may be there again.
    */
   removeFile(path: string): Promise<void>
+  /** Takes room: when it resolves there is a file of that size, full of `unusedByte`, that nothing else can have. */
+  allocate(path: string, bytes: number): Promise<void>
+  /** Whether there is such a file. */
+  isAllocated(path: string, bytes: number): boolean
+  /** Such a file under a new name, to be written to from its start and not beyond its end. */
+  openAllocated(path: string, as: string): Segment
+  /** What can still be written below a folder. */
+  freeBytes(folder: string): Promise<number>
 }
 
 export interface Segment {
@@ -35,6 +55,11 @@ export interface NewFile {
 
 /** So many files are synced at a time: the file system lets them share its journal's commits. */
 const parallelSyncs = 16
+
+const allocatedAtOnce = 1024 * 1024
+
+/** What `stat` counts blocks in, whatever the file system's are. */
+const statBlockBytes = 512
 
 const fsync = promisify(fsyncCallback)
 
@@ -94,6 +119,48 @@ export function createDisk(): Disk {
       }
       await rename(`${path}.new`, path)
       await syncFolder(dirname(path))
+    },
+
+    async allocate(path, bytes) {
+      const file = await open(`${path}.new`, 'w', 0o600)
+      const piece = Buffer.alloc(allocatedAtOnce, unusedByte)
+      try {
+        for (let left = bytes; left > 0; left -= piece.length) await file.write(piece, 0, Math.min(left, piece.length))
+      } catch (error) {
+        await file.truncate()
+        throw error
+      } finally {
+        await file.close()
+      }
+      await rename(`${path}.new`, path)
+    },
+
+    isAllocated(path, bytes) {
+      const { size, blocks } = statSync(path, { throwIfNoEntry: false }) ?? { size: 0, blocks: 0 }
+      return size === bytes && blocks * statBlockBytes >= bytes // a crash may have left holes
+    },
+
+    openAllocated(path, as) {
+      const file = openSync(path, 'r+')
+      const { size } = fstatSync(file)
+      renameSync(path, as)
+      syncFolderNow(dirname(as))
+      let at = 0
+      return {
+        append(bytes) {
+          if (at + bytes.length > size) throw Object.assign(new Error('the reserve is spent'), { code: 'ENOSPC' })
+          for (let written = 0; written < bytes.length;)
+            written += writeSync(file, bytes, written, undefined, at + written)
+          at += bytes.length
+          fdatasyncSync(file)
+        },
+        close: () => closeSync(file),
+      }
+    },
+
+    async freeBytes(folder) {
+      const { bavail, bsize } = await statfs(folder)
+      return bavail * bsize
     },
 
     async removeFile(path) {

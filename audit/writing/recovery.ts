@@ -19,6 +19,8 @@ export interface Recovered {
   /** The segments that the records were read from. */
   readonly segments: readonly KeptSegment[]
   readonly tornTail: TornTail | undefined
+  /** The newest checkpoint, if there is one. */
+  readonly note: string | undefined
 }
 
 /**
@@ -52,14 +54,14 @@ export async function recover(directory: string, origin: string, key: KeyObject)
     partials = tree.partials().map(({ path }) => path)
   }
   if (tree.size < covered) throw corrupt(`wal/ ends with record ${tree.size - 1}, the checkpoint with ${covered - 1}`)
-  return { tree, partials, segments, tornTail }
+  return { tree, partials, segments, tornTail, note }
 }
 
 async function keptSegments(folder: string): Promise<readonly KeptSegment[]> {
   const kept: KeptSegment[] = []
-  for (const { first, name } of await listSegments(folder)) {
+  for (const { first, generation, name } of await listSegments(folder)) {
     const path = join(folder, name)
-    kept.push({ path, first, bytes: (await stat(path)).size })
+    kept.push({ path, first, generation, bytes: (await stat(path)).size })
   }
   return kept
 }

@@ -1,38 +1,44 @@
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Disk, Segment } from './disk.js'
 import { tileWidth } from '../tree/tiles.js'
-import { segmentName } from './wal.js'
+import { isWantOfRoom, type Reserve } from './reserve.js'
+import { type SegmentName, segmentName } from './wal.js'
 
-export interface KeptSegment {
+export interface KeptSegment extends Pick<SegmentName, 'first' | 'generation'> {
   readonly path: string
-  /** Sequence number of its first record. */
-  readonly first: number
   readonly bytes: number
+}
+
+interface SegmentsOptions {
+  readonly disk: Disk
+  readonly folder: string
+  readonly reserve: Reserve
+  /** Each but the last has so many bytes, unless it has failed. */
+  readonly leastBytes: number
 }
 
 /** The write-ahead log as its writer sees it: the segment that grows, and older ones as long as they are needed. */
 export class Segments {
-  readonly #disk: Disk
-  readonly #folder: string
-  readonly #leastBytes: number
+  readonly #options: SegmentsOptions
   #older: KeptSegment[]
   #olderBytes = 0
   #present: Segment
   #path: string
   #first: number
+  #generation: number
   #bytes = 0
   #next: number
+  #isOnReserve = false
 
-  /** Goes on after the older ones, with record `next` in a segment of its own; each but the last has so many bytes. */
-  constructor(disk: Disk, folder: string, leastBytes: number, older: readonly KeptSegment[], next: number) {
-    this.#disk = disk
-    this.#folder = folder
-    this.#leastBytes = leastBytes
+  /** Goes on after the older ones, with record `next` in a segment of its own. */
+  constructor(options: SegmentsOptions, older: readonly KeptSegment[], next: number) {
+    this.#options = options
     this.#first = this.#next = next
-    this.#path = older.findLast(({ first }) => first === next)?.path ?? join(folder, segmentName(next))
+    this.#generation = older.findLast(({ first }) => first === next)?.generation ?? 0
+    this.#path = this.#pathOf(next, this.#generation)
     this.#older = older.filter(({ path }) => path !== this.#path) // one of this number holds no whole record
     for (const { bytes } of this.#older) this.#olderBytes += bytes
-    this.#present = disk.openSegment(this.#path)
+    this.#present = this.#openFirst()
   }
 
   /** Of all of them: a start reads that much. */
@@ -40,25 +46,33 @@ export class Segments {
     return this.#olderBytes + this.#bytes
   }
 
-  /** Durable when it returns. */
-  append(records: Buffer, count: number): void {
-    this.#present.append(records)
+  /** True while records go to the reserve, because there is no other room. */
+  get isOnReserve(): boolean {
+    return this.#isOnReserve
+  }
+
+  /**
+   * Durable when it returns. A segment that has failed is never written to again, since nobody knows what of the batch it
+   * has kept: another one repeats the batch byte for byte, and readers go by that. Returns what went wrong, if something did.
+   * @throws what the other one fails with
+   */
+  append(records: Buffer, count: number): string | undefined {
+    const failed = basename(this.#path)
+    const failure = this.#tryToAppend(records)
+    if (failure) this.#repeat(records, failure)
     this.#bytes += records.length
     this.#next += count
+    return failure && `${failed}: ${failure.message}; its last batch stands in ${basename(this.#path)}`
   }
 
   /** Begins a new segment if the present one is large enough. */
   rotate(): void {
-    if (this.#bytes < this.#leastBytes) return
-    const path = join(this.#folder, segmentName(this.#next))
-    const present = this.#disk.openSegment(path)
-    this.#present.close()
-    this.#older.push({ path: this.#path, first: this.#first, bytes: this.#bytes })
-    this.#olderBytes += this.#bytes
-    this.#present = present
-    this.#path = path
-    this.#first = this.#next
-    this.#bytes = 0
+    if (!this.#isOnReserve && this.#bytes >= this.#options.leastBytes) this.#begin(this.#openNew)
+  }
+
+  /** There is room again. */
+  leaveReserve(): void {
+    if (this.#isOnReserve) this.#begin(this.#openNew)
   }
 
   /**
@@ -69,7 +83,7 @@ export class Segments {
     for (let [oldest, second] = this.#older; oldest; [oldest, second] = this.#older) {
       const left = second?.first ?? this.#first
       if (firstWholeBundle(left) * tileWidth > settledSize) return
-      await this.#disk.removeFile(oldest.path)
+      await this.#options.disk.removeFile(oldest.path)
       this.#older.shift()
       this.#olderBytes -= oldest.bytes
     }
@@ -78,6 +92,84 @@ export class Segments {
   close(): void {
     this.#present.close()
   }
+
+  #repeat(records: Buffer, failure: Error): void {
+    const { reserve } = this.#options
+    const again = isWantOfRoom(failure) && reserve.isThere ? failure : this.#tryAnother(records, this.#openNew)
+    if (!again) return
+    const last = isWantOfRoom(again) && reserve.isThere ? this.#tryAnother(records, this.#openReserve) : again
+    if (last) throw last
+  }
+
+  #tryAnother(records: Buffer, open: (path: string) => Segment): Error | undefined {
+    try {
+      this.#begin(open)
+    } catch (error) {
+      return asError(error)
+    }
+    return this.#tryToAppend(records)
+  }
+
+  #tryToAppend(records: Buffer): Error | undefined {
+    try {
+      this.#present.append(records)
+      return undefined
+    } catch (error) {
+      return asError(error)
+    }
+  }
+
+  #begin(open: (path: string) => Segment): void {
+    const generation = this.#first === this.#next ? this.#generation + 1 : 0
+    const path = this.#pathOf(this.#next, generation)
+    const segment = open(path)
+    closeQuietly(this.#present)
+    this.#older.push({ path: this.#path, first: this.#first, generation: this.#generation, bytes: this.#bytes })
+    this.#olderBytes += this.#bytes
+    this.#present = segment
+    this.#path = path
+    this.#first = this.#next
+    this.#generation = generation
+    this.#bytes = 0
+  }
+
+  #openFirst(): Segment {
+    try {
+      return this.#openNew(this.#path)
+    } catch (error) {
+      if (isWantOfRoom(error) && this.#options.reserve.isThere) return this.#openReserve(this.#path)
+      throw error
+    }
+  }
+
+  readonly #openNew = (path: string): Segment => {
+    const segment = this.#options.disk.openSegment(path)
+    this.#isOnReserve = false
+    return segment
+  }
+
+  readonly #openReserve = (path: string): Segment => {
+    const segment = this.#options.reserve.becomeSegment(path)
+    this.#isOnReserve = true
+    return segment
+  }
+
+  #pathOf(first: number, generation: number): string {
+    return join(this.#options.folder, segmentName(first, generation))
+  }
+}
+
+/** What is in a segment that goes was synced, or is written again. */
+function closeQuietly(segment: Segment): void {
+  try {
+    segment.close()
+  } catch {
+    // The disk has failed in it.
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 /** Of records that begin with this one: the index of the first bundle that they hold from its start. */

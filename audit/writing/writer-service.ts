@@ -2,7 +2,7 @@ import type { Disk } from './disk.js'
 import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
 import type { Payloads } from '../payload/payload-buffer.js'
-import { LogWriter, type Opened, recordsPerCheckpoint, type WriterOptions } from './writer.js'
+import { LogWriter, type Opened, recordsPerCheckpoint, type Room, type WriterOptions } from './writer.js'
 
 export type ToWriter =
   | ({ readonly kind: 'batch' } & Batch) // only after the one before was answered
@@ -16,12 +16,6 @@ export type FromWriter =
   | { readonly kind: 'checkpoint'; readonly note: string }
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly code: AuditErrorCode; readonly message: string } // the last message ever
-
-/**
- * What the disk has room for: records and the reserve behind them; records, and nothing to be held back; or only what
- * the reserve was kept for.
- */
-export type Room = 'reserved' | 'unreserved' | 'full'
 
 const checkpointEveryMs = 1000
 
@@ -39,6 +33,8 @@ export class WriterService {
   #growing: NodeJS.Immediate | undefined
   #checkpointing: Promise<void> | undefined
   #settling: Promise<void> | undefined
+  #makingRoom: Promise<void> | undefined
+  #room: Room = 'reserved'
   #ended = false
 
   constructor(options: WriterOptions, disk: Disk, post: (message: FromWriter) => void) {
@@ -58,6 +54,7 @@ export class WriterService {
     try {
       const { writer, opened } = await LogWriter.open(options, disk)
       this.#post({ kind: 'opened', opened })
+      setImmediate(() => void this.#attempt(async () => await this.#look(writer)))
       return writer
     } catch (error) {
       this.#fail(error)
@@ -68,7 +65,9 @@ export class WriterService {
   async #write(writer: LogWriter, records: Buffer, payloads: Payloads | undefined): Promise<void> {
     while (writer.ungrownBytes > maxUngrownBytes) writer.grow()
     const begun = performance.now()
-    writer.write(records, payloads)
+    const failure = writer.write(records, payloads)
+    if (failure !== undefined) this.#post({ kind: 'failover', comment: failure })
+    this.#tellRoom(writer)
     this.#post({ kind: 'durable', seconds: (performance.now() - begun) / 1000 })
     this.#grow()
   }
@@ -85,9 +84,23 @@ export class WriterService {
   }
 
   async #look(writer: LogWriter): Promise<void> {
+    this.#makingRoom ??= this.#makeRoom(writer).finally(() => (this.#makingRoom = undefined))
+    await this.#makingRoom
     await this.#cover(writer, 1)
+    if (writer.room === 'full') return
     this.#settling ??= writer.settle(performance.now()).finally(() => (this.#settling = undefined))
     await this.#settling
+  }
+
+  async #makeRoom(writer: LogWriter): Promise<void> {
+    await writer.makeRoom()
+    this.#tellRoom(writer)
+  }
+
+  #tellRoom({ room }: LogWriter): void {
+    if (room === this.#room || this.#ended) return
+    this.#room = room
+    this.#post({ kind: 'room', room })
   }
 
   /** Makes a checkpoint if at least so many records wait for one; a second caller shares the one under way. */
@@ -95,9 +108,15 @@ export class WriterService {
     if (!this.#checkpointing && writer.uncovered < leastRecords) return
     this.#checkpointing ??= writer
       .checkpoint()
-      .then((note) => {
-        if (!this.#ended) this.#post({ kind: 'checkpoint', note })
-      })
+      .then(
+        (note) => {
+          if (!this.#ended) this.#post({ kind: 'checkpoint', note })
+        },
+        (error: unknown) => {
+          if (!(error instanceof AuditError) || error.code !== 'AUDIT_FULL') throw error
+          this.#tellRoom(writer)
+        },
+      )
       .finally(() => (this.#checkpointing = undefined))
     await this.#checkpointing
   }
@@ -105,7 +124,7 @@ export class WriterService {
   async #close(writer: LogWriter): Promise<void> {
     clearInterval(this.#timer)
     while (writer.grow());
-    await Promise.all([this.#checkpointing, this.#settling])
+    await Promise.all([this.#checkpointing, this.#settling, this.#makingRoom])
     await this.#cover(writer, 1)
     await writer.close()
     if (this.#ended) return

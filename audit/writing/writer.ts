@@ -1,13 +1,15 @@
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import { signCheckpoint } from '../tree/checkpoint.js'
+import { AuditError } from '../errors.js'
 import { requireWitnessed } from '../witness/witnessed.js'
-import type { Disk } from './disk.js'
+import type { Disk, NewFile } from './disk.js'
 import { layout } from '../layout.js'
 import type { PayloadOptions } from '../payload/options.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import { PayloadSealer } from '../payload/sealing.js'
 import { recover, type Recovered } from './recovery.js'
+import { defaultReserveBytes, isWantOfRoom, Reserve } from './reserve.js'
 import { Segments } from './segments.js'
 import type { TiledTree } from '../tree/tiled-tree.js'
 import type { TornTail } from './wal.js'
@@ -17,9 +19,17 @@ export interface WriterOptions {
   readonly directory: string
   readonly origin: string
   readonly signingKey: KeyObject
+  /** Held back for what must be recorded on a full disk too. Default: 64 MiB */
+  readonly reserveBytes?: number | undefined
   /** How records commit to payloads. Default: they cannot */
   readonly payload?: PayloadOptions | undefined
 }
+
+/**
+ * What the disk has room for: records and the reserve behind them; records, and nothing to be held back; or only what
+ * the reserve was kept for.
+ */
+export type Room = 'reserved' | 'unreserved' | 'full'
 
 /** What the writer found when it opened the log. */
 export interface Opened {
@@ -71,13 +81,17 @@ export class LogWriter {
   readonly #limits: WriterLimits
   readonly #tree: TiledTree
   readonly #payloads: PayloadSealer | undefined
+  readonly #reserve: Reserve
   readonly #segments: Segments
   /** Batches that are durable and not yet in the tree; `#growing` gives what is left of the first. */
   readonly #ungrown: Buffer[] = []
   #ungrownBytes = 0
   #growing: Iterator<Uint8Array, undefined> | undefined
-  /** Complete files since the last checkpoint, below `log/`. */
+  /** Complete files that are not written yet, and those since the last checkpoint that are, below `log/`. */
+  readonly #unwritten: NewFile[] = []
   #complete: string[] = []
+  /** There was no room to write them. */
+  #isShort = false
   readonly #unsettled: Unsettled[] = []
   /** Partial files below `log/` that the last checkpoint needs. */
   #partials: readonly string[] = []
@@ -89,7 +103,10 @@ export class LogWriter {
     this.#limits = limits
     this.#tree = tree
     this.#payloads = options.payload && new PayloadSealer(options.directory, options.payload)
-    this.#segments = new Segments(disk, layout.wal(options.directory), limits.leastSegmentBytes, segments, tree.size)
+    const folder = layout.wal(options.directory)
+    this.#reserve = new Reserve(disk, folder, options.reserveBytes ?? defaultReserveBytes)
+    const { leastSegmentBytes: leastBytes } = limits
+    this.#segments = new Segments({ disk, folder, reserve: this.#reserve, leastBytes }, segments, tree.size)
   }
 
   /** Recovers, and covers all that was found by a checkpoint. @throws AuditError AUDIT_CORRUPT, AUDIT_ROLLED_BACK */
@@ -103,7 +120,7 @@ export class LogWriter {
     const recovered = await recover(options.directory, options.origin, options.signingKey)
     const writer = new LogWriter(options, disk, limits, recovered)
     writer.#writeComplete()
-    const checkpoint = await writer.checkpoint()
+    const checkpoint = await writer.#firstCheckpoint(recovered.note)
     await writer.#removeStale(recovered.partials)
     await requireWitnessed(options.directory) // now that all tiles are there again, and before anything new is recorded
     const { tree, tornTail } = recovered
@@ -120,13 +137,31 @@ export class LogWriter {
     return this.#ungrownBytes
   }
 
-  /** Durable when it returns; the keys by which the records commit to payloads are so before them. */
-  write(records: Buffer, payloads?: Payloads): void {
+  get room(): Room {
+    if (this.#isShort || this.#segments.isOnReserve) return 'full'
+    return this.#reserve.isThere ? 'reserved' : 'unreserved'
+  }
+
+  /** Makes the reserve where it is missing, and goes on if a full disk has room again. One at a time. */
+  async makeRoom(): Promise<void> {
+    const isFull = this.room === 'full'
+    if (!(await this.#reserve.fill({ andMore: isFull })) || !isFull) return
+    this.#segments.leaveReserve()
+    this.#isShort = false
+    this.#writeComplete()
+  }
+
+  /**
+   * Durable when it returns; the keys by which the records commit to payloads are so before them. Returns what went
+   * wrong, if the disk did not take them at the first attempt.
+   */
+  write(records: Buffer, payloads?: Payloads): string | undefined {
     if (payloads) this.#payloads?.seal(records, payloads)
     const count = sealRecords(records)
-    this.#segments.append(records, count)
+    const failure = this.#segments.append(records, count)
     this.#ungrown.push(records)
     this.#ungrownBytes += records.length
+    return failure
   }
 
   /** Takes into the tree some of what `write` made durable, and tells whether there is more: nobody waits for the hashing. */
@@ -140,8 +175,19 @@ export class LogWriter {
     return this.#ungrown.length > 0
   }
 
-  /** Covers every record taken into the tree so far. One at a time. */
+  /** Covers every record taken into the tree so far. One at a time. @throws AuditError AUDIT_FULL: there is no room now */
   async checkpoint(): Promise<string> {
+    this.#writeComplete()
+    try {
+      if (this.room !== 'full') return await this.#checkpoint()
+    } catch (error) {
+      if (!isWantOfRoom(error)) throw error
+      this.#isShort = true
+    }
+    throw new AuditError('AUDIT_FULL', 'there is no room for a checkpoint')
+  }
+
+  async #checkpoint(): Promise<string> {
     const { directory, origin, signingKey } = this.#options
     const { size } = this.#tree
     const note = signCheckpoint({ origin, size, root: this.#tree.root() }, signingKey)
@@ -170,7 +216,7 @@ export class LogWriter {
     }
   }
 
-  /** To be called after the last checkpoint: settles all that it covers. */
+  /** To be called after the last checkpoint: settles all that it covers. What had no room stands in the WAL. */
   async close(): Promise<void> {
     for (let [oldest] = this.#unsettled; oldest; [oldest] = this.#unsettled) await this.#settleOldest(oldest)
     await this.#settleFiles(this.#partials)
@@ -196,10 +242,29 @@ export class LogWriter {
     return undefined
   }
 
+  /** What finds no room waits in memory: the WAL has it. */
   #writeComplete(): void {
-    for (const { path, bytes } of this.#tree.takeComplete()) {
-      this.#disk.writeFile({ path: this.#inLog(path), bytes })
-      this.#complete.push(path)
+    this.#unwritten.push(...this.#tree.takeComplete())
+    if (this.room === 'full') return
+    try {
+      for (let [file] = this.#unwritten; file; [file] = this.#unwritten) {
+        this.#disk.writeFile({ path: this.#inLog(file.path), bytes: file.bytes })
+        this.#unwritten.shift()
+        this.#complete.push(file.path)
+      }
+    } catch (error) {
+      if (!isWantOfRoom(error)) throw error
+      this.#isShort = true
+    }
+  }
+
+  /** On a full disk the one that is there goes on to be the newest. */
+  async #firstCheckpoint(last: string | undefined): Promise<string> {
+    try {
+      return await this.checkpoint()
+    } catch (error) {
+      if (last === undefined || this.room !== 'full') throw error
+      return last
     }
   }
 

@@ -2,9 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verifyLog } from '#audit'
 import { createDisk, type Disk } from '../../audit/writing/disk.js'
-import type { ConnectWriter } from '../../audit/writing/writer-link.js'
-import { type FromWriter, WriterService } from '../../audit/writing/writer-service.js'
-import { createWorld, published } from './world.js'
+import type { FromWriter } from '../../audit/writing/writer-service.js'
+import { createWorld, inThisThread, published } from './world.js'
 
 const operations = ['openSegment', 'append', 'writeFile', 'settleFiles', 'replaceFile', 'removeFile'] as const
 type Operation = (typeof operations)[number]
@@ -71,14 +70,6 @@ test('sources are told to pause while much waits, and refused when too much does
   assert.equal(log.durable, log.size - 1)
 })
 
-/** The writer without its thread, on a disk of the test's. */
-function inThisThread(disk: Disk): ConnectWriter {
-  return (options, receive) => {
-    const service = new WriterService(options, disk, (message) => setImmediate(() => receive(message)))
-    return { send: (message) => service.handle(message) }
-  }
-}
-
 /** A real disk, until one of its operations is told to fail: then what it was to write is lost. */
 function failingDisk(): Disk & { fail(operation: Operation): void } {
   const disk = createDisk()
@@ -88,7 +79,7 @@ function failingDisk(): Disk & { fail(operation: Operation): void } {
   }
   return {
     fail: (operation) => void broken.add(operation),
-    makeFolder: (path) => disk.makeFolder(path),
+    ...disk,
     openSegment(path) {
       attempt('openSegment')
       const segment = disk.openSegment(path)

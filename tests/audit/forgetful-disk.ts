@@ -18,7 +18,7 @@ export function createForgetfulDisk(): ForgetfulDisk {
   const forgetful: ForgetfulDisk = {
     onStep: () => undefined,
 
-    makeFolder: (path) => disk.makeFolder(path),
+    ...disk,
 
     openSegment(path) {
       const segment = disk.openSegment(path)

@@ -3,7 +3,8 @@ import type { AuditLog } from '#audit'
 import type { AuditMode, AuditRecord } from '#protocol'
 import { decodeEntry } from '../../audit/entries/entry.js'
 import { recordsOf } from '../../audit/writing/wal-record.js'
-import type { FromWriter, Room } from '../../audit/writing/writer-service.js'
+import type { Room } from '../../audit/writing/writer.js'
+import type { FromWriter } from '../../audit/writing/writer-service.js'
 import { createWorld } from './world.js'
 
 /** Answers for the writer, when the test says so. */

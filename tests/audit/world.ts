@@ -6,7 +6,9 @@ import type { TestContext } from 'node:test'
 import { type AuditEvent, parseDeviceId } from '#protocol'
 import { AuditLog, type AuditLogOptions } from '#audit'
 import { EntryBuffer } from '../../audit/entries/entry-buffer.js'
-import { createDisk } from '../../audit/writing/disk.js'
+import { createDisk, type Disk } from '../../audit/writing/disk.js'
+import type { ConnectWriter } from '../../audit/writing/writer-link.js'
+import { WriterService } from '../../audit/writing/writer-service.js'
 import { LogWriter } from '../../audit/writing/writer.js'
 
 export const origin = 'touchmark.test/log'
@@ -27,7 +29,8 @@ export async function createWorld(context: TestContext): Promise<World> {
     await rm(directory, { recursive: true, force: true })
   })
   const { privateKey: signingKey } = generateKeyPairSync('ed25519')
-  const defaults = { directory, origin, node: 'node-1', signingKey, now: () => 1_700_000_000_000 }
+  const place = { directory, origin, node: 'node-1', signingKey }
+  const defaults = { ...place, now: () => 1_700_000_000_000, reserveBytes: 64 * 1024 }
   return {
     directory,
     signingKey,
@@ -36,6 +39,14 @@ export async function createWorld(context: TestContext): Promise<World> {
       logs.push(log)
       return log
     },
+  }
+}
+
+/** The writer without its thread, on a disk of the test's. */
+export function inThisThread(disk: Disk): ConnectWriter {
+  return (options, receive) => {
+    const service = new WriterService(options, disk, (message) => setImmediate(() => receive(message)))
+    return { send: (message) => service.handle(message) }
   }
 }
 
