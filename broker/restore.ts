@@ -46,6 +46,8 @@ function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, right
     session.willDueAt = hub.now() + 1000 * Math.max(will.delaySeconds, hub.limits.willDeferSeconds)
   }
   hub.sessions.add(session)
+  // Who was there until the process ended is away since now (MQTT 5.0 §3.1.2.11.2), over the next crash too.
+  if (session.persistent && stored.since === undefined) hub.store.putSession(session)
 }
 
 /** Of what is stored the record is durable: nobody waits for it any more. */

@@ -52,8 +52,8 @@ const messageProperties = object({
 
 const sessionHeader = object({
   device: parsed(parseDeviceId),
-  /** When its client was last seen to come or go, in milliseconds since 1970. */
-  since: wholeNumber,
+  /** When its client went, in milliseconds since 1970; not there while it is connected. */
+  since: optional(wholeNumber),
   expirySeconds: wholeNumber,
 })
 const subscriptionHeader = object({

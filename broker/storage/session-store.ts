@@ -35,9 +35,9 @@ export class SessionStore {
     return this.#failed
   }
 
-  putSession(session: Session): void {
-    const key = keys.session(session.clientId)
-    this.#change(key, encodeSession(key, session))
+  putSession({ clientId, device, link, since, expirySeconds }: Session): void {
+    const key = keys.session(clientId)
+    this.#change(key, encodeSession(key, { device, expirySeconds, ...(!link && { since }) }))
   }
 
   /** The session with all that belongs to it. */

@@ -19,8 +19,9 @@ import {
 export interface StoredSession {
   readonly clientId: string
   device: DeviceId | undefined
-  /** When its client was last there; undefined where only a will is left, of a session that has ended with its connection. */
+  /** When its client went; undefined where it was there until the process ended. */
   since: number | undefined
+  /** 0 where only a will is left, of a session that has ended with its connection. */
   expirySeconds: number
   readonly subscriptions: Subscription[]
   /** Oldest first; those with a packet identifier were in flight. */
@@ -47,7 +48,7 @@ export async function loadSessions(store: Store): Promise<readonly StoredSession
     }
   }
   for (const session of sessions.values()) {
-    if (session.since === undefined && !isWillAlone(session)) session.problem ??= 'rows without a session'
+    if (session.expirySeconds === 0 && !isWillAlone(session)) session.problem ??= 'rows without a session'
   }
   return [...sessions.values()]
 }

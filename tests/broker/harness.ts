@@ -66,6 +66,8 @@ export interface World {
   raw(id: string, options?: Partial<ConnectionOptions>, level?: 4 | 5): Promise<RawClient>
   /** As after a restart: the same store, another process. */
   restart(): Promise<void>
+  /** As after a kill: what is stored at this moment, and nothing of what the process would have done at its end. */
+  crash(): Promise<void>
   records<Name extends AuditEventName>(event: Name): readonly Extract<AuditRecord, { event: Name }>[]
 }
 
@@ -86,7 +88,7 @@ export async function makeWorld(
   } = {},
 ): Promise<World> {
   const { ca, server, issue } = await authority
-  const store = createMemoryStore()
+  let store = createMemoryStore()
   const audit = createMemoryAudit()
   let parsed = parsePolicy(policy, 'policy.yaml')
   const open = () =>
@@ -117,7 +119,6 @@ export async function makeWorld(
 
   const world = {
     audit,
-    store,
     ca,
     clock: Date.now(),
     labels: new Map<DeviceId, Labels>(),
@@ -161,8 +162,19 @@ export async function makeWorld(
       broker = await open()
       port = (await broker.listen(listening)).port
     },
+    async crash() {
+      const left = createMemoryStore()
+      for await (const row of store.entries('')) await left.commit({ puts: [row] })
+      await world.broker.closeGracefully()
+      store = left
+      broker = await open()
+      port = (await broker.listen(listening)).port
+    },
     records: <Name extends AuditEventName>(event: Name) =>
       audit.records.filter((record): record is Extract<AuditRecord, { event: Name }> => record.event === event),
+    get store() {
+      return store
+    },
     get broker() {
       return broker
     },

@@ -155,6 +155,24 @@ test('a change of policy ends live subscriptions that it no longer allows', asyn
   assert.equal(listener.all('publish').length, 0)
 })
 
+test('a crash ends no session whose client was there until then, and does not keep one whose client stays away', async (t) => {
+  const world = await makeWorld(t)
+  const lasting = { clean: false, properties: { sessionExpiryInterval: 10 } }
+  const client = await world.raw('d1', {}, 5)
+  await client.connect('d1', lasting)
+  world.clock += 16_000
+  await world.crash()
+  const back = await world.raw('d1', {}, 5)
+  assert.equal((await back.connect('d1', lasting)).sessionPresent, true)
+  for (let crash = 1; crash <= 2; crash++) {
+    await world.crash()
+    await (await world.raw('d2')).connect('d2') // the start has written what it found
+    world.clock += 6000
+  }
+  const late = await world.raw('d1', {}, 5)
+  assert.equal((await late.connect('d1', lasting)).sessionPresent, false)
+})
+
 test('retained messages reach new subscribers, survive a restart, and are cleared by an empty one', async (t) => {
   const world = await makeWorld(t, { limits: { maxRetainedPerDevice: 1 }, policy: policySource('onDenyPublish: drop') })
   const speaker = await world.raw('d1')
