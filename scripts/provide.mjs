@@ -13,6 +13,8 @@ const programs = {
   '/usr/include/MQTTClient.h': 'libpaho-mqtt-dev',
   gcc: 'gcc',
   '/usr/include/stdio.h': 'libc6-dev',
+  go: 'golang-go',
+  '/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog/tlog.go': 'golang-golang-x-mod-dev',
 }
 
 const isThere = (name) => (name.startsWith('/') ? existsSync(name) : spawnSync('which', [name]).status === 0)

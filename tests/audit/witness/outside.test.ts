@@ -13,6 +13,7 @@ import { cosign, parseWitnessKey, verifyCosignature, witnessKeyOf } from '../../
 import { OutsideCheckpoints, type OutsidePlace } from '../../../audit/witness/outside.js'
 import { createPublished, type PublishSettings } from '../../../audit/witness/publish.js'
 import { serveWitness } from '../../../audit/witness/serve.js'
+import { verifyWitnessed } from '../../../audit/witness/verify-witnessed.js'
 import { WitnessClient } from '../../../audit/witness/witness-client.js'
 import { Witness } from '../../../audit/witness/witness.js'
 import { createDisk } from '../../../audit/writing/disk.js'
@@ -52,6 +53,26 @@ test('it goes on where the witness stands, after a restart and after it had forg
   assert.equal(again.status().newest?.size, 40)
   const third = await outside([witness.client()])
   assert.equal(third.status().newest?.size, 40)
+})
+
+test('who has the key of a witness sees what it vouches for, and that the log begins with it', async (t) => {
+  const { log, outside, startWitness } = await createWorld(t)
+  const [witness, silent] = [await startWitness('w'), await startWitness('silent')]
+  log.append(20)
+  await log.checkpoint()
+  await (await outside([witness.client()])).round()
+  log.append(300)
+  await log.checkpoint()
+  const [attested, nothing] = await verifyWitnessed(log.directory, [witness.key, silent.key])
+  assert.deepEqual(attested, { name: 'witness.test/w', cosigned: { size: 20, at: now } })
+  assert.match(nothing?.problem ?? '', /nothing/)
+
+  const name = parseWitnessKey(witness.key).keyId.toString('hex')
+  const kept = join(log.directory, 'log/witnessed', name)
+  const note = await readFile(kept, 'utf8')
+  await writeFile(kept, note.replace('\n20\n', '\n21\n'))
+  assert.match((await verifyWitnessed(log.directory, [witness.key]))[0]?.problem ?? '', /does not match/)
+  await assert.rejects(verifyWitnessed(log.directory, [log.verifierKey]), { code: 'AUDIT_INVALID' })
 })
 
 test('of two witnesses one is down: the other cosigns, and the status names the one', async (t) => {
