@@ -11,6 +11,7 @@ import { readOutsideSettings } from '../../server/outside-settings.js'
 import { run, temporaryFolder, up } from './running.js'
 
 const touchmark = fileURLToPath(new URL('../../bin/touchmark.js', import.meta.url))
+const silentWitness = 'witness.test/silent+89ebc8d4+BHpoa47tKAI8o1QQv6UMFu4RGRdHgDqc/LJMHGNWU+wY'
 const logKey = 'touchmark.local/audit+49304548+AQ9Nce0vVKxUNOfOfXyl9BPR8RwycQWI8z7nIXQ79l5o'
 
 test('an older copy of the whole data folder is refused at the next start, because a witness knows better', async (t) => {
@@ -35,6 +36,12 @@ test('an older copy of the whole data folder is refused at the next start, becau
   assert.equal(await server.stop(), 0)
   const seen = Number(readFileSync(published, 'utf8').split('\n')[1])
   assert.equal(existsSync(join(data, 'audit', 'log', 'witnessed')), true)
+  const vouched = await run(folder, ['audit', 'verify', '--witness-vkey', witness.verifierKey])
+  assert.equal(vouched.code, 0, vouched.stderr)
+  assert.match(vouched.stdout, new RegExp(`^${witness.name}: cosigned the first ${seen} records, 20`, 'm'))
+  const silent = await run(folder, ['-o', 'json', 'audit', 'verify', '--witness-vkey', silentWitness])
+  assert.equal(silent.code, 8)
+  assert.match(silent.stdout, /"problem": "it has cosigned nothing/)
 
   renameSync(data, join(folder, 'newer'))
   cpSync(older, data, { recursive: true })
@@ -82,12 +89,12 @@ test('a witness that is down keeps nobody from working; status and readiness say
 
 test('settings for witnesses and places are checked before anything starts', () => {
   const parse = (yaml: string) => readOutsideSettings(parseConfigFile(`audit: ${yaml}`, 'f').audit ?? {}, '/conf')
-  const vkey = 'w+8bab2d83+BFd5yMtWhV1cOGc8GGVzLMjtqS2ZKkQ4eXvVQhSmFFCq'
+  const vkey = silentWitness
   const bad = [
     '{witnesses: [{url: "http://w"}]}',
     '{witnesses: [{url: "ftp://w", vkey: x}]}',
     `{witnesses: [{url: "http://w", vkey: "${logKey}"}]}`,
-    `{witnesses: [{url: "http://w", vkey: "${vkey.replace('+8', '+9')}"}]}`,
+    `{witnesses: [{url: "http://w", vkey: "${vkey.replace('silent', 'loud')}"}]}`,
     '{publish: [{}]}',
     '{publish: [{file: a, url: "http://b"}]}',
     '{publish: [{url: "http://b", history: c}]}',
