@@ -10,6 +10,7 @@ export type AuditErrorCode =
   | 'AUDIT_UNREACHABLE' // a witness or a place for checkpoints does not answer, or not as it should
   | 'AUDIT_UNWITNESSED' // a witness answered that it does not cosign
   | 'AUDIT_BUSY' //    too many searches run at once
+  | 'RECORD_UNKNOWN' // no record has this number, or no checkpoint covers it yet
   | 'QUERY_INVALID' // a question to the log that cannot be understood; the message names the place
 
 export class AuditError extends CodedError<AuditErrorCode> {

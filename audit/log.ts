@@ -9,6 +9,7 @@ import { Gap } from './gap.js'
 import { type AuditQuery, matcherOf } from './reading/query.js'
 import type { PayloadOptions } from './payload/options.js'
 import { Progress } from './progress.js'
+import { proveRecord } from './proof/prove.js'
 import { LogReader } from './reading/reader.js'
 import { type ConnectWriter, openWriter, type OpenWriter, startWorker } from './writing/writer-link.js'
 import type { FromWriter } from './writing/writer-service.js'
@@ -231,6 +232,11 @@ export class AuditLog implements AuditTrail {
   /** The newest signed checkpoint, as a C2SP signed note. */
   checkpoint(): string {
     return this.#checkpoint
+  }
+
+  /** A C2SP tlog-proof that the log holds a record. @throws AuditError RECORD_UNKNOWN: no checkpoint covers it */
+  prove(sequence: number): Promise<string> {
+    return proveRecord(this.#options.directory, sequence)
   }
 
   /** The records that are durable when it is called, from this sequence number on. */

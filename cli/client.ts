@@ -61,13 +61,18 @@ export class ApiClient {
 
   /** @throws ServerRefusal with the server's code; CliError UNREACHABLE, SERVER_NOT_TRUSTED, BAD_ANSWER */
   async call<Name extends keyof Answers>(name: Name, call: Call = {}): Promise<Answers[Name]> {
-    const response = await this.#send(name, call)
-    const body = await text(response)
-    if ((response.statusCode ?? 500) >= 400) throw refusal(response, body)
-    const answer = parseJson(body)
+    const answer = parseJson(await this.text(name, call))
     if (answer === undefined) throw new CliError('BAD_ANSWER', `${this.#server.origin} answered ${name} without JSON`)
     // Our own root vouches for the sender, and its schemas are held to these same types where it is compiled.
     return answer as Answers[Name]
+  }
+
+  /** The answer as it is. @throws ServerRefusal with the server's code; CliError UNREACHABLE, SERVER_NOT_TRUSTED */
+  async text(name: RouteName, call: Call = {}): Promise<string> {
+    const response = await this.#send(name, call)
+    const body = await text(response)
+    if ((response.statusCode ?? 500) >= 400) throw refusal(response, body)
+    return body
   }
 
   /** One JSON document a line (NDJSON), as long as the server sends. */

@@ -9,6 +9,8 @@ export type CliErrorCode =
   | 'BAD_ANSWER' //         the answer is not what this version understands
   | 'CANNOT_READ' //        a file given on the command line
   | 'NOT_FOUND' //          what the command line names does not exist
+  | 'CANNOT_WRITE' //       a file named on the command line
+  | 'INTERRUPTED' //        Ctrl-C ended it before its answer
   | 'DENIED' //             the answer to the question is no
   | 'PARTLY_DONE' //        what was asked for was done, but not all that belongs to it
   | 'CHECK_FAILED' //       a test or a verification that did not hold

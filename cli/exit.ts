@@ -12,6 +12,7 @@ export const exitCodes = {
   unreachable: 6,
   partlyDone: 7,
   checkFailed: 8,
+  interrupted: 130, // 128 and the number of SIGINT, as shells have it
 } as const
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
@@ -25,6 +26,8 @@ const ofCode: Readonly<Record<CliErrorCode, ExitCode>> = {
   BAD_ANSWER: exitCodes.error,
   CANNOT_READ: exitCodes.error,
   NOT_FOUND: exitCodes.notFound,
+  CANNOT_WRITE: exitCodes.error,
+  INTERRUPTED: exitCodes.interrupted,
   DENIED: exitCodes.denied,
   PARTLY_DONE: exitCodes.partlyDone,
   CHECK_FAILED: exitCodes.checkFailed,
@@ -43,6 +46,7 @@ const ofStatus: ReadonlyMap<number, ExitCode> = new Map([
 export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CliError) return ofCode[error.code]
   if (error instanceof ServerRefusal) return ofStatus.get(error.status) ?? exitCodes.error
+  if (error instanceof CodedError && error.code === 'RECORD_UNKNOWN') return exitCodes.notFound
   if (error instanceof CodedError && isMistake(error.code)) return exitCodes.usage
   return exitCodes.error
 }

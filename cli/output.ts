@@ -1,4 +1,5 @@
 import { stringify } from 'yaml'
+import { Progress } from './progress.js'
 import { Screen } from './screen.js'
 
 export const formats = ['table', 'wide', 'json', 'yaml', 'csv'] as const
@@ -85,6 +86,11 @@ export class Output {
   /** For the person at the terminal; never data. */
   note(text: string): void {
     this.#streams.stderr.write(`${printable(text)}\n`)
+  }
+
+  /** How far long work is, for the person at the terminal; it begins now. */
+  progress(): Progress {
+    return new Progress(this.#streams.stderr, () => performance.now())
   }
 
   /** A line a row, in columns as wide as they need to be. */

@@ -29,6 +29,7 @@ export const routes = {
   explainPolicy: { method: 'POST', path: '/v1/policy/can' },
   searchAudit: { method: 'GET', path: '/v1/audit' },
   auditCheckpoint: { method: 'GET', path: '/v1/audit/checkpoint' },
+  auditProof: { method: 'GET', path: '/v1/audit/records/:id/proof' },
 } as const satisfies Record<
   string,
   { readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly path: `/v1/${string}` }

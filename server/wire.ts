@@ -220,6 +220,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
       return follow ? encodeLines(audit.follow(query, { signal })) : search.lines(query, signal)
     },
     checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
+    proveRecord: (sequence) => audit.prove(sequence),
     status,
     createJoinToken,
     joinUri: (profile) => joinUri(profile),

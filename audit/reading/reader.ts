@@ -52,6 +52,13 @@ export class LogReader {
     }
   }
 
+  /** One entry, in the bytes that were hashed; the caller knows that it is there. */
+  async entry(sequence: number): Promise<Uint8Array> {
+    const [entry] = await this.#entriesFrom(sequence, sequence)
+    if (entry) return entry
+    throw new AuditError('AUDIT_CORRUPT', `cannot read record ${sequence}`, { sequence })
+  }
+
   /** At least one entry: the rest of a bundle, or all that the write-ahead log has up to `to`. */
   async #entriesFrom(first: number, to: number): Promise<readonly Uint8Array[]> {
     for (let tried: number | undefined; ;) {

@@ -3,6 +3,7 @@ import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { parseVerifierKey, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
 import { listSegments, orNothing, positionBefore, readWal } from '../writing/wal.js'
+import { compareWith, type Comparison } from './against.js'
 import { damaged, requirePlace } from './bundle.js'
 import { CheckedTree } from './checked-tree.js'
 
@@ -16,6 +17,8 @@ export interface VerifyReport {
   readonly firstBad?: { readonly index: number; readonly what: string }
   /** Whole records above the checkpoint: they are there, but nothing signed vouches for them yet. */
   readonly uncovered: number
+  /** What each of the older checkpoints says, in their order. */
+  readonly against: readonly Comparison[]
 }
 
 export interface VerifyOptions {
@@ -30,12 +33,14 @@ export interface VerifyOptions {
    * Default: 0
    */
   readonly minimumIndex?: number
+  /** Older checkpoints that were kept outside the host: the log must begin with each of them. Default: none */
+  readonly against?: readonly string[]
 }
 
 /**
  * Checks a log's folder as a third party would, with nothing but the verifier key (or several, of which any will do): the
  * signature, every entry against its place and its hash, every tile, and the root. Works while the log grows. Damage is
- * in the report, not thrown.
+ * in the report, not thrown. That the whole log was replaced, or cut back, shows only `against` what was kept elsewhere.
  * @throws AuditError AUDIT_INVALID for a text that is no verifier key; the signal's reason
  */
 export async function verifyLog(
@@ -48,7 +53,7 @@ export async function verifyLog(
   const tree = new CheckedTree({ folder: layout.log(directory), minimumIndex: options.minimumIndex ?? 0 })
   for (let state = await look(directory); ;) {
     const report = await verifyAt(directory, state, keys, tree, options)
-    if (report.ok || tree.isDamaged) return report
+    if (!report.firstBad || tree.isDamaged) return report
     // A newer checkpoint takes the older one's partial files away, and segments: go on, unless nothing has changed.
     const newer = await look(directory)
     if (newer.note === state.note && newer.firstSegment === state.firstSegment) return report
@@ -75,7 +80,7 @@ async function verifyAt(
   tree: CheckedTree,
   options: VerifyOptions,
 ): Promise<VerifyReport> {
-  let head: TreeHead = { origin: '', size: 0, root: new Uint8Array() }
+  let head: TreeHead | undefined
   let uncovered = 0
   let firstBad: VerifyReport['firstBad']
   try {
@@ -86,8 +91,18 @@ async function verifyAt(
     if (!(error instanceof AuditError)) throw error
     firstBad = { index: error.sequence ?? 0, what: error.message }
   }
-  const root = Buffer.from(head.root).toString('hex')
-  return { ok: firstBad === undefined, size: head.size, root, ...(firstBad && { firstBad }), uncovered }
+  const against: Comparison[] = []
+  for (const older of options.against ?? []) {
+    against.push(await compareWith(older, firstBad ? undefined : head, directory, verifierKeys))
+  }
+  return {
+    ok: firstBad === undefined && against.every(({ outcome }) => outcome === 'prefix'),
+    size: head?.size ?? 0,
+    root: Buffer.from(head?.root ?? []).toString('hex'),
+    ...(firstBad && { firstBad }),
+    uncovered,
+    against,
+  }
 }
 
 function verifyHead(note: string, verifierKeys: readonly string[]): TreeHead {

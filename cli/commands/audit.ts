@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Context } from '../context.js'
+import { addProve } from './audit/prove.js'
 import { addReplay } from './audit/replay.js'
 import { addSearch } from './audit/search.js'
 import { addTail } from './audit/tail.js'
@@ -10,5 +11,6 @@ export function addAudit(program: Command, context: Context): void {
   addTail(audit, context)
   addSearch(audit, context)
   addReplay(audit, context)
+  addProve(audit, context)
   addVerify(audit, context)
 }

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { routes } from '#protocol'
 import { type App, at } from './app.js'
 import { describeSearch, readAuditSearch } from './audit-search.js'
-import { auditCheckpoint, auditQuery } from './schemas.js'
+import { auditCheckpoint, auditQuery, recordParams } from './schemas.js'
 import type { Service } from './service.js'
 
 const tags = ['audit']
@@ -35,6 +35,21 @@ export function addAuditRoutes(app: App, service: Service): void {
     ...at(routes.auditCheckpoint),
     schema: { tags, summary: 'The newest signed checkpoint', response: { 200: auditCheckpoint } },
     handler: async () => service.checkpoint(),
+  })
+
+  app.route({
+    ...at(routes.auditProof),
+    schema: {
+      tags,
+      summary: 'Proof that the log holds a record, as a C2SP tlog-proof with the record in it',
+      params: recordParams,
+      produces: ['text/plain'],
+    },
+    handler: async (request, reply) => {
+      const sequence = Number(request.params.id)
+      auditReads.add({ text: `proof of record ${sequence}`, question: 'proof' }, operators.of(request))
+      return reply.type('text/plain; charset=utf-8').send(await service.proveRecord(sequence))
+    },
   })
 }
 

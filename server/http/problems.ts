@@ -85,6 +85,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   NOT_FOUND: 404,
   DEVICE_UNKNOWN: 404,
   TOKEN_UNKNOWN: 404,
+  RECORD_UNKNOWN: 404,
   TOKEN_SPENT: 409,
   DEVICE_REVOKED: 409,
   ID_TAKEN: 409,

@@ -271,6 +271,8 @@ export const auditQuery = strict({
   follow: Type.Optional(words('true', 'false')),
 })
 
+export const recordParams = strict({ id: Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$' }) })
+
 export const auditCheckpoint = held<AuditCheckpoint>()(
   strict({ checkpoint: Type.String(), verifierKey: Type.String() }),
 )

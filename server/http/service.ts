@@ -55,6 +55,7 @@ export interface Service {
   /** NDJSON, in pieces of whole lines. */
   readonly searchAudit: (search: AuditSearch, leaving: AbortSignal) => AsyncIterable<Uint8Array | string>
   readonly checkpoint: () => AuditCheckpoint
+  readonly proveRecord: (sequence: number) => Promise<string>
   readonly status: () => StatusView
   readonly createJoinToken: () => { readonly id: TokenId; readonly token: string; readonly secretHash: Fingerprint }
   readonly joinUri: (profile: ProfileName) => string

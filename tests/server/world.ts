@@ -88,6 +88,7 @@ export async function createWorld(t: TestContext) {
     },
     searchAudit: (search) => encodeLines(fromLog(audit.records, (search.query.after ?? -1) + 1)),
     checkpoint: () => ({ checkpoint: 'note', verifierKey: 'key' }),
+    proveRecord: async (sequence) => `proof of ${sequence}`,
     status: () => {
       throw new TypeError('a fault of our own')
     },

@@ -1,17 +1,22 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { verifyLog } from '#audit'
+import { maxProofBytes, plainRecord, type ProvenRecord, verifyLog, verifyRecordProof } from '#audit'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
+import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
-import { readVerifierKey } from '../verifier-key.js'
+import { recordCells } from './record.js'
+import { readVerifierKeys, verifierKeyOption } from './verifier-keys.js'
 import { askWitnesses, witnessKeyOption } from './witnesses.js'
 
 interface VerifyCommandOptions {
-  readonly vkey?: string
+  readonly vkey: readonly string[]
   readonly witnessVkey: readonly string[]
+  readonly against: readonly string[]
+  readonly proof?: string
+  readonly threads?: number
 }
 
 export function addVerify(audit: Command, { output, settings }: Context): void {
@@ -19,8 +24,18 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
   audit
     .command('verify')
     .argument('[dir]', 'folder of a log (default: the audit folder in the data folder)')
-    .option('--vkey <key>', 'verifier key, or a file that holds it (default: the one in the data folder)')
+    .addOption(new Option(...verifierKeyOption).argParser(collect).default([], 'the one in the data folder'))
     .addOption(new Option(...witnessKeyOption).argParser(collect).default([], 'none'))
+    .addOption(
+      new Option(
+        '--against <file>',
+        'an older checkpoint, kept elsewhere, that the log must begin with; can be repeated',
+      )
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .option('--proof <file>', 'check the proof of one record instead, and show the record')
+    .option('--threads <n>', 'how many may work at a time (default: one for each core)', parseCount)
     .description('check every record and the signature, offline, with nothing but the folder and the key')
     .addHelpText(
       'after',
@@ -28,42 +43,141 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
         'audit verify',
         'audit verify ./copy-of-audit --vkey ./audit.vkey',
         'audit verify ./copy-of-audit --vkey ./audit.vkey --witness-vkey ./witness.vkey',
+        'audit verify --against ./checkpoint.monday --against ./checkpoint.tuesday',
+        'audit verify --proof 4711.tlog-proof --vkey ./audit.vkey',
       ),
     )
-    .action(async (folder: string | undefined, { vkey, witnessVkey }: VerifyCommandOptions) => {
-      const { dataFolder, identityFolder } = settings()
-      const key = readVerifierKey(vkey ?? join(identityFolder, 'audit.vkey'))
-      await verify(output(), folder ?? join(dataFolder, 'audit'), key, witnessVkey)
+    .addHelpText('after', '\nExit codes: 0 as signed; 8 not as signed; 1 cannot be read; 2 bad usage; 130 interrupted.')
+    .action(async (folder: string | undefined, { witnessVkey: witnessKeys, ...asked }: VerifyCommandOptions) => {
+      const { vkey, against, proof, threads } = asked
+      const verifierKeys = readVerifierKeys(vkey, settings())
+      if (proof !== undefined) return verifyProof(output(), proof, verifierKeys)
+      const older = against.map((file) => ({ file, note: readOlder(file) }))
+      await verify(output(), folder ?? join(settings().dataFolder, 'audit'), { verifierKeys, witnessKeys, older, threads })
     })
 }
 
-async function verify(
-  output: Output,
-  folder: string,
-  verifierKey: string,
-  witnessKeys: readonly string[],
-): Promise<void> {
+interface Asked {
+  readonly verifierKeys: readonly string[]
+  readonly witnessKeys: readonly string[]
+  readonly older: readonly { readonly file: string; readonly note: string }[]
+  readonly threads: number | undefined
+}
+
+async function verify(output: Output, folder: string, asked: Asked): Promise<void> {
+  const { verifierKeys, witnessKeys, older, threads } = asked
   if (!existsSync(folder)) throw new CliError('CANNOT_READ', `there is no log in ${folder}`)
-  const report = await verifyLog(folder, verifierKey)
+  const against = older.map(({ note }) => note)
+  const report = await withProgress(output, (watched) =>
+    verifyLog(folder, verifierKeys, { ...watched, against, ...(threads !== undefined && { threads }) }),
+  )
   const witnesses = await askWitnesses(folder, witnessKeys)
   const { ok, size, root, firstBad, uncovered } = report
-  const people = output.format === 'table' || output.format === 'wide'
-  if (ok && people) {
-    const [signer = ''] = verifierKey.split('+', 1)
+  const compared = report.against.map(
+    ({ outcome, what }, at) => [older[at]?.file ?? '', `${outcome}: ${what}`] as const,
+  )
+  if (ok && isForPeople(output)) {
     const counts = [size, uncovered].map((count) => count.toLocaleString('en'))
-    output.line(`ok: ${counts[0]} records, root ${root}, signed by ${signer}, ${counts[1]} not yet covered`)
-    for (const [name, says] of witnesses.lines) output.line(`${name}: ${says}`)
+    output.line(
+      `ok: ${counts[0]} records, root ${root}, signed by ${nameOf(verifierKeys)}, ${counts[1]} not yet covered`,
+    )
+    for (const [name, says] of [...compared, ...witnesses.lines]) output.line(`${name}: ${says}`)
   } else {
     output.one({ ...report, ...witnesses.report }, [
-      ['log', ok ? 'as it was signed' : 'NOT as it was signed'],
+      ['log', firstBad ? 'NOT as it was signed' : 'as it was signed'],
       ['records', String(size)],
       ['root', root],
       ['not yet covered', String(uncovered)],
       ['first bad', firstBad && `record ${firstBad.index}: ${firstBad.what}`],
+      ...compared,
       ...witnesses.lines,
     ])
   }
-  if (!ok) throw new CliError('CHECK_FAILED', `${folder} is not the log that was signed with this key`)
+  if (firstBad) throw new CliError('CHECK_FAILED', `${folder} is not the log that was signed with this key`)
+  if (!ok) throw new CliError('CHECK_FAILED', `${folder} does not go on from each of the older checkpoints`)
   if (witnesses.silent.length > 0)
     throw new CliError('CHECK_FAILED', `${witnesses.silent.join(' and ')} did not vouch for ${folder}`)
+}
+
+interface Watched {
+  readonly onProgress: (checked: number, size: number) => void
+  readonly signal: AbortSignal
+}
+
+/** Shows how far it is; the first Ctrl-C ends it and says how far it came. */
+async function withProgress<Result>(output: Output, work: (watched: Watched) => Promise<Result>): Promise<Result> {
+  const progress = output.progress()
+  const stop = new AbortController()
+  let reached = { checked: 0, size: 0 }
+  const interrupt = () => {
+    const { checked, size } = reached
+    const how = `interrupted after ${checked} of ${size} records, of which none was damaged`
+    stop.abort(new CliError('INTERRUPTED', how))
+  }
+  process.once('SIGINT', interrupt)
+  try {
+    const onProgress = (checked: number, size: number): void => {
+      reached = { checked, size }
+      progress.update(checked, size)
+    }
+    return await work({ onProgress, signal: stop.signal })
+  } finally {
+    process.off('SIGINT', interrupt)
+    progress.end()
+  }
+}
+
+function verifyProof(output: Output, file: string, verifierKeys: readonly string[]): void {
+  const { record, head } = openProof(file, verifierKeys)
+  const plain = plainRecord(record)
+  const root = Buffer.from(head.root).toString('hex')
+  if (isForPeople(output)) {
+    output.line(
+      `ok: record ${record.sequence} of ${head.size.toLocaleString('en')}, root ${root}, signed by ${head.origin}`,
+    )
+    output.item(plain, recordCells(plain))
+  } else {
+    const { size, origin } = head
+    output.one({ ok: true, origin, size, root, record: plain }, [
+      ['origin', origin],
+      ['records', String(size)],
+      ['root', root],
+      ['record', JSON.stringify(plain)],
+    ])
+  }
+}
+
+function openProof(file: string, verifierKeys: readonly string[]): ProvenRecord {
+  const text = readProof(file)
+  try {
+    return verifyRecordProof(text, verifierKeys)
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : 'unreadable'
+    throw new CliError('CHECK_FAILED', `${file} does not prove that this log holds the record: ${why}`, { cause })
+  }
+}
+
+function readProof(file: string): string {
+  try {
+    if (statSync(file).size <= maxProofBytes) return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new CliError('CANNOT_READ', `cannot read ${file}: expected a proof that "audit prove" wrote`, { cause })
+  }
+  throw new CliError('CHECK_FAILED', `${file} is larger than any proof`)
+}
+
+function readOlder(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new CliError('CANNOT_READ', `cannot read ${file}: expected a checkpoint that was kept`, { cause })
+  }
+}
+
+function isForPeople({ format }: Output): boolean {
+  return format === 'table' || format === 'wide'
+}
+
+function nameOf([verifierKey = '']: readonly string[]): string {
+  return verifierKey.slice(0, verifierKey.indexOf('+'))
 }
