@@ -1,6 +1,5 @@
-import type { KeyObject } from 'node:crypto'
 import type { AuditEvent, AuditEventName, AuditMode, AuditRecord, AuditTrail } from '#protocol'
-import { verifierKeyOf } from './tree/checkpoint.js'
+import { verifierKeyOf, verifyCheckpoint } from './tree/checkpoint.js'
 import { Congestion } from './congestion.js'
 import { EntryBuffer } from './entries/entry-buffer.js'
 import { AuditError } from './errors.js'
@@ -13,17 +12,14 @@ import { proveRecord } from './proof/prove.js'
 import { LogReader } from './reading/reader.js'
 import { type ConnectWriter, openWriter, type OpenWriter, startWorker } from './writing/writer-link.js'
 import type { FromWriter } from './writing/writer-service.js'
-import type { Room } from './writing/writer.js'
-import type { Opened } from './writing/writer.js'
+import type { Opened, Room, SigningKeys } from './writing/writer.js'
 
-export interface AuditLogOptions {
+export interface AuditLogOptions extends SigningKeys {
   /** Holds `log/` and `wal/`; one process at a time, which whoever locks the data folder sees to. */
   readonly directory: string
   /** Names the log in its checkpoints and its verifier key; without white space and `+`. */
   readonly origin: string
   readonly node: string
-  /** Ed25519 private key that signs the checkpoints. */
-  readonly signingKey: KeyObject
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** When devices may be answered. Default: strict */
@@ -73,9 +69,9 @@ const unrecorded = -1
  * batch the next collects, so in strict mode a lone record waits for nobody and a burst shares one sync.
  */
 export class AuditLog implements AuditTrail {
-  readonly verifierKey: string
+  verifierKey: string
   readonly mode: AuditMode
-  readonly #options: AuditLogOptions
+  #options: AuditLogOptions
   readonly #reader: LogReader
   readonly #durable: Progress
   /** The same in strict mode. */
@@ -227,6 +223,29 @@ export class AuditLog implements AuditTrail {
   onEnd(listener: () => void): () => void {
     this.#endListeners.add(listener)
     return () => this.#endListeners.delete(listener)
+  }
+
+  /** What checkpoints are signed with from now on. */
+  signWith({ signingKey, previousKey }: SigningKeys): void {
+    this.#options = { ...this.#options, signingKey, previousKey }
+    this.verifierKey = verifierKeyOf(this.#options.origin, signingKey)
+    this.#writer.send({ kind: 'keys', signingKey, previousKey })
+  }
+
+  /** Whether the newest checkpoint carries the signature of a key. */
+  isSignedBy(verifierKey: string): boolean {
+    try {
+      verifyCheckpoint(this.#checkpoint, verifierKey)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Of all keys that sign: any will do for whoever checks. The newest comes first. */
+  get verifierKeys(): readonly string[] {
+    const { origin, previousKey } = this.#options
+    return previousKey ? [this.verifierKey, verifierKeyOf(origin, previousKey)] : [this.verifierKey]
   }
 
   /** The newest signed checkpoint, as a C2SP signed note. */
@@ -472,6 +491,6 @@ export class AuditLog implements AuditTrail {
 }
 
 async function connect(options: AuditLogOptions): Promise<OpenWriter> {
-  const { directory, origin, signingKey, payload, reserveBytes, connectWriter = startWorker } = options
-  return await openWriter(connectWriter, { directory, origin, signingKey, payload, reserveBytes })
+  const { directory, origin, signingKey, previousKey, payload, reserveBytes, connectWriter = startWorker } = options
+  return await openWriter(connectWriter, { directory, origin, signingKey, previousKey, payload, reserveBytes })
 }

@@ -11,6 +11,7 @@ import {
   type PolicyView,
   type Problem,
   type RevokeAnswer,
+  type RotateKeyAnswer,
   type RouteName,
   routes,
   type SessionView,
@@ -37,6 +38,7 @@ export interface Answers {
   readonly applyPolicy: ApplyPolicyAnswer
   readonly explainPolicy: Explanation
   readonly auditCheckpoint: AuditCheckpoint
+  readonly rotateAuditKey: RotateKeyAnswer
 }
 
 export interface Call {

@@ -29,6 +29,7 @@ export const routes = {
   explainPolicy: { method: 'POST', path: '/v1/policy/can' },
   searchAudit: { method: 'GET', path: '/v1/audit' },
   auditCheckpoint: { method: 'GET', path: '/v1/audit/checkpoint' },
+  rotateAuditKey: { method: 'POST', path: '/v1/audit/key' },
   auditProof: { method: 'GET', path: '/v1/audit/records/:id/proof' },
 } as const satisfies Record<
   string,
@@ -216,6 +217,20 @@ export interface Explanation {
     readonly at: string
     readonly failed?: 'topic' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
   }[]
+}
+
+export interface RotateKeyRequest {
+  /** For so long the key before it signs as well. Default 7, at most 365. */
+  readonly days?: number
+  readonly comment?: string
+}
+
+/** Verifier keys of C2SP signed-note. */
+export interface RotateKeyAnswer {
+  readonly verifierKey: string
+  readonly previousVerifierKey: string
+  /** Until then checkpoints carry the signature of the one before as well. */
+  readonly notAfter: string
 }
 
 export interface AuditCheckpoint {

@@ -236,7 +236,13 @@ export interface TopicDecisionFacts {
 }
 
 export type ServiceEvent =
-  | { readonly event: 'server.start'; readonly version: string; readonly runtime: string }
+  | {
+      readonly event: 'server.start'
+      readonly version: string
+      readonly runtime: string
+      /** The newest of the keys that sign checkpoints from here on. */
+      readonly verifierKey?: string
+    }
   | { readonly event: 'server.stop' }
   | {
       /** Stored rows of a session, or a retained message, that could not be read and were put aside. */
@@ -247,6 +253,15 @@ export type ServiceEvent =
     }
   | { readonly event: 'log.recovery'; readonly comment: string; readonly cutBytes: number }
   | { readonly event: 'log.failover'; readonly comment: string }
+  | (OperatorFacts & {
+      /** A new key signs checkpoints from here on, and until `notAfter` the one before it as well. */
+      readonly event: 'log.key_rotate'
+      readonly verifierKey: string
+      readonly previousVerifierKey: string
+      readonly notAfter: number
+      readonly comment?: string
+    })
+  | { /** A key signs no checkpoint any more. */ readonly event: 'log.key_retire'; readonly verifierKey: string }
   | {
       /** Records that could not be written, in the mode `bestEffort` only: how many, and when the first and the last. */
       readonly event: 'audit.gap'

@@ -17,6 +17,8 @@ export type {
   Refusal,
   RegisterDeviceRequest,
   RevokeAnswer,
+  RotateKeyAnswer,
+  RotateKeyRequest,
   RevokeRequest,
   RouteName,
   SessionView,

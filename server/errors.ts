@@ -17,6 +17,7 @@ export type ServerErrorCode =
   | 'ROUTE_UNKNOWN'
   | 'NOT_FOUND'
   | 'SESSION_AWAY'
+  | 'KEY_CHANGING'
   | 'QUERY_INVALID'
   | 'POLICY_TESTS_FAILED'
   | 'POLICY_VERSION'

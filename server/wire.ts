@@ -20,6 +20,7 @@ import { Registry } from '#registry'
 import { openLevelStore } from '#store'
 import { AuditReads } from './audit-reads.js'
 import { attributesOf } from './attributes.js'
+import { CheckpointKeys } from './checkpoint-keys.js'
 import { Closing } from './closing.js'
 import { certificateHosts, publicHost, type ServerConfig } from './config.js'
 import { renderConfigFile } from './config-file.js'
@@ -30,7 +31,6 @@ import { createFaces } from './http/faces.js'
 import { OperatorGate } from './http/operators.js'
 import type { Service } from './http/service.js'
 import { Issuers } from './issuers.js'
-import { openSigningKey } from './keys.js'
 import { listening } from './listening.js'
 import { createMetrics } from './metrics.js'
 import { ensureOperatorCredential } from './operator-credential.js'
@@ -103,18 +103,23 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   const firstRun = (await readIfThere(inData('operator', 'operator.crt'))) === undefined
 
   await makeFolder(inData('keys'))
-  const signingKey = await openSigningKey(inData('keys', 'audit.key'))
   const origin = `${trustDomain}/audit`
+  const checkpointKeys = await CheckpointKeys.open({ folder: inData('keys'), origin, now })
   const audit = await AuditLog.open({
     directory: inData('audit'),
     origin,
     node: hostname(),
-    signingKey,
+    ...checkpointKeys.signing,
     now,
     mode: config.auditMode,
     payload: config.auditPayload === 'none' ? undefined : { keyFolder: config.payloadKeyFolder },
   })
-  const log = { directory: inData('audit'), origin, verifierKeys: [audit.verifierKey], now }
+  const log = {
+    ...{ directory: inData('audit'), origin, now },
+    get verifierKeys() {
+      return audit.verifierKeys // they change while it runs
+    },
+  }
   const outside = await OutsideCheckpoints.open({
     checkpoint: () => audit.checkpoint(),
     places: [
@@ -129,7 +134,10 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   await outside.requireContained() // before anything is recorded: that would be a fork
   const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable })
   closing.add(() => search.close())
-  audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}` })
+  const { verifierKey } = audit
+  audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}`, verifierKey })
+  await checkpointKeys.retireDue(audit)
+  closing.add(checkpointKeys.start(audit, warn))
 
   const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now })
   const ca = await CertificateAuthority.open({ directory: inData('ca'), trustDomain, registry, audit, now })
@@ -140,7 +148,8 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     ensureOperatorCredential: () => ensureOperatorCredential({ folder: inData('operator'), ca, admitOperator, now }),
     ...{ ca, warn, now },
   })
-  await writeDurably(inData('operator', 'audit.vkey'), `${audit.verifierKey}\n`)
+  const handOutVerifierKey = () => writeDurably(inData('operator', 'audit.vkey'), `${audit.verifierKey}\n`)
+  await handOutVerifierKey()
 
   const policy = await PolicyInForce.open(
     { store, audit, attributesOf: (device) => attributesOf(registry, device), now },
@@ -220,6 +229,11 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
       return follow ? encodeLines(audit.follow(query, { signal })) : search.lines(query, signal)
     },
     checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
+    rotateAuditKey: async (request, by) => {
+      const answer = await checkpointKeys.rotate(audit, request, by)
+      await handOutVerifierKey()
+      return answer
+    },
     proveRecord: (sequence) => audit.prove(sequence),
     status,
     createJoinToken,

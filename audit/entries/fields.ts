@@ -100,6 +100,8 @@ export const fields: {
   payloadCommitment: [76, 'bytes'],
   witness: [90, 'text'],
   treeSize: [91, 'integer'],
+  verifierKey: [85, 'text'],
+  previousVerifierKey: [86, 'text'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
@@ -134,5 +136,7 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'store.quarantine': 29,
   'audit.gap': 30,
   'log.failover': 31,
+  'log.key_rotate': 40,
+  'log.key_retire': 41,
   'witness.refuse': 43,
 }

@@ -20,11 +20,14 @@ export interface TreeHead {
   readonly root: Uint8Array
 }
 
-/** A tree head as a signed note (C2SP tlog-checkpoint in C2SP signed-note). */
-export function signCheckpoint(head: TreeHead, signingKey: KeyObject): string {
+/** A tree head as a note signed with each key (C2SP tlog-checkpoint in C2SP signed-note). */
+export function signCheckpoint(head: TreeHead, ...signingKeys: readonly KeyObject[]): string {
   const text = `${head.origin}\n${head.size}\n${Buffer.from(head.root).toString('base64')}\n`
-  const key = verifierKeyFor(head.origin, signatureTypes.ed25519, signingKey)
-  return `${text}\n${signatureLine(key, sign(null, Buffer.from(text), signingKey))}`
+  const lines = signingKeys.map((signingKey) => {
+    const key = verifierKeyFor(head.origin, signatureTypes.ed25519, signingKey)
+    return signatureLine(key, sign(null, Buffer.from(text), signingKey))
+  })
+  return `${text}\n${lines.join('')}`
 }
 
 /** Reads a checkpoint without asking who signed it. @throws AuditError AUDIT_INVALID */

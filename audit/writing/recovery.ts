@@ -30,9 +30,15 @@ export interface Recovered {
  * `verifyLog` is for.
  * @throws AuditError AUDIT_CORRUPT when the folder does not hold what the checkpoint promises
  */
-export async function recover(directory: string, origin: string, key: KeyObject): Promise<Recovered> {
+export async function recover(directory: string, origin: string, keys: readonly KeyObject[]): Promise<Recovered> {
   const note = await readFile(layout.checkpoint(directory), 'utf8').catch(orNothing(undefined))
-  const head = note === undefined ? undefined : trusted(note, verifierKeyOf(origin, key))
+  const head =
+    note === undefined
+      ? undefined
+      : trusted(
+          note,
+          keys.map((key) => verifierKeyOf(origin, key)),
+        )
   const covered = head?.size ?? 0
   const segments = await keptSegments(layout.wal(directory))
   const first = segments[0]?.first
@@ -96,9 +102,9 @@ function requireRoot(tree: TiledTree, { size, root }: TreeHead): void {
   throw corrupt(`tiles and records do not have the root of the checkpoint of size ${size}`)
 }
 
-function trusted(note: string, verifierKey: string): TreeHead {
+function trusted(note: string, verifierKeys: readonly string[]): TreeHead {
   try {
-    return verifyCheckpoint(note, verifierKey)
+    return verifyCheckpoint(note, ...verifierKeys)
   } catch (cause) {
     throw new AuditError('AUDIT_CORRUPT', 'log/checkpoint is not one that this log has signed', { cause })
   }

@@ -2,10 +2,18 @@ import type { Disk } from './disk.js'
 import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
 import type { Payloads } from '../payload/payload-buffer.js'
-import { LogWriter, type Opened, recordsPerCheckpoint, type Room, type WriterOptions } from './writer.js'
+import {
+  LogWriter,
+  type Opened,
+  recordsPerCheckpoint,
+  type Room,
+  type SigningKeys,
+  type WriterOptions,
+} from './writer.js'
 
 export type ToWriter =
   | ({ readonly kind: 'batch' } & Batch) // only after the one before was answered
+  | ({ readonly kind: 'keys' } & SigningKeys)
   | { readonly kind: 'close' } //           only after every batch was answered
 
 export type FromWriter =
@@ -46,6 +54,7 @@ export class WriterService {
   handle(message: ToWriter): void {
     void this.#attempt(async (writer) => {
       if (message.kind === 'close') await this.#close(writer)
+      else if (message.kind === 'keys') writer.signWith(message)
       else await this.#write(writer, Buffer.from(message.records), message.payloads)
     })
   }

@@ -15,10 +15,16 @@ import type { TiledTree } from '../tree/tiled-tree.js'
 import type { TornTail } from './wal.js'
 import { recordsOf, sealRecords } from './wal-record.js'
 
-export interface WriterOptions {
+/** Ed25519 private keys. */
+export interface SigningKeys {
+  readonly signingKey: KeyObject
+  /** While the key changes: checkpoints carry its signature as well, and one by either is accepted on disk. */
+  readonly previousKey?: KeyObject | undefined
+}
+
+export interface WriterOptions extends SigningKeys {
   readonly directory: string
   readonly origin: string
-  readonly signingKey: KeyObject
   /** Held back for what must be recorded on a full disk too. Default: 64 MiB */
   readonly reserveBytes?: number | undefined
   /** How records commit to payloads. Default: they cannot */
@@ -77,6 +83,7 @@ interface Unsettled {
  */
 export class LogWriter {
   readonly #options: WriterOptions
+  #keys: readonly KeyObject[]
   readonly #disk: Disk
   readonly #limits: WriterLimits
   readonly #tree: TiledTree
@@ -99,6 +106,7 @@ export class LogWriter {
 
   private constructor(options: WriterOptions, disk: Disk, limits: WriterLimits, { tree, segments }: Recovered) {
     this.#options = options
+    this.#keys = keysOf(options)
     this.#disk = disk
     this.#limits = limits
     this.#tree = tree
@@ -117,7 +125,7 @@ export class LogWriter {
   ): Promise<{ writer: LogWriter; opened: Opened }> {
     await disk.makeFolder(layout.log(options.directory))
     await disk.makeFolder(layout.wal(options.directory))
-    const recovered = await recover(options.directory, options.origin, options.signingKey)
+    const recovered = await recover(options.directory, options.origin, keysOf(options))
     const writer = new LogWriter(options, disk, limits, recovered)
     writer.#writeComplete()
     const checkpoint = await writer.#firstCheckpoint(recovered.note)
@@ -175,6 +183,11 @@ export class LogWriter {
     return this.#ungrown.length > 0
   }
 
+  /** From the next checkpoint on. */
+  signWith(keys: SigningKeys): void {
+    this.#keys = keysOf(keys)
+  }
+
   /** Covers every record taken into the tree so far. One at a time. @throws AuditError AUDIT_FULL: there is no room now */
   async checkpoint(): Promise<string> {
     this.#writeComplete()
@@ -188,9 +201,9 @@ export class LogWriter {
   }
 
   async #checkpoint(): Promise<string> {
-    const { directory, origin, signingKey } = this.#options
+    const { directory, origin } = this.#options
     const { size } = this.#tree
-    const note = signCheckpoint({ origin, size, root: this.#tree.root() }, signingKey)
+    const note = signCheckpoint({ origin, size, root: this.#tree.root() }, ...this.#keys)
     const partials = this.#tree.partials()
     for (const { path, bytes } of partials) {
       if (!this.#partials.includes(path)) this.#disk.writeFile({ path: this.#inLog(path), bytes })
@@ -279,4 +292,8 @@ export class LogWriter {
   }
 
   readonly #inLog = (path: string): string => join(layout.log(this.#options.directory), path)
+}
+
+function keysOf({ signingKey, previousKey }: SigningKeys): readonly KeyObject[] {
+  return previousKey ? [signingKey, previousKey] : [signingKey]
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Context } from '../context.js'
 import { addProve } from './audit/prove.js'
 import { addReplay } from './audit/replay.js'
+import { addRotateKey } from './audit/rotate-key.js'
 import { addSearch } from './audit/search.js'
 import { addTail } from './audit/tail.js'
 import { addVerify } from './audit/verify.js'
@@ -13,4 +14,5 @@ export function addAudit(program: Command, context: Context): void {
   addReplay(audit, context)
   addProve(audit, context)
   addVerify(audit, context)
+  addRotateKey(audit, context)
 }

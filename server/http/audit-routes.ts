@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { routes } from '#protocol'
 import { type App, at } from './app.js'
 import { describeSearch, readAuditSearch } from './audit-search.js'
-import { auditCheckpoint, auditQuery, recordParams } from './schemas.js'
+import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas.js'
 import type { Service } from './service.js'
 
 const tags = ['audit']
@@ -35,6 +35,17 @@ export function addAuditRoutes(app: App, service: Service): void {
     ...at(routes.auditCheckpoint),
     schema: { tags, summary: 'The newest signed checkpoint', response: { 200: auditCheckpoint } },
     handler: async () => service.checkpoint(),
+  })
+
+  app.route({
+    ...at(routes.rotateAuditKey),
+    schema: {
+      tags,
+      summary: 'Signs checkpoints with a new key, and for some days with the one before as well',
+      body: rotateKeyRequest,
+      response: { 200: rotateKeyAnswer },
+    },
+    handler: async (request) => service.rotateAuditKey(request.body, operators.of(request)),
   })
 
   app.route({

@@ -91,6 +91,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   ID_TAKEN: 409,
   ANCHOR_TAKEN: 409,
   CONFLICT: 409,
+  KEY_CHANGING: 409,
   POLICY_VERSION: 409,
   SESSION_AWAY: 409,
   // a policy that is refused as a whole

@@ -24,6 +24,8 @@ import {
   revocationReasons,
   type RevokeAnswer,
   type RevokeRequest,
+  type RotateKeyAnswer,
+  type RotateKeyRequest,
   type SessionView,
   type StatusView,
   type Tier,
@@ -272,6 +274,14 @@ export const auditQuery = strict({
 })
 
 export const recordParams = strict({ id: Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$' }) })
+
+export const rotateKeyRequest = held<RotateKeyRequest>()(
+  strict({ days: Type.Optional(Type.Integer({ minimum: 0, maximum: 365 })), comment: Type.Optional(comment) }),
+)
+
+export const rotateKeyAnswer = held<RotateKeyAnswer>()(
+  strict({ verifierKey: Type.String(), previousVerifierKey: Type.String(), notAfter: time }),
+)
 
 export const auditCheckpoint = held<AuditCheckpoint>()(
   strict({ checkpoint: Type.String(), verifierKey: Type.String() }),

@@ -5,8 +5,11 @@ import type {
   Fingerprint,
   JoinAnswer,
   JoinNonce,
+  OperatorFacts,
   ProfileName,
   RenewRequest,
+  RotateKeyAnswer,
+  RotateKeyRequest,
   SessionView,
   StatusView,
   TokenId,
@@ -55,6 +58,7 @@ export interface Service {
   /** NDJSON, in pieces of whole lines. */
   readonly searchAudit: (search: AuditSearch, leaving: AbortSignal) => AsyncIterable<Uint8Array | string>
   readonly checkpoint: () => AuditCheckpoint
+  readonly rotateAuditKey: (request: RotateKeyRequest, by: OperatorFacts) => Promise<RotateKeyAnswer>
   readonly proveRecord: (sequence: number) => Promise<string>
   readonly status: () => StatusView
   readonly createJoinToken: () => { readonly id: TokenId; readonly token: string; readonly secretHash: Fingerprint }

@@ -88,6 +88,11 @@ export async function createWorld(t: TestContext) {
     },
     searchAudit: (search) => encodeLines(fromLog(audit.records, (search.query.after ?? -1) + 1)),
     checkpoint: () => ({ checkpoint: 'note', verifierKey: 'key' }),
+    rotateAuditKey: async () => ({
+      verifierKey: 'new',
+      previousVerifierKey: 'old',
+      notAfter: new Date(clock.now).toISOString(),
+    }),
     proveRecord: async (sequence) => `proof of ${sequence}`,
     status: () => {
       throw new TypeError('a fault of our own')

@@ -42,6 +42,8 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'server.stop': [],
   'log.recovery': ['comment', 'cutBytes'],
   'log.failover': ['comment'],
+  'log.key_rotate': ['verifierKey', 'notAfter', 'comment', 'operator'],
+  'log.key_retire': ['verifierKey'],
   'audit.gap': ['count', 'from', 'to'],
   'witness.refuse': ['witness', 'reason', 'comment'],
   'store.quarantine': ['clientId', 'count', 'comment'],
