@@ -20,6 +20,8 @@ const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'audit.gap',
   'log.recovery',
   'log.failover',
+  'log.key_rotate',
+  'log.key_retire',
   'witness.refuse',
   'server.start',
   'server.stop',
