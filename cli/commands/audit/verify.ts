@@ -53,7 +53,12 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
       const verifierKeys = readVerifierKeys(vkey, settings())
       if (proof !== undefined) return verifyProof(output(), proof, verifierKeys)
       const older = against.map((file) => ({ file, note: readOlder(file) }))
-      await verify(output(), folder ?? join(settings().dataFolder, 'audit'), { verifierKeys, witnessKeys, older, threads })
+      await verify(output(), folder ?? join(settings().dataFolder, 'audit'), {
+        verifierKeys,
+        witnessKeys,
+        older,
+        threads,
+      })
     })
 }
 
