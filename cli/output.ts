@@ -141,9 +141,9 @@ function encodeCsv<Row>(rows: readonly Row[], columns: readonly Column<Row>[], h
   return [...names, ...rows.map((row) => columns.map((column) => csvField(column.of(row))).join(','))].join('\n')
 }
 
-/** RFC 4180 §2; a leading `=`, `+`, `-` or `@` is quoted away from spreadsheets that would calculate it. */
-function csvField(text: string): string {
-  const safe = /^[=+@-]/.test(text) ? `'${text}` : text
+/** RFC 4180 §2; a leading `=`, `+`, `-` or `@`, also of full width, is quoted away from spreadsheets that would calculate it. */
+export function csvField(text: string): string {
+  const safe = /^[=+@\-＝＋－＠]/.test(text) ? `'${text}` : text
   return /[",\r\n']/.test(safe) ? `"${printable(safe).replaceAll('"', '""')}"` : printable(safe)
 }
 

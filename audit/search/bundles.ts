@@ -45,6 +45,25 @@ export class Bundles {
   }
 }
 
+/** The entries that hold all the needles. @throws AuditError AUDIT_CORRUPT */
+export function* entriesWith(
+  bundle: Buffer,
+  index: number,
+  needles: readonly Buffer[],
+): Iterable<readonly [place: number, entry: Uint8Array]> {
+  const found = needles.map((needle) => bundle.indexOf(needle))
+  if (found.includes(-1)) return
+  for (const [place, entry] of requireEntries(bundle, index).entries()) {
+    const begin = entry.byteOffset - bundle.byteOffset
+    const holdsAll = needles.every((needle, at) => {
+      let next = found[at] ?? -1
+      if (next >= 0 && next < begin) found[at] = next = bundle.indexOf(needle, begin)
+      return next >= 0 && next + needle.length <= begin + entry.length
+    })
+    if (holdsAll) yield [place, entry]
+  }
+}
+
 /** @throws AuditError AUDIT_CORRUPT */
 export function requireEntries(bundle: Uint8Array, index: number): readonly Uint8Array[] {
   const entries = [...entriesOf(bundle)]

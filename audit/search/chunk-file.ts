@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
-import { type BundleSummary, bundlesPerChunk, overlaps, type Sought } from './chunk.js'
+import { anyTime, type BundleSummary, bundlesPerChunk, overlaps, type Sought } from './chunk.js'
 
 /*
  * One chunk of the index as a file, written once and never changed:
@@ -85,13 +85,17 @@ export class ChunkFile {
 
   /** The bundles, by their place in the chunk, that can hold what is sought. @throws Error for a damaged bucket */
   candidates(sought: Sought): readonly number[] {
-    let places = this.#bundleTimes().flatMap((times, place) => (overlaps(times, sought) ? [place] : []))
+    let places = isAnyTime(sought) ? allPlaces : this.#placesWithin(sought)
     for (const term of sought.terms) {
       if (places.length === 0) break
       const isIn = this.#bundlesOf(term)
       places = places.filter((place) => isIn[place])
     }
     return places
+  }
+
+  #placesWithin(sought: Sought): readonly number[] {
+    return this.#bundleTimes().flatMap((times, place) => (overlaps(times, sought) ? [place] : []))
   }
 
   #bundleTimes() {
@@ -120,6 +124,12 @@ export class ChunkFile {
     if (crc32(bytes) !== this.#head.readUInt32BE(bucketsAt + 8 * bucket + 4)) throw new Error('damaged')
     return bytes
   }
+}
+
+const allPlaces: readonly number[] = [...Array(bundlesPerChunk).keys()]
+
+function isAnyTime({ since, until }: Sought): boolean {
+  return since === anyTime.since && until === anyTime.until
 }
 
 function readAt(file: number, position: number, length: number): Buffer {

@@ -27,6 +27,8 @@ export interface Sought {
   readonly until: number
 }
 
+export const anyTime = { since: -Infinity, until: Infinity }
+
 /** @throws AuditError AUDIT_INVALID for what is no entry */
 export function summarize(entries: Iterable<Uint8Array>): BundleSummary {
   const collected = { time: 0, terms: new Set<number>() }

@@ -4,9 +4,9 @@ import { AuditError } from '../errors.js'
 import { type AuditQuery, matcherOf } from '../reading/query.js'
 import { LogReader } from '../reading/reader.js'
 import { bundlePath, tileWidth } from '../tree/tiles.js'
-import { Bundles, requireEntries } from './bundles.js'
+import { Bundles, entriesWith } from './bundles.js'
 import { bundlesPerChunk, recordsPerChunk, type Sought } from './chunk.js'
-import { entriesWith, needlesOf } from './needles.js'
+import { needlesOf } from './needles.js'
 import type { SearchIndex } from './search-index.js'
 import { termsOfQuery } from './terms.js'
 
@@ -82,7 +82,7 @@ async function* findIndexed(
       const found = await readBundle(bundles, bundle)
       if (found === undefined) continue
       const records: AuditRecord[] = []
-      for (const [at, entry] of entriesWith(found, requireEntries(found, bundle), needles)) {
+      for (const [at, entry] of entriesWith(found, bundle, needles)) {
         const sequence = begin + at
         if (sequence < from || sequence > to) continue
         const record = decodeEntry(entry)

@@ -8,6 +8,7 @@ import { parseCheckpoint } from '../tree/checkpoint.js'
 import { tilePath, tileWidth } from '../tree/tiles.js'
 import { Bundles, requireEntries } from './bundles.js'
 import {
+  anyTime,
   type BundleSummary,
   bundlesPerChunk,
   candidatesAmong,
@@ -50,7 +51,9 @@ export class SearchIndex {
     const times = this.#files.get(chunk)
     if (times === undefined) return undefined
     if (!overlaps(times, sought)) return []
-    const found = ChunkFile.look(this.#pathOf(chunk), (file) => file.candidates(sought))
+    const isWithin = times.earliest >= sought.since && times.latest < sought.until
+    const asked = isWithin ? { ...sought, ...anyTime } : sought
+    const found = ChunkFile.look(this.#pathOf(chunk), (file) => file.candidates(asked))
     if (found === undefined) this.#files.delete(chunk) // to be made anew
     return found
   }

@@ -5,8 +5,8 @@ import { latencyColumns, measureLatency } from './latency.js'
 import { type Options, readOptions, usage } from './options.js'
 import { type Part, type Run, renderParts } from './parts.js'
 import { measurePipeline, pipelineColumns } from './pipeline.js'
+import { measureSearch, searchColumns } from './search.js'
 
-/** Search at 1 and 10 million records takes its place behind the others. */
 const parts: readonly Part[] = [
   {
     name: 'pipeline',
@@ -19,6 +19,13 @@ const parts: readonly Part[] = [
     title: 'From append to durable',
     columns: latencyColumns,
     measure: measureLatency,
+  },
+  {
+    name: 'search',
+    title: 'Searches of a log of 2,000 devices with 100,000 records an hour',
+    columns: searchColumns,
+    measure: measureSearch,
+    onlyNamed: true,
   },
 ]
 
@@ -44,7 +51,7 @@ async function main(args: readonly string[]): Promise<number> {
 /** All parts in every round, so that whatever else the machine does meets all of them. */
 async function measureAll(options: Options): Promise<readonly Run[]> {
   const { rounds, folder, only } = options
-  const chosen = parts.filter(({ name }) => only.length === 0 || only.includes(name))
+  const chosen = parts.filter(({ name, onlyNamed }) => only.includes(name) || (only.length === 0 && !onlyNamed))
   const home = await mkdtemp(join(resolve(folder ?? tmpdir()), 'touchmark-bench-'))
   const runs: Run[] = []
   try {

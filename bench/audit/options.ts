@@ -6,6 +6,8 @@ export interface Options {
   readonly records: number
   /** How long each rate is kept up. */
   readonly seconds: number
+  /** The search is measured in logs of 1 and 10 million records, but none larger than this. */
+  readonly largestLog: number
   readonly only: readonly string[]
   /** Where to write; default: the system's folder for temporary files. */
   readonly folder?: string
@@ -22,6 +24,7 @@ a plain write and fdatasync of the same bytes in the same batches, and nothing e
   --rounds N    how often each is measured; medians are printed (default 3)
   --records N   how many records go through the pipeline in a round (default 300000)
   --seconds S   how long each rate of records is kept up (default 4)
+  --largest-log N  no search of a larger log than this (default 10000000, which takes minutes to write)
   --only PART   only this part; may be repeated
   --folder DIR  where to write, for a disk of its own (default: the system's folder for temporary files)
   -o json       every run instead of tables
@@ -30,6 +33,7 @@ Parts:
 ${parts.map(({ name, title }) => `  ${name.padEnd(10)} ${title}`).join('\n')}
 
 A first look takes a quarter of a minute:  npm run bench:audit -- --rounds 1 --records 100000 --seconds 1
+Search is measured when it is asked for:   npm run bench:audit -- --only search --rounds 1
 `
 
 /** Undefined where they cannot be understood. */
@@ -41,18 +45,21 @@ export function readOptions(args: readonly string[], parts: readonly { readonly 
         rounds: { type: 'string', default: '3' },
         records: { type: 'string', default: '300000' },
         seconds: { type: 'string', default: '4' },
+        'largest-log': { type: 'string', default: '10000000' },
         only: { type: 'string', multiple: true, default: [] },
         folder: { type: 'string' },
         output: { type: 'string', short: 'o', default: 'table' },
         help: { type: 'boolean', short: 'h', default: false },
       },
     })
-    const [rounds = NaN, records = NaN, seconds = NaN] = [values.rounds, values.records, values.seconds].map(Number)
-    if (![rounds, records, seconds].every((number) => number > 0 && Number.isFinite(number))) return undefined
+    const given = [values.rounds, values.records, values.seconds, values['largest-log']]
+    const [rounds = NaN, records = NaN, seconds = NaN, largestLog = NaN] = given.map(Number)
+    if (![rounds, records, seconds, largestLog].every((number) => number > 0 && Number.isFinite(number)))
+      return undefined
     if (values.output !== 'table' && values.output !== 'json') return undefined
     const { only, output, help, folder } = values
     if (!only.every((part) => parts.some(({ name }) => name === part))) return undefined
-    return { rounds, records, seconds, only, output, help, ...(folder !== undefined && { folder }) }
+    return { rounds, records, seconds, largestLog, only, output, help, ...(folder !== undefined && { folder }) }
   } catch {
     return undefined
   }

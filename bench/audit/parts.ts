@@ -5,6 +5,8 @@ export interface Part {
   readonly name: string
   readonly title: string
   readonly columns: readonly string[]
+  /** Only where it is named with `--only`: it takes minutes. */
+  readonly onlyNamed?: true
   /** Rows of the table, each as soon as it is known; the folder is empty. */
   measure(folder: string, options: Options): AsyncIterable<Measured>
 }

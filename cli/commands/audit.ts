@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Context } from '../context.js'
+import { addExport } from './audit/export.js'
 import { addProve } from './audit/prove.js'
 import { addReplay } from './audit/replay.js'
 import { addRotateKey } from './audit/rotate-key.js'
@@ -11,6 +12,7 @@ export function addAudit(program: Command, context: Context): void {
   const audit = program.command('audit').description('what was said and done, and the proof of it')
   addTail(audit, context)
   addSearch(audit, context)
+  addExport(audit, context)
   addReplay(audit, context)
   addProve(audit, context)
   addVerify(audit, context)

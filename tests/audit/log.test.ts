@@ -110,6 +110,21 @@ test('following gives what is there and then each new record, until the signal',
   assert.deepEqual(seen, [1, 2, 3, 4, 5, 6])
 })
 
+test('following goes by a query too, and ends with its limit', async (context) => {
+  const log = await (await createWorld(context)).open()
+  await appendMany(log, 300)
+  const following = collect(log.follow({ event: 'server.stop', after: 10, limit: 2 }))
+  for (let round = 0; round < 3; round++) {
+    log.append({ event: 'server.stop' })
+    await appendMany(log, 1)
+  }
+  const found = (await following).map(({ sequence, event }) => [sequence, event])
+  assert.deepEqual(found, [
+    [300, 'server.stop'],
+    [302, 'server.stop'],
+  ])
+})
+
 test('following ends whenever the signal aborts, also in the moment before it would wait', async (context) => {
   const log = await (await createWorld(context)).open()
   for (let ticks = 0; ticks < 10; ticks++) {

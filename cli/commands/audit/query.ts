@@ -15,10 +15,10 @@ const narrowing = [
   new Option('--since <time>', 'not before: so long ago (2h, 7d), or a moment (2026-11-23, 2026-11-23T08:00Z)'),
 ]
 
-const selecting = [
+const selecting = ({ order, limit }: Defaults) => [
   new Option('--until <time>', 'before: so long ago, or a moment'),
-  new Option('--order <order>', 'newest or oldest first (default: newest)'),
-  new Option('--limit <n>', 'at most so many (default: 100)'),
+  new Option('--order <order>', `newest or oldest first (default: ${order})`),
+  new Option('--limit <n>', `at most so many (default: ${limit})`),
   new Option('--after <sequence>', 'only what comes behind this record in that order'),
 ]
 
@@ -27,8 +27,13 @@ export function addNarrowing(command: Command): Command {
   return narrowing.reduce((command, option) => command.addOption(option), command.argument('[query...]', queryHelp))
 }
 
-export function addQuery(command: Command): Command {
-  return selecting.reduce((command, option) => command.addOption(option), addNarrowing(command))
+interface Defaults {
+  readonly order: string
+  readonly limit: string
+}
+
+export function addQuery(command: Command, defaults: Defaults): Command {
+  return selecting(defaults).reduce((command, option) => command.addOption(option), addNarrowing(command))
 }
 
 const queryHelp = "terms such as device:pump-7 decision:deny since:2h, 'topic:a/+/b'; each is an option too"

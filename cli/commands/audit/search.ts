@@ -9,7 +9,7 @@ import { parseRecord, printRecord } from './record.js'
 const defaultLimit = 100
 
 export function addSearch(audit: Command, { client, output }: Context): void {
-  addQuery(audit.command('search'))
+  addQuery(audit.command('search'), { order: 'newest', limit: String(defaultLimit) })
     .description('records that match all that is given, newest first')
     .addHelpText(
       'after',
