@@ -11,6 +11,8 @@ export type AuditErrorCode =
   | 'AUDIT_UNWITNESSED' // a witness answered that it does not cosign
   | 'AUDIT_BUSY' //    too many searches run at once
   | 'RECORD_UNKNOWN' // no record has this number, or no checkpoint covers it yet
+  | 'PAYLOAD_UNKNOWN' // no such record, it commits to no payload, or the payload was never or is no more stored
+  | 'PAYLOAD_ERASED' //  the key is destroyed: nothing can open it again
   | 'QUERY_INVALID' // a question to the log that cannot be understood; the message names the place
 
 export class AuditError extends CodedError<AuditErrorCode> {

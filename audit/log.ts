@@ -6,7 +6,8 @@ import { AuditError } from './errors.js'
 import { isDispensable, isReservedFor } from './event-classes.js'
 import { Gap } from './gap.js'
 import { type AuditQuery, matcherOf } from './reading/query.js'
-import type { PayloadOptions } from './payload/options.js'
+import { Erasures } from './payload/erasures.js'
+import type { KeysToErase, PayloadOptions } from './payload/options.js'
 import { Progress } from './progress.js'
 import { proveRecord } from './proof/prove.js'
 import { LogReader } from './reading/reader.js'
@@ -72,6 +73,7 @@ export class AuditLog implements AuditTrail {
   verifierKey: string
   readonly mode: AuditMode
   #options: AuditLogOptions
+  readonly #commits: boolean
   readonly #reader: LogReader
   readonly #durable: Progress
   /** The same in strict mode. */
@@ -79,6 +81,7 @@ export class AuditLog implements AuditTrail {
   readonly #waiting = new EntryBuffer()
   readonly #congestion = new Congestion()
   readonly #gap = new Gap()
+  readonly #erasures = new Erasures()
   readonly #endListeners = new Set<() => void>()
   #writer: OpenWriter
   #next: number
@@ -106,6 +109,7 @@ export class AuditLog implements AuditTrail {
     this.mode = options.mode ?? 'strict'
     this.#gatherMs = this.mode === 'strict' ? 0 : relaxed.gatherMs
     this.#options = options
+    this.#commits = options.payload !== undefined && options.payload.mode !== 'none'
     this.#writer = writer
     writer.receive = (message) => this.#receive(message)
     this.#reader = new LogReader(options.directory)
@@ -284,6 +288,16 @@ export class AuditLog implements AuditTrail {
     }
   }
 
+  /**
+   * Destroys keys of payloads: what they committed to can no more be shown, and what they encrypted no more be read. To
+   * be called when the record of it is durable. Resolves, when that is on disk, with how many there were.
+   * @throws AuditError AUDIT_CLOSED; AUDIT_FAILED when they may still be there
+   */
+  async erasePayloadKeys(keys: KeysToErase): Promise<number> {
+    if (this.#state !== 'open') throw new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
+    return await this.#erasures.ask(keys, (message) => this.#writer.send(message))
+  }
+
   /** Makes everything durable and covers it by a last checkpoint. Rejects with AUDIT_FAILED when that cannot be. */
   async close(): Promise<void> {
     if (this.#state === 'suspended') this.#fail(new AuditError('AUDIT_FAILED', this.#failure))
@@ -300,7 +314,7 @@ export class AuditLog implements AuditTrail {
   #append(event: AuditEvent, payload?: Uint8Array): number {
     const sequence = this.#next
     const place = { sequence, time: this.#options.now(), node: this.#options.node }
-    this.#waiting.add(place, event, this.#options.payload && payload)
+    this.#waiting.add(place, event, this.#commits ? payload : undefined)
     this.#next++
     this.#updateCongestion()
     if (!this.#turnEnding) queueMicrotask(() => this.#endTurn()) // whatever this turn still appends goes along
@@ -380,6 +394,8 @@ export class AuditLog implements AuditTrail {
       case 'checkpoint':
         this.#checkpoint = message.note
         return
+      case 'erased':
+        return this.#erasures.answer(message)
       case 'closed':
         return this.#end('closed')
       case 'failed':
@@ -404,6 +420,7 @@ export class AuditLog implements AuditTrail {
 
   #fail(error: AuditError): void {
     this.#failure = error.message
+    this.#erasures.fail()
     clearTimeout(this.#gathering)
     clearTimeout(this.#slowness)
     clearTimeout(this.#reopening)
@@ -455,6 +472,7 @@ export class AuditLog implements AuditTrail {
   #end(state: 'closed' | 'failed'): void {
     if (this.#state === 'closed' || this.#state === 'failed') return
     this.#state = state
+    this.#erasures.fail()
     for (const listener of [...this.#endListeners]) listener()
   }
 

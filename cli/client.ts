@@ -1,13 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import { request } from 'node:https'
-import { text } from 'node:stream/consumers'
+import { buffer, text } from 'node:stream/consumers'
 import {
   type ApplyPolicyAnswer,
   type AuditCheckpoint,
   type CreateTokenAnswer,
   type DeviceView,
+  type ErasePayloadsAnswer,
   type Explanation,
   type KickAnswer,
+  type PayloadDisclosureView,
   type PolicyView,
   type Problem,
   type RevokeAnswer,
@@ -39,6 +41,8 @@ export interface Answers {
   readonly explainPolicy: Explanation
   readonly auditCheckpoint: AuditCheckpoint
   readonly rotateAuditKey: RotateKeyAnswer
+  readonly disclosePayload: PayloadDisclosureView
+  readonly erasePayloads: ErasePayloadsAnswer
 }
 
 export interface Call {
@@ -75,6 +79,17 @@ export class ApiClient {
     const body = await text(response)
     if ((response.statusCode ?? 500) >= 400) throw refusal(response, body)
     return body
+  }
+
+  /** What is no JSON, as it is. */
+  async bytes(name: RouteName, call: Call = {}): Promise<Buffer> {
+    const response = await this.#send(name, call)
+    if ((response.statusCode ?? 500) >= 400) throw refusal(response, await text(response))
+    try {
+      return await buffer(response)
+    } catch (cause) {
+      throw new CliError('UNREACHABLE', `${this.#server.origin} closed the connection midway`, { cause })
+    }
   }
 
   /** One JSON document a line (NDJSON), as long as the server sends. */

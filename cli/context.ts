@@ -7,4 +7,6 @@ export interface Context {
   readonly settings: () => Settings
   readonly client: () => ApiClient
   readonly output: () => Output
+  /** Asks a person at the terminal to type a word; true when it is just that. @throws CliError USAGE where nobody sits there */
+  readonly typed: (question: string, word: string) => Promise<boolean>
 }

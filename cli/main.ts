@@ -13,6 +13,7 @@ import type { Context } from './context.js'
 import { readCredential } from './credential.js'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit.js'
 import { type Format, formats, Output, printable } from './output.js'
+import { typed } from './typed.js'
 import { type GlobalOptions, readSettings } from './settings.js'
 
 /** Runs one operator's command; the exit code says how it went. */
@@ -56,6 +57,7 @@ function createContext(program: Command): Context {
     settings,
     client: () => new ApiClient(settings().server, readCredential(settings().identityFolder)),
     output: () => new Output(program.opts<{ output: Format }>().output, process),
+    typed: (question, word) => typed(process, question, word),
   }
 }
 

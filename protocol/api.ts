@@ -28,6 +28,9 @@ export const routes = {
   applyPolicy: { method: 'PUT', path: '/v1/policy' },
   explainPolicy: { method: 'POST', path: '/v1/policy/can' },
   searchAudit: { method: 'GET', path: '/v1/audit' },
+  getPayload: { method: 'GET', path: '/v1/audit/payloads/:id' },
+  disclosePayload: { method: 'GET', path: '/v1/audit/payloads/:id/disclosure' },
+  erasePayloads: { method: 'POST', path: '/v1/audit/payloads/erase' },
   auditCheckpoint: { method: 'GET', path: '/v1/audit/checkpoint' },
   rotateAuditKey: { method: 'POST', path: '/v1/audit/key' },
   auditProof: { method: 'GET', path: '/v1/audit/records/:id/proof' },
@@ -243,6 +246,36 @@ export interface AuditCheckpoint {
 export interface OutsideCheckpointView {
   readonly size: number
   readonly at: string
+}
+
+/** What a third party needs to check a payload against its record; bytes in lowercase hex. */
+export interface PayloadDisclosureView {
+  readonly sequence: number
+  readonly time: string
+  readonly device: DeviceId
+  readonly topic: string
+  /** Of the payload, in bytes. */
+  readonly size: number
+  readonly payloadNonce: string
+  readonly payloadCommitment: string
+  /** SHA-256(r ‖ u32 length ‖ payload) is the commitment. */
+  readonly r: string
+}
+
+export interface ErasePayloadsRequest {
+  /** In UTC, as `2026-11-23`. */
+  readonly day: string
+  /** Only what this device said. Default: what any did */
+  readonly device?: DeviceId
+  /** For the audit log. */
+  readonly reason: string
+}
+
+export interface ErasePayloadsAnswer {
+  readonly day: string
+  readonly device?: DeviceId
+  /** Keys that were destroyed; a device has more than one when it spoke again after an erasure. */
+  readonly keys: number
 }
 
 export interface StatusView {

@@ -317,6 +317,15 @@ export type ServiceEvent =
       /** Default: 1 */
       readonly count?: number
     })
+  | (OperatorFacts & {
+      /** An operator is about to destroy the keys of a day's payloads, of one device or of all. */
+      readonly event: 'payload.erase'
+      /** In UTC, as `2026-11-23`. */
+      readonly day: string
+      readonly device?: DeviceId
+      /** The reason that was given. */
+      readonly comment: string
+    })
   | {
       readonly event: 'operator.refuse'
       readonly reason: string

@@ -1,4 +1,6 @@
+import { relative } from 'node:path'
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
+import type { PayloadOptions } from '#audit'
 import {
   type AuditMode,
   integer,
@@ -15,9 +17,6 @@ import {
 import { ServerError } from './errors.js'
 import { parseNetwork, parseWebOrigin } from './network-names.js'
 import { decodePublish, decodeWitnesses, type OutsideFile } from './outside-settings.js'
-
-/** What the log says of the messages' payloads: nothing, or a commitment by which anyone can check one he is shown. */
-export type AuditPayload = NonNullable<NonNullable<ConfigFile['audit']>['payload']>
 
 /** `touchmark.yaml`; what it leaves out has the default of config.ts. */
 export type ConfigFile = ReturnType<typeof decodeConfigFile>
@@ -40,8 +39,10 @@ const decodeConfigFile = object({
   audit: optional(
     object({
       mode: optional(word('strict', 'relaxed', 'bestEffort')),
-      payload: optional(word('none', 'commit')),
+      payload: optional(word('none', 'commit', 'store')),
       payloadKeys: optional(text(4096)),
+      payloadDays: optional(integer(1, 36_500)),
+      payloadMaxMegabytes: optional(integer(1, 1024 ** 3)),
       checkpointEverySeconds: optional(integer(1, 86_400)),
       witnesses: optional(decodeWitnesses),
       publish: optional(decodePublish),
@@ -109,8 +110,8 @@ export function renderConfigFile(chosen: {
   readonly proxies: readonly string[]
   readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
-  readonly auditPayload: AuditPayload
-  readonly payloadKeyFolder: string
+  readonly dataFolder: string
+  readonly payload: Required<PayloadOptions>
   readonly outsideFile: OutsideFile
   readonly ekRoots: readonly string[]
 }): string {
@@ -143,11 +144,14 @@ mqtt:
 # nothing can be recorded, as on a full disk: what devices do then is not in the log, which only says how much is missing.
 audit:
   mode: ${chosen.auditMode}
-  # commit puts a commitment to each message's payload into the log, by which you can later prove what was said. none
-  # does not.
-  payload: ${chosen.auditPayload}
-  # The keys behind these commitments, a file a day. Leave this folder out of every backup: what is erased must be gone.
-  payloadKeys: ${JSON.stringify(chosen.payloadKeyFolder)}
+  # commit puts a commitment to each message's payload into the log, by which you can later prove what was said. store
+  # also keeps the payloads themselves, encrypted and apart from the log. none does neither.
+  payload: ${chosen.payload.mode}
+  # Folder for the keys behind both, a file a day; relative to the data folder. Leave it out of every backup: what is
+  # erased must be gone.
+  payloadKeys: ${JSON.stringify(relative(chosen.dataFolder, chosen.payload.keyFolder))}
+  payloadDays: ${chosen.payload.days} # with store: days that payloads are kept, today included
+  payloadMaxMegabytes: ${chosen.payload.maxBytes / 1024 ** 2} # with store: what they may take; beyond it the oldest go early
   # Who can take over this machine can rewrite its log, but for what somebody outside has a checkpoint of. Witnesses
   # ("touchmark witness", or any of https://c2sp.org/tlog-witness) look that nothing is taken back, and sign:
   # - {url: https://witness.example, vkey: witness.example/w+01234567+B…}

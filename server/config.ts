@@ -2,8 +2,9 @@ import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
+import type { PayloadOptions } from '#audit'
 import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
-import { type AuditPayload, type ConfigFile, parseConfigFile } from './config-file.js'
+import { type ConfigFile, parseConfigFile } from './config-file.js'
 import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
@@ -31,9 +32,8 @@ export interface ServerConfig {
   /** Web pages that may connect over WebSocket. */
   readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
-  readonly auditPayload: AuditPayload
-  /** Holds what unlocks the keys of payloads, a file a day; nobody should back it up. */
-  readonly payloadKeyFolder: string
+  /** What the log says of payloads; nobody should back up its folder of keys. */
+  readonly payload: Required<PayloadOptions>
   readonly outside: OutsideSettings
   /** The same as it goes into a new configuration file. */
   readonly outsideFile: OutsideFile
@@ -56,8 +56,7 @@ const defaults = {
   healthHost: '127.0.0.1',
   healthPort: 9464,
   auditMode: 'strict',
-  auditPayload: 'commit',
-  payloadKeyFolder: 'payload-keys',
+  payload: { mode: 'commit', keyFolder: 'payload-keys', days: 30, maxMegabytes: 10_240 },
 } as const
 
 /** Reading YAML takes time that grows faster than the file. */
@@ -104,8 +103,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     websocketPort: flags.websocketPort ?? file.listen?.websocketPort ?? defaults.websocketPort,
     healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
     auditMode: file.audit?.mode ?? defaults.auditMode,
-    auditPayload: file.audit?.payload ?? defaults.auditPayload,
-    payloadKeyFolder: resolve(dataFolder, file.audit?.payloadKeys ?? defaults.payloadKeyFolder),
+    payload: payloadOptions(dataFolder, file.audit),
     outside: readOutsideSettings(file.audit ?? {}, dirname(configFile)),
     outsideFile: file.audit ?? {},
     proxies: file.mqtt?.proxies ?? [],
@@ -114,6 +112,16 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     ekAuthorities: readEkAuthorities(ekRootFiles),
     output: flags.output,
     log: flags.log ?? false,
+  }
+}
+
+function payloadOptions(dataFolder: string, audit: ConfigFile['audit']): Required<PayloadOptions> {
+  const { mode, keyFolder, days, maxMegabytes } = defaults.payload
+  return {
+    mode: audit?.payload ?? mode,
+    keyFolder: resolve(dataFolder, audit?.payloadKeys ?? keyFolder),
+    days: audit?.payloadDays ?? days,
+    maxBytes: (audit?.payloadMaxMegabytes ?? maxMegabytes) * 1024 ** 2,
   }
 }
 

@@ -2,12 +2,21 @@ import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { AuditLog, createPublished, encodeLines, LogSearch, OutsideCheckpoints, WitnessClient } from '#audit'
+import {
+  AuditLog,
+  createPublished,
+  encodeLines,
+  LogSearch,
+  OutsideCheckpoints,
+  PayloadArchive,
+  WitnessClient,
+} from '#audit'
 import { Broker } from '#broker'
 import { CertificateAuthority, type ServerCredential } from '#ca'
 import { createJoinToken, Enrollment } from '#enrollment'
 import {
   type AuditEvent,
+  type AuditRecord,
   CodedError,
   encodeJoinUri,
   parseOperatorName,
@@ -112,7 +121,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     ...checkpointKeys.signing,
     now,
     mode: config.auditMode,
-    payload: config.auditPayload === 'none' ? undefined : { keyFolder: config.payloadKeyFolder },
+    payload: config.payload,
   })
   const log = {
     ...{ directory: inData('audit'), origin, now },
@@ -228,6 +237,12 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
       const signal = AbortSignal.any([leaving, stopping.signal])
       return follow ? encodeLines(audit.follow(query, { signal })) : search.lines(query, signal)
     },
+    payloads: new PayloadArchive({
+      directory: inData('audit'),
+      keyFolder: config.payload.keyFolder,
+      recordAt: (sequence) => recordAt(audit, sequence),
+    }),
+    erasePayloadKeys: (keys) => audit.erasePayloadKeys(keys),
     checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
     rotateAuditKey: async (request, by) => {
       const answer = await checkpointKeys.rotate(audit, request, by)
@@ -295,6 +310,11 @@ function recordIfOpen(audit: AuditLog, event: AuditEvent): void {
 
 function tlsOf({ privateKeyPem, chainPem }: ServerCredential) {
   return { key: privateKeyPem, cert: chainPem }
+}
+
+async function recordAt(audit: AuditLog, sequence: number): Promise<AuditRecord | undefined> {
+  for await (const record of audit.records(sequence)) return record
+  return undefined
 }
 
 function portOf(address: AddressInfo | string | null): number {

@@ -98,6 +98,7 @@ export const fields: {
   to: [71, 'integer'],
   payloadNonce: [75, 'bytes'],
   payloadCommitment: [76, 'bytes'],
+  day: [77, 'text'],
   witness: [90, 'text'],
   treeSize: [91, 'integer'],
   verifierKey: [85, 'text'],
@@ -138,5 +139,6 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'log.failover': 31,
   'log.key_rotate': 40,
   'log.key_retire': 41,
+  'payload.erase': 35,
   'witness.refuse': 43,
 }

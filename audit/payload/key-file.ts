@@ -19,9 +19,9 @@ export const maxReadyKeys = 16_384
 /** The keys of all devices for one day, as the writer's thread makes and uses them. */
 export class KeyFile {
   readonly #day: number
-  readonly #folders: KeyFolders
   readonly #file: number
-  /** Undefined until a key is made: an old day is not to get a new wrapping key because it is erased. */
+  readonly #wrappingKeyPath: string
+  /** Read, or made, when a device's key is asked for: who erases needs none. */
   #wrappingKey: Buffer | undefined
   /** The newest slot of each device; as many as there are devices. */
   readonly #newest = new Map<string, { readonly at: number; readonly from: number }>()
@@ -31,10 +31,9 @@ export class KeyFile {
   #pending: Buffer[] = []
 
   private constructor(folders: KeyFolders, day: number, file: number) {
-    this.#folders = folders
     this.#day = day
     this.#file = file
-    this.#wrappingKey = readWrappingKey(payloadLayout.wrappingKey(folders.keyFolder, day))
+    this.#wrappingKeyPath = payloadLayout.wrappingKey(folders.keyFolder, day)
     // An incomplete last slot was never synced, so nothing goes by it: the next one is written over it.
     this.#end = Math.floor(fstatSync(file).size / slotBytes) * slotBytes
     this.#eachSlot((at, bytes) => {
@@ -43,7 +42,6 @@ export class KeyFile {
     })
   }
 
-  /** @throws AuditError AUDIT_CORRUPT when the day's wrapping key is there and is none */
   static openOrMake(folders: KeyFolders, day: number): KeyFile {
     const there = KeyFile.openIfThere(folders, day)
     if (there) return there
@@ -59,7 +57,10 @@ export class KeyFile {
     return file === undefined ? undefined : new KeyFile(folders, day, file)
   }
 
-  /** A device's key for a record; a new one is not durable before `sync`. */
+  /**
+   * A device's key for a record; a new one is not durable before `sync`.
+   * @throws AuditError AUDIT_CORRUPT when the day's wrapping key is there and is none
+   */
   keyFor(device: string, sequence: number): DayKey {
     return this.#ready.get(device) ?? this.#makeReady(device, sequence)
   }
@@ -76,7 +77,10 @@ export class KeyFile {
   /** Overwrites the keys of a device, or of all, where they lie; durable when it returns. @returns how many there were */
   erase(device?: string): number {
     this.sync()
-    if (device === undefined) this.#eraseWrappingKey()
+    if (device === undefined) {
+      destroyWrappingKey(this.#wrappingKeyPath)
+      this.#wrappingKey = undefined
+    }
     let count = 0
     this.#eachSlot((at, bytes) => {
       if (isErased(bytes) || (device !== undefined && decodeSlot(bytes)?.device !== device)) return
@@ -104,23 +108,20 @@ export class KeyFile {
   /** One that was made for a later record belongs to records that a crash has taken away. */
   #read(device: string, sequence: number): Buffer | undefined {
     const slot = this.#newest.get(device)
-    if (!slot || slot.from > sequence || !this.#wrappingKey) return undefined
+    if (!slot || slot.from > sequence) return undefined
+    this.#wrappingKey ??= readWrappingKey(this.#wrappingKeyPath)
+    if (!this.#wrappingKey) return undefined
     this.sync()
     return unwrapSlot(this.#wrappingKey, this.#day, readAt(this.#file, slot.at, slotBytes))
   }
 
   #make(device: string, sequence: number): Buffer {
-    this.#wrappingKey ??= makeWrappingKey(payloadLayout.wrappingKey(this.#folders.keyFolder, this.#day))
+    this.#wrappingKey ??= readWrappingKey(this.#wrappingKeyPath) ?? makeWrappingKey(this.#wrappingKeyPath)
     const dayKey = randomBytes(dayKeyBytes)
     this.#pending.push(encodeSlot(this.#wrappingKey, this.#day, { device, from: sequence }, dayKey))
     this.#newest.set(device, { at: this.#end, from: sequence })
     this.#end += slotBytes
     return dayKey
-  }
-
-  #eraseWrappingKey(): void {
-    destroyWrappingKey(payloadLayout.wrappingKey(this.#folders.keyFolder, this.#day))
-    this.#wrappingKey = undefined
   }
 
   #eachSlot(visit: (at: number, bytes: Buffer) => void): void {

@@ -1,8 +1,9 @@
 import { randomFillSync } from 'node:crypto'
 import { commitmentIn, nonceBytes, nonceIn } from '../entries/commitment-room.js'
 import { KeyFile, type KeyFolders } from './key-file.js'
-import type { PayloadOptions } from './options.js'
+import type { KeysToErase, PayloadOptions } from './options.js'
 import { payloadFrames, type Payloads } from './payload-buffer.js'
+import { PayloadStore } from './payload-store.js'
 
 /** Days whose keys are open: today, yesterday around midnight, and another one when a clock is set. */
 const maxOpenDays = 3
@@ -13,28 +14,53 @@ const noncesAtOnce = 1024
 /** The writer's side of payloads: fills in what the broker's thread has left empty in the records that commit to them. */
 export class PayloadSealer {
   readonly #folders: KeyFolders
+  readonly #store: PayloadStore | undefined
   readonly #days = new Map<number, KeyFile>()
   readonly #chance = Buffer.alloc(noncesAtOnce * nonceBytes)
   #chanceAt = this.#chance.length
 
-  constructor(directory: string, { keyFolder }: PayloadOptions) {
-    this.#folders = { directory, keyFolder }
+  constructor(directory: string, options: PayloadOptions) {
+    this.#folders = { directory, keyFolder: options.keyFolder }
+    this.#store = options.mode === 'store' ? new PayloadStore(directory, options) : undefined
   }
 
-  /** When it returns every key that the records go by is durable; the records themselves are the caller's to write. */
+  /**
+   * When it returns every key that the records go by is durable, and so is every payload that is to be kept; the records
+   * themselves are the caller's to write.
+   */
   seal(records: Buffer, payloads: Payloads): void {
-    for (const { entryEnd, day, sequence, device, opening } of payloadFrames(payloads)) {
+    for (const { entryEnd, day, sequence, device, keep, opening } of payloadFrames(payloads)) {
       const nonceAt = nonceIn(entryEnd)
       this.#fillNonce(records, nonceAt)
-      const commitment = this.#keysOf(day).keyFor(device, sequence).commit(opening, sequence, records, nonceAt)
-      records.write(commitment, commitmentIn(entryEnd), 'latin1')
+      const key = this.#keysOf(day).keyFor(device, sequence)
+      records.write(key.commit(opening, sequence, records, nonceAt), commitmentIn(entryEnd), 'latin1')
+      if (keep)
+        this.#store?.add(
+          day,
+          { sequence, device, nonce: records.subarray(nonceAt, nonceAt + nonceBytes) },
+          opening,
+          key,
+        )
     }
     for (const keys of this.#days.values()) keys.sync()
+    this.#store?.sync()
+  }
+
+  /** Destroys keys where they lie; durable when it returns. @returns how many there were */
+  erase({ day, device }: KeysToErase): number {
+    const open = this.#days.get(day)
+    const keys = open ?? KeyFile.openIfThere(this.#folders, day)
+    try {
+      return keys?.erase(device) ?? 0
+    } finally {
+      if (keys && !open) keys.close()
+    }
   }
 
   close(): void {
     for (const keys of this.#days.values()) keys.close()
     this.#days.clear()
+    this.#store?.close()
   }
 
   #keysOf(day: number): KeyFile {

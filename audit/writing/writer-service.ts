@@ -1,6 +1,7 @@
 import type { Disk } from './disk.js'
 import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
+import type { Erase, Erased } from '../payload/erasures.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import {
   LogWriter,
@@ -14,6 +15,7 @@ import {
 export type ToWriter =
   | ({ readonly kind: 'batch' } & Batch) // only after the one before was answered
   | ({ readonly kind: 'keys' } & SigningKeys)
+  | Erase
   | { readonly kind: 'close' } //           only after every batch was answered
 
 export type FromWriter =
@@ -22,6 +24,7 @@ export type FromWriter =
   | { readonly kind: 'failover'; readonly comment: string } // a batch had to be written again elsewhere
   | { readonly kind: 'room'; readonly room: Room }
   | { readonly kind: 'checkpoint'; readonly note: string }
+  | Erased
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly code: AuditErrorCode; readonly message: string } // the last message ever
 
@@ -55,6 +58,7 @@ export class WriterService {
     void this.#attempt(async (writer) => {
       if (message.kind === 'close') await this.#close(writer)
       else if (message.kind === 'keys') writer.signWith(message)
+      else if (message.kind === 'erase') this.#post(eraseKeys(writer, message))
       else await this.#write(writer, Buffer.from(message.records), message.payloads)
     })
   }
@@ -161,5 +165,15 @@ export class WriterService {
   #end(): void {
     this.#ended = true
     clearInterval(this.#timer)
+  }
+}
+
+/** That it fails says nothing of the log: whoever asked for it is told. */
+function eraseKeys(writer: LogWriter, { id, ...keys }: Erase): Erased {
+  const answer = { kind: 'erased', id } as const
+  try {
+    return { ...answer, count: writer.erasePayloadKeys(keys) }
+  } catch (error) {
+    return { ...answer, count: 0, problem: error instanceof Error ? error.message : String(error) }
   }
 }

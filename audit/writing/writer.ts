@@ -5,7 +5,7 @@ import { AuditError } from '../errors.js'
 import { requireWitnessed } from '../witness/witnessed.js'
 import type { Disk, NewFile } from './disk.js'
 import { layout } from '../layout.js'
-import type { PayloadOptions } from '../payload/options.js'
+import type { KeysToErase, PayloadOptions } from '../payload/options.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import { PayloadSealer } from '../payload/sealing.js'
 import { recover, type Recovered } from './recovery.js'
@@ -27,7 +27,7 @@ export interface WriterOptions extends SigningKeys {
   readonly origin: string
   /** Held back for what must be recorded on a full disk too. Default: 64 MiB */
   readonly reserveBytes?: number | undefined
-  /** How records commit to payloads. Default: they cannot */
+  /** How payloads are committed to and kept. Default: not at all */
   readonly payload?: PayloadOptions | undefined
 }
 
@@ -227,6 +227,11 @@ export class LogWriter {
       if (age < settleAfterMs && this.#segments.bytes <= maxWalBytes) return
       await this.#settleOldest(oldest)
     }
+  }
+
+  /** Durable when it returns. @returns how many there were */
+  erasePayloadKeys(keys: KeysToErase): number {
+    return this.#payloads?.erase(keys) ?? 0
   }
 
   /** To be called after the last checkpoint: settles all that it covers. What had no room stands in the WAL. */

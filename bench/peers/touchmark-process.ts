@@ -21,7 +21,7 @@ const audit = await AuditLog.open({
   node: 'bench',
   signingKey: generateKeyPairSync('ed25519').privateKey,
   mode: mode === 'relaxed' ? 'relaxed' : 'strict',
-  payload: mode === 'committed' ? { keyFolder: join(folder, 'payload-keys') } : undefined,
+  payload: mode === 'committed' ? { mode: 'commit', keyFolder: join(folder, 'payload-keys') } : undefined,
   now,
 })
 const policy = parsePolicy(policySource, 'policy.yaml')

@@ -2,6 +2,8 @@ import type { Command } from 'commander'
 import type { Context } from '../context.js'
 import { addExport } from './audit/export.js'
 import { addProve } from './audit/prove.js'
+import { addErase } from './audit/erase.js'
+import { addPayload } from './audit/payload.js'
 import { addReplay } from './audit/replay.js'
 import { addRotateKey } from './audit/rotate-key.js'
 import { addSearch } from './audit/search.js'
@@ -17,4 +19,6 @@ export function addAudit(program: Command, context: Context): void {
   addProve(audit, context)
   addVerify(audit, context)
   addRotateKey(audit, context)
+  addPayload(audit, context)
+  addErase(audit, context)
 }

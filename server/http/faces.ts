@@ -3,6 +3,7 @@ import { addAuditRoutes } from './audit-routes.js'
 import { addDeviceRoutes } from './device-routes.js'
 import { addJoinRoutes } from './join-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
+import { addPayloadRoutes } from './payload-routes.js'
 import type { Service } from './service.js'
 import { addSessionRoutes } from './session-routes.js'
 import { addStatusRoutes } from './status-routes.js'
@@ -15,6 +16,7 @@ const operatorFaces = [
   addSessionRoutes,
   addPolicyRoutes,
   addAuditRoutes,
+  addPayloadRoutes,
 ] as const
 
 /** Everything that is served over HTTPS: joining is open to strangers, all else to operators only. */

@@ -94,6 +94,8 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   KEY_CHANGING: 409,
   POLICY_VERSION: 409,
   SESSION_AWAY: 409,
+  PAYLOAD_UNKNOWN: 404,
+  PAYLOAD_ERASED: 410,
   // a policy that is refused as a whole
   POLICY_EMPTY: 422,
   POLICY_SYNTAX: 422,
@@ -148,6 +150,7 @@ const titles: Readonly<Record<number, string>> = {
   403: 'Refused',
   404: 'Not found',
   409: 'The present state does not allow it',
+  410: 'Gone for ever',
   413: 'The request is too large',
   422: 'The policy is refused',
   500: 'Internal error',

@@ -6,6 +6,9 @@ import {
   type CertificateView,
   type CreateTokenAnswer,
   type CreateTokenRequest,
+  type ErasePayloadsAnswer,
+  type ErasePayloadsRequest,
+  type PayloadDisclosureView,
   type DeviceId,
   type DeviceView,
   type ExplainRequest,
@@ -285,6 +288,33 @@ export const rotateKeyAnswer = held<RotateKeyAnswer>()(
 
 export const auditCheckpoint = held<AuditCheckpoint>()(
   strict({ checkpoint: Type.String(), verifierKey: Type.String() }),
+)
+
+/** Of a record. */
+export const payloadParams = strict({ id: Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$' }) })
+
+const hex = (bytes: number) => Type.String({ pattern: `^[0-9a-f]{${2 * bytes}}$` })
+const day = Type.String({ pattern: '^[0-9]{4}-[0-9]{2}-[0-9]{2}$', description: 'A day in UTC' })
+
+export const payloadDisclosure = held<PayloadDisclosureView>()(
+  strict({
+    sequence: count,
+    time,
+    device: deviceId,
+    topic: Type.String(),
+    size: count,
+    payloadNonce: hex(16),
+    payloadCommitment: hex(32),
+    r: hex(32),
+  }),
+)
+
+export const erasePayloadsRequest = held<ErasePayloadsRequest>()(
+  strict({ day, device: Type.Optional(deviceId), reason: Type.String({ minLength: 1, maxLength: 1024 }) }),
+)
+
+export const erasePayloadsAnswer = held<ErasePayloadsAnswer>()(
+  strict({ day, device: Type.Optional(deviceId), keys: count }),
 )
 
 const outsideCheckpoint = strict({ size: count, at: time })

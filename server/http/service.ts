@@ -1,3 +1,4 @@
+import type { PayloadArchive } from '#audit'
 import type {
   AuditCheckpoint,
   AuditTrail,
@@ -60,6 +61,9 @@ export interface Service {
   readonly checkpoint: () => AuditCheckpoint
   readonly rotateAuditKey: (request: RotateKeyRequest, by: OperatorFacts) => Promise<RotateKeyAnswer>
   readonly proveRecord: (sequence: number) => Promise<string>
+  readonly payloads: PayloadArchive
+  /** Destroys keys; resolves with how many there were. */
+  readonly erasePayloadKeys: (keys: { readonly day: number; readonly device?: DeviceId | undefined }) => Promise<number>
   readonly status: () => StatusView
   readonly createJoinToken: () => { readonly id: TokenId; readonly token: string; readonly secretHash: Fingerprint }
   readonly joinUri: (profile: ProfileName) => string

@@ -4,7 +4,7 @@ import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { createMemoryAudit, encodeLines } from '#audit'
+import { createMemoryAudit, encodeLines, PayloadArchive } from '#audit'
 import {
   type AuditRecord,
   type DeviceId,
@@ -65,6 +65,7 @@ export async function createWorld(t: TestContext) {
   const kicked: string[] = []
   const channels: Channel[] = []
   const turnedAway: string[] = []
+  const erased: unknown[] = []
   const service: Service = {
     registry,
     policy,
@@ -87,6 +88,15 @@ export async function createWorld(t: TestContext) {
       return { sessions: 1, purged: 2 }
     },
     searchAudit: (search) => encodeLines(fromLog(audit.records, (search.query.after ?? -1) + 1)),
+    payloads: new PayloadArchive({
+      directory: '/nowhere',
+      keyFolder: '/nowhere',
+      recordAt: async (sequence) => audit.records[sequence],
+    }),
+    erasePayloadKeys: async (keys) => {
+      erased.push(keys)
+      return 1
+    },
     checkpoint: () => ({ checkpoint: 'note', verifierKey: 'key' }),
     rotateAuditKey: async () => ({
       verifierKey: 'new',
@@ -126,6 +136,7 @@ export async function createWorld(t: TestContext) {
       kicked,
       channels,
       turnedAway,
+      erased,
       port,
       ca,
       app,

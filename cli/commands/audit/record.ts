@@ -37,6 +37,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'policy.render_error': ['policyVersion', 'comment'],
   'join.refuse': ['method', 'reason', 'token', 'comment', 'peer', 'count'],
   'audit.read': ['query', 'operator', 'count'],
+  'payload.erase': ['day', 'comment', 'operator'],
   'ca.create': ['subject'],
   'server.start': ['version', 'runtime'],
   'server.stop': [],

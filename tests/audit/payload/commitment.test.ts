@@ -77,7 +77,7 @@ test('a device keeps its key over a restart, and has another one on another day'
   const before = await readFile(join(world.directory, 'payload', day, 'keys'))
   await log.close()
   let now = 1_700_000_000_000
-  const again = await world.open({ payload: { keyFolder }, now: () => now })
+  const again = await world.open({ payload: { mode: 'commit', keyFolder }, now: () => now })
   await again.whenDurable(again.append(published(1), Buffer.from('x')))
   assert.deepEqual(await readFile(join(world.directory, 'payload', day, 'keys')), before)
   for (const days of [1, 2, 3, 4, -5]) {
@@ -97,7 +97,7 @@ test('a device keeps its key over a restart, and has another one on another day'
 async function openCommitting(context: TestContext): Promise<{ world: World; log: AuditLog; keyFolder: string }> {
   const world = await createWorld(context)
   const keyFolder = join(world.directory, 'payload-keys')
-  return { world, keyFolder, log: await world.open({ payload: { keyFolder } }) }
+  return { world, keyFolder, log: await world.open({ payload: { mode: 'commit', keyFolder } }) }
 }
 
 type Committing = AuditRecord & { readonly event: 'message.publish' } & Record<

@@ -1,0 +1,128 @@
+import { closeSync, fdatasyncSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DayKey } from './day-key.js'
+import { parseDay } from './day.js'
+import { makeFolderNow, payloadLayout, syncFolderNow, writeAllAt } from './files.js'
+import { payloadDefaults, type PayloadOptions } from './options.js'
+import { type PayloadPlace, sealPayload } from './stored-payload.js'
+
+/** One segment holds the payloads of so many bytes at most, or one that is larger. Whoever looks one up reads up to that. */
+const maxSegmentBytes = 64 * 1024 * 1024
+/** What may be kept is parted into so many segments at least, so that not all goes at once. */
+const leastSegments = 4
+
+interface Segment {
+  readonly day: number
+  readonly file: number
+  length: number
+}
+
+/**
+ * Keeps payloads encrypted beside the log, each day in a folder, in segments that are named for the first record they
+ * hold a payload of. Segments are only ever appended to and removed whole, the oldest first.
+ */
+export class PayloadStore {
+  readonly #directory: string
+  readonly #days: number
+  readonly #maxBytes: number
+  readonly #segmentBytes: number
+  #segment: Segment | undefined
+  #pending: Buffer[] = []
+  #pendingBytes = 0
+
+  constructor(directory: string, { days = payloadDefaults.days, maxBytes = payloadDefaults.maxBytes }: PayloadOptions) {
+    this.#directory = directory
+    this.#days = days
+    this.#maxBytes = maxBytes
+    this.#segmentBytes = Math.min(maxSegmentBytes, maxBytes / leastSegments)
+  }
+
+  /** Takes the payload out of its opening. Durable after `sync`. */
+  add(day: number, place: PayloadPlace, opening: Buffer, key: DayKey): void {
+    const open = this.#segment
+    const isFull = open && open.length + this.#pendingBytes >= this.#segmentBytes
+    if (open?.day !== day || isFull) this.#begin(day, place.sequence)
+    for (const piece of sealPayload(place, opening, key)) {
+      this.#pending.push(piece)
+      this.#pendingBytes += piece.length
+    }
+  }
+
+  /** In one write and one sync. */
+  sync(): void {
+    const segment = this.#segment
+    if (!segment || this.#pending.length === 0) return
+    writeAllAt(segment.file, Buffer.concat(this.#pending), segment.length)
+    fdatasyncSync(segment.file)
+    segment.length += this.#pendingBytes
+    this.#pending = []
+    this.#pendingBytes = 0
+  }
+
+  close(): void {
+    this.sync()
+    if (this.#segment) closeSync(this.#segment.file)
+    this.#segment = undefined
+  }
+
+  #begin(day: number, sequence: number): void {
+    this.close()
+    this.#makeRoom(day)
+    const folder = payloadLayout.day(this.#directory, day)
+    makeFolderNow(folder)
+    const path = join(folder, segmentName(sequence))
+    const file = openSync(path, 'w', 0o600) // one of this name that a crash has left holds nothing that is in the log
+    syncFolderNow(folder)
+    this.#segment = { day, file, length: 0 }
+  }
+
+  /** What is too old goes, and then the oldest until there is room for one more segment. */
+  #makeRoom(today: number): void {
+    const segments = storedSegments(this.#directory)
+    let bytes = segments.reduce((sum, segment) => sum + segment.bytes, this.#segmentBytes)
+    for (const segment of segments) {
+      if (segment.day > today - this.#days && bytes <= this.#maxBytes) continue
+      rmSync(segment.path, { force: true })
+      bytes -= segment.bytes
+    }
+  }
+}
+
+export function segmentName(first: number): string {
+  return `${String(first).padStart(16, '0')}.seg`
+}
+
+interface StoredSegment {
+  readonly day: number
+  /** The first record that it holds a payload of. */
+  readonly first: number
+  readonly path: string
+  readonly bytes: number
+}
+
+/** Oldest first. */
+export function storedSegments(directory: string): readonly StoredSegment[] {
+  const days = namesIn(payloadLayout.folder(directory)).flatMap((name) => parseDay(name) ?? [])
+  const segments = days.flatMap((day) => segmentsOfDay(directory, day))
+  return segments.sort((one, other) => one.day - other.day || one.first - other.first)
+}
+
+export function segmentsOfDay(directory: string, day: number): readonly StoredSegment[] {
+  const folder = payloadLayout.day(directory, day)
+  return namesIn(folder)
+    .filter((name) => /^[0-9]{16}\.seg$/.test(name))
+    .sort()
+    .map((name) => {
+      const path = join(folder, name)
+      return { day, path, first: Number.parseInt(name, 10), bytes: statSync(path).size }
+    })
+}
+
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+}

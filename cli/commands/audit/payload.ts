@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { type Command, InvalidArgumentError } from 'commander'
+import type { PayloadDisclosureView } from '#protocol'
+import type { ApiClient } from '../../client.js'
+import type { Context } from '../../context.js'
+import { CliError } from '../../errors.js'
+import type { Output } from '../../output.js'
+import { formatTime } from '../arguments.js'
+import { examples } from '../examples.js'
+
+interface PayloadCommandOptions {
+  readonly out?: string
+  readonly disclose?: true
+  readonly check?: string
+}
+
+export function addPayload(audit: Command, { client, output }: Context): void {
+  audit
+    .command('payload')
+    .argument('<sequence>', "of the message's message.publish record", parseSequence)
+    .description('what a message said, if it is stored, or what proves to others what it said')
+    .addHelpText(
+      'after',
+      '\nThe log never holds a payload; each message.publish record commits to one. Anyone who is shown r and a payload can' +
+        '\ncheck: SHA-256(r, length in 4 bytes, payload) is the payloadCommitment of the record. r opens no other message.' +
+        '\nPayloads are stored where touchmark.yaml says audit.payload: store. That you looked is recorded.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'audit payload 4711',
+        'audit payload 4711 --out reading.bin',
+        'audit payload 4711 --disclose -o json > disclosure.json',
+        'audit payload 4711 --check reading.bin',
+      ),
+    )
+    .option('--out <file>', 'write the payload into a file, byte for byte')
+    .option('--disclose', 'r, and what else a third party needs')
+    .option('--check <file>', 'whether this file is what was said; exit code 8 if it is not')
+    .action(async (id: string, { out, disclose, check: file }: PayloadCommandOptions) => {
+      if ([out, disclose, file].filter((option) => option !== undefined).length > 1) {
+        throw new CliError('USAGE', 'expected only one of --out, --disclose and --check')
+      }
+      if (file !== undefined) return check(client(), output(), id, file)
+      if (disclose) return showDisclosure(output(), await client().call('disclosePayload', { id }))
+      show(output(), id, await client().bytes('getPayload', { id }), out)
+    })
+}
+
+function show(output: Output, id: string, payload: Buffer, out: string | undefined): void {
+  if (out !== undefined) {
+    writeFile(out, payload)
+    output.note(`${payload.length} bytes in ${out}`)
+    return
+  }
+  const text = textOf(payload)
+  output.one(
+    {
+      sequence: Number(id),
+      size: payload.length,
+      ...(text !== undefined && { text }),
+      base64: payload.toString('base64'),
+    },
+    [['size', String(payload.length)], text === undefined ? ['base64', payload.toString('base64')] : ['text', text]],
+  )
+}
+
+function showDisclosure(output: Output, disclosure: PayloadDisclosureView): void {
+  const { sequence, time, device, topic, size, payloadNonce, payloadCommitment, r } = disclosure
+  output.one(disclosure, [
+    ['record', String(sequence)],
+    ['time', formatTime(time, 'milliseconds')],
+    ['device', device],
+    ['topic', topic],
+    ['size', String(size)],
+    ['payloadNonce', payloadNonce],
+    ['payloadCommitment', payloadCommitment],
+    ['r', r],
+  ])
+}
+
+async function check(client: ApiClient, output: Output, id: string, file: string): Promise<void> {
+  const payload = readFile(file)
+  const disclosure = await client.call('disclosePayload', { id })
+  const { sequence, device, topic, time, payloadCommitment, r } = disclosure
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(payload.length)
+  const found = createHash('sha256').update(Buffer.from(r, 'hex')).update(length).update(payload).digest('hex')
+  const ok = found === payloadCommitment
+  output.one({ ok, ...disclosure }, [
+    ['record', `${sequence}: ${device} on ${topic}, ${formatTime(time, 'milliseconds')}`],
+    ['file', ok ? 'is what was said' : 'is NOT what was said'],
+  ])
+  if (!ok) throw new CliError('CHECK_FAILED', `${file} is not the payload that record ${sequence} commits to`)
+}
+
+/** Undefined for what is no text that a person can read. */
+function textOf(payload: Buffer): string | undefined {
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(payload)
+    return /[^\P{Cc}\t\n\r]/u.test(text) ? undefined : text
+  } catch {
+    return undefined
+  }
+}
+
+function parseSequence(text: string): string {
+  if (!/^(0|[1-9]\d{0,14})$/.test(text)) throw new InvalidArgumentError('expected the sequence number of a record')
+  return text
+}
+
+function readFile(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (cause) {
+    throw new CliError(
+      'CANNOT_READ',
+      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    )
+  }
+}
+
+function writeFile(path: string, bytes: Buffer): void {
+  try {
+    writeFileSync(path, bytes, { mode: 0o600 })
+  } catch (cause) {
+    throw new CliError('USAGE', `cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
+  }
+}

@@ -1,0 +1,23 @@
+import { createInterface } from 'node:readline/promises'
+import { CliError } from './errors.js'
+import { printable } from './output.js'
+
+export interface Terminal {
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean }
+  readonly stderr: NodeJS.WritableStream
+}
+
+/**
+ * For what cannot be undone: a person has to type a word, so that nobody does it in passing. True when it is just that.
+ * @throws CliError USAGE where nobody sits at the terminal
+ */
+export async function typed({ stdin, stderr }: Terminal, question: string, word: string): Promise<boolean> {
+  if (stdin.isTTY !== true)
+    throw new CliError('USAGE', `${question}: nobody is there to be asked; --yes says that it is meant`)
+  const lines = createInterface({ input: stdin, output: stderr })
+  try {
+    return (await lines.question(printable(`${question}. Type ${word} to go on: `))).trim() === word
+  } finally {
+    lines.close()
+  }
+}

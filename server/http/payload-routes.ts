@@ -1,0 +1,78 @@
+import type { FastifyRequest } from 'fastify'
+import { parseDay } from '#audit'
+import { routes } from '#protocol'
+import { ServerError } from '../errors.js'
+import { type App, at } from './app.js'
+import { erasePayloadsAnswer, erasePayloadsRequest, payloadDisclosure, payloadParams } from './schemas.js'
+import type { Service } from './service.js'
+import { isoTime } from './views.js'
+
+const tags = ['audit']
+
+/** What messages said, and how to prove it or to make that impossible. Who looks stands in the log before anything is shown. */
+export function addPayloadRoutes(app: App, service: Service): void {
+  const { audit, operators, payloads } = service
+
+  app.route({
+    ...at(routes.getPayload),
+    schema: {
+      tags,
+      summary: 'The payload of a message, where it is stored, by the sequence number of its message.publish record',
+      params: payloadParams,
+      produces: ['application/octet-stream'],
+    },
+    handler: async (request, reply) => {
+      await recordRead(request, `payload ${request.params.id}`)
+      const payload = await payloads.read(Number(request.params.id))
+      return reply.type('application/octet-stream').send(payload)
+    },
+  })
+
+  app.route({
+    ...at(routes.disclosePayload),
+    schema: {
+      tags,
+      summary: 'What lets a third party check a payload against its record; it says nothing of any other record',
+      params: payloadParams,
+      response: { 200: payloadDisclosure },
+    },
+    handler: async (request) => {
+      await recordRead(request, `payload ${request.params.id} disclose`)
+      const { record, blinding } = await payloads.disclose(Number(request.params.id))
+      const { sequence, time, device, topic, size, payloadNonce, payloadCommitment } = record
+      const bytes = { payloadNonce: hex(payloadNonce), payloadCommitment: hex(payloadCommitment), r: hex(blinding) }
+      return { sequence, time: isoTime(time), device, topic, size, ...bytes }
+    },
+  })
+
+  app.route({
+    ...at(routes.erasePayloads),
+    schema: {
+      tags,
+      summary:
+        'Destroy the keys of the payloads of a day, of one device or of all: nobody can read or prove them again',
+      body: erasePayloadsRequest,
+      response: { 200: erasePayloadsAnswer },
+    },
+    handler: async (request) => {
+      const { day, device, reason } = request.body
+      const number = parseDay(day)
+      if (number === undefined)
+        throw new ServerError('REQUEST_INVALID', `expected a day such as 2026-11-23, got ${day}`)
+      const what = { day, ...(device !== undefined && { device }) }
+      const by = operators.of(request)
+      // On disk before it acts: a key that is gone must never look like damage.
+      await audit.whenDurable(audit.append({ event: 'payload.erase', ...what, comment: reason, ...by }))
+      return { ...what, keys: await service.erasePayloadKeys({ day: number, device }) }
+    },
+  })
+
+  /** Each by itself and never counted together with others: who has seen which payload must be known. */
+  async function recordRead(request: FastifyRequest, query: string): Promise<void> {
+    await audit.whenDurable(audit.append({ event: 'audit.read', query, ...operators.of(request) }))
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
