@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import test, { type TestContext } from 'node:test'
+import type { PayloadDisclosureView } from '#protocol'
+import type { Stage } from '../../demo/stage.js'
+import { needs } from '../needs.js'
+import { emptyStage, enroll, filesOf, runForeign, searchAudit } from './world.js'
+
+const options = needs('mosquitto_pub', 'bash', 'basenc', 'sha256sum')
+const topic = 'devices/thermo-1/telemetry/door'
+const sentence = 'the door to the cold store stands open'
+
+test('what a device said is proved with coreutils alone, and erased for good', options, async (t) => {
+  const stage = await openStoring(t)
+  const reading = join(stage.folder, 'reading.bin')
+  writeFileSync(reading, sentence)
+  await publish(stage, reading)
+  const [record] = await searchAudit(stage, '--event', 'message.publish', '--topic', topic)
+  assert.ok(record)
+  const id = String(record.sequence)
+
+  const found = join(stage.folder, 'found.bin')
+  await stage.operator('audit', 'payload', id, '--out', found)
+  assert.equal(readFileSync(found, 'utf8'), sentence)
+  assert.match(await stage.operator('audit', 'payload', id, '--check', reading), /is what was said/)
+  const disclosure = await stage.ask<PayloadDisclosureView>('audit', 'payload', id, '--disclose')
+  assert.equal(await commitmentByCoreutils(disclosure.r, reading), disclosure.payloadCommitment)
+  writeFileSync(reading, sentence.replace('open', 'shut'))
+  assert.equal((await stage.tryOperator('audit', 'payload', id, '--check', reading)).exitCode, 8)
+  assert.notEqual(await commitmentByCoreutils(disclosure.r, reading), disclosure.payloadCommitment)
+  assert.ok(!isAnywhere(stage, sentence), 'in clear nowhere')
+
+  const day = disclosure.time.slice(0, 10)
+  const erase = ['audit', 'erase', '--device', 'thermo-1', '--day', day, '--reason', 'asked for by the owner']
+  assert.equal((await stage.tryOperator(...erase)).exitCode, 2, 'nobody is there to be asked')
+  assert.deepEqual(await stage.ask(...erase, '--yes'), { day, device: 'thermo-1', keys: 1 })
+  for (const how of [[], ['--disclose'], ['--check', found]]) {
+    const { exitCode, stderr } = await stage.tryOperator('audit', 'payload', id, ...how)
+    assert.deepEqual([exitCode, /PAYLOAD_ERASED/.test(stderr)], [5, true], stderr)
+  }
+  const acts = await searchAudit(stage, '--operator', 'admin', '--event', 'payload.erase')
+  assert.equal(acts.length, 1)
+  const looks = await searchAudit(stage, '--event', 'audit.read')
+  const queries = looks.map((look) => ('query' in look ? look.query : undefined))
+  assert.ok(queries.includes(`payload ${id}`) && queries.includes(`payload ${id} disclose`), queries.join())
+
+  await stage.clear()
+  await stage.operator('audit', 'verify')
+  assert.ok(entryEndsWith(stage, disclosure.payloadCommitment), 'in the bundles that a third party gets')
+})
+
+async function openStoring(t: TestContext): Promise<Stage> {
+  const stage = emptyStage(t)
+  mkdirSync(stage.serverData, { recursive: true })
+  writeFileSync(join(stage.serverData, 'touchmark.yaml'), 'audit:\n  payload: store\n')
+  await stage.openService()
+  return stage
+}
+
+async function publish(stage: Stage, file: string): Promise<void> {
+  const { ca, cert, key } = filesOf(await enroll(stage, 'thermo-1'))
+  const where = ['-h', 'localhost', '-p', String(stage.ports.mqtt), '--cafile', ca, '--cert', cert, '--key', key]
+  const said = await runForeign('mosquitto_pub', [...where, '-i', 'thermo-1', '-q', '1', '-t', topic, '-f', file])
+  assert.equal(said.exitCode, 0, said.stderr)
+}
+
+/** As docs/auditor.md tells a third party to do it. */
+async function commitmentByCoreutils(r: string, file: string): Promise<string> {
+  const [, script = ''] = /```sh\n(r=.*?)```/s.exec(readFileSync('docs/auditor.md', 'utf8')) ?? []
+  const filled = script.replace(/r=\S+/, `r=${r}`).replace(/file=\S+/, `file='${file}'`)
+  const { stdout, stderr } = await runForeign('bash', ['-euc', filled])
+  return /^[0-9a-f]{64}/.exec(stdout)?.[0] ?? stderr
+}
+
+function isAnywhere({ serverData }: Stage, text: string): boolean {
+  const files = readdirSync(serverData, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return files.some((file) => readFileSync(join(file.parentPath, file.name)).includes(text))
+}
+
+/** An entry's commitment is its end, so behind it the next entry of the bundle begins, or nothing. */
+function entryEndsWith({ serverData }: Stage, commitment: string): boolean {
+  const folder = join(serverData, 'audit', 'log', 'tile', 'entries')
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return files.some(({ parentPath, name }) => {
+    const bundle = readFileSync(join(parentPath, name))
+    for (let at = 0; at < bundle.length;) {
+      at += 2 + bundle.readUInt16BE(at)
+      if (bundle.toString('hex', at - 32, at) === commitment) return true
+    }
+    return false
+  })
+}
