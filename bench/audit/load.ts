@@ -21,7 +21,7 @@ export async function openLog(folder: string): Promise<{ readonly log: AuditLog;
     node: 'node-1',
     signingKey: generateKeyPairSync('ed25519').privateKey,
     now: Date.now,
-    payload: { keyFolder: join(folder, 'payload-keys') },
+    payload: { mode: 'commit', keyFolder: join(folder, 'payload-keys') },
     connectWriter(options, receive) {
       const link = startWorker(options, receive)
       return {
