@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises'
+import { createInterface } from 'node:readline'
 import { CliError } from './errors.js'
 import { printable } from './output.js'
 
@@ -15,9 +15,10 @@ export async function typed({ stdin, stderr }: Terminal, question: string, word:
   if (stdin.isTTY !== true)
     throw new CliError('USAGE', `${question}: nobody is there to be asked; --yes says that it is meant`)
   const lines = createInterface({ input: stdin, output: stderr })
-  try {
-    return (await lines.question(printable(`${question}. Type ${word} to go on: `))).trim() === word
-  } finally {
-    lines.close()
-  }
+  const answer = await new Promise<string>((resolve) => {
+    lines.question(printable(`${question}. Type ${word} to go on: `), resolve)
+    lines.once('close', () => resolve('')) // Ctrl-D or Ctrl-C
+  })
+  lines.close()
+  return answer.trim() === word
 }

@@ -1,9 +1,11 @@
 import { randomFillSync } from 'node:crypto'
 import { commitmentIn, nonceBytes, nonceIn } from '../entries/commitment-room.js'
+import { payloadLayout } from './files.js'
 import { KeyFile, type KeyFolders } from './key-file.js'
 import type { KeysToErase, PayloadOptions } from './options.js'
 import { payloadFrames, type Payloads } from './payload-buffer.js'
 import { PayloadStore } from './payload-store.js'
+import { destroyWrappingKey } from './wrapping-key.js'
 
 /** Days whose keys are open: today, yesterday around midnight, and another one when a clock is set. */
 const maxOpenDays = 3
@@ -50,10 +52,15 @@ export class PayloadSealer {
   erase({ day, device }: KeysToErase): number {
     const open = this.#days.get(day)
     const keys = open ?? KeyFile.openIfThere(this.#folders, day)
+    if (!keys) {
+      // What was wrapped may be gone, or lie in a backup only.
+      if (device === undefined) destroyWrappingKey(payloadLayout.wrappingKey(this.#folders.keyFolder, day))
+      return 0
+    }
     try {
-      return keys?.erase(device) ?? 0
+      return keys.erase(device)
     } finally {
-      if (keys && !open) keys.close()
+      if (!open) keys.close()
     }
   }
 
