@@ -11,6 +11,13 @@ const maxSegmentBytes = 64 * 1024 * 1024
 /** What may be kept is parted into so many segments at least, so that not all goes at once. */
 const leastSegments = 4
 
+interface Pending {
+  readonly day: number
+  /** The first record that a payload is of. */
+  readonly first: number
+  readonly pieces: Buffer[]
+}
+
 interface Segment {
   readonly day: number
   readonly file: number
@@ -27,8 +34,8 @@ export class PayloadStore {
   readonly #maxBytes: number
   readonly #segmentBytes: number
   #segment: Segment | undefined
-  #pending: Buffer[] = []
-  #pendingBytes = 0
+  /** Not on disk yet; a day's each. */
+  #pending: Pending[] = []
 
   constructor(directory: string, { days = payloadDefaults.days, maxBytes = payloadDefaults.maxBytes }: PayloadOptions) {
     this.#directory = directory
@@ -37,43 +44,44 @@ export class PayloadStore {
     this.#segmentBytes = Math.min(maxSegmentBytes, maxBytes / leastSegments)
   }
 
-  /** Takes the payload out of its opening. Durable after `sync`. */
+  /** Takes the payload out of its opening. Durable after `sync`; until then no file is touched. */
   add(day: number, place: PayloadPlace, opening: Buffer, key: DayKey): void {
-    const open = this.#segment
-    const isFull = open && open.length + this.#pendingBytes >= this.#segmentBytes
-    if (open?.day !== day || isFull) this.#begin(day, place.sequence)
-    for (const piece of sealPayload(place, opening, key)) {
-      this.#pending.push(piece)
-      this.#pendingBytes += piece.length
-    }
+    let pending = this.#pending.at(-1)
+    if (pending?.day !== day) this.#pending.push((pending = { day, first: place.sequence, pieces: [] }))
+    pending.pieces.push(...sealPayload(place, opening, key))
   }
 
-  /** In one write and one sync. */
+  /** In one write and one sync. What fails is forgotten: a segment never holds a payload behind one of a later record. */
   sync(): void {
-    const segment = this.#segment
-    if (!segment || this.#pending.length === 0) return
-    writeAllAt(segment.file, Buffer.concat(this.#pending), segment.length)
-    fdatasyncSync(segment.file)
-    segment.length += this.#pendingBytes
-    this.#pending = []
-    this.#pendingBytes = 0
+    for (const { day, first, pieces } of this.#pending.splice(0)) this.#append(day, first, Buffer.concat(pieces))
   }
 
   close(): void {
-    this.sync()
     if (this.#segment) closeSync(this.#segment.file)
     this.#segment = undefined
   }
 
-  #begin(day: number, sequence: number): void {
+  #append(day: number, first: number, bytes: Buffer): void {
+    const open = this.#segment
+    const segment = open?.day === day && open.length < this.#segmentBytes ? open : this.#begin(day, first)
+    try {
+      writeAllAt(segment.file, bytes, segment.length)
+      fdatasyncSync(segment.file)
+    } catch (error) {
+      this.close() // nobody knows what of it stands there: nothing may come behind it
+      throw error
+    }
+    segment.length += bytes.length
+  }
+
+  #begin(day: number, first: number): Segment {
     this.close()
     this.#makeRoom(day)
     const folder = payloadLayout.day(this.#directory, day)
     makeFolderNow(folder)
-    const path = join(folder, segmentName(sequence))
-    const file = openSync(path, 'w', 0o600) // one of this name that a crash has left holds nothing that is in the log
+    const file = openSync(join(folder, segmentName(first)), 'w', 0o600) // one that a crash left holds nothing of the log
     syncFolderNow(folder)
-    this.#segment = { day, file, length: 0 }
+    return (this.#segment = { day, file, length: 0 })
   }
 
   /** What is too old goes, and then the oldest until there is room for one more segment. */

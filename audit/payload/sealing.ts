@@ -5,6 +5,7 @@ import { KeyFile, type KeyFolders } from './key-file.js'
 import type { KeysToErase, PayloadOptions } from './options.js'
 import { payloadFrames, type Payloads } from './payload-buffer.js'
 import { PayloadStore } from './payload-store.js'
+import { isWantOfRoom } from '../writing/reserve.js'
 import { destroyWrappingKey } from './wrapping-key.js'
 
 /** Days whose keys are open: today, yesterday around midnight, and another one when a clock is set. */
@@ -28,9 +29,10 @@ export class PayloadSealer {
 
   /**
    * When it returns every key that the records go by is durable, and so is every payload that is to be kept; the records
-   * themselves are the caller's to write.
+   * themselves are the caller's to write. A full disk must not keep from the log what is to go into its reserve: then the
+   * records commit as always, payloads are not kept, new keys wait in memory, and it returns what is missing.
    */
-  seal(records: Buffer, payloads: Payloads): void {
+  seal(records: Buffer, payloads: Payloads): string | undefined {
     for (const { entryEnd, day, sequence, device, keep, opening } of payloadFrames(payloads)) {
       const nonceAt = nonceIn(entryEnd)
       this.#fillNonce(records, nonceAt)
@@ -44,8 +46,7 @@ export class PayloadSealer {
           key,
         )
     }
-    for (const keys of this.#days.values()) keys.sync()
-    this.#store?.sync()
+    return this.#sync()
   }
 
   /** Destroys keys where they lie; durable when it returns. @returns how many there were */
@@ -68,6 +69,17 @@ export class PayloadSealer {
     for (const keys of this.#days.values()) keys.close()
     this.#days.clear()
     this.#store?.close()
+  }
+
+  #sync(): string | undefined {
+    try {
+      for (const keys of this.#days.values()) keys.sync()
+      this.#store?.sync()
+      return undefined
+    } catch (error) {
+      if (!isWantOfRoom(error)) throw error
+      return `${error.message}; payloads of the last batch are not kept, and what is new of their keys only in memory`
+    }
   }
 
   #keysOf(day: number): KeyFile {

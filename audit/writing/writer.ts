@@ -164,12 +164,13 @@ export class LogWriter {
    * wrong, if the disk did not take them at the first attempt.
    */
   write(records: Buffer, payloads?: Payloads): string | undefined {
-    if (payloads) this.#payloads?.seal(records, payloads)
+    const missing = payloads && this.#payloads?.seal(records, payloads)
+    if (missing !== undefined) this.#isShort = true
     const count = sealRecords(records)
     const failure = this.#segments.append(records, count)
     this.#ungrown.push(records)
     this.#ungrownBytes += records.length
-    return failure
+    return failure ?? missing
   }
 
   /** Takes into the tree some of what `write` made durable, and tells whether there is more: nobody waits for the hashing. */
