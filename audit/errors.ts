@@ -5,6 +5,7 @@ export type AuditErrorCode =
   | 'AUDIT_FULL' //    too much waits for the disk; nothing was appended
   | 'AUDIT_FAILED' //  this record is not durable and never will be
   | 'AUDIT_CORRUPT' // what is on disk is not what was written; the message names the place
+  | 'AUDIT_GONE' //    retention took the record away; its hash is still in the tree
   | 'AUDIT_INVALID' // an entry, proof, checkpoint or key that does not follow its format
   | 'AUDIT_ROLLED_BACK' // a checkpoint of this log that is kept elsewhere is not in it: it was put back, or parted
   | 'AUDIT_UNREACHABLE' // a witness or a place for checkpoints does not answer, or not as it should

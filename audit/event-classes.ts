@@ -23,6 +23,7 @@ const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'log.key_rotate',
   'log.key_retire',
   'witness.refuse',
+  'log.retention',
   'server.start',
   'server.stop',
 ])

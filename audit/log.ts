@@ -10,7 +10,10 @@ import { Erasures } from './payload/erasures.js'
 import type { KeysToErase, PayloadOptions } from './payload/options.js'
 import { Progress } from './progress.js'
 import { proveRecord } from './proof/prove.js'
+import { Questions } from './questions.js'
 import { LogReader } from './reading/reader.js'
+import type { SurveyOrder } from './retention/pruner.js'
+import type { Survey } from './retention/survey.js'
 import { type ConnectWriter, openWriter, type OpenWriter, startWorker } from './writing/writer-link.js'
 import type { FromWriter } from './writing/writer-service.js'
 import type { Opened, Room, SigningKeys } from './writing/writer.js'
@@ -82,6 +85,7 @@ export class AuditLog implements AuditTrail {
   readonly #congestion = new Congestion()
   readonly #gap = new Gap()
   readonly #erasures = new Erasures()
+  readonly #surveys = new Questions<Survey>()
   readonly #endListeners = new Set<() => void>()
   #writer: OpenWriter
   #next: number
@@ -262,7 +266,7 @@ export class AuditLog implements AuditTrail {
     return proveRecord(this.#options.directory, sequence)
   }
 
-  /** The records that are durable when it is called, from this sequence number on. */
+  /** The records that are durable when it is called, from this sequence number on. @throws AuditError AUDIT_GONE */
   records(from: number): AsyncIterable<AuditRecord> {
     return this.#reader.forward(from, this.durable)
   }
@@ -275,7 +279,7 @@ export class AuditLog implements AuditTrail {
     const matches = matcherOf(query)
     let left = query.limit ?? Infinity
     for (let next = (query.after ?? -1) + 1; left > 0 && !signal?.aborted;) {
-      for await (const record of this.#reader.forward(next, this.durable)) {
+      for await (const record of this.#reader.forwardKept(next, this.durable)) {
         if (signal?.aborted) return
         next = record.sequence + 1
         if (!matches(record)) continue
@@ -296,6 +300,16 @@ export class AuditLog implements AuditTrail {
   async erasePayloadKeys(keys: KeysToErase): Promise<number> {
     if (this.#state !== 'open') throw new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
     return await this.#erasures.ask(keys, (message) => this.#writer.send(message))
+  }
+
+  /**
+   * What is kept on disk and what bounds would take away of it; removes first what a minimum says. For {@link Retention}
+   * alone, one at a time.
+   * @throws AuditError AUDIT_FAILED; AUDIT_CLOSED when the log ends before it is known
+   */
+  async survey(order: SurveyOrder): Promise<Survey> {
+    if (this.#state !== 'open') throw new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
+    return await this.#surveys.ask((id) => this.#writer.send({ kind: 'survey', id, order }))
   }
 
   /** Makes everything durable and covers it by a last checkpoint. Rejects with AUDIT_FAILED when that cannot be. */
@@ -396,6 +410,8 @@ export class AuditLog implements AuditTrail {
         return
       case 'erased':
         return this.#erasures.answer(message)
+      case 'surveyed':
+        return this.#surveys.answer(message.id, message.outcome)
       case 'closed':
         return this.#end('closed')
       case 'failed':
@@ -434,6 +450,7 @@ export class AuditLog implements AuditTrail {
   #suspend(error: AuditError): void {
     this.#state = 'suspended'
     this.#writer.receive = () => undefined
+    this.#surveys.end()
     const since = this.#sent?.since ?? (this.#waiting.byteLength > 0 ? this.#waiting.since : this.#options.now())
     this.#waiting.take()
     this.#sent = this.#gathering = undefined
@@ -473,6 +490,7 @@ export class AuditLog implements AuditTrail {
     if (this.#state === 'closed' || this.#state === 'failed') return
     this.#state = state
     this.#erasures.fail()
+    this.#surveys.end()
     for (const listener of [...this.#endListeners]) listener()
   }
 

@@ -235,6 +235,9 @@ export interface TopicDecisionFacts {
   readonly count?: number
 }
 
+/** All of them were older than is kept, or records took more room than they may. */
+export type RetentionReason = 'age' | 'size'
+
 export type ServiceEvent =
   | {
       readonly event: 'server.start'
@@ -277,6 +280,13 @@ export type ServiceEvent =
       readonly comment: string
       /** What it had cosigned before, as far as is known here. */
       readonly treeSize?: number
+    }
+  | {
+      /** Records from the former minimum index up to, and not with, the new one are about to be removed; their hashes stay. */
+      readonly event: 'log.retention'
+      readonly formerMinimumIndex: number
+      readonly minimumIndex: number
+      readonly reason: RetentionReason
     }
   | {
       readonly event: 'ca.create'

@@ -43,6 +43,7 @@ export type {
   OperatorFacts,
   RegistryEvent,
   ServiceEvent,
+  RetentionReason,
   SessionEndReason,
   SessionEvent,
   SessionFacts,

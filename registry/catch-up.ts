@@ -8,6 +8,12 @@ import { RegistryState } from './state.js'
 /** Durable records of the log, from a sequence number on. */
 export type Replay = (from: number) => AsyncIterable<AuditRecord>
 
+/** The state, and the place in the log up to which the store holds it. */
+interface CaughtUp {
+  readonly state: RegistryState
+  readonly applied: number
+}
+
 /** How many replayed events share a commit: what is waiting in memory stays bounded. */
 const replayBatch = 1000
 
@@ -15,7 +21,7 @@ const replayBatch = 1000
  * The state at start: what the store holds, and then what the log holds beyond it (spec §5 "Order and restore").
  * @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT
  */
-export async function catchUp(store: Store, audit: AuditTrail, replay: Replay): Promise<RegistryState> {
+export async function catchUp(store: Store, audit: AuditTrail, replay: Replay): Promise<CaughtUp> {
   const state = new RegistryState()
   const stored = await load(store, state)
   if (stored > audit.durable) throw aheadOfLog(stored, audit.durable)
@@ -29,7 +35,7 @@ export async function catchUp(store: Store, audit: AuditTrail, replay: Replay): 
     if (++uncommitted % replayBatch === 0) await commit(store, state, applied)
   }
   if (applied > stored) await commit(store, state, applied) // also where nothing changed: it need not be read again
-  return state
+  return { state, applied }
 }
 
 /** The sequence number up to which the stored rows have come; -1 for an empty store. */

@@ -25,9 +25,18 @@ export class Commits {
   #running: Promise<void> | undefined
   #failure: RegistryError | undefined
 
-  constructor(store: Store, audit: AuditTrail) {
+  #newest: number
+
+  /** Goes on behind `applied`, up to which the store has come. */
+  constructor(store: Store, audit: AuditTrail, applied: number) {
     this.#store = store
     this.#audit = audit
+    this.#newest = applied
+  }
+
+  /** Up to which sequence number the store will have come when all that waits is written. */
+  get newest(): number {
+    return this.#newest
   }
 
   /** @throws RegistryError REGISTRY_FAILED once a write has failed */
@@ -38,6 +47,7 @@ export class Commits {
   /** Resolves when log and store hold the change durably. @throws RegistryError REGISTRY_FAILED */
   add(applied: Applied, rows: Rows): Promise<void> {
     this.requireHealthy()
+    this.#newest = applied.sequence
     const recorded = this.#audit.whenDurable(applied.sequence)
     recorded.catch(() => undefined) // whoever waits for the change is told below
     return new Promise((resolve, reject) => {

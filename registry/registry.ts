@@ -80,7 +80,8 @@ export class Registry {
 
   /** @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT */
   static async open({ store, audit, replay, now }: RegistryOptions): Promise<Registry> {
-    return new Registry(await catchUp(store, audit, replay), audit, new Commits(store, audit), now)
+    const { state, applied } = await catchUp(store, audit, replay)
+    return new Registry(state, audit, new Commits(store, audit, applied), now)
   }
 
   private constructor(state: RegistryState, audit: AuditTrail, commits: Commits, now: () => number) {
@@ -273,6 +274,15 @@ export class Registry {
   /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */
   settled(): Promise<void> {
     return this.#commits.settled()
+  }
+
+  /**
+   * Resolves when a start would no longer read the log below a sequence number: the store then holds all that it says up
+   * to there, and says so. @throws RegistryError REGISTRY_FAILED
+   */
+  async readLogOnlyFrom(sequence: number): Promise<void> {
+    if (sequence - 1 <= this.#commits.newest) return this.settled()
+    await this.#commit(sequence - 1)
   }
 
   /** Called synchronously with each change, before it is durable. Listeners must not throw. Returns the way to stop. */

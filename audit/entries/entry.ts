@@ -117,12 +117,21 @@ export function decodeEntry(entry: Uint8Array): AuditRecord {
  * @throws AuditError AUDIT_INVALID for everything but the one canonical form of a record
  */
 export function sequenceOf(entry: Uint8Array): number {
-  let sequence = -1
+  return integerOf(entry, fields.sequence[0])
+}
+
+/** When an entry says that it was made, in the same way. @throws AuditError AUDIT_INVALID */
+export function timeOf(entry: Uint8Array): number {
+  return integerOf(entry, fields.time[0])
+}
+
+function integerOf(entry: Uint8Array, wanted: number): number {
+  let integer = -1
   readSlots(entry, (reader, { key, kind }) => {
-    if (key === fields.sequence[0]) sequence = reader.integer()
+    if (key === wanted) integer = reader.integer()
     else skipValue(reader, kind)
   })
-  return sequence
+  return integer
 }
 
 /** Hands out each key but the version's, in order; `take` reads the value or passes it by. */

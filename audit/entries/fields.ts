@@ -103,6 +103,8 @@ export const fields: {
   treeSize: [91, 'integer'],
   verifierKey: [85, 'text'],
   previousVerifierKey: [86, 'text'],
+  formerMinimumIndex: [95, 'integer'],
+  minimumIndex: [96, 'integer'],
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
@@ -141,4 +143,5 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'log.key_retire': 41,
   'payload.erase': 35,
   'witness.refuse': 43,
+  'log.retention': 46,
 }

@@ -7,6 +7,7 @@ import { decodeEntry } from '../entries/entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { bundlePath, decodeBundle, tileWidth } from '../tree/tiles.js'
+import { readMinimum } from '../retention/minimum.js'
 import { positionBefore, readWal, type WalPosition } from '../writing/wal.js'
 
 /**
@@ -23,7 +24,7 @@ export class LogReader {
     this.#directory = directory
   }
 
-  /** Both ends included; the caller knows that they are there. */
+  /** Both ends included; the caller knows that they were written. @throws AuditError AUDIT_GONE */
   async *forward(from: number, to: number): AsyncGenerator<AuditRecord, void> {
     for (let next = from; next <= to;) {
       const entries = await this.#entriesFrom(next, to)
@@ -34,18 +35,37 @@ export class LogReader {
     }
   }
 
-  /** From `from` down to `to`, both included; in memory at a time only what no checkpoint covers, or one bundle. */
+  /** The same, without those that retention has taken away, or takes away meanwhile. */
+  async *forwardKept(from: number, to: number): AsyncGenerator<AuditRecord, void> {
+    for (let next = from; next <= to;) {
+      try {
+        for await (const record of this.forward(next, to)) {
+          next = record.sequence + 1
+          yield record
+        }
+      } catch (error) {
+        orNothingGone(error)
+        next = await this.first()
+      }
+    }
+  }
+
+  /** The first record that is kept, whatever is still on disk below it. */
+  async first(): Promise<number> {
+    return (await readMinimum(this.#directory))?.index ?? 0
+  }
+
+  /**
+   * From `from` down to `to`, both included, or to the first that is kept; in memory at a time only what no checkpoint
+   * covers, or one bundle.
+   */
   async *backward(from: number, to = 0): AsyncGenerator<AuditRecord, void> {
     for (let next = from; next >= to;) {
       const covered = await this.#covered()
       const first = Math.max(to, next >= covered ? covered : next - (next % tileWidth))
-      const pieces: (readonly Uint8Array[])[] = []
-      for (let at = first; at <= next;) {
-        const piece = await this.#entriesFrom(at, next)
-        pieces.push(piece)
-        at += piece.length
-      }
-      for (const entry of pieces.flat().reverse()) {
+      const entries = await this.#entriesBetween(first, next).catch(orNothingGone)
+      if (!entries) return
+      for (const entry of entries.toReversed()) {
         if (next % tileWidth === 0) await setImmediate()
         yield this.#decode(entry, next--)
       }
@@ -59,6 +79,16 @@ export class LogReader {
     throw new AuditError('AUDIT_CORRUPT', `cannot read record ${sequence}`, { sequence })
   }
 
+  async #entriesBetween(first: number, last: number): Promise<readonly Uint8Array[]> {
+    const pieces: (readonly Uint8Array[])[] = []
+    for (let at = first; at <= last;) {
+      const piece = await this.#entriesFrom(at, last)
+      pieces.push(piece)
+      at += piece.length
+    }
+    return pieces.flat()
+  }
+
   /** At least one entry: the rest of a bundle, or all that the write-ahead log has up to `to`. */
   async #entriesFrom(first: number, to: number): Promise<readonly Uint8Array[]> {
     for (let tried: number | undefined; ;) {
@@ -70,6 +100,8 @@ export class LogReader {
       } catch (error) {
         cause = error
       }
+      if (first < (await this.first()))
+        throw new AuditError('AUDIT_GONE', `record ${first} is not kept any more`, { sequence: first })
       if (covered === tried)
         throw new AuditError('AUDIT_CORRUPT', `cannot read record ${first}`, { cause, sequence: first })
       tried = covered
@@ -107,4 +139,9 @@ export class LogReader {
     if (record.sequence !== sequence) throw new AuditError('AUDIT_CORRUPT', `record ${sequence} says another place`)
     return record
   }
+}
+
+function orNothingGone(error: unknown): undefined {
+  if (error instanceof AuditError && error.code === 'AUDIT_GONE') return
+  throw error
 }

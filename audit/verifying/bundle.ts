@@ -2,27 +2,29 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sequenceOf } from '../entries/entry.js'
 import { AuditError } from '../errors.js'
+import { parseMinimum } from '../retention/minimum.js'
 import { Frontier, type Hash, hashBytes, hashLeaf } from '../tree/merkle.js'
 import { bundlePath, entriesOf, tilePath, tileWidth } from '../tree/tiles.js'
 
-/** What stands below one `log/`, and which of it may be gone. */
-export interface LogFiles {
-  readonly folder: string
-  /** Bundles of records below this one only may be missing; their hashes may not. */
-  readonly minimumIndex: number
+export interface CheckedLeaves {
+  readonly leaves: readonly Hash[]
+  /** Retention took the entries away: the hashes are what the tile says, and it is for the root to tell whether they are right. */
+  readonly isGone: boolean
 }
 
 /**
- * The leaf hashes of a bundle of `width` entries, each entry compared with its place and with its hash in the tile.
+ * The leaf hashes of a bundle of `width` entries below `log/`, each entry compared with its place and with its hash in
+ * the tile.
  * @throws AuditError AUDIT_CORRUPT naming the first entry that is not what was hashed
  */
-export function checkedLeaves(files: LogFiles, index: number, width: number): readonly Hash[] {
+export function checkedLeaves(folder: string, index: number, width: number): CheckedLeaves {
   const first = index * tileWidth
   const name = bundlePath(index, width)
   const tileName = tilePath(0, index, width)
-  const bundle = readOrEmpty(files.folder, name)
-  const hashes = readOrEmpty(files.folder, tileName).toString('latin1')
-  if (bundle.length === 0 && first + width <= files.minimumIndex) return leavesAlone(hashes, first, width, tileName)
+  const bundle = readOrEmpty(folder, name)
+  const hashes = readOrEmpty(folder, tileName).toString('latin1')
+  if (bundle.length === 0 && first + width <= minimumIndex(folder))
+    return { leaves: leavesAlone(hashes, first, width, tileName), isGone: true }
 
   const leaves: Hash[] = []
   let used = 0
@@ -38,10 +40,16 @@ export function checkedLeaves(files: LogFiles, index: number, width: number): re
   if (leaves.length < width) throw damaged(first + leaves.length, `${name} or its hashes are missing or cut`)
   if (used < bundle.length || leaves.length > width) throw damaged(first + width, `${name} holds more than its entries`)
   if (hashes.length > width * hashBytes) throw damaged(first + width, `${tileName} holds more than its hashes`)
-  return leaves
+  return { leaves, isGone: false }
 }
 
-/** Of entries that were taken away by retention. */
+/** Read where it is needed: a log that forgets while it is checked says so before it does. */
+function minimumIndex(folder: string): number {
+  const text = readOrEmpty(folder, 'minimum').toString()
+  return text === '' ? 0 : parseMinimum(text).index
+}
+
+/** Of entries that were taken away. */
 function leavesAlone(hashes: string, first: number, width: number, tileName: string): readonly Hash[] {
   const leaves = Array.from({ length: hashes.length / hashBytes }, (_, at) =>
     hashes.slice(at * hashBytes, (at + 1) * hashBytes),

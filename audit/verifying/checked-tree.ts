@@ -2,7 +2,7 @@ import { AuditError } from '../errors.js'
 import type { TreeHead } from '../tree/checkpoint.js'
 import { Frontier, type Hash, hashBytes } from '../tree/merkle.js'
 import { hashesOf, tilePath, tileWidth } from '../tree/tiles.js'
-import { checkedLeaves, damaged, type LogFiles, readOrEmpty, rootOf } from './bundle.js'
+import { checkedLeaves, damaged, readOrEmpty, rootOf } from './bundle.js'
 import { checkRuns } from './runs.js'
 
 export interface GrowOptions {
@@ -16,15 +16,22 @@ export interface GrowOptions {
  * complete bundles and tiles: they are read once, however many checkpoints are made meanwhile.
  */
 export class CheckedTree {
-  readonly #files: LogFiles
+  readonly #folder: string
   /** Complete bundles that were found to be as they were hashed. */
   #bundles = 0
+  #gone = 0
   /** By level from 1: the hashes of its last tile, until that is complete. */
   readonly #open: Hash[][] = []
   #damage: AuditError | undefined
 
-  constructor(files: LogFiles) {
-    this.#files = files
+  /** What stands below one `log/`. */
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** Of how many entries only the hashes are there. */
+  get gone(): number {
+    return this.#gone * tileWidth
   }
 
   /** Whether something is damaged that no newer checkpoint can mend. */
@@ -37,7 +44,7 @@ export class CheckedTree {
     try {
       await this.#growToBundle(Math.floor(size / tileWidth), size, options)
       const width = size % tileWidth
-      const leaves = width === 0 ? [] : checkedLeaves(this.#files, this.#bundles, width)
+      const leaves = width === 0 ? [] : checkedLeaves(this.#folder, this.#bundles, width).leaves
       options.onProgress?.(size, size)
       const [wrongTile] = this.#damagedOpenTiles(size)
       if (wrongTile) throw wrongTile
@@ -52,9 +59,10 @@ export class CheckedTree {
   async #growToBundle(end: number, size: number, { threads, signal, onProgress }: GrowOptions): Promise<void> {
     try {
       if (this.#damage) throw this.#damage
-      for await (const { roots, damage } of checkRuns(this.#files, { from: this.#bundles, to: end }, threads)) {
+      for await (const { roots, gone, damage } of checkRuns(this.#folder, { from: this.#bundles, to: end }, threads)) {
         signal?.throwIfAborted()
         for (const root of roots) this.#append(root)
+        this.#gone += gone
         onProgress?.(this.#bundles * tileWidth, size)
         if (damage) throw damaged(damage.index, damage.what)
       }
@@ -91,7 +99,7 @@ export class CheckedTree {
   /** What is wrong with the tile on disk, by as many of its hashes as are known. */
   #compareTile(level: number, index: number, hashes: readonly Hash[], width: number): AuditError | undefined {
     const path = tilePath(level, index, width)
-    const tile = readOrEmpty(this.#files.folder, path)
+    const tile = readOrEmpty(this.#folder, path)
     const onDisk = hashesOf(tile)
     const wrong = hashes.findIndex((hash, at) => hash !== onDisk[at])
     if (wrong < 0 && (hashes.length < width || tile.length === width * hashBytes)) return undefined

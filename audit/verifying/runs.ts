@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads'
 import { AuditError } from '../errors.js'
 import type { Hash } from '../tree/merkle.js'
 import { tileWidth } from '../tree/tiles.js'
-import { checkedLeaves, type LogFiles, rootOf } from './bundle.js'
+import { checkedLeaves, rootOf } from './bundle.js'
 
 /** Complete bundles, from one up to, not with, another: what a thread checks at a time. */
 export interface Run {
@@ -15,6 +15,8 @@ export interface Run {
 export interface RunReport {
   /** Of each bundle in turn, up to the first that is damaged. */
   readonly roots: readonly Hash[]
+  /** Of how many of them only the hashes are there. */
+  readonly gone: number
   readonly damage?: { readonly index: number; readonly what: string }
 }
 
@@ -24,28 +26,33 @@ const bundlesPerRun = 32
 /** To start a thread takes as long as so many runs. */
 const runsWorthThread = 4
 
-export function checkRun(files: LogFiles, { from, to }: Run): RunReport {
+export function checkRun(folder: string, { from, to }: Run): RunReport {
   const roots: Hash[] = []
+  let gone = 0
   try {
-    for (let index = from; index < to; index++) roots.push(rootOf(checkedLeaves(files, index, tileWidth)))
-    return { roots }
+    for (let index = from; index < to; index++) {
+      const { leaves, isGone } = checkedLeaves(folder, index, tileWidth)
+      roots.push(rootOf(leaves))
+      if (isGone) gone++
+    }
+    return { roots, gone }
   } catch (error) {
     if (!(error instanceof AuditError) || error.sequence === undefined) throw error
-    return { roots, damage: { index: error.sequence, what: error.message } }
+    return { roots, gone, damage: { index: error.sequence, what: error.message } }
   }
 }
 
 /** Checks complete bundles in several threads; the reports come in the order of the bundles. */
 export async function* checkRuns(
-  files: LogFiles,
+  folder: string,
   bundles: Run,
   threads = availableParallelism(),
 ): AsyncGenerator<RunReport, void> {
   const runs = runsOf(bundles)
   const worth = Math.min(threads, Math.floor(runs.length / runsWorthThread))
-  if (worth > 1) return yield* checkInThreads(files, runs, worth)
+  if (worth > 1) return yield* checkInThreads(folder, runs, worth)
   for (const run of runs) {
-    yield checkRun(files, run)
+    yield checkRun(folder, run)
     await setImmediate()
   }
 }
@@ -57,8 +64,8 @@ function runsOf({ from, to }: Run): readonly Run[] {
   })
 }
 
-async function* checkInThreads(files: LogFiles, runs: readonly Run[], count: number): AsyncGenerator<RunReport, void> {
-  const threads = Array.from({ length: count }, () => new RunThread(files))
+async function* checkInThreads(folder: string, runs: readonly Run[], count: number): AsyncGenerator<RunReport, void> {
+  const threads = Array.from({ length: count }, () => new RunThread(folder))
   const left = runs.values()
   const asked: Promise<RunReport>[] = []
   const ask = (): void => {
@@ -84,8 +91,8 @@ class RunThread {
   readonly #worker: Worker
   readonly #waiting: { resolve: (report: RunReport) => void; reject: (error: Error) => void }[] = []
 
-  constructor(files: LogFiles) {
-    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { workerData: files })
+  constructor(folder: string) {
+    this.#worker = new Worker(new URL('./thread.js', import.meta.url), { workerData: folder })
     this.#worker.on('message', (report: RunReport) => this.#waiting.shift()?.resolve(report))
     this.#worker.on('error', (error: Error) => this.#fail(error))
     this.#worker.on('exit', () => this.#fail(new AuditError('AUDIT_FAILED', 'a thread of the verification has ended')))

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
+import { readMinimum } from '../retention/minimum.js'
+import { requireRecorded } from '../retention/recorded.js'
 import { parseVerifierKey, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
 import { listSegments, orNothing, positionBefore, readWal } from '../writing/wal.js'
 import { compareWith, type Comparison } from './against.js'
@@ -17,6 +19,8 @@ export interface VerifyReport {
   readonly firstBad?: { readonly index: number; readonly what: string }
   /** Whole records above the checkpoint: they are there, but nothing signed vouches for them yet. */
   readonly uncovered: number
+  /** Of so many of the covered entries, from the first on, retention has left only the hashes: their places are proven, not what they said. */
+  readonly gone: number
   /** What each of the older checkpoints says, in their order. */
   readonly against: readonly Comparison[]
 }
@@ -28,11 +32,6 @@ export interface VerifyOptions {
   readonly onProgress?: (checked: number, size: number) => void
   /** Ends it early: then it rejects with the signal's reason. */
   readonly signal?: AbortSignal
-  /**
-   * Bundles that hold only entries below this one may be gone, as retention takes them away; their hashes may not.
-   * Default: 0
-   */
-  readonly minimumIndex?: number
   /** Older checkpoints that were kept outside the host: the log must begin with each of them. Default: none */
   readonly against?: readonly string[]
 }
@@ -50,7 +49,7 @@ export async function verifyLog(
 ): Promise<VerifyReport> {
   const keys = [verifierKeys].flat()
   keys.forEach(parseVerifierKey)
-  const tree = new CheckedTree({ folder: layout.log(directory), minimumIndex: options.minimumIndex ?? 0 })
+  const tree = new CheckedTree(layout.log(directory))
   for (let state = await look(directory); ;) {
     const report = await verifyAt(directory, state, keys, tree, options)
     if (!report.firstBad || tree.isDamaged) return report
@@ -86,6 +85,7 @@ async function verifyAt(
   try {
     head = verifyHead(note, verifierKeys)
     await tree.growTo(head, options)
+    await checkMinimum(directory, head.size)
     uncovered = await countUncovered(layout.wal(directory), head.size)
   } catch (error) {
     if (!(error instanceof AuditError)) throw error
@@ -102,6 +102,7 @@ async function verifyAt(
     ...(firstBad && { firstBad }),
     uncovered,
     against,
+    gone: tree.gone,
   }
 }
 
@@ -111,6 +112,15 @@ function verifyHead(note: string, verifierKeys: readonly string[]): TreeHead {
   } catch (cause) {
     throw damaged(0, `log/checkpoint: ${cause instanceof Error ? cause.message : 'unreadable'}`)
   }
+}
+
+/** Nothing but the log itself may say that its records were taken away, under its signature. */
+async function checkMinimum(directory: string, covered: number): Promise<void> {
+  const minimum = await readMinimum(directory)
+  if (!minimum) return
+  if (minimum.record >= covered)
+    throw damaged(0, `log/minimum names record ${minimum.record}, and the checkpoint covers only ${covered}`)
+  await requireRecorded(directory, minimum)
 }
 
 /** Records of the write-ahead log must be whole, follow each other, and leave no gap above the checkpoint. */

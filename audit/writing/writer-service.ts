@@ -3,6 +3,8 @@ import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
 import type { Erase, Erased } from '../payload/erasures.js'
 import type { Payloads } from '../payload/payload-buffer.js'
+import { Pruner, type SurveyOrder } from '../retention/pruner.js'
+import type { Survey } from '../retention/survey.js'
 import {
   LogWriter,
   type Opened,
@@ -16,6 +18,7 @@ export type ToWriter =
   | ({ readonly kind: 'batch' } & Batch) // only after the one before was answered
   | ({ readonly kind: 'keys' } & SigningKeys)
   | Erase
+  | { readonly kind: 'survey'; readonly id: number; readonly order: SurveyOrder } // one at a time
   | { readonly kind: 'close' } //           only after every batch was answered
 
 export type FromWriter =
@@ -25,6 +28,7 @@ export type FromWriter =
   | { readonly kind: 'room'; readonly room: Room }
   | { readonly kind: 'checkpoint'; readonly note: string }
   | Erased
+  | { readonly kind: 'surveyed'; readonly id: number; readonly outcome: Survey | { readonly problem: string } }
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly code: AuditErrorCode; readonly message: string } // the last message ever
 
@@ -41,15 +45,18 @@ export class WriterService {
   readonly #post: (message: FromWriter) => void
   readonly #opening: Promise<LogWriter | undefined>
   readonly #timer: NodeJS.Timeout
+  readonly #pruner: Pruner
   #growing: NodeJS.Immediate | undefined
   #checkpointing: Promise<void> | undefined
   #settling: Promise<void> | undefined
   #makingRoom: Promise<void> | undefined
   #room: Room = 'reserved'
+  #surveying: Promise<void> | undefined
   #ended = false
 
   constructor(options: WriterOptions, disk: Disk, post: (message: FromWriter) => void) {
     this.#post = post
+    this.#pruner = new Pruner(options.directory, disk)
     this.#opening = this.#open(options, disk)
     this.#timer = setInterval(() => void this.#attempt(async (writer) => await this.#look(writer)), checkpointEveryMs)
   }
@@ -59,6 +66,7 @@ export class WriterService {
       if (message.kind === 'close') await this.#close(writer)
       else if (message.kind === 'keys') writer.signWith(message)
       else if (message.kind === 'erase') this.#post(eraseKeys(writer, message))
+      else if (message.kind === 'survey') await (this.#surveying = this.#survey(writer, message))
       else await this.#write(writer, Buffer.from(message.records), message.payloads)
     })
   }
@@ -134,10 +142,27 @@ export class WriterService {
     await this.#checkpointing
   }
 
+  /** That it fails says nothing of the log: whoever asked is told. */
+  async #survey(writer: LogWriter, { id, order }: Extract<ToWriter, { readonly kind: 'survey' }>): Promise<void> {
+    if (order.minimum) await this.#coverRecord(writer, order.minimum.record)
+    try {
+      this.#post({ kind: 'surveyed', id, outcome: await this.#pruner.survey(order) })
+    } catch (error) {
+      const problem = error instanceof Error ? error.message : String(error)
+      this.#post({ kind: 'surveyed', id, outcome: { problem } })
+    }
+  }
+
+  async #coverRecord(writer: LogWriter, record: number): Promise<void> {
+    while (writer.grow());
+    while (writer.covered <= record && writer.uncovered > 0) await this.#cover(writer, 1)
+  }
+
   async #close(writer: LogWriter): Promise<void> {
     clearInterval(this.#timer)
     while (writer.grow());
-    await Promise.all([this.#checkpointing, this.#settling, this.#makingRoom])
+    this.#pruner.stop()
+    await Promise.all([this.#checkpointing, this.#settling, this.#makingRoom, this.#surveying])
     await this.#cover(writer, 1)
     await writer.close()
     if (this.#ended) return

@@ -135,6 +135,11 @@ export class LogWriter {
     return { writer, opened: { size: tree.size, checkpoint, ...(tornTail && { tornTail }) } }
   }
 
+  /** Records that the newest checkpoint covers. */
+  get covered(): number {
+    return this.#covered
+  }
+
   /** Records in the tree that no checkpoint covers. */
   get uncovered(): number {
     return this.#tree.size - this.#covered

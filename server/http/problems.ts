@@ -96,6 +96,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   SESSION_AWAY: 409,
   PAYLOAD_UNKNOWN: 404,
   PAYLOAD_ERASED: 410,
+  AUDIT_GONE: 410,
   // a policy that is refused as a whole
   POLICY_EMPTY: 422,
   POLICY_SYNTAX: 422,

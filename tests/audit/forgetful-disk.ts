@@ -1,5 +1,5 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join, relative } from 'node:path'
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { createDisk, type Disk } from '../../audit/writing/disk.js'
 
 /** A real disk that knows what a power cut could take away; `onStep` hears of each moment at which one could come. */
@@ -9,11 +9,17 @@ export interface ForgetfulDisk extends Disk {
   cutPower(folder: string, into: string, random: (below: number) => number): void
 }
 
+interface Removed {
+  readonly path: string
+  readonly bytes: Buffer
+}
+
 export function createForgetfulDisk(): ForgetfulDisk {
   const disk = createDisk()
   const unsettled = new Set<string>()
   /** Removed, and their folder was not synced since. */
-  let removed: { readonly path: string; readonly bytes: Buffer }[] = []
+  let removed: Removed[] = []
+  const removedBundles: Removed[] = []
 
   const forgetful: ForgetfulDisk = {
     onStep: () => undefined,
@@ -53,6 +59,7 @@ export function createForgetfulDisk(): ForgetfulDisk {
     },
 
     async removeFile(path) {
+      if (/entries(\/x\d{3})*\/\d{3}$/.test(path)) removedBundles.push({ path, bytes: readFileSync(path) })
       if (path.endsWith('.seg')) removed.push({ path, bytes: readFileSync(path) })
       unsettled.delete(path)
       await disk.removeFile(path)
@@ -63,8 +70,13 @@ export function createForgetfulDisk(): ForgetfulDisk {
       const cut = (path: string) => join(into, relative(folder, path))
       cpSync(folder, into, { recursive: true })
       for (const path of unsettled) damage(cut(path), random)
-      const back = removed.slice(random(removed.length + 1))
-      for (const { path, bytes } of back) writeFileSync(cut(path), bytes)
+      for (const list of [removed, removedBundles]) {
+        const back = list.slice(random(list.length + 1))
+        for (const { path, bytes } of back) {
+          mkdirSync(dirname(cut(path)), { recursive: true })
+          writeFileSync(cut(path), bytes)
+        }
+      }
     },
   }
   return forgetful

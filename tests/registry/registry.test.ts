@@ -233,8 +233,8 @@ test('whatever happened, replay of the log and the stored rows give the same reg
     const world = await createWorld()
     await liveThrough(world, seed)
     await world.registry.settled()
-    const fromStore = await catchUp(world.store, world.audit, world.replay)
-    const fromTheLog = await catchUp(createMemoryStore(), world.audit, world.replay)
+    const { state: fromStore } = await catchUp(world.store, world.audit, world.replay)
+    const { state: fromTheLog } = await catchUp(createMemoryStore(), world.audit, world.replay)
     assert.ok(fromStore.devices.size > 3)
     assert.deepEqual(rowsOf(fromStore), rowsOf(fromTheLog))
     assert.deepEqual(world.registry.devices().map(textOf).sort(), fromTheLog.devices.values().map(textOf).sort())
@@ -263,8 +263,28 @@ test('a revocation has the same time live, in the store and in the log, although
   const registry = await world.open({ now: () => time++ })
   const { deviceId } = await joinByToken({ ...world, registry }, 'key 1')
   await registry.revokeDevice(deviceId, { ...by, reason: 'unspecified' }).done
-  const replayed = await catchUp(createMemoryStore(), world.audit, world.replay)
+  const { state: replayed } = await catchUp(createMemoryStore(), world.audit, world.replay)
   assert.deepEqual(replayed.devices.get(deviceId), registry.device(deviceId))
+})
+
+test('the log below a place can go once the store holds what it says', async () => {
+  const world = await createWorld()
+  const identity = await joinByToken(world, 'key 1')
+  for (let messages = 0; messages < 100; messages++) world.audit.append({ event: 'server.stop' })
+  await world.registry.readLogOnlyFrom(90)
+  await world.registry.readLogOnlyFrom(50)
+  let from = 0
+  const replay = (asked: number) => world.replay((from = asked))
+  const reopened = await world.open({ replay })
+  assert.equal(from, 90)
+  assert.equal(reopened.admit(identity).admitted, true)
+})
+
+test('the log below a place cannot go while the store has failed', async () => {
+  const world = await createWorld()
+  const registry = await world.open({ store: failingAfter(world.store, 0) })
+  for (let messages = 0; messages < 100; messages++) world.audit.append({ event: 'server.stop' })
+  await assert.rejects(registry.readLogOnlyFrom(90), { code: 'REGISTRY_FAILED' })
 })
 
 test('records that do not change the registry are read at one start only', async () => {

@@ -47,6 +47,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'log.key_retire': ['verifierKey'],
   'audit.gap': ['count', 'from', 'to'],
   'witness.refuse': ['witness', 'reason', 'comment'],
+  'log.retention': ['reason', 'minimumIndex'],
   'store.quarantine': ['clientId', 'count', 'comment'],
 }
 

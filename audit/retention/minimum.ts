@@ -1,0 +1,39 @@
+import { readFile } from 'node:fs/promises'
+import { AuditError } from '../errors.js'
+import { layout } from '../layout.js'
+import { tileWidth } from '../tree/tiles.js'
+import { orNothing } from '../writing/wal.js'
+
+/**
+ * The minimum index of C2SP tlog-tiles ("Pruning"): bundles of entries below it may be gone. `log/minimum` is two lines,
+ * the index and the number of the `log.retention` record that says the same. The file can be written by anyone who can
+ * remove bundles; the record stands in the tree.
+ */
+export interface Minimum {
+  readonly index: number
+  readonly record: number
+}
+
+export function encodeMinimum({ index, record }: Minimum): Buffer {
+  return Buffer.from(`${index}\n${record}\n`)
+}
+
+/** @throws AuditError AUDIT_CORRUPT for everything but what was written */
+export function parseMinimum(text: string): Minimum {
+  const [, index, record] = /^([1-9][0-9]{0,14})\n([1-9][0-9]{0,14})\n$/.exec(text) ?? []
+  const minimum = { index: Number(index), record: Number(record) }
+  if (minimum.index % tileWidth === 0 && minimum.record >= minimum.index) return minimum
+  throw new AuditError(
+    'AUDIT_CORRUPT',
+    'log/minimum does not name the first record of a bundle and a record behind it',
+    {
+      sequence: 0,
+    },
+  )
+}
+
+/** Undefined where nothing was ever removed. @throws AuditError AUDIT_CORRUPT */
+export async function readMinimum(directory: string): Promise<Minimum | undefined> {
+  const text = await readFile(layout.minimum(directory), 'utf8').catch(orNothing(undefined))
+  return text === undefined ? undefined : parseMinimum(text)
+}
