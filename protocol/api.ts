@@ -286,6 +286,8 @@ export interface StatusView {
   readonly sessions: { readonly connected: number; readonly stored: number }
   readonly audit: {
     readonly mode: AuditMode
+    /** The first record that is kept; of those before it only the hashes are. */
+    readonly first: number
     readonly size: number
     readonly durable: number
     readonly healthy: boolean

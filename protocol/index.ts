@@ -30,6 +30,7 @@ export type {
   Traffic,
   Transport,
 } from './api.js'
+export { parseByteSize } from './byte-size.js'
 export { routes } from './api.js'
 export type {
   AuditEvent,

@@ -1,12 +1,13 @@
 import { relative } from 'node:path'
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml'
-import type { PayloadOptions } from '#audit'
+import type { PayloadOptions, Retain } from '#audit'
 import {
   type AuditMode,
   integer,
   list,
   object,
   optional,
+  parseByteSize,
   parsed,
   parseTrustDomain,
   ProtocolError,
@@ -43,6 +44,7 @@ const decodeConfigFile = object({
       payloadKeys: optional(text(4096)),
       payloadDays: optional(integer(1, 36_500)),
       payloadMaxMegabytes: optional(integer(1, 1024 ** 3)),
+      retain: optional(object({ days: optional(integer(1, 36_500)), bytes: optional(parsed(parseByteSize, 32)) })),
       checkpointEverySeconds: optional(integer(1, 86_400)),
       witnesses: optional(decodeWitnesses),
       publish: optional(decodePublish),
@@ -110,6 +112,7 @@ export function renderConfigFile(chosen: {
   readonly proxies: readonly string[]
   readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
+  readonly auditRetain: Retain
   readonly dataFolder: string
   readonly payload: Required<PayloadOptions>
   readonly outsideFile: OutsideFile
@@ -152,6 +155,9 @@ audit:
   payloadKeys: ${JSON.stringify(relative(chosen.dataFolder, chosen.payload.keyFolder))}
   payloadDays: ${chosen.payload.days} # with store: days that payloads are kept, today included
   payloadMaxMegabytes: ${chosen.payload.maxBytes / 1024 ** 2} # with store: what they may take; beyond it the oldest go early
+  # The oldest records go when they are older than so many days, or when all take more room: {days: 400, bytes: 50GB}.
+  # Their hashes stay, so that the log can still be verified. {} keeps everything.
+  retain: ${renderRetain(chosen.auditRetain)}
   # Who can take over this machine can rewrite its log, but for what somebody outside has a checkpoint of. Witnesses
   # ("touchmark witness", or any of https://c2sp.org/tlog-witness) look that nothing is taken back, and sign:
   # - {url: https://witness.example, vkey: witness.example/w+01234567+B…}
@@ -167,4 +173,8 @@ audit:
 # Without any, a registered TPM that has no certificate can still join, as the tier tpm-unvouched.
 ekRoots: ${JSON.stringify(chosen.ekRoots)}
 `
+}
+
+function renderRetain({ days, bytes }: Retain): string {
+  return JSON.stringify({ days, bytes: bytes === undefined ? undefined : `${bytes}B` })
 }

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
-import type { PayloadOptions } from '#audit'
+import type { PayloadOptions, Retain } from '#audit'
 import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
 import { type ConfigFile, parseConfigFile } from './config-file.js'
 import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
@@ -32,6 +32,8 @@ export interface ServerConfig {
   /** Web pages that may connect over WebSocket. */
   readonly allowedOrigins: readonly string[]
   readonly auditMode: AuditMode
+  /** How much of the log is kept. */
+  readonly auditRetain: Retain
   /** What the log says of payloads; nobody should back up its folder of keys. */
   readonly payload: Required<PayloadOptions>
   readonly outside: OutsideSettings
@@ -104,6 +106,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     healthPort: flags.healthPort ?? file.listen?.healthPort ?? defaults.healthPort,
     auditMode: file.audit?.mode ?? defaults.auditMode,
     payload: payloadOptions(dataFolder, file.audit),
+    auditRetain: file.audit?.retain ?? {},
     outside: readOutsideSettings(file.audit ?? {}, dirname(configFile)),
     outsideFile: file.audit ?? {},
     proxies: file.mqtt?.proxies ?? [],

@@ -1,5 +1,5 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks'
-import type { AuditLog, OutsideCheckpoints } from '#audit'
+import type { AuditLog, OutsideCheckpoints, Retention } from '#audit'
 import { type Broker, type ByWay, type Statistics } from '#broker'
 import type { StatusView } from '#protocol'
 import { Exposition, type Labels, type Samples } from './exposition.js'
@@ -8,6 +8,7 @@ export interface MetricsParts {
   readonly startedAt: number
   readonly totals: () => { readonly devices: StatusView['devices']; readonly policy: { readonly version: number } }
   readonly audit: MeasuredLog
+  readonly retention: Pick<Retention, 'latest'>
   /** Milliseconds since 1970. */
   readonly now: () => number
   readonly outside: Pick<OutsideCheckpoints, 'status'>
@@ -34,7 +35,7 @@ const syncBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 const loopResolutionMilliseconds = 20
 
 /** How the service and its broker are, in numbers. No device is ever a label. */
-export function createMetrics({ startedAt, now, totals, audit, outside, broker }: MetricsParts): Metrics {
+export function createMetrics({ startedAt, now, totals, audit, retention, outside, broker }: MetricsParts): Metrics {
   const { statistics } = broker
   const metrics = new Exposition()
   let levels = broker.levels()
@@ -76,6 +77,9 @@ export function createMetrics({ startedAt, now, totals, audit, outside, broker }
   statistics.onDecisionTime = (action, seconds) => observe({ action }, seconds)
 
   metrics.counter('audit_records_total', 'Records of the audit log.', () => audit.size)
+  const kept = () => retention.latest ?? { minimumIndex: 0, bytes: 0 }
+  metrics.gauge('audit_first_record', 'The first record that is kept.', () => kept().minimumIndex)
+  metrics.gauge('audit_kept_bytes', 'What records take on disk, at the last look.', () => kept().bytes)
   metrics.gauge('audit_waiting', 'Records that are not on disk yet.', () => audit.size - 1 - audit.durable)
   metrics.gauge('audit_waiting_bytes', 'What these take.', () => audit.waitingBytes)
   metrics.gauge('audit_congested', '1 while devices wait for the log.', () => Number(audit.congested))

@@ -1,5 +1,5 @@
 import type { DeviceState, StatusView } from '#protocol'
-import type { AuditLog, OutsideCheckpoints } from '#audit'
+import type { AuditLog, OutsideCheckpoints, Retention } from '#audit'
 import { type Broker, countConnections } from '#broker'
 import type { CertificateAuthority } from '#ca'
 import type { Registry } from '#registry'
@@ -14,6 +14,7 @@ interface Parts {
   readonly registry: Registry
   readonly broker: Broker
   readonly audit: AuditLog
+  readonly retention: Retention
   readonly outside: OutsideCheckpoints
   readonly policy: PolicyInForce
   readonly ca: CertificateAuthority
@@ -21,7 +22,7 @@ interface Parts {
 
 /** How the service is, for operators. */
 export function statusOf({ config, startedAt, ...parts }: Parts & { readonly config: ServerConfig }): StatusView {
-  const { registry, broker, audit, outside, policy, ca } = parts
+  const { registry, broker, audit, retention, outside, policy, ca } = parts
   const { version, hash } = policy.view
   const { connections, sessions } = broker.levels()
   return {
@@ -32,6 +33,7 @@ export function statusOf({ config, startedAt, ...parts }: Parts & { readonly con
     sessions: { connected: countConnections(connections), stored: sessions },
     audit: {
       mode: audit.mode,
+      first: retention.latest?.minimumIndex ?? 0,
       size: audit.size,
       durable: audit.durable,
       healthy: audit.writable,

@@ -9,6 +9,7 @@ import {
   LogSearch,
   OutsideCheckpoints,
   PayloadArchive,
+  Retention,
   WitnessClient,
 } from '#audit'
 import { Broker } from '#broker'
@@ -165,6 +166,8 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     await firstPolicy(inData('policy.yaml')),
     ourselves,
   )
+  const release = (minimumIndex: number) => registry.readLogOnlyFrom(minimumIndex)
+  const retention = new Retention({ log: audit, retain: config.auditRetain, release, now, warn })
   const refusals = new OperatorRefusals(audit)
   const auditReads = new AuditReads(audit)
   closing.add(async () => {
@@ -222,7 +225,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   closing.add(() => enrollment.close())
 
   const stopping = new AbortController()
-  const status = () => statusOf({ config, startedAt, registry, broker, audit, outside, policy, ca })
+  const status = () => statusOf({ config, startedAt, registry, broker, audit, retention, outside, policy, ca })
   const service: Service = {
     registry,
     policy,
@@ -267,8 +270,8 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   const httpsPort = portOf(faces.server.address())
   const joinUri = (profile: ProfileName) => encodeJoinUri({ host, port: httpsPort, profile, pins: [ca.root.spkiHash] })
 
-  const parts = { now, store, audit, outside, ca, registry, broker, policy, startedAt }
-  const metrics = createMetrics({ startedAt, now, totals: status, audit, outside, broker })
+  const parts = { now, store, audit, retention, outside, ca, registry, broker, policy, startedAt }
+  const metrics = createMetrics({ startedAt, now, totals: status, audit, retention, outside, broker })
   closing.add(() => metrics.close())
   const { healthHost, healthPort } = config
   const health = await listening('health', healthHost, healthPort, () =>
@@ -276,6 +279,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   )
   closing.add(() => health.close())
   closing.add(upkeep.start())
+  closing.add(retention.start())
   outside.start(config.outside.everyMilliseconds)
 
   await writeDurably(inData('operator', 'server.url'), `https://localhost:${httpsPort}\n`)

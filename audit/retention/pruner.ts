@@ -43,6 +43,10 @@ export class Pruner {
     this.#stopping.abort()
   }
 
+  get isStopped(): boolean {
+    return this.#stopping.signal.aborted
+  }
+
   async #removeBelow(index: number): Promise<void> {
     for await (const path of this.#bundles.below(index / tileWidth)) await this.#disk.removeFile(path)
   }

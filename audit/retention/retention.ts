@@ -1,7 +1,7 @@
 import type { AuditEvent } from '#protocol'
 import { AuditError } from '../errors.js'
 import type { SurveyOrder } from './pruner.js'
-import type { Prunable, Survey } from './survey.js'
+import type { Keep, Prunable, Survey } from './survey.js'
 
 /** What is absent is kept for ever. */
 export interface Retain {
@@ -64,11 +64,7 @@ export class Retention {
 
   async #look(): Promise<void> {
     const { log, retain, now } = this.#options
-    const { days, bytes } = retain
-    const keep = {
-      ...(days !== undefined && { since: now() - days * dayMilliseconds }),
-      ...(bytes !== undefined && { bytes }),
-    }
+    const keep = keepOf(retain, now())
     this.#latest = await log.survey({ keep })
     const { minimumIndex, prunable } = this.#latest
     if (!prunable) return
@@ -88,5 +84,13 @@ export class Retention {
     if (error instanceof AuditError && error.code === 'AUDIT_CLOSED') return
     const why = error instanceof Error ? error.message : String(error)
     this.#options.warn(`could not remove old records of the audit log: ${why}`)
+  }
+}
+
+/** The bounds as they are at a moment. */
+export function keepOf({ days, bytes }: Retain, now: number): Keep {
+  return {
+    ...(days !== undefined && { since: now - days * dayMilliseconds }),
+    ...(bytes !== undefined && { bytes }),
   }
 }

@@ -148,6 +148,7 @@ export class WriterService {
     try {
       this.#post({ kind: 'surveyed', id, outcome: await this.#pruner.survey(order) })
     } catch (error) {
+      if (this.#pruner.isStopped) return
       const problem = error instanceof Error ? error.message : String(error)
       this.#post({ kind: 'surveyed', id, outcome: { problem } })
     }

@@ -4,6 +4,7 @@ import { addExport } from './audit/export.js'
 import { addProve } from './audit/prove.js'
 import { addErase } from './audit/erase.js'
 import { addPayload } from './audit/payload.js'
+import { addPrune } from './audit/prune.js'
 import { addReplay } from './audit/replay.js'
 import { addRotateKey } from './audit/rotate-key.js'
 import { addSearch } from './audit/search.js'
@@ -21,4 +22,5 @@ export function addAudit(program: Command, context: Context): void {
   addRotateKey(audit, context)
   addPayload(audit, context)
   addErase(audit, context)
+  addPrune(audit, context)
 }

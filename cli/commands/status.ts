@@ -19,13 +19,20 @@ export function addStatus(program: Command, { client, output }: Context): void {
         ['started', formatTime(status.startedAt)],
         ['devices', `${devices.active} active, ${devices.registered} registered, ${devices.revoked} revoked`],
         ['sessions', `${sessions.connected} connected, ${sessions.stored} stored`],
-        ['audit', `${audit.healthy ? 'healthy' : 'FAILED'}, ${audit.mode}, ${audit.size} records, ${waiting(audit)}`],
+        [
+          'audit',
+          `${audit.healthy ? 'healthy' : 'FAILED'}, ${audit.mode}, ${audit.size} records${kept(audit)}, ${waiting(audit)}`,
+        ],
         ['outside', outsideNow(audit.outside, now)],
         ...audit.outside.places.map((place) => [place.kind, placeNow(place, now)] as const),
         ['policy', `version ${policy.version}, ${policy.hash}`],
         ['issuing CA', `${issuer.subject}, until ${formatTime(issuer.notAfter)}`],
       ])
     })
+}
+
+function kept({ first }: StatusView['audit']): string {
+  return first === 0 ? '' : `, kept from ${first} on`
 }
 
 function waiting({ size, durable }: StatusView['audit']): string {

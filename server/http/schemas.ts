@@ -328,6 +328,7 @@ export const statusView = held<StatusView>()(
     sessions: strict({ connected: count, stored: count }),
     audit: strict({
       mode: words('strict', 'relaxed', 'bestEffort'),
+      first: count,
       size: count,
       durable: Type.Integer({ minimum: -1 }),
       healthy: Type.Boolean(),

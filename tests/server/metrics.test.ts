@@ -23,8 +23,17 @@ function open(t: TestContext, levels: () => Levels = () => idle) {
   const problem = 'no answer in time'
   const places = [{ kind: 'witness' as const, name: 'w', given: newest, problem }]
   const outside = { status: () => ({ newest, places }) }
+  const retention = { latest: { minimumIndex: 2, bytes: 4096 } }
   const now = () => 1_700_000_005_000
-  const metrics = createMetrics({ startedAt: 1_700_000_000_500, now, totals: () => totals, audit, outside, broker })
+  const metrics = createMetrics({
+    startedAt: 1_700_000_000_500,
+    now,
+    totals: () => totals,
+    audit,
+    retention,
+    outside,
+    broker,
+  })
   t.after(() => metrics.close())
   const scrape = async (): Promise<Scrape> => readExposition(await metrics.text())
   return { statistics, audit, metrics, scrape }
@@ -56,6 +65,8 @@ test('a scrape finds exactly what was counted, and the next one what was added',
     'decisions_total{action="publish",effect="allow",reason=""}': 4,
     'decisions_total{action="publish",effect="deny",reason="no_rule"}': 3,
     audit_records_total: 10,
+    audit_first_record: 2,
+    audit_kept_bytes: 4096,
     audit_waiting: 2,
     audit_waiting_bytes: 300,
     'audit_sync_seconds_bucket{le="0.0025"}': 0,

@@ -77,20 +77,22 @@ async function verify(output: Output, folder: string, asked: Asked): Promise<voi
     verifyLog(folder, verifierKeys, { ...watched, against, ...(threads !== undefined && { threads }) }),
   )
   const witnesses = await askWitnesses(folder, witnessKeys)
-  const { ok, size, root, firstBad, uncovered } = report
+  const { ok, size, root, firstBad, uncovered, gone } = report
   const compared = report.against.map(
     ({ outcome, what }, at) => [older[at]?.file ?? '', `${outcome}: ${what}`] as const,
   )
   if (ok && isForPeople(output)) {
-    const counts = [size, uncovered].map((count) => count.toLocaleString('en'))
+    const counts = [size, uncovered, gone].map((count) => count.toLocaleString('en'))
+    const hashes = gone === 0 ? '' : `, of the first ${counts[2]} only the hashes are kept`
     output.line(
-      `ok: ${counts[0]} records, root ${root}, signed by ${nameOf(verifierKeys)}, ${counts[1]} not yet covered`,
+      `ok: ${counts[0]} records, root ${root}, signed by ${nameOf(verifierKeys)}, ${counts[1]} not yet covered${hashes}`,
     )
     for (const [name, says] of [...compared, ...witnesses.lines]) output.line(`${name}: ${says}`)
   } else {
     output.one({ ...report, ...witnesses.report }, [
       ['log', firstBad ? 'NOT as it was signed' : 'as it was signed'],
       ['records', String(size)],
+      ['only hashes', gone > 0 ? `the first ${gone}` : undefined],
       ['root', root],
       ['not yet covered', String(uncovered)],
       ['first bad', firstBad && `record ${firstBad.index}: ${firstBad.what}`],
