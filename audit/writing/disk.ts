@@ -53,8 +53,8 @@ export interface NewFile {
   readonly bytes: Uint8Array
 }
 
-/** So many files are synced at a time: the file system lets them share its journal's commits. */
-const parallelSyncs = 16
+/** So many files settle at a time: Node has four threads for this in the whole process, and nobody waits for it. */
+const parallelSyncs = 2
 
 const allocatedAtOnce = 1024 * 1024
 

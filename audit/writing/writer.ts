@@ -214,9 +214,11 @@ export class LogWriter {
     for (const { path, bytes } of partials) {
       if (!this.#partials.includes(path)) this.#disk.writeFile({ path: this.#inLog(path), bytes })
     }
-    if (this.#complete.length > 0) this.#unsettled.push({ size, paths: this.#complete.splice(0) })
+    const complete = this.#complete.splice(0)
     this.#segments.rotate()
     await this.#disk.replaceFile({ path: layout.checkpoint(directory), bytes: Buffer.from(note) })
+    // Not before the checkpoint is on disk: a segment that goes must lie below the one that a start finds.
+    if (complete.length > 0) this.#unsettled.push({ size, paths: complete })
     const stale = this.#partials
     this.#partials = partials.map(({ path }) => path)
     this.#covered = size

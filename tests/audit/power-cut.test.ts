@@ -42,8 +42,10 @@ for (const seed of [1, 2]) {
       writer.write(model.batch(1 + random(200)))
       durable = model.size
       for (let turns = random(4); turns > 0; turns--) writer.grow()
-      if (random(10) < 4) shown = model.require(await writer.checkpoint())
-      await writer.settle(now)
+      const covering = random(10) < 4 ? writer.checkpoint() : undefined
+      writer.grow()
+      await writer.settle(now) // while the checkpoint is on its way
+      if (covering) shown = model.require(await covering)
     }
     while (writer.grow());
     shown = model.require(await writer.checkpoint())
@@ -102,6 +104,28 @@ test('files settle when their time has come, or when too much stands in the writ
   assert.ok(settled() > 2 && settled() < 22, `${settled()} files`)
   await writer.close()
   assert.equal(await segments(), 1)
+})
+
+test('no segment goes before the checkpoint that covers it is on disk', async (context) => {
+  const { directory, signingKey } = await createWorld(context)
+  const disk = createDisk()
+  const { writer } = await LogWriter.open({ directory, origin, signingKey }, disk, limits)
+  const { replaceFile } = disk
+  let letGo: () => void = () => undefined
+  const held = new Promise<void>((resolve) => (letGo = resolve))
+  disk.replaceFile = async (file) => await held.then(() => replaceFile(file))
+  const isThere = async () => (await readdir(join(directory, 'wal'))).includes('0000000000000000.seg')
+
+  writer.write(createModel().batch(8 * 256)) // more than may stand there
+  while (writer.grow());
+  const covering = writer.checkpoint()
+  await writer.settle(0)
+  assert.equal(await isThere(), true)
+  letGo()
+  await covering
+  await writer.settle(0)
+  assert.equal(await isThere(), false)
+  await writer.close()
 })
 
 function countSettled(disk: ForgetfulDisk): () => number {
