@@ -2,6 +2,7 @@ import {
   closeSync,
   fdatasyncSync,
   fstatSync,
+  ftruncateSync,
   fsync as fsyncCallback,
   fsyncSync,
   mkdirSync,
@@ -154,7 +155,13 @@ export function createDisk(): Disk {
           at += bytes.length
           fdatasyncSync(file)
         },
-        close: () => closeSync(file),
+        close() {
+          try {
+            ftruncateSync(file, at) // others can have what was not needed
+          } finally {
+            closeSync(file)
+          }
+        },
       }
     },
 

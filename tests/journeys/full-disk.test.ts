@@ -1,20 +1,55 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { Stage } from '../../demo/stage.js'
 import { publishes, RawClient } from './raw-client.js'
-import { connected, credentialOf, emptyStage, enroll } from './world.js'
+import { connected, credentialOf, emptyStage, enroll, searchAudit } from './world.js'
 
 const topics = 'devices/thermo-1/telemetry'
 
 test(
-  'on a full disk nothing is acknowledged without its record, and a revocation acts all the same',
+  'case 59: on a full disk with a reserve devices are told, a revocation is recorded, and with room again all goes on',
   asRoot(),
   async (t) => {
     const stage = emptyStage(t)
-    mountSmallDisk(stage)
+    mountSmallDisk(stage, 176)
+    await stage.openService()
+    const [thermo, pump] = [await enroll(stage, 'thermo-1'), await enroll(stage, 'pump-1')]
+    const client = new RawClient(t, stage.ports.mqtt, credentialOf(thermo))
+    await client.open('thermo-1')
+    client.send(publishes(topics, 1, 0, 100))
+    await client.until(() => client.count('puback') === 100)
+    await becomes(stage, true)
+
+    fillDisk(stage)
+    client.send(publishes(topics, 1, 100, 3000))
+    await client.closed
+    assert.match(await becomes(stage, false), /disk is full/)
+    const acknowledged = client.count('puback')
+    const revoked = await stage.operator('devices', 'revoke', 'pump-1', '--reason', 'keyCompromise', '-o', 'json')
+    assert.equal((JSON.parse(revoked) as { recorded: boolean }).recorded, true)
+    await assert.rejects(connected(t, stage, thermo, { clientId: 'thermo-1' }))
+
+    rmSync(fillerOf(stage))
+    await becomes(stage, true)
+    const back = await connected(t, stage, thermo, { clientId: 'thermo-1' })
+    await back.publishAsync(topics, 'x', { qos: 1 })
+    await assert.rejects(connected(t, stage, pump, { clientId: 'pump-1' }))
+    const records = await searchAudit(stage, '--event', 'message.publish')
+    assert.ok(records.length > acknowledged)
+    assert.equal((await searchAudit(stage, '--event', 'device.revoke')).length, 1)
+    await stage.operator('audit', 'verify')
+  },
+)
+
+test(
+  'on a full disk without a reserve nothing is acknowledged without its record, and a revocation acts all the same',
+  asRoot(),
+  async (t) => {
+    const stage = emptyStage(t)
+    mountSmallDisk(stage, 8)
     await stage.openService()
     const thermo = await enroll(stage, 'thermo-1')
     const client = new RawClient(t, stage.ports.mqtt, credentialOf(thermo))
@@ -36,16 +71,29 @@ test(
 )
 
 /** Under the data folder only; gone when the service, which is started later, has ended. */
-function mountSmallDisk(stage: Stage): void {
+function mountSmallDisk(stage: Stage, mebibytes: number): void {
   mkdirSync(stage.serverData)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'tmpfs', stage.serverData])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=0700`, 'tmpfs', stage.serverData])
   stage.track({ stop: async () => execFileSync('umount', ['--lazy', stage.serverData]) })
 }
 
 /** But for what a few records need. */
-function fillDisk({ serverData }: Stage): void {
-  const { bavail, bsize } = statfsSync(serverData)
-  writeFileSync(join(serverData, 'filler'), Buffer.alloc(bavail * bsize - 64 * 1024))
+function fillDisk(stage: Stage): void {
+  const { bavail, bsize } = statfsSync(stage.serverData)
+  writeFileSync(fillerOf(stage), Buffer.alloc(bavail * bsize - 64 * 1024))
+}
+
+function fillerOf({ serverData }: Stage): string {
+  return join(serverData, 'filler')
+}
+
+/** Asks until the service is ready, or is not; gives what it says. */
+async function becomes(stage: Stage, ready: boolean): Promise<string> {
+  for (;;) {
+    const answer = await fetch(`http://127.0.0.1:${stage.ports.health}/readyz`)
+    const text = await answer.text()
+    if (answer.ok === ready) return text
+  }
 }
 
 function asRoot(): { skip?: string } {
