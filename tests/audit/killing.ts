@@ -75,7 +75,10 @@ export async function requireAll(world: World, { durable, checkpoints }: Heard):
 }
 
 /** Every checkpoint that was ever shown must be of a beginning of the log as it is now. */
-export async function requirePrefixes(log: AuditLog, checkpoints: Iterable<string>): Promise<void> {
+export async function requirePrefixes(
+  log: Pick<AuditLog, 'records' | 'verifierKey'>,
+  checkpoints: Iterable<string>,
+): Promise<void> {
   const heads = [...checkpoints].map((note) => verifyCheckpoint(note, log.verifierKey))
   const bySize = heads.sort((one, other) => one.size - other.size)
   const tree = new Frontier()

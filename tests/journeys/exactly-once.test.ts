@@ -3,15 +3,18 @@ import test, { type TestContext } from 'node:test'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import type { Stage } from '../../demo/stage.js'
 import { seeded } from '../seeded.js'
+import { ShownCheckpoints } from './shown-checkpoints.js'
 import { keepPublishing, RedeliveringStore } from './lasting-load.js'
 import { connected, emptyStage, enroll, next, searchAudit } from './world.js'
 
-const kills = 4
+/** As many as a minute has room for. `TOUCHMARK_KILLS=200` for a longer run. */
+const kills = Number(process.env['TOUCHMARK_KILLS'] ?? 4)
 
 test('kill -9 under QoS 2 in both versions: every message is on record and arrives exactly once, and wills speak', async (t) => {
   const random = seeded(17)
   const stage = emptyStage(t)
   let service = await stage.openService()
+  const checkpoints = new ShownCheckpoints(stage)
   const pairs = [await makePair(t, stage, 4), await makePair(t, stage, 5)]
   const loads = pairs.map(({ speaker, topic }) => keepPublishing(speaker, { prefix: topic, qos: 2, atOnce: 20 }))
   const mortal = await makeMortal(t, stage)
@@ -23,7 +26,9 @@ test('kill -9 under QoS 2 in both versions: every message is on record and arriv
       const enough = load.acknowledged.size + 1 + random(60)
       while (load.acknowledged.size < enough) await load.progress()
     }
+    checkpoints.look()
     await service.stop('SIGKILL')
+    checkpoints.look()
     service = await stage.openService()
   }
   for (const load of loads) await load.finish()
@@ -47,6 +52,7 @@ test('kill -9 under QoS 2 in both versions: every message is on record and arriv
   for (const { acknowledged } of loads) assert.ok([...acknowledged].every((topic) => recorded.has(topic)))
   assert.equal((await searchAudit(stage, '--event', 'store.quarantine')).length, 0)
   assert.equal(await service.stop(), 0)
+  await checkpoints.requirePrefixes()
 })
 
 /** A device that speaks and a gateway that hears it, with sessions that outlive their connections. */

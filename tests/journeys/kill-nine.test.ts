@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { seeded } from '../seeded.js'
+import { ShownCheckpoints } from './shown-checkpoints.js'
 import { keepPublishing, RedeliveringStore } from './lasting-load.js'
 import { connected, emptyStage, enroll, next, searchAudit } from './world.js'
 
-const kills = 10
+/** As many as a minute has room for. `TOUCHMARK_KILLS=200` for a longer run. */
+const kills = Number(process.env['TOUCHMARK_KILLS'] ?? 10)
 
-test('kill -9 under load, ten times: what was acknowledged is in the log and is heard, and devices come back', async (t) => {
+test(`case 60: kill -9 under load, ${kills} times: what was acknowledged is in the log and is heard, and devices come back`, async (t) => {
   const random = seeded(9)
   const stage = emptyStage(t)
   let service = await stage.openService()
+  const checkpoints = new ShownCheckpoints(stage)
   const thermo = await enroll(stage, 'thermo-1')
   const gateway = await enroll(stage, 'gateway-1', 'role=gateway')
   const staying = { clean: false, reconnectPeriod: 20, connectTimeout: 5000 }
@@ -27,7 +30,9 @@ test('kill -9 under load, ten times: what was acknowledged is in the log and is 
   for (let kill = 0; kill < kills; kill++) {
     const enough = load.acknowledged.size + 1 + random(150)
     while (load.acknowledged.size < enough) await load.progress()
+    checkpoints.look()
     await service.stop('SIGKILL')
+    checkpoints.look()
     service = await stage.openService()
   }
   await load.finish()
@@ -42,5 +47,6 @@ test('kill -9 under load, ten times: what was acknowledged is in the log and is 
   )
   assert.ok(repeated.every(({ dup }) => dup === true))
   assert.equal(await service.stop(), 0)
+  await checkpoints.requirePrefixes()
   await stage.operator('audit', 'verify') // fails when the log is not what was signed
 })
