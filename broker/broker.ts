@@ -167,7 +167,7 @@ export class Broker {
     this.#closing = true
     for (const listener of this.#listeners) listener.close()
     for (const connection of this.#connections) connection.hold()
-    const { trail, store, limits, refusals, decisions } = this.#hub
+    const { trail, store, limits, refusals, decisions, sessions, delivery } = this.#hub
     const deadline = new Deadline(limits.drainSeconds)
     await deadline.before(trail.settled())
     await deadline.before(store.flushed())
@@ -176,6 +176,7 @@ export class Broker {
     decisions.sweep({ all: true })
     await deadline.before(this.#allGone())
     for (const connection of this.#connections) connection.destroy()
+    for (const session of sessions) delivery.finishReplays(session)
     await deadline.before(store.flushed())
     deadline.end()
     this.#stop()

@@ -73,11 +73,19 @@ export class Delivery {
     this.drain(session)
   }
 
-  /** A connection has ended: what it would still have been given is kept for the next one, where the session lives on. */
+  /**
+   * A connection has ended: what it would still have been given is kept for the next one, where the session lives on. Not
+   * all at once: whoever subscribes to very much and goes would stop everyone else meanwhile.
+   */
   endReplays(session: Session): void {
     for (const [name, { reception }] of session.replays) if (reception.qos === 0) session.replays.delete(name)
-    while (session.persistent && this.#replayNext(session));
-    session.replays.clear()
+    if (session.persistent) this.#keepOwed(session)
+    else session.replays.clear()
+  }
+
+  /** The service ends, and there are no later turns. */
+  finishReplays(session: Session): void {
+    while (this.#keepNext(session));
   }
 
   /**
@@ -155,8 +163,23 @@ export class Delivery {
     session.drainsLater = true
     setImmediate(() => {
       session.drainsLater = false
-      this.drain(session)
+      if (session.link) this.drain(session)
+      else this.#keepOwed(session)
     })
+  }
+
+  #keepOwed(session: Session): void {
+    for (let kept = 0; kept < replaysPerTurn; kept++) if (!this.#keepNext(session)) return
+    this.#drainLater(session)
+  }
+
+  /** False when there is none. */
+  #keepNext(session: Session): boolean {
+    try {
+      return this.#replayNext(session)
+    } catch {
+      return true // a refusal that the log has no room for; the message is not kept all the same
+    }
   }
 
   /** False when there is none. */

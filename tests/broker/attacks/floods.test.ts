@@ -80,6 +80,36 @@ test('retained messages that a lost client was still owed wait for it within its
   for await (const [key] of world.store.entries('broker/')) assert.ok(!key.includes('/d3'), key)
 })
 
+for (const meanwhile of ['the client comes back', 'the service ends'] as const) {
+  test(`retained messages that a lost client was still owed are kept over several turns, all of them when ${meanwhile}`, async (t) => {
+    const world = await makeOpenWorld(t, { maxInflight: 1 })
+    const speaker = await join(world, 'd1', 5)
+    const kept = Array.from({ length: 900 }, (_, at) => [`t/${at}`, `${at}`, { qos: 1, retain: true }] as const)
+    await publishAll(speaker, ...kept)
+    const owed = await join(world, 'd2', 5, lasting(5))
+    await subscribe(owed, ['t/#', 1])
+    await owed.next('publish')
+    const { audit } = world
+    const append = audit.append.bind(audit)
+    let keptAtOnce = 0
+    t.mock.method(audit, 'append', (event: Parameters<typeof append>[0]) => {
+      if (event.event === 'session.end' && event.device === 'd2') {
+        keptAtOnce = world.broker.sessions().find(({ clientId }) => clientId === 'd2')?.queued ?? 0
+      }
+      return append(event)
+    })
+    await cut(world, owed)
+    if (meanwhile === 'the service ends') await world.restart()
+    assert.ok(keptAtOnce > 0 && keptAtOnce < 400, `${keptAtOnce} in one turn`)
+    const back = await join(world, 'd2', 5, lasting(5))
+    for (let nth = 1; nth <= kept.length; nth++) {
+      back.send({ cmd: 'puback', messageId: (await back.next('publish', nth)).messageId ?? 0 })
+    }
+    await back.ping()
+    assert.deepEqual([heard(back).length, new Set(heard(back)).size], [kept.length, kept.length])
+  })
+}
+
 test('what waits for all sessions together is bounded: the one that holds most is ended, counted, and the others lose nothing', async (t) => {
   const world = await makeOpenWorld(t, { maxHeldBytes: 100_000, maxInflight: 1 })
   const speaker = await join(world, 'd1', 5)
