@@ -42,23 +42,26 @@ export function awaitWill(hub: Hub, session: Session): void {
   const { will, expirySeconds } = session
   if (!will) return
   const seconds = Math.min(will.delaySeconds, expirySeconds) // whichever comes first [MQTT-3.1.2-8]
+  session.willDueAt = hub.now() + seconds * 1000
   if (seconds === 0) fireWill(hub, session)
-  else session.willDueAt = hub.now() + seconds * 1000
 }
 
-/** Publishes the session's will by the rights of now; never for a device that was revoked. */
+/**
+ * Publishes the session's will by the rights of now; never for a device that was revoked. Where it cannot be recorded it
+ * stays due.
+ */
 export function fireWill(hub: Hub, session: Session): void {
   const { will, device } = session
   if (!will) return
-  session.will = undefined
-  session.willDueAt = undefined
   const rights = hub.revoked.has(device) ? undefined : hub.rightsOf(device)
   if (!rights) {
-    hub.store.deleteWill(session)
+    dropWill(hub, session)
     return
   }
   const decision = withinQuota(hub, session, will, judgeWill(rights, will))
   const sequence = recordPublish(hub, session, 'will', will, decision)
+  session.will = undefined
+  session.willDueAt = undefined
   const message = decision.effect === 'allow' ? messageOf(hub, session, will, sequence) : undefined
   hub.speaking.set(session.clientId, sequence)
   hub.trail.after(sequence, () => {

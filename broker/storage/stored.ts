@@ -113,12 +113,16 @@ class SharedMessages {
 
   of(outgoing: Outgoing): Outgoing {
     const { message } = outgoing
+    if ((message.origin ?? unrecorded) === unrecorded) return outgoing
     const known = this.#byOrigin.get(message.origin)
     if (known && isSame(known, message)) return { ...outgoing, message: known }
     this.#byOrigin.set(message.origin, message)
     return outgoing
   }
 }
+
+/** The origin of all messages whose publish went without a record: it names none of them. */
+const unrecorded = -1
 
 function isSame(one: Message, other: Message): boolean {
   return (
