@@ -55,11 +55,20 @@ export class Client {
     })
   }
 
-  /** With the CONNACK that accepts it. */
-  static async connect(fleet: Fleet, port: number, name: string, terms: ConnectTerms = {}): Promise<Client> {
+  /**
+   * With the CONNACK that accepts it. What was kept for the client comes right behind: whoever wants to hear of it says
+   * so in `prepare`.
+   */
+  static async connect(
+    fleet: Fleet,
+    port: number,
+    name: string,
+    { prepare, ...terms }: ConnectTerms & { readonly prepare?: (client: Client) => void } = {},
+  ): Promise<Client> {
     const socket = connect({ host: '127.0.0.1', port, secureContext: contextOf(fleet, name) })
     socket.setNoDelay(true)
     const client = new Client(socket, name, terms.level ?? 4)
+    prepare?.(client)
     await client.#exchange(connectFrame(name, terms), packetTypes.connack)
     return client
   }

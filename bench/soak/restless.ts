@@ -27,10 +27,9 @@ export async function runRestless(
   const name = deviceName(index)
   const sessionExpirySeconds = index % 2 === 0 ? 600 : 0
   const connect = async (): Promise<Client> => {
-    const client = await Client.connect(fleet, port, name, { level, sessionExpirySeconds })
+    const client = await Client.connect(fleet, port, name, { level, sessionExpirySeconds, prepare: acknowledgeAll })
     counts.connects++
     client.onEnd = fail
-    acknowledgeAll(client)
     return client
   }
   let client = await connect()
