@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
+import { setImmediate as turn } from 'node:timers/promises'
 import { AuditLog } from '#audit'
 import { parseDeviceId } from '#protocol'
 import { startWorker } from '../../audit/writing/writer-link.js'
@@ -94,4 +95,17 @@ export function appendMessage(log: AuditLog, number: number): void {
     publisher: from.device,
     origin,
   })
+}
+
+/** So many records wait for the disk at most, as a broker's sources would be held back. */
+const mostWaiting = 4000
+const messagesPerTurn = 100
+
+/** As fast as the disk takes them. */
+export async function appendAll(log: AuditLog, records: number): Promise<void> {
+  for (let message = 0; log.size < records;) {
+    for (let left = messagesPerTurn; left > 0; left--) appendMessage(log, message++)
+    if (log.size - log.durable > mostWaiting) await log.whenDurable(log.size - mostWaiting)
+    else await turn()
+  }
 }

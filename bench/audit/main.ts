@@ -6,6 +6,7 @@ import { type Options, readOptions, usage } from './options.js'
 import { type Part, type Run, renderParts } from './parts.js'
 import { measurePipeline, pipelineColumns } from './pipeline.js'
 import { measureSearch, searchColumns } from './search.js'
+import { measureVerify, verifyColumns } from './verify.js'
 
 const parts: readonly Part[] = [
   {
@@ -19,6 +20,12 @@ const parts: readonly Part[] = [
     title: 'From append to durable',
     columns: latencyColumns,
     measure: measureLatency,
+  },
+  {
+    name: 'verify',
+    title: 'Verify: signature, every entry, bundle and tile, root, write-ahead log',
+    columns: verifyColumns,
+    measure: measureVerify,
   },
   {
     name: 'search',

@@ -1,9 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setImmediate as turn } from 'node:timers/promises'
-import { type AuditLog, verifyLog } from '#audit'
 import { cpuSecondsSince, measureFloor } from './floor.js'
-import { appendMessage, openLog } from './load.js'
+import { appendAll, openLog } from './load.js'
 import type { Options } from './options.js'
 import type { Measured } from './parts.js'
 
@@ -13,12 +11,7 @@ export const pipelineColumns = [
   'of the floor',
   'CPU µs per record',
   'bytes per record',
-  'verified per second',
 ]
-
-/** So many records wait for the disk at most, as a broker's sources would be held back. */
-const mostWaiting = 4000
-const messagesPerTurn = 100
 
 /** From the first append until everything is durable, in the tree, covered by a checkpoint and settled. */
 export async function* measurePipeline(folder: string, { records }: Options): AsyncIterable<Measured> {
@@ -41,34 +34,17 @@ export async function* measurePipeline(folder: string, { records }: Options): As
     'CPU µs per record': (1e6 * taken.cpuSeconds) / log.size,
   })
   const bytes = await bytesBelow(join(folder, 'audit', 'log'))
-  const verified = await verifiedPerSecond(join(folder, 'audit'), log)
   yield {
     row: 'leaf per record',
     values: {
       ...speed({ seconds, cpuSeconds }),
       'bytes per record': bytes / log.size,
-      'verified per second': verified,
     },
   }
   yield {
     row: 'floor',
     values: { ...speed(floor), 'bytes per record': batches.reduce((sum, batch) => sum + batch.bytes, 0) / log.size },
   }
-}
-
-async function appendAll(log: AuditLog, records: number): Promise<void> {
-  for (let message = 0; log.size < records;) {
-    for (let left = messagesPerTurn; left > 0; left--) appendMessage(log, message++)
-    if (log.size - log.durable > mostWaiting) await log.whenDurable(log.size - mostWaiting)
-    else await turn()
-  }
-}
-
-async function verifiedPerSecond(directory: string, log: AuditLog): Promise<number> {
-  const start = performance.now()
-  const { ok, size, firstBad } = await verifyLog(directory, log.verifierKey)
-  if (!ok || size < log.size) throw new Error(`${size} of ${log.size} records: ${firstBad?.what ?? 'not covered'}`)
-  return size / ((performance.now() - start) / 1000)
 }
 
 /** As the file system keeps them: a file takes whole blocks. */
