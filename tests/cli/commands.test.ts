@@ -177,6 +177,29 @@ test('a record is proven by the server or from its folder, and checked without e
   assert.equal((await touchmark('audit', 'prove', '1', '--dir', join(folder, 'nothing'))).code, 1)
 })
 
+test('the key of checkpoints changes while the server runs, and the log is held against what was kept', async (t) => {
+  const { folder, running, touchmark, json } = await open(t)
+  const inData = (...names: readonly string[]) => join(folder, 'data', ...names)
+  const [kept, oldKey] = [join(folder, 'kept'), readFileSync(inData('operator', 'audit.vkey'), 'utf8').trim()]
+  writeFileSync(kept, readFileSync(inData('audit', 'log', 'checkpoint')))
+  const rotated = (await json('audit', 'rotate-key', '--comment', 'once a year')) as Record<string, string>
+  assert.equal(rotated['previousVerifierKey'], oldKey)
+  const newKey = readFileSync(inData('operator', 'audit.vkey'), 'utf8').trim()
+  assert.equal(rotated['verifierKey'], newKey)
+  assert.equal((await touchmark('audit', 'rotate-key')).code, 5)
+  const recorded = await touchmark('audit', 'search', 'event:log.key_rotate', '-o', 'json')
+  assert.equal((JSON.parse(recorded.stdout) as { comment: string }).comment, 'once a year')
+  await running.stop()
+
+  const keys = ['--vkey', oldKey, '--vkey', newKey]
+  for (const key of [oldKey, newKey]) assert.equal((await touchmark('audit', 'verify', '--vkey', key)).code, 0)
+  const held = await touchmark('audit', 'verify', ...keys, '--against', kept)
+  assert.deepEqual([held.code, /kept: prefix: /.test(held.stdout)], [0, true], held.stderr)
+  const foreign = await touchmark('audit', 'verify', '--vkey', newKey, '--against', kept)
+  assert.deepEqual([foreign.code, /untrusted/.test(foreign.stdout)], [8, true])
+  assert.equal((await touchmark('audit', 'verify', '--against', join(folder, 'nothing'))).code, 1)
+})
+
 test('the log is shown, searched and verified; a changed byte fails the check', async (t) => {
   const { folder, running, touchmark } = await open(t)
   const tail = (await touchmark('audit', 'tail', '-n', '2', '-o', 'json')).stdout.trimEnd().split('\n')
