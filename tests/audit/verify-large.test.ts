@@ -66,20 +66,6 @@ test('it can be ended in the middle', async () => {
   }
 })
 
-test('what retention took away is not missed, if its hashes are there', async () => {
-  await cp(inFolder('intact'), inFolder('shortened'), { recursive: true })
-  const minimumIndex = 1000
-  for (const bundle of [0, 1, 2]) await rm(inFolder('shortened', 'log', bundlePath(bundle)))
-  assert.ok((await verifyLog(inFolder('shortened'), verifierKey, { minimumIndex })).ok)
-  assert.equal((await verifyLog(inFolder('shortened'), verifierKey)).firstBad?.index, 0)
-  await rm(inFolder('shortened', 'log', bundlePath(3))) // holds records from 1000 on too
-  assert.equal((await verifyLog(inFolder('shortened'), verifierKey, { minimumIndex })).firstBad?.index, 768)
-  await changeFile(inFolder('shortened', 'log', tilePath(0, 1)), (bytes) => flip(bytes, 0))
-  assert.equal((await verifyLog(inFolder('shortened'), verifierKey, { minimumIndex })).firstBad?.index, 256)
-  await rm(inFolder('shortened', 'log', tilePath(0, 0)))
-  assert.equal((await verifyLog(inFolder('shortened'), verifierKey, { minimumIndex })).firstBad?.index, 0)
-})
-
 test('a signed entry that is not the one form of a record in its place is bad all the same', async () => {
   const long = Buffer.from(entryOf(300))
   const wrong: Readonly<Record<string, Uint8Array>> = {
