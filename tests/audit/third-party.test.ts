@@ -13,6 +13,7 @@ import { parseCheckpoint, signCheckpoint, verifierKeyOf } from '../../audit/tree
 import { orNothing } from '../../audit/writing/wal.js'
 import { needs } from '../needs.js'
 import { tamperings, writeSample } from './tampering.js'
+import { createForgetfulWorld, day } from './retention/world.js'
 import { origin } from './world.js'
 
 /* Whoever does not trust us can check with Go's own packages: third-party/main.go knows none of our code. */
@@ -134,3 +135,28 @@ test('Go refuses an older copy that was put back, and a history that was signed 
     assert.equal(against[0]?.outcome, outcome)
   }
 })
+
+test(
+  'Go accepts a log whose oldest records have gone, and no other hash in the place of one of theirs',
+  needed,
+  async (t) => {
+    const world = await createForgetfulWorld(t, [0, 0, 0])
+    const log = await world.reopen()
+    const before = join(world.directory, 'before')
+    await writeFile(before, log.checkpoint())
+    world.clock.now = 100 * day
+    await world.look({ days: 1 })
+    await log.close()
+    const checked = () => check('log', world.directory, log.verifierKey, before)
+    assert.deepEqual(await world.bundles(), [3])
+    assert.deepEqual(await checked(), { accepted: true, said: `ok: ${log.size} records, 1 older checkpoints\n` })
+
+    const tile = join(world.directory, 'log/tile/0/001')
+    const hashes = await readFile(tile)
+    await writeFile(tile, Buffer.concat([hashes.subarray(32), hashes.subarray(0, 32)]))
+    assert.equal((await checked()).accepted, false)
+    await writeFile(tile, hashes)
+    await rm(join(world.directory, 'log/minimum'))
+    assert.equal((await checked()).accepted, false)
+  },
+)

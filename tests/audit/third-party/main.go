@@ -71,12 +71,14 @@ func checkLog(dir, vkey string, older []string) (string, error) {
 	return fmt.Sprintf("ok: %d records, %d older checkpoints", log.tree.N, len(older)), nil
 }
 
-// checkBundle compares each entry with its hash and its place, and proves the first and the last one.
+// checkBundle compares each entry with its hash and its place, and proves the first and the last one. Of a bundle below
+// the minimum index (C2SP tlog-tiles, "Pruning") the hashes are enough.
 func (log *logFolder) checkBundle(index int64, hashes tlog.HashReader) error {
 	first := index * tileWidth
 	width := log.width(0, index)
 	bundle, err := log.read("entries", index, width)
-	if err != nil {
+	gone := errors.Is(err, os.ErrNotExist) && first+int64(width) <= log.minimum
+	if err != nil && !gone {
 		return err
 	}
 	indexes := make([]int64, width)
@@ -89,17 +91,10 @@ func (log *logFolder) checkBundle(index int64, hashes tlog.HashReader) error {
 	}
 	for at, leaf := range leaves {
 		sequence := first + int64(at)
-		if len(bundle) < 2 || len(bundle) < 2+int(binary.BigEndian.Uint16(bundle)) {
-			return fmt.Errorf("record %d is cut or missing", sequence)
-		}
-		length := int(binary.BigEndian.Uint16(bundle))
-		entry := bundle[2 : 2+length]
-		bundle = bundle[2+length:]
-		if tlog.RecordHash(entry) != leaf {
-			return fmt.Errorf("record %d is not the one that was hashed", sequence)
-		}
-		if err := checkPlace(entry, sequence); err != nil {
-			return err
+		if !gone {
+			if bundle, err = checkEntry(bundle, sequence, leaf); err != nil {
+				return err
+			}
 		}
 		if at != 0 && at != width-1 {
 			continue
@@ -116,6 +111,19 @@ func (log *logFolder) checkBundle(index int64, hashes tlog.HashReader) error {
 		return fmt.Errorf("bundle %d holds more than its entries", index)
 	}
 	return nil
+}
+
+// checkEntry gives what comes behind the first entry of a bundle.
+func checkEntry(bundle []byte, sequence int64, leaf tlog.Hash) ([]byte, error) {
+	if len(bundle) < 2 || len(bundle) < 2+int(binary.BigEndian.Uint16(bundle)) {
+		return nil, fmt.Errorf("record %d is cut or missing", sequence)
+	}
+	length := int(binary.BigEndian.Uint16(bundle))
+	entry := bundle[2 : 2+length]
+	if tlog.RecordHash(entry) != leaf {
+		return nil, fmt.Errorf("record %d is not the one that was hashed", sequence)
+	}
+	return bundle[2+length:], checkPlace(entry, sequence)
 }
 
 // checkOlder proves that the log begins with what an older checkpoint covers.
@@ -238,7 +246,22 @@ func cborHead(data []byte, major byte) (argument uint64, rest []byte, ok bool) {
 type logFolder struct {
 	folder string
 	tree   tlog.Tree
-	files  map[string][]byte
+	// Bundles of entries below it may be gone.
+	minimum int64
+	files   map[string][]byte
+}
+
+// readMinimum gives the first line of log/minimum, where there is one.
+func readMinimum(folder string) (int64, error) {
+	text, err := os.ReadFile(filepath.Join(folder, "minimum"))
+	if errors.Is(err, os.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strconv.ParseInt(line, 10, 64)
 }
 
 // openLog reads the checkpoint and its partial files. In a log that grows, a newer checkpoint takes these away, but
@@ -253,7 +276,11 @@ func openLog(folder, vkey string) (*logFolder, error) {
 		if err != nil {
 			return nil, err
 		}
-		log := &logFolder{folder: folder, tree: tree, files: map[string][]byte{}}
+		minimum, err := readMinimum(folder)
+		if err != nil {
+			return nil, err
+		}
+		log := &logFolder{folder: folder, tree: tree, minimum: minimum, files: map[string][]byte{}}
 		err = log.readPartials()
 		if err == nil {
 			return log, nil
