@@ -57,24 +57,24 @@ test(
     t.after(() => child.kill('SIGKILL'))
     const seen: string[] = []
     let heard = 0
+    let last: string | undefined
     for await (const line of createInterface(child.stdout)) {
       if (++heard % 4000 !== 1) continue
       const note = await readFile(join(directory, 'log/checkpoint'), 'utf8').catch(orNothing(undefined))
-      if (note === undefined) continue // the first one takes a second
+      if (note === undefined || note === last) continue // there is a new one every second
+      last = note
       const { accepted, said } = await check('log', directory, verifierKey, ...seen)
       assert.ok(accepted, said)
       const kept = inFolder(`checkpoint-${line}`)
       await writeFile(kept, note)
       seen.push(kept)
-      if (seen.length === 6) break
+      if (seen.length === 4) break
     }
     child.kill('SIGKILL')
     if (child.signalCode === null) await once(child, 'close')
-    const sizes = await Promise.all(seen.map(async (file) => parseCheckpoint(await readFile(file, 'utf8')).size))
-    assert.ok(new Set(sizes).size > 2, `it grew: ${sizes.join()}`)
     assert.deepEqual(await check('log', directory, verifierKey, ...seen), {
       accepted: true,
-      said: `ok: ${parseCheckpoint(await readFile(join(directory, 'log/checkpoint'), 'utf8')).size} records, 6 older checkpoints\n`,
+      said: `ok: ${parseCheckpoint(await readFile(join(directory, 'log/checkpoint'), 'utf8')).size} records, 4 older checkpoints\n`,
     })
   },
 )
