@@ -26,7 +26,10 @@ test('goes on where it was closed, over bundles, tiles and the write-ahead log',
     assert.equal(log.size, before + count, `round ${round}`)
     await log.close()
     const report = await verifyLog(world.directory, log.verifierKey)
-    assert.deepEqual({ ...report, root: '' }, { ok: true, size: log.size, root: '', uncovered: 0, gone: 0, against: [] })
+    assert.deepEqual(
+      { ...report, root: '' },
+      { ok: true, size: log.size, root: '', uncovered: 0, gone: 0, against: [] },
+    )
   }
   const log = await world.open()
   let next = 0
