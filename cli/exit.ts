@@ -47,6 +47,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof CliError) return ofCode[error.code]
   if (error instanceof ServerRefusal) return ofStatus.get(error.status) ?? exitCodes.error
   if (error instanceof CodedError && error.code === 'RECORD_UNKNOWN') return exitCodes.notFound
+  if (error instanceof CodedError && error.code === 'AUDIT_GONE') return exitCodes.conflict
   if (error instanceof CodedError && isMistake(error.code)) return exitCodes.usage
   return exitCodes.error
 }

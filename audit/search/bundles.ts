@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
+import { readMinimum } from '../retention/minimum.js'
 import { bundlePath, entriesOf, tileWidth } from '../tree/tiles.js'
 import { orNothing } from '../writing/wal.js'
 
@@ -11,9 +11,11 @@ import { orNothing } from '../writing/wal.js'
  * ever changes; the oldest may have been dropped.
  */
 export class Bundles {
+  readonly #directory: string
   readonly #folder: string
 
   constructor(directory: string) {
+    this.#directory = directory
     this.#folder = layout.log(directory)
   }
 
@@ -26,22 +28,9 @@ export class Bundles {
     }
   }
 
-  /** The oldest bundle that is still there; 0 where there is none. */
+  /** The oldest bundle that is kept, whatever of older ones a crash has left. @throws AuditError AUDIT_CORRUPT */
   async first(): Promise<number> {
-    // A folder for every three digits but the last (C2SP tlog-tiles): what is higher up is less.
-    let level = [{ folder: join(this.#folder, 'tile', 'entries'), above: 0 }]
-    while (level.length > 0) {
-      const below: typeof level = []
-      for (const { folder, above } of level) {
-        const names = (await readdir(folder).catch(orNothing([]))).sort()
-        const file = names.find((name) => /^\d{3}(\.p)?$/.test(name))
-        if (file !== undefined) return above * 1000 + Number.parseInt(file, 10)
-        for (const name of names.filter((name) => /^x\d{3}$/.test(name)))
-          below.push({ folder: join(folder, name), above: above * 1000 + Number(name.slice(1)) })
-      }
-      level = below
-    }
-    return 0
+    return ((await readMinimum(this.#directory))?.index ?? 0) / tileWidth
   }
 }
 

@@ -112,7 +112,7 @@ async function* findUnindexed(
   const matches = matcherOf(query)
   const reader = new LogReader(directory)
   let found: AuditRecord[] = []
-  for await (const record of query.order === 'oldest' ? reader.forward(from, to) : reader.backward(to, from)) {
+  for await (const record of query.order === 'oldest' ? reader.forwardKept(from, to) : reader.backward(to, from)) {
     if (matches(record)) found.push(record)
     if (record.sequence % tileWidth !== 0) continue
     yield found

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { layout } from '../layout.js'
@@ -31,6 +31,8 @@ export class SearchIndex {
   readonly #files = new Map<number, ChunkTimes>()
   /** Chunks that could not be read or written; tried again when the next one is complete. */
   readonly #skipped = new Set<number>()
+  /** There are no files of chunks below. */
+  #oldest = 0
   #open: OpenChunk | undefined
   #opening: Promise<void> | undefined
   #catchingUp: Promise<void> | undefined
@@ -72,8 +74,8 @@ export class SearchIndex {
   }
 
   /**
-   * Takes in every complete bundle below the newest checkpoint and makes what is missing, newest first. One at a time;
-   * a second caller shares the first's.
+   * Takes in every complete bundle below the newest checkpoint, makes what is missing, newest first, and removes what is
+   * of no use any more. One at a time; a second caller shares the first's.
    */
   async catchUp(): Promise<void> {
     this.#catchingUp ??= this.#catchUp().finally(() => (this.#catchingUp = undefined))
@@ -82,12 +84,24 @@ export class SearchIndex {
 
   async #catchUp(): Promise<void> {
     await this.open()
-    for (;;) {
-      await this.#growNewest()
-      const chunk = this.#newestMissing()
-      if (chunk === undefined) return
+    const oldest = Math.floor((await this.#bundles.first()) / bundlesPerChunk)
+    await this.#growNewest()
+    for (let chunk = this.#newestMissing(oldest); chunk !== undefined; chunk = this.#newestMissing(oldest)) {
       await this.#keep({ chunk, summaries: [] })
+      await this.#growNewest()
     }
+    await this.#dropBelow(oldest)
+  }
+
+  /** Of these chunks retention has taken away the whole. */
+  async #dropBelow(oldest: number): Promise<void> {
+    if (oldest === this.#oldest) return
+    for (const chunk of await this.#chunksOnDisk()) {
+      if (chunk >= oldest) continue
+      this.#files.delete(chunk)
+      await rm(this.#pathOf(chunk), { force: true })
+    }
+    this.#oldest = oldest
   }
 
   async #growNewest(): Promise<void> {
@@ -137,8 +151,8 @@ export class SearchIndex {
     }
   }
 
-  #newestMissing(): number | undefined {
-    for (let chunk = (this.#open?.chunk ?? 0) - 1; chunk >= 0; chunk--) {
+  #newestMissing(oldest: number): number | undefined {
+    for (let chunk = (this.#open?.chunk ?? 0) - 1; chunk >= oldest; chunk--) {
       if (!this.#files.has(chunk) && !this.#skipped.has(chunk)) return chunk
     }
     return undefined
@@ -146,9 +160,7 @@ export class SearchIndex {
 
   /** The files below a chunk that were made from this log as it stands. */
   async #findFiles(end: number): Promise<void> {
-    const names = await readdir(layout.index(this.#directory)).catch(() => [])
-    for (const name of names.filter((name) => fileName.test(name))) {
-      const chunk = Number.parseInt(name, 10)
+    for (const chunk of await this.#chunksOnDisk()) {
       if (chunk >= end) continue
       const times = ChunkFile.look(this.#pathOf(chunk), (file) => {
         return file.tileHash.equals(this.#tileHash(chunk))
@@ -158,6 +170,11 @@ export class SearchIndex {
       if (times !== undefined) this.#files.set(chunk, times)
       await setImmediate()
     }
+  }
+
+  async #chunksOnDisk(): Promise<readonly number[]> {
+    const names = await readdir(layout.index(this.#directory)).catch(() => [])
+    return names.filter((name) => fileName.test(name)).map((name) => Number.parseInt(name, 10))
   }
 
   /** The tile whose 256 hashes are those of the chunk's bundles: no other records have it. */

@@ -23,6 +23,7 @@ import {
   parseOperatorName,
   parseTopicFilter,
 } from '#protocol'
+import { encodeMinimum } from '../../audit/retention/minimum.js'
 import { find } from '../../audit/search/find.js'
 import { SearchIndex } from '../../audit/search/search-index.js'
 import { bundlePath } from '../../audit/tree/tiles.js'
@@ -131,19 +132,30 @@ test('where no index can be written searching goes on, and so does the log', asy
   assert.deepEqual(await search(query), expected(query))
 })
 
-test('a log whose first bundles were dropped is searched from where it begins', async (t) => {
-  const { directory, search } = await open(t, { ownLog: true })
+test('a log whose first bundles are not kept is searched from where it begins, also where a crash has left some of them', async (t) => {
+  const { directory, search, files } = await open(t, { ownLog: true })
   const query: AuditQuery = { device: deviceOf(39) }
-  for (const dropped of [3, 300]) {
-    for (let index = 0; index < dropped; index++) rmSync(join(directory, 'log', bundlePath(index)), { force: true })
-    const kept = (sequences: readonly number[]) => sequences.filter((sequence) => sequence >= dropped * 256)
+  for (const [kept, removed] of [
+    [3, 3],
+    [300, 290],
+  ] as const) {
+    writeFileSync(join(directory, 'log', 'minimum'), encodeMinimum({ index: kept * 256, record: kept * 256 }))
+    for (let index = 0; index < removed; index++) rmSync(join(directory, 'log', bundlePath(index)), { force: true })
+    const left = (sequences: readonly number[]) => sequences.filter((sequence) => sequence >= kept * 256)
     const fresh = reopened(directory)
     await fresh.index.catchUp()
     for (const find of [search, fresh.search]) {
-      assert.deepEqual(await find(query), kept(expected(query)), `${dropped}`)
-      assert.deepEqual(await find({ ...query, order: 'oldest' }), kept(expected({ ...query, order: 'oldest' })))
+      assert.deepEqual(await find(query), left(expected(query)), `${kept}`)
+      assert.deepEqual(await find({ ...query, order: 'oldest' }), left(expected({ ...query, order: 'oldest' })))
     }
   }
+  assert.deepEqual(files.map(existsSync), [false, true], 'the index of what is gone is gone')
+})
+
+test('bundles that nobody has let go are missed, be they the first', async (t) => {
+  const { directory, search } = await open(t, { ownLog: true })
+  rmSync(join(directory, 'log', bundlePath(0)))
+  await assert.rejects(search({ order: 'oldest' }), { code: 'AUDIT_CORRUPT', sequence: 0 })
 })
 
 test('a bundle that is missing or damaged in the midst is named where a search comes by', async (t) => {

@@ -45,8 +45,12 @@ async function replay(client: ApiClient, output: Output, options: ReplayOptions)
   const session = await sessionOf(client, options)
   const pace = new Pace(options.speed, options.pause * 1000)
   let last: string | undefined
+  const begin = (event: string): void => {
+    if (event !== 'session.connect') output.note('The session is older than what is kept: this is not its beginning.')
+  }
   for await (const line of client.lines('searchAudit', { query: { session, order: 'oldest' } })) {
     const record = parseRecord(line)
+    if (last === undefined) begin(record.event)
     const { pauseMs, offsetMs } = pace.next(Date.parse(record.time))
     if (pauseMs >= 1) await pause(pauseMs)
     output.item({ offsetMs, ...record }, timelineCells(record, offsetMs))
@@ -61,10 +65,14 @@ async function sessionOf(client: ApiClient, { session, device }: ReplayOptions):
     throw new CliError('USAGE', 'expected either --session ID or --device ID')
   }
   if (session !== undefined) return session
-  const query = { device, event: 'session.connect', limit: '1' }
-  for await (const line of client.lines('searchAudit', { query })) {
-    const { session } = parseRecord(line)
-    if (typeof session === 'string') return session
+  for (const narrowed of [{ event: 'session.connect', limit: '1' }, withoutBeginning]) {
+    for await (const line of client.lines('searchAudit', { query: { device, ...narrowed } })) {
+      const { session } = parseRecord(line)
+      if (typeof session === 'string') return session
+    }
   }
   throw new CliError('NOT_FOUND', `the log holds no session of ${device ?? ''}`)
 }
+
+/** A session can last longer than records are kept; its device has spoken not so many records ago. */
+const withoutBeginning = { limit: '100' }
