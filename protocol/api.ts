@@ -73,7 +73,13 @@ export interface CertificateView {
   readonly notAfter: string
 }
 
-export interface RegisterDeviceRequest {
+/** An operator's act. */
+export interface Act {
+  /** Why, for the audit log. */
+  readonly comment?: string
+}
+
+export interface RegisterDeviceRequest extends Act {
   readonly id: DeviceId
   readonly profile?: ProfileName
   readonly labels?: Labels
@@ -81,9 +87,8 @@ export interface RegisterDeviceRequest {
   readonly ekHash: Fingerprint
 }
 
-export interface RevokeRequest {
+export interface RevokeRequest extends Act {
   readonly reason: RevocationReason
-  readonly comment?: string
 }
 
 export interface RevokeAnswer {
@@ -106,7 +111,7 @@ export interface TokenView {
   readonly notAfter: string
 }
 
-export interface CreateTokenRequest {
+export interface CreateTokenRequest extends Act {
   readonly profile?: ProfileName
   /** The only device id that the token can make; without it the server names the device. */
   readonly device?: DeviceId
@@ -168,9 +173,7 @@ export interface Refusal {
   readonly reason: string
 }
 
-export interface KickRequest {
-  /** For the audit log. */
-  readonly comment?: string
+export interface KickRequest extends Act {
   /** Also what is kept for the session: subscriptions and waiting messages. Default: false */
   readonly forget?: boolean
 }
@@ -222,10 +225,9 @@ export interface Explanation {
   }[]
 }
 
-export interface RotateKeyRequest {
+export interface RotateKeyRequest extends Act {
   /** For so long the key before it signs as well. Default 7, at most 365. */
   readonly days?: number
-  readonly comment?: string
 }
 
 /** Verifier keys of C2SP signed-note. */
@@ -262,13 +264,11 @@ export interface PayloadDisclosureView {
   readonly r: string
 }
 
-export interface ErasePayloadsRequest {
+export interface ErasePayloadsRequest extends Required<Act> {
   /** In UTC, as `2026-11-23`. */
   readonly day: string
   /** Only what this device said. Default: what any did */
   readonly device?: DeviceId
-  /** For the audit log. */
-  readonly reason: string
 }
 
 export interface ErasePayloadsAnswer {

@@ -20,10 +20,14 @@ export interface CertificateFacts {
   readonly certificate: Uint8Array
 }
 
-/** What an operator did carries who and from where. */
+/** What an operator did carries who, from where, and why. */
 export interface OperatorFacts {
   readonly operator: OperatorName
+  /** Of the certificate that was shown; absent for what the service does by itself. */
+  readonly fingerprint?: Fingerprint
   readonly peer?: string
+  /** The operator's own words. */
+  readonly comment?: string
 }
 
 export type RegistryEvent =
@@ -89,7 +93,6 @@ export type RegistryEvent =
       readonly event: 'device.revoke'
       readonly device: DeviceId
       readonly reason: RevocationReason
-      readonly comment?: string
       /** When it began to act; the record follows. */
       readonly at: number
       /** Grows by one with every revocation; what a message's publisher was admitted under. */
@@ -216,7 +219,6 @@ export type SessionEvent =
       readonly session: string
       readonly clientId: string
       readonly forget: boolean
-      readonly comment?: string
     })
 
 /**
@@ -262,7 +264,6 @@ export type ServiceEvent =
       readonly verifierKey: string
       readonly previousVerifierKey: string
       readonly notAfter: number
-      readonly comment?: string
     })
   | { /** A key signs no checkpoint any more. */ readonly event: 'log.key_retire'; readonly verifierKey: string }
   | {
@@ -311,9 +312,11 @@ export type ServiceEvent =
       readonly event: 'policy.activate'
       readonly policyVersion: number
       readonly policyHash: Fingerprint
-      readonly comment?: string
     })
-  | (OperatorFacts & { readonly event: 'policy.refuse'; readonly reason: string; readonly comment?: string })
+  | (OperatorFacts & {
+      /** Its `comment` is what is wrong with the policy. */ readonly event: 'policy.refuse'
+      readonly reason: string
+    })
   | {
       readonly event: 'policy.render_error'
       readonly device: DeviceId
@@ -333,7 +336,6 @@ export type ServiceEvent =
       /** In UTC, as `2026-11-23`. */
       readonly day: string
       readonly device?: DeviceId
-      /** The reason that was given. */
       readonly comment: string
     })
   | {

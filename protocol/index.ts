@@ -1,4 +1,5 @@
 export type {
+  Act,
   ApplyPolicyAnswer,
   AuditCheckpoint,
   CertificateView,

@@ -36,7 +36,6 @@ export interface NewDevice {
 
 export interface RevokeOrder extends OperatorFacts {
   readonly reason: RevocationReason
-  readonly comment?: string
 }
 
 const limits = { labels: 32, tokenUses: 100_000, tokenLifeMs: 7 * 24 * 3600 * 1000 } as const

@@ -63,7 +63,7 @@ export class CheckpointKeys {
   /** Answers when the record is durable. @throws ServerError KEY_CHANGING while the last change is under way */
   async rotate(
     log: Log,
-    { days = defaultOverlapDays, comment }: RotateKeyRequest,
+    { days = defaultOverlapDays }: Pick<RotateKeyRequest, 'days'>,
     by: OperatorFacts,
   ): Promise<RotateKeyAnswer> {
     const { folder, now } = this.#options
@@ -82,8 +82,7 @@ export class CheckpointKeys {
       verifierKeyOf(this.#options.origin, key),
     )
     const keys = { verifierKey: verifierKey ?? '', previousVerifierKey: previousVerifierKey ?? '' }
-    const event = { event: 'log.key_rotate', ...keys, notAfter: previous.until, ...by } as const
-    await log.whenDurable(log.append({ ...event, ...(comment !== undefined && { comment }) }))
+    await log.whenDurable(log.append({ event: 'log.key_rotate', ...keys, notAfter: previous.until, ...by }))
     return { ...keys, notAfter: new Date(previous.until).toISOString() }
   }
 

@@ -148,7 +148,7 @@ export class PolicyInForce {
     } catch (error) {
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
       const comment = error instanceof Error ? error.message.slice(0, 1024) : ''
-      this.#options.audit.append({ event: 'policy.refuse', reason, comment, ...by })
+      this.#options.audit.append({ event: 'policy.refuse', ...by, reason, comment })
       throw error
     }
   }
@@ -163,7 +163,7 @@ export class PolicyInForce {
     )
   }
 
-  #recordActivation({ policy, hash }: Active, by: OperatorFacts & { readonly comment?: string }): number {
+  #recordActivation({ policy, hash }: Active, by: OperatorFacts): number {
     return this.#options.audit.append({
       event: 'policy.activate',
       policyVersion: policy.version,

@@ -1,7 +1,16 @@
 import { InvalidArgumentError } from 'commander'
+import type { Act } from '#protocol'
 import { CliError } from '../errors.js'
 
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
+
+/** Of every command that changes something. */
+export const commentOption = ['--comment <text>', 'why, for the audit log'] as const
+
+/** What is said of an act, where something is. */
+export function commented({ comment }: Act): Act {
+  return comment === undefined ? {} : { comment }
+}
 
 /** `90s`, `15m`, `2h`, `7d` → seconds. */
 export function parseDuration(text: string): number {

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import {
+  type Act,
   type DeviceView,
   type Labels,
   parseDeviceId,
@@ -14,7 +15,7 @@ import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Column, Output } from '../output.js'
 import { examples } from './examples.js'
-import { formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
+import { commented, commentOption, formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
 
 const columns: readonly Column<DeviceView>[] = [
   { name: 'id', of: (device) => device.id },
@@ -27,15 +28,14 @@ const columns: readonly Column<DeviceView>[] = [
   { name: 'anchors', of: (device) => device.anchors.map(({ kind, hash }) => `${kind}:${hash}`).join(' '), wide: true },
 ]
 
-interface RegisterOptions {
+interface RegisterOptions extends Act {
   readonly ekHash: string
   readonly profile?: string
   readonly label?: Labels
 }
 
-interface RevokeOptions {
+interface RevokeOptions extends Act {
   readonly reason: RevocationReason
-  readonly comment?: string
   readonly dryRun?: true
 }
 
@@ -66,6 +66,7 @@ export function addDevices(program: Command, { client, output }: Context): void 
     .requiredOption('--ek-hash <sha256>', "SHA-256 of the EK's SubjectPublicKeyInfo, in hex")
     .option('--profile <name>', 'enrollment profile')
     .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
+    .option(...commentOption)
     .action(async (id: string, options: RegisterOptions) =>
       show(output(), await client().call('registerDevice', { body: registration(id, options) })),
     )
@@ -75,9 +76,16 @@ export function addDevices(program: Command, { client, output }: Context): void 
     .argument('<id>')
     .argument('<key=value...>')
     .description('set labels; KEY= takes one away')
-    .addHelpText('after', examples('devices label pump-7 site=oslo role=gateway', 'devices label pump-7 role='))
-    .action(async (id: string, pairs: readonly string[]) =>
-      show(output(), await label(client(), id, parseLabels(pairs))),
+    .addHelpText(
+      'after',
+      examples(
+        'devices label pump-7 site=oslo role=gateway',
+        "devices label pump-7 role= --comment 'gateway-2 does it now'",
+      ),
+    )
+    .option(...commentOption)
+    .action(async (id: string, pairs: readonly string[], { comment }: Act) =>
+      show(output(), await label(client(), id, parseLabels(pairs), comment)),
     )
 
   devices
@@ -92,7 +100,7 @@ export function addDevices(program: Command, { client, output }: Context): void 
       ),
     )
     .addOption(new Option('--reason <reason>').choices(revocationReasons).makeOptionMandatory())
-    .option('--comment <text>', 'for the audit log')
+    .option(...commentOption)
     .option('--dry-run', 'only say what it would end')
     .action(async (id: string, options: RevokeOptions) => {
       if (options.dryRun) await previewRevocation(client(), output(), id)
@@ -100,25 +108,25 @@ export function addDevices(program: Command, { client, output }: Context): void 
     })
 }
 
-function registration(id: string, { ekHash, profile, label }: RegisterOptions): RegisterDeviceRequest {
+function registration(id: string, { ekHash, profile, label, ...why }: RegisterOptions): RegisterDeviceRequest {
   return {
     id: parseDeviceId(id),
     ekHash: parseFingerprint(ekHash.toLowerCase()),
     ...(profile !== undefined && { profile: parseProfileName(profile) }),
     ...(label !== undefined && { labels: label }),
+    ...commented(why),
   }
 }
 
 /** The server replaces all labels at once; here the ones that are not named stay. */
-async function label(client: ApiClient, id: string, changes: Labels): Promise<DeviceView> {
+async function label(client: ApiClient, id: string, changes: Labels, comment?: string): Promise<DeviceView> {
   const { labels } = await client.call('getDevice', { id })
   const kept = Object.entries({ ...labels, ...changes }).filter(([, value]) => value !== '')
-  return client.call('labelDevice', { id, body: Object.fromEntries(kept) })
+  return client.call('labelDevice', { id, query: { comment }, body: Object.fromEntries(kept) })
 }
 
 async function revoke(client: ApiClient, output: Output, id: string, options: RevokeOptions): Promise<void> {
-  const { reason, comment } = options
-  const answer = await client.call('revokeDevice', { id, body: { reason, ...(comment !== undefined && { comment }) } })
+  const answer = await client.call('revokeDevice', { id, body: { reason: options.reason, ...commented(options) } })
   output.one(answer, [
     ['device', answer.device],
     ['sessions ended', String(answer.sessions)],

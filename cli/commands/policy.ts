@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Argument, type Command, Option } from 'commander'
 import {
+  type Act,
   denyReasonTexts,
   type ExplainRequest,
   type Explanation,
@@ -16,7 +17,7 @@ import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
 import { examples } from './examples.js'
-import { parseCount, parseLabel } from './arguments.js'
+import { commentOption, parseCount, parseLabel } from './arguments.js'
 
 const actions = ['publish', 'will', 'subscribe', 'receive'] as const satisfies readonly TopicAction[]
 
@@ -81,10 +82,14 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     .command('apply')
     .argument('<file>')
     .description('put a policy in force, at once and for live sessions too')
-    .addHelpText('after', examples('policy apply policy.yaml --dry-run', 'policy apply policy.yaml'))
+    .addHelpText(
+      'after',
+      examples('policy apply policy.yaml --dry-run', "policy apply policy.yaml --comment 'ticket 4711'"),
+    )
+    .option(...commentOption)
     .option('--dry-run', 'only check it')
-    .action(async (file: string, { dryRun }: { dryRun?: true }) => {
-      const query = { file: basename(file), ...(dryRun && { dryRun: 'true' }) }
+    .action(async (file: string, { comment, dryRun }: Act & { dryRun?: true }) => {
+      const query = { file: basename(file), comment, ...(dryRun && { dryRun: 'true' }) }
       const source = readPolicyFile(file)
       const before = await client().call('getPolicy')
       const answer = await client().call('applyPolicy', { query, text: source })

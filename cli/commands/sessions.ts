@@ -1,12 +1,12 @@
 import { type Command, Option } from 'commander'
-import type { KickRequest, SessionView } from '#protocol'
+import type { Act, KickRequest, SessionView } from '#protocol'
 import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError, ServerRefusal } from '../errors.js'
 import type { Column, Output } from '../output.js'
 import { watch } from '../watch.js'
 import { examples } from './examples.js'
-import { formatBytes, formatRate, formatTime, parseDuration } from './arguments.js'
+import { commented, commentOption, formatBytes, formatRate, formatTime, parseDuration } from './arguments.js'
 
 const columns: readonly Column<SessionView>[] = [
   { name: 'client id', of: (session) => session.clientId },
@@ -39,8 +39,7 @@ interface ListOptions {
   readonly interval: number
 }
 
-interface KickOptions {
-  readonly comment?: string
+interface KickOptions extends Act {
   readonly forget?: true
   readonly dryRun?: true
 }
@@ -94,7 +93,7 @@ export function addSessions(program: Command, { client, output }: Context): void
         'sessions kick pump-7 --forget --dry-run',
       ),
     )
-    .option('--comment <text>', 'for the audit log')
+    .option(...commentOption)
     .option('--forget', 'also what is kept: subscriptions and waiting messages')
     .option('--dry-run', 'only say what it would end')
     .action((ids: readonly string[], options: KickOptions) =>
@@ -104,8 +103,7 @@ export function addSessions(program: Command, { client, output }: Context): void
 
 /** One after the other; one that cannot be kicked does not save the others. */
 async function kick(client: ApiClient, output: Output, ids: readonly string[], options: KickOptions): Promise<void> {
-  const { comment, forget = false } = options
-  const body: KickRequest = { forget, ...(comment !== undefined && { comment }) }
+  const body: KickRequest = { forget: options.forget ?? false, ...commented(options) }
   const answers = []
   const refusals: ServerRefusal[] = []
   for (const id of ids) {

@@ -1,9 +1,24 @@
 import type { Command } from 'commander'
-import { type CreateTokenRequest, type Labels, parseDeviceId, parseProfileName, type TokenView } from '#protocol'
+import {
+  type Act,
+  type CreateTokenRequest,
+  type Labels,
+  parseDeviceId,
+  parseProfileName,
+  type TokenView,
+} from '#protocol'
 import type { Context } from '../context.js'
 import type { Column } from '../output.js'
 import { examples } from './examples.js'
-import { formatLabels, formatTime, parseCount, parseDuration, parseLabel } from './arguments.js'
+import {
+  commented,
+  commentOption,
+  formatLabels,
+  formatTime,
+  parseCount,
+  parseDuration,
+  parseLabel,
+} from './arguments.js'
 
 const columns: readonly Column<TokenView>[] = [
   { name: 'id', of: (token) => token.id },
@@ -15,7 +30,7 @@ const columns: readonly Column<TokenView>[] = [
   { name: 'labels', of: (token) => formatLabels(token.labels) },
 ]
 
-interface CreateOptions {
+interface CreateOptions extends Act {
   readonly device?: string
   readonly profile?: string
   readonly label?: Labels
@@ -42,6 +57,7 @@ export function addTokens(program: Command, { client, output }: Context): void {
     .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
     .option('--uses <n>', 'how many devices may join with it (default 1)', parseCount)
     .option('--ttl <duration>', 'how long it is good, such as 30m or 7d (default 1h)', parseDuration)
+    .option(...commentOption)
     .action(async (options: CreateOptions) => {
       const made = await client().call('createToken', { body: tokenRequest(options) })
       output().one(made, [
@@ -62,9 +78,10 @@ export function addTokens(program: Command, { client, output }: Context): void {
     .command('revoke')
     .argument('<id>')
     .description('make a token useless')
-    .addHelpText('after', examples('tokens revoke 3fa7d66a60750aed'))
-    .action(async (id: string) => {
-      const token = await client().call('revokeToken', { id })
+    .addHelpText('after', examples("tokens revoke 3fa7d66a60750aed --comment 'was sent to the wrong site'"))
+    .option(...commentOption)
+    .action(async (id: string, { comment }: Act) => {
+      const token = await client().call('revokeToken', { id, query: { comment } })
       output().one(token, [
         ['token', token.id],
         ['state', token.state],
@@ -72,12 +89,13 @@ export function addTokens(program: Command, { client, output }: Context): void {
     })
 }
 
-function tokenRequest({ device, profile, label, uses, ttl }: CreateOptions): CreateTokenRequest {
+function tokenRequest({ device, profile, label, uses, ttl, ...why }: CreateOptions): CreateTokenRequest {
   return {
     ...(device !== undefined && { device: parseDeviceId(device) }),
     ...(profile !== undefined && { profile: parseProfileName(profile) }),
     ...(label !== undefined && { labels: label }),
     ...(uses !== undefined && { uses }),
     ...(ttl !== undefined && { ttlSeconds: ttl }),
+    ...commented(why),
   }
 }

@@ -45,7 +45,7 @@ export function addAuditRoutes(app: App, service: Service): void {
       body: rotateKeyRequest,
       response: { 200: rotateKeyAnswer },
     },
-    handler: async (request) => service.rotateAuditKey(request.body, operators.of(request)),
+    handler: async (request) => service.rotateAuditKey(request.body, operators.of(request, request.body)),
   })
 
   app.route({

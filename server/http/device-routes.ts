@@ -4,6 +4,7 @@ import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { deviceTerms, parseQuery } from './query.js'
 import {
+  actQuery,
   deviceList,
   deviceParams,
   deviceView,
@@ -52,7 +53,7 @@ export function addDeviceRoutes(app: App, service: Service): void {
       response: { 201: deviceView },
     },
     handler: async (request, reply) => {
-      const by = operators.of(request)
+      const by = operators.of(request, request.body)
       const { id: device, profile = defaultProfile, labels = {}, ekHash } = request.body
       await registry.registerDevice({ device, profile, labels, anchor: { kind: 'ek', hash: ekHash } }, by)
       return reply.code(201).send(view(device))
@@ -65,11 +66,12 @@ export function addDeviceRoutes(app: App, service: Service): void {
       tags,
       summary: 'Replace all labels of a device',
       params: deviceParams,
+      querystring: actQuery,
       body: labels,
       response: { 200: deviceView },
     },
     handler: async (request) => {
-      const by = operators.of(request)
+      const by = operators.of(request, request.query)
       await registry.labelDevice(request.params.id, request.body, by)
       return view(request.params.id)
     },
@@ -85,10 +87,10 @@ export function addDeviceRoutes(app: App, service: Service): void {
       response: { 200: revokeAnswer },
     },
     handler: async (request) => {
-      const by = operators.of(request)
+      const by = operators.of(request, request.body)
       const device = request.params.id
       // Acts first and is recorded second, so that a full disk cannot keep a device alive.
-      const { recorded } = registry.revokeDevice(device, { ...request.body, ...by })
+      const { recorded } = registry.revokeDevice(device, { reason: request.body.reason, ...by })
       const ended = service.endDevice(device)
       return { device, ...ended, recorded: await succeeds(recorded) }
     },

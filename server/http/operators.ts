@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { CodedError, type Fingerprint, type OperatorFacts, type OperatorName } from '#protocol'
+import { type Act, CodedError, type Fingerprint, type OperatorFacts, type OperatorName } from '#protocol'
 import { fingerprintOf } from '#x509'
 import { ServerError } from '../errors.js'
 import type { OperatorRefusals } from '../refusals.js'
@@ -30,30 +30,30 @@ export class OperatorGate {
       this.#options.refusals.add({ reason: 'no_certificate', method, peer: addressOf(peer) })
       throw new ServerError('OPERATOR_UNKNOWN', "this needs an operator's client certificate, and none came")
     }
-    const refused = this.#refusal(peer.der)
+    const fingerprint = fingerprintOf(peer.der)
+    const refused = this.#refusal(peer.der, fingerprint)
     if (typeof refused === 'object') {
-      this.#admitted.set(request, { operator: refused.operator, peer: peer.address })
+      this.#admitted.set(request, { operator: refused.operator, fingerprint, peer: peer.address })
       return
     }
-    const fingerprint = fingerprintOf(peer.der)
     this.#options.refusals.add({ reason: refused, method, peer: addressOf(peer), fingerprint })
     // Why not stands in the audit log only; a stranger learns nothing about what would have been enough.
     throw new ServerError('OPERATOR_NOT_ADMITTED', 'this client certificate admits no operator')
   }
 
-  /** Who was admitted, for the record of what is done. @throws ServerError when nobody was */
-  of(request: FastifyRequest): OperatorFacts {
+  /** Who was admitted, for the record of what is done, with the reason that was given. @throws ServerError when nobody was */
+  of(request: FastifyRequest, { comment }: Act = {}): OperatorFacts {
     const operator = this.#admitted.get(request)
     if (operator === undefined) throw new ServerError('OPERATOR_UNKNOWN', "this needs an operator's client certificate")
-    return operator
+    return { ...operator, ...(comment !== undefined && { comment }) }
   }
 
-  #refusal(leaf: Uint8Array): { readonly operator: OperatorName } | string {
+  #refusal(leaf: Uint8Array, fingerprint: Fingerprint): { readonly operator: OperatorName } | string {
     const { identifyOperator, admitOperator } = this.#options
     try {
       const operator = identifyOperator(leaf)
       // A signature of our CA is necessary and not sufficient.
-      return admitOperator(fingerprintOf(leaf)) === operator ? { operator } : 'unknown_certificate'
+      return admitOperator(fingerprint) === operator ? { operator } : 'unknown_certificate'
     } catch (error) {
       if (error instanceof CodedError) return error.code.toLowerCase()
       throw error

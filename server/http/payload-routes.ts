@@ -1,9 +1,8 @@
-import type { FastifyRequest } from 'fastify'
 import { parseDay } from '#audit'
-import { routes } from '#protocol'
+import { type OperatorFacts, routes } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { erasePayloadsAnswer, erasePayloadsRequest, payloadDisclosure, payloadParams } from './schemas.js'
+import { actQuery, erasePayloadsAnswer, erasePayloadsRequest, payloadDisclosure, payloadParams } from './schemas.js'
 import type { Service } from './service.js'
 import { isoTime } from './views.js'
 
@@ -19,10 +18,11 @@ export function addPayloadRoutes(app: App, service: Service): void {
       tags,
       summary: 'The payload of a message, where it is stored, by the sequence number of its message.publish record',
       params: payloadParams,
+      querystring: actQuery,
       produces: ['application/octet-stream'],
     },
     handler: async (request, reply) => {
-      await recordRead(request, `payload ${request.params.id}`)
+      await recordRead(operators.of(request, request.query), `payload ${request.params.id}`)
       const payload = await payloads.read(Number(request.params.id))
       return reply.type('application/octet-stream').send(payload)
     },
@@ -34,10 +34,11 @@ export function addPayloadRoutes(app: App, service: Service): void {
       tags,
       summary: 'What lets a third party check a payload against its record; it says nothing of any other record',
       params: payloadParams,
+      querystring: actQuery,
       response: { 200: payloadDisclosure },
     },
     handler: async (request) => {
-      await recordRead(request, `payload ${request.params.id} disclose`)
+      await recordRead(operators.of(request, request.query), `payload ${request.params.id} disclose`)
       const { record, blinding } = await payloads.disclose(Number(request.params.id))
       const { sequence, time, device, topic, size, payloadNonce, payloadCommitment } = record
       const bytes = { payloadNonce: hex(payloadNonce), payloadCommitment: hex(payloadCommitment), r: hex(blinding) }
@@ -55,21 +56,21 @@ export function addPayloadRoutes(app: App, service: Service): void {
       response: { 200: erasePayloadsAnswer },
     },
     handler: async (request) => {
-      const { day, device, reason } = request.body
+      const { day, device } = request.body
       const number = parseDay(day)
       if (number === undefined)
         throw new ServerError('REQUEST_INVALID', `expected a day such as 2026-11-23, got ${day}`)
       const what = { day, ...(device !== undefined && { device }) }
-      const by = operators.of(request)
+      const by = operators.of(request, request.body)
       // On disk before it acts: a key that is gone must never look like damage.
-      await audit.whenDurable(audit.append({ event: 'payload.erase', ...what, comment: reason, ...by }))
+      await audit.whenDurable(audit.append({ event: 'payload.erase', ...what, ...by, comment: request.body.comment }))
       return { ...what, keys: await service.erasePayloadKeys({ day: number, device }) }
     },
   })
 
   /** Each by itself and never counted together with others: who has seen which payload must be known. */
-  async function recordRead(request: FastifyRequest, query: string): Promise<void> {
-    await audit.whenDurable(audit.append({ event: 'audit.read', query, ...operators.of(request) }))
+  async function recordRead(by: OperatorFacts, query: string): Promise<void> {
+    await audit.whenDurable(audit.append({ event: 'audit.read', query, ...by }))
   }
 }
 

@@ -36,8 +36,8 @@ export function addPolicyRoutes(app: App, { policy, operators }: Service): void 
       response: { 200: applyPolicyAnswer },
     },
     handler: async (request) => {
-      const by = operators.of(request)
       const { file = 'policy.yaml', dryRun } = request.query
+      const by = operators.of(request, request.query)
       return policy.apply(request.body, { file, dryRun: dryRun === 'true', by })
     },
   })

@@ -57,7 +57,10 @@ const tier = Type.Unsafe<Tier>({ type: 'string', enum: [...tiers] })
 const reason = Type.Unsafe<RevocationReason>({ type: 'string', enum: [...revocationReasons] })
 const time = Type.String({ format: 'date-time' })
 const count = Type.Integer({ minimum: 0 })
-const comment = Type.String({ maxLength: 1024 })
+const comment = Type.String({ maxLength: 1024, description: 'Why, for the audit log' })
+/** Of every act of an operator: in its body, or in the query where that is no object with room for it. */
+const act = { comment: Type.Optional(comment) }
+export const actQuery = strict(act)
 const topic = Type.String({ minLength: 1, maxLength: 1024 })
 const topicAction = words('publish', 'will', 'subscribe', 'receive')
 const qos = Type.Union([Type.Literal(0), Type.Literal(1), Type.Literal(2)])
@@ -107,10 +110,10 @@ export const deviceList = Type.Unsafe<readonly DeviceView[]>(Type.Array(deviceVi
 export const listQuery = strict({ q: Type.Optional(Type.String({ maxLength: 1024 })) })
 
 export const registerDeviceRequest = held<RegisterDeviceRequest>()(
-  strict({ id: deviceId, profile: Type.Optional(profile), labels: Type.Optional(labels), ekHash: fingerprint }),
+  strict({ id: deviceId, profile: Type.Optional(profile), labels: Type.Optional(labels), ekHash: fingerprint, ...act }),
 )
 
-export const revokeRequest = held<RevokeRequest>()(strict({ reason, comment: Type.Optional(comment) }))
+export const revokeRequest = held<RevokeRequest>()(strict({ reason, ...act }))
 
 export const revokeAnswer = held<RevokeAnswer>()(
   strict({ device: deviceId, sessions: count, purged: count, recorded: Type.Boolean() }),
@@ -137,6 +140,7 @@ export const createTokenRequest = held<CreateTokenRequest>()(
     labels: Type.Optional(labels),
     uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     ttlSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 7 * 86_400 })),
+    ...act,
   }),
 )
 
@@ -168,9 +172,7 @@ export const sessionView = held<SessionView>()(
 
 export const sessionList = Type.Unsafe<readonly SessionView[]>(Type.Array(sessionView))
 
-export const kickRequest = held<KickRequest>()(
-  strict({ comment: Type.Optional(comment), forget: Type.Optional(Type.Boolean()) }),
-)
+export const kickRequest = held<KickRequest>()(strict({ forget: Type.Optional(Type.Boolean()), ...act }))
 
 export const kickAnswer = held<KickAnswer>()(
   strict({
@@ -190,6 +192,7 @@ export const policyView = held<PolicyView>()(strict({ version: count, hash: fing
 export const applyPolicyQuery = strict({
   dryRun: Type.Optional(words('true', 'false')),
   file: Type.Optional(Type.String({ maxLength: 256 })),
+  ...act,
 })
 
 export const applyPolicyAnswer = held<ApplyPolicyAnswer>()(
@@ -279,7 +282,7 @@ export const auditQuery = strict({
 export const recordParams = strict({ id: Type.String({ pattern: '^(0|[1-9][0-9]{0,14})$' }) })
 
 export const rotateKeyRequest = held<RotateKeyRequest>()(
-  strict({ days: Type.Optional(Type.Integer({ minimum: 0, maximum: 365 })), comment: Type.Optional(comment) }),
+  strict({ days: Type.Optional(Type.Integer({ minimum: 0, maximum: 365 })), ...act }),
 )
 
 export const rotateKeyAnswer = held<RotateKeyAnswer>()(
@@ -310,7 +313,7 @@ export const payloadDisclosure = held<PayloadDisclosureView>()(
 )
 
 export const erasePayloadsRequest = held<ErasePayloadsRequest>()(
-  strict({ day, device: Type.Optional(deviceId), reason: Type.String({ minLength: 1, maxLength: 1024 }) }),
+  strict({ day, device: Type.Optional(deviceId), comment: Type.String({ ...comment, minLength: 1 }) }),
 )
 
 export const erasePayloadsAnswer = held<ErasePayloadsAnswer>()(

@@ -32,10 +32,9 @@ export function addSessionRoutes(app: App, service: Service): void {
       response: { 200: kickAnswer },
     },
     handler: async (request) => {
-      const by = operators.of(request)
-      const { forget = false, comment } = request.body
+      const { forget = false } = request.body
       const { session, clientId, device } = require(request.params.id, forget)
-      const act = { device, session, clientId, forget, ...(comment !== undefined && { comment }), ...by }
+      const act = { device, session, clientId, forget, ...operators.of(request, request.body) }
       // On disk before it acts: what an operator does to a device is never without a record.
       await audit.whenDurable(audit.append({ event: 'session.kick', ...act }))
       const { ended, purged } = service.kick(clientId, { forget }) ?? { ended: false, purged: 0 }

@@ -1,7 +1,7 @@
 import { parseProfileName, routes, type TokenId, type TokenView } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { createTokenAnswer, createTokenRequest, tokenList, tokenParams, tokenView } from './schemas.js'
+import { actQuery, createTokenAnswer, createTokenRequest, tokenList, tokenParams, tokenView } from './schemas.js'
 import type { Service } from './service.js'
 import { viewToken } from './views.js'
 
@@ -26,7 +26,7 @@ export function addTokenRoutes(app: App, service: Service): void {
       response: { 201: createTokenAnswer },
     },
     handler: async (request, reply) => {
-      const by = operators.of(request)
+      const by = operators.of(request, request.body)
       const { profile = defaults.profile, uses = defaults.uses, ttlSeconds = defaults.ttlSeconds } = request.body
       const { device, labels = {} } = request.body
       const { id, secretHash, token } = service.createJoinToken()
@@ -39,10 +39,15 @@ export function addTokenRoutes(app: App, service: Service): void {
 
   app.route({
     ...at(routes.revokeToken),
-    schema: { tags, summary: 'Make a token useless', params: tokenParams, response: { 200: tokenView } },
+    schema: {
+      tags,
+      summary: 'Make a token useless',
+      params: tokenParams,
+      querystring: actQuery,
+      response: { 200: tokenView },
+    },
     handler: async (request) => {
-      const by = operators.of(request)
-      await registry.revokeToken(request.params.id, by)
+      await registry.revokeToken(request.params.id, operators.of(request, request.query))
       return view(request.params.id)
     },
   })

@@ -32,7 +32,7 @@ test('what a device said is proved with coreutils alone, and erased for good', o
   assert.ok(!isAnywhere(stage, sentence), 'in clear nowhere')
 
   const day = disclosure.time.slice(0, 10)
-  const erase = ['audit', 'erase', '--device', 'thermo-1', '--day', day, '--reason', 'asked for by the owner']
+  const erase = ['audit', 'erase', '--device', 'thermo-1', '--day', day, '--comment', 'asked for by the owner']
   assert.equal((await stage.tryOperator(...erase)).exitCode, 2, 'nobody is there to be asked')
   assert.deepEqual(await stage.ask(...erase, '--yes'), { day, device: 'thermo-1', keys: 1 })
   for (const how of [[], ['--disclose'], ['--check', found]]) {

@@ -98,11 +98,11 @@ export async function createWorld(t: TestContext) {
       return 1
     },
     checkpoint: () => ({ checkpoint: 'note', verifierKey: 'key' }),
-    rotateAuditKey: async () => ({
-      verifierKey: 'new',
-      previousVerifierKey: 'old',
-      notAfter: new Date(clock.now).toISOString(),
-    }),
+    rotateAuditKey: async (_request, by) => {
+      const keys = { verifierKey: 'new', previousVerifierKey: 'old' }
+      audit.append({ event: 'log.key_rotate', ...keys, notAfter: clock.now, ...by })
+      return { ...keys, notAfter: new Date(clock.now).toISOString() }
+    },
     proveRecord: async (sequence) => `proof of ${sequence}`,
     status: () => {
       throw new TypeError('a fault of our own')

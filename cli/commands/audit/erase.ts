@@ -1,15 +1,15 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import { parseDay } from '#audit'
-import { parseDeviceId } from '#protocol'
+import { type Act, parseDeviceId } from '#protocol'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
+import { commentOption } from '../arguments.js'
 import { examples } from '../examples.js'
 
-interface EraseOptions {
+interface EraseOptions extends Required<Act> {
   readonly day: string
   readonly device?: string
   readonly allDevices?: true
-  readonly reason: string
   readonly yes?: true
 }
 
@@ -25,16 +25,16 @@ export function addErase(audit: Command, { client, output, typed }: Context): vo
     .addHelpText(
       'after',
       examples(
-        "audit erase --device pump-7 --day 2026-11-23 --reason 'request 4711 of the data subject'",
-        "audit erase --all-devices --day 2026-11-23 --reason 'retention' --yes",
+        "audit erase --device pump-7 --day 2026-11-23 --comment 'request 4711 of the data subject'",
+        "audit erase --all-devices --day 2026-11-23 --comment 'retention' --yes",
       ),
     )
     .requiredOption('--day <date>', 'a day in UTC, such as 2026-11-23', parseDate)
     .option('--device <id>', 'only what this device said')
     .option('--all-devices', 'what any device said')
-    .requiredOption('--reason <text>', 'for the audit log')
+    .requiredOption(...commentOption)
     .option('--yes', 'do not ask')
-    .action(async ({ day, device, allDevices, reason, yes }: EraseOptions) => {
+    .action(async ({ day, device, allDevices, comment, yes }: EraseOptions) => {
       if ((device === undefined) === (allDevices === undefined)) {
         throw new CliError('USAGE', 'expected either --device ID or --all-devices')
       }
@@ -43,7 +43,7 @@ export function addErase(audit: Command, { client, output, typed }: Context): vo
       if (yes === undefined && !(await typed(question, device ?? day))) {
         throw new CliError('USAGE', 'nothing was erased: something else was typed')
       }
-      const body = { day, reason, ...(device !== undefined && { device: parseDeviceId(device) }) }
+      const body = { day, comment, ...(device !== undefined && { device: parseDeviceId(device) }) }
       const answer = await client().call('erasePayloads', { body })
       output().one(answer, [
         ['erased', `payloads of ${whose} on ${answer.day}`],

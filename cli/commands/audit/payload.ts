@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError } from 'commander'
-import type { PayloadDisclosureView } from '#protocol'
-import type { ApiClient } from '../../client.js'
+import type { Act, PayloadDisclosureView } from '#protocol'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
-import { formatTime } from '../arguments.js'
+import { commentOption, formatTime } from '../arguments.js'
 import { examples } from '../examples.js'
 
-interface PayloadCommandOptions {
+interface PayloadCommandOptions extends Act {
   readonly out?: string
   readonly disclose?: true
   readonly check?: string
@@ -38,13 +37,16 @@ export function addPayload(audit: Command, { client, output }: Context): void {
     .option('--out <file>', 'write the payload into a file, byte for byte')
     .option('--disclose', 'r, and what else a third party needs')
     .option('--check <file>', 'whether this file is what was said; exit code 8 if it is not')
-    .action(async (id: string, { out, disclose, check: file }: PayloadCommandOptions) => {
+    .option(...commentOption)
+    .action(async (id: string, { out, disclose, check: file, comment }: PayloadCommandOptions) => {
       if ([out, disclose, file].filter((option) => option !== undefined).length > 1) {
         throw new CliError('USAGE', 'expected only one of --out, --disclose and --check')
       }
-      if (file !== undefined) return check(client(), output(), id, file)
-      if (disclose) return showDisclosure(output(), await client().call('disclosePayload', { id }))
-      show(output(), id, await client().bytes('getPayload', { id }), out)
+      const which = { id, query: { comment } }
+      if (file !== undefined)
+        return check(output(), file, readFile(file), await client().call('disclosePayload', which))
+      if (disclose) return showDisclosure(output(), await client().call('disclosePayload', which))
+      show(output(), id, await client().bytes('getPayload', which), out)
     })
 }
 
@@ -80,9 +82,7 @@ function showDisclosure(output: Output, disclosure: PayloadDisclosureView): void
   ])
 }
 
-async function check(client: ApiClient, output: Output, id: string, file: string): Promise<void> {
-  const payload = readFile(file)
-  const disclosure = await client.call('disclosePayload', { id })
+function check(output: Output, file: string, payload: Buffer, disclosure: PayloadDisclosureView): void {
   const { sequence, device, topic, time, payloadCommitment, r } = disclosure
   const length = Buffer.alloc(4)
   length.writeUInt32BE(payload.length)

@@ -13,13 +13,13 @@ export interface Record {
 
 /** What a person asks first about each event, in the order of reading; all else is for `-o wide`. */
 const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
-  'token.create': ['token', 'uses', 'notAfter', 'labels', 'operator'],
-  'token.revoke': ['token', 'operator'],
-  'device.register': ['anchorKind', 'anchorHash', 'labels', 'operator'],
+  'token.create': ['token', 'uses', 'notAfter', 'labels', 'comment', 'operator'],
+  'token.revoke': ['token', 'comment', 'operator'],
+  'device.register': ['anchorKind', 'anchorHash', 'labels', 'comment', 'operator'],
   'device.enroll': ['tier', 'token', 'notAfter', 'peer'],
   'device.renew': ['tier', 'notAfter', 'peer'],
   'device.promote': ['serial', 'peer'],
-  'device.label': ['labels', 'operator'],
+  'device.label': ['labels', 'comment', 'operator'],
   'device.revoke': ['reason', 'comment', 'operator'],
   'operator.issue': ['operator', 'notAfter'],
   'operator.refuse': ['reason', 'method', 'peer', 'count'],
@@ -36,7 +36,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'policy.refuse': ['reason', 'comment', 'operator'],
   'policy.render_error': ['policyVersion', 'comment'],
   'join.refuse': ['method', 'reason', 'token', 'comment', 'peer', 'count'],
-  'audit.read': ['query', 'operator', 'count'],
+  'audit.read': ['query', 'comment', 'operator', 'count'],
   'payload.erase': ['day', 'comment', 'operator'],
   'ca.create': ['subject'],
   'server.start': ['version', 'runtime'],

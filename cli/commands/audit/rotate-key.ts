@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { RotateKeyRequest } from '#protocol'
 import type { Context } from '../../context.js'
-import { formatTime, parseCount } from '../arguments.js'
+import { commentOption, formatTime, parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
 
 export function addRotateKey(audit: Command, { client, output }: Context): void {
@@ -9,7 +9,7 @@ export function addRotateKey(audit: Command, { client, output }: Context): void 
     .command('rotate-key')
     .description('sign checkpoints with a new key; for some days the one before signs as well')
     .option('--days <n>', 'for so long; 0 when the key before is no longer to be trusted (default: 7)', parseCount)
-    .option('--comment <text>', 'why, for the record')
+    .option(...commentOption)
     .addHelpText('after', examples('audit rotate-key', "audit rotate-key --days 30 --comment 'once a year'"))
     .addHelpText(
       'after',
