@@ -11,7 +11,8 @@ export type AuditErrorCode =
   | 'AUDIT_UNREACHABLE' // a witness or a place for checkpoints does not answer, or not as it should
   | 'AUDIT_UNWITNESSED' // a witness answered that it does not cosign
   | 'AUDIT_BUSY' //    too many searches run at once
-  | 'RECORD_UNKNOWN' // no record has this number, or no checkpoint covers it yet
+  | 'RECORD_UNKNOWN' // no record has this number, or, in a folder, no checkpoint covers it yet
+  | 'RECORD_UNCOVERED' // the record is there, and no checkpoint that covers it has come in time
   | 'PAYLOAD_UNKNOWN' // no such record, it commits to no payload, or the payload was never or is no more stored
   | 'PAYLOAD_ERASED' //  the key is destroyed: nothing can open it again
   | 'QUERY_INVALID' // a question to the log that cannot be understood; the message names the place

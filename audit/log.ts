@@ -1,5 +1,5 @@
 import type { AuditEvent, AuditEventName, AuditMode, AuditRecord, AuditTrail } from '#protocol'
-import { verifierKeyOf, verifyCheckpoint } from './tree/checkpoint.js'
+import { parseCheckpoint, verifierKeyOf, verifyCheckpoint } from './tree/checkpoint.js'
 import { Congestion } from './congestion.js'
 import { EntryBuffer } from './entries/entry-buffer.js'
 import { AuditError } from './errors.js'
@@ -62,6 +62,9 @@ const waitingBytes = {
 /** A disk that takes longer for one batch is one that sources should wait for, however little they have sent. */
 const slowAfterMs = 1000
 
+/** Checkpoints are made every second; so long a proof waits for one that covers its record. */
+const coveredWithinMs = 5000
+
 /** In the mode `bestEffort`: how often it tries to write again, and how soon a gap that goes on is recorded if it can be. */
 export const bestEffort = { reopenMs: 5_000, gapMs: 10_000 }
 
@@ -81,6 +84,8 @@ export class AuditLog implements AuditTrail {
   readonly #durable: Progress
   /** The same in strict mode. */
   readonly #answerable: Progress
+  /** By checkpoints since the log was opened. */
+  readonly #covered = new Progress(-1)
   readonly #waiting = new EntryBuffer()
   readonly #congestion = new Congestion()
   readonly #gap = new Gap()
@@ -261,9 +266,16 @@ export class AuditLog implements AuditTrail {
     return this.#checkpoint
   }
 
-  /** A C2SP tlog-proof that the log holds a record. @throws AuditError RECORD_UNKNOWN: no checkpoint covers it */
-  prove(sequence: number): Promise<string> {
-    return proveRecord(this.#options.directory, sequence)
+  /**
+   * A C2SP tlog-proof that the log holds a record. A record that is younger than the newest checkpoint waits for the next.
+   * @throws AuditError RECORD_UNKNOWN, RECORD_UNCOVERED: no checkpoint came, AUDIT_GONE, AUDIT_CORRUPT
+   */
+  async prove(sequence: number): Promise<string> {
+    const isYoung = sequence < this.#next && sequence >= parseCheckpoint(this.#checkpoint).size
+    if (!isYoung || (await this.#covered.reaches(sequence, coveredWithinMs)))
+      return await proveRecord(this.#options.directory, sequence)
+    const problem = this.problem ?? 'none came in time'
+    throw new AuditError('RECORD_UNCOVERED', `record ${sequence} waits for a checkpoint (${problem}); try again later`)
   }
 
   /** The records that are durable when it is called, from this sequence number on. @throws AuditError AUDIT_GONE */
@@ -407,7 +419,7 @@ export class AuditLog implements AuditTrail {
         return this.#updateCongestion()
       case 'checkpoint':
         this.#checkpoint = message.note
-        return
+        return this.#covered.advance(parseCheckpoint(message.note).size - 1)
       case 'erased':
         return this.#erasures.answer(message)
       case 'surveyed':

@@ -28,6 +28,20 @@ export class Progress {
     return new Promise((resolve, reject) => this.#waiters.push({ sequence, resolve, reject }))
   }
 
+  /** Whether it gets there in time; nobody is left waiting after that. */
+  reaches(sequence: number, withinMs: number): Promise<boolean> {
+    if (sequence <= this.#reached) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const end = (came: boolean): void => {
+        clearTimeout(timer)
+        stop()
+        resolve(came)
+      }
+      const stop = this.onAdvance((reached) => reached >= sequence && end(true))
+      const timer = setTimeout(() => end(false), withinMs)
+    })
+  }
+
   onAdvance(listener: (reached: number) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)

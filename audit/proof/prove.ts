@@ -14,14 +14,14 @@ import { encodeTlogProof, parseTlogProof } from './tlog-proof.js'
 /**
  * A C2SP tlog-proof that a record stands in the log, with the record itself. Reads the few tiles that it takes, also of a
  * log that grows, and gives out only a proof that holds.
- * @throws AuditError RECORD_UNKNOWN, AUDIT_CORRUPT
+ * @throws AuditError RECORD_UNKNOWN, AUDIT_GONE, AUDIT_CORRUPT
  */
 export async function proveRecord(directory: string, sequence: number): Promise<string> {
   const checkpoint = await readFile(layout.checkpoint(directory), 'utf8').catch(orNothing(undefined))
   if (checkpoint === undefined) throw new AuditError('RECORD_UNKNOWN', `there is no checkpoint in ${directory}`)
   const head = parseCheckpoint(checkpoint)
   if (sequence >= head.size) {
-    const problem = `record ${sequence} is not covered by a checkpoint; the newest covers ${head.size} records, from 0`
+    const problem = `record ${sequence} is not covered by a checkpoint; the newest covers ${head.size} records, from 0; a newer one may`
     throw new AuditError('RECORD_UNKNOWN', problem)
   }
   const entry = await new LogReader(directory).entry(sequence)

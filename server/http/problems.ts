@@ -115,6 +115,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   AUDIT_FULL: 503,
   AUDIT_BUSY: 503,
   AUDIT_FAILED: 503,
+  RECORD_UNCOVERED: 503,
   REGISTRY_FAILED: 503,
   STORE_FAILED: 503,
   STORE_CLOSED: 503,

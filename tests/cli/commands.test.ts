@@ -153,10 +153,7 @@ test('a record is proven by the server or from its folder, and checked without e
   const inFolder = (name: string) => join(folder, name)
   const [proof, again, elsewhere] = [inFolder('1.tlog-proof'), inFolder('2.tlog-proof'), inFolder('3.tlog-proof')]
   const key = readFileSync(join(folder, 'data', 'operator', 'audit.vkey'), 'utf8').trim()
-  const prove = async () => (await touchmark('audit', 'prove', '1', '-f', proof)).code
-  let proven = await prove()
-  while (proven === 3) proven = await prove() // until a checkpoint covers it
-  assert.equal(proven, 0)
+  assert.equal((await touchmark('audit', 'prove', '1', '-f', proof)).code, 0, 'however young it is')
   const { code, stdout } = await run(folder, ['audit', 'verify', '--proof', proof, '--vkey', key])
   assert.equal(code, 0)
   assert.match(stdout, /^ok: record 1 of \d+, root [0-9a-f]{64}, signed by touchmark\.local\/audit\n[-\d]{10} .*\n$/)
