@@ -66,11 +66,14 @@ export function signaturesOf(signatures: readonly NoteSignature[], { name, keyId
     .map(({ bytes }) => bytes)
 }
 
-/** The note with nothing but its first signature by a key: what others have added says nothing, and can be anything. */
-export function withOnlySignatureOf(key: VerifierKey, note: string): string {
+/** The note with nothing but its first signature by each key: what others have added says nothing, and can be anything. */
+export function withOnlySignaturesOf(keys: readonly VerifierKey[], note: string): string {
   const { text, signatures } = parseNote(note)
-  const lines = signaturesOf(signatures, key).map((bytes) => signatureLine(key, bytes))
-  return `${text}\n${lines[0] ?? ''}`
+  const lines = keys.flatMap((key) => {
+    const [first] = signaturesOf(signatures, key)
+    return first === undefined ? [] : [signatureLine(key, first)]
+  })
+  return `${text}\n${lines.join('')}`
 }
 
 /** What verifies signatures of a type by an Ed25519 key under a name. @throws AuditError AUDIT_INVALID */

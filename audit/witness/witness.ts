@@ -4,7 +4,7 @@ import { AuditError } from '../errors.js'
 import { isConsistent, type SizedRoot } from '../proof/consistency.js'
 import { parseCheckpoint, parseVerifierKey, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
 import { Frontier } from '../tree/merkle.js'
-import { withOnlySignatureOf } from '../tree/note.js'
+import { withOnlySignaturesOf } from '../tree/note.js'
 import { cosign, witnessKeyOf } from './cosignature.js'
 import { parseSubmission, type Submission } from './submission.js'
 
@@ -13,7 +13,7 @@ export interface WitnessOptions {
   readonly name: string
   /** Ed25519 private key, used for nothing else: what it signs does not name it. */
   readonly signingKey: KeyObject
-  /** Verifier keys of the logs that it answers for. */
+  /** Verifier keys of the logs that it answers for; of one whose key changes, the old and the new. */
   readonly logs: readonly string[]
   /** Has its state, which nobody else may write: a witness that forgets can be led into a fork. */
   readonly store: Store
@@ -46,13 +46,14 @@ export interface WitnessAnswer {
 export class Witness {
   readonly verifierKey: string
   readonly #options: WitnessOptions
-  readonly #logs: ReadonlyMap<string, string>
+  /** The verifier keys of each log, by its origin. */
+  readonly #logs: ReadonlyMap<string, readonly string[]>
 
   /** @throws AuditError AUDIT_INVALID for a key or name that is none */
   constructor(options: WitnessOptions) {
     this.#options = options
     this.verifierKey = witnessKeyOf(options.name, options.signingKey)
-    this.#logs = new Map(options.logs.map((key) => [parseVerifierKey(key).name, key]))
+    this.#logs = byOrigin(options.logs)
   }
 
   /** The checks stand in the order of the specification. */
@@ -65,16 +66,16 @@ export class Witness {
     } catch (error) {
       return refused(400, messageOf(error))
     }
-    const logKey = this.#logs.get(origin)
-    if (logKey === undefined) return refused(404, 'this witness does not know that log')
+    const logKeys = this.#logs.get(origin)
+    if (logKeys === undefined) return refused(404, 'this witness does not know that log')
     let head: TreeHead
     try {
-      head = verifyCheckpoint(submission.checkpoint, logKey)
+      head = verifyCheckpoint(submission.checkpoint, ...logKeys)
     } catch (error) {
       return refused(403, messageOf(error))
     }
     if (submission.older > head.size) return refused(400, 'the old size is above that of the checkpoint')
-    return await this.#extend(head, submission, logKey)
+    return await this.#extend(head, submission, logKeys)
   }
 
   /** The newest checkpoint that it has cosigned, by the SHA-256 of its log's origin in lowercase hex. */
@@ -90,7 +91,7 @@ export class Witness {
     return sizes
   }
 
-  async #extend(head: TreeHead, submission: Submission, logKey: string): Promise<WitnessAnswer> {
+  async #extend(head: TreeHead, submission: Submission, logKeys: readonly string[]): Promise<WitnessAnswer> {
     const { older, proof, checkpoint } = submission
     const { name, signingKey, store, now } = this.#options
     const key = keyOf(hashOf(head.origin))
@@ -113,15 +114,24 @@ export class Witness {
       return refuse(422, `${why}\n`, why)
     }
     const line = cosign(checkpoint, name, signingKey, now())
-    const kept = withOnlySignatureOf(parseVerifierKey(logKey), checkpoint) + line
+    const kept = withOnlySignaturesOf(logKeys.map(parseVerifierKey), checkpoint) + line
     try {
       await store.commit({ puts: [[key, new TextEncoder().encode(kept)]], conditions: [[key, stored]] })
     } catch (error) {
       if (!isConflict(error)) throw error
-      return await this.#extend(head, submission, logKey) // another one came first; look at what it left
+      return await this.#extend(head, submission, logKeys) // another one came first; look at what it left
     }
     return { status: 200, body: line }
   }
+}
+
+function byOrigin(keys: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const logs = new Map<string, string[]>()
+  for (const key of new Set(keys)) {
+    const { name } = parseVerifierKey(key)
+    logs.set(name, [...(logs.get(name) ?? []), key])
+  }
+  return logs
 }
 
 const emptyTree: SizedRoot = { size: 0, root: Buffer.from(new Frontier().root(), 'latin1') }

@@ -7,7 +7,11 @@ export function addWitness(program: Command, { output }: Context): void {
   program
     .command('witness')
     .description('be a witness: cosign the checkpoints of audit logs, and refuse those that take back what was said')
-    .requiredOption('--log <vkey>', 'verifier key of a log, or a file with it; can be repeated', collect)
+    .requiredOption(
+      '--log <vkey>',
+      'verifier key of a log, or a file with one a line; can be repeated, also for two keys of one log',
+      collect,
+    )
     .option('--state <dir>', 'its own folder: key, and what it has seen', 'touchmark-witness')
     .option('--name <name>', 'of a new witness, as its cosignatures will have it (default: HOSTNAME/witness)')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
@@ -33,7 +37,8 @@ At start it prints its verifier key and the lines for touchmark.yaml. It speaks 
 Run it where those who run the server have no say. Never put back an older copy of its folder: it would forget what it
 has cosigned. If that is lost, make a new witness with another name. All that it says is public and signed, so plain
 HTTP betrays nothing; who stands in between can only keep server and witness apart, which "touchmark status" shows.
-Two signed checkpoints of one size with different roots prove a fork; they are kept in forks/ in its folder.`
+Two signed checkpoints of one size with different roots prove a fork; they are kept in forks/ in its folder.
+While a log changes its key ("touchmark audit rotate-key"), give the old key and the new one; later only the new one.`
 
 function collect(value: string, previous: readonly string[] = []): readonly string[] {
   return [...previous, value]

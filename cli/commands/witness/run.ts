@@ -22,7 +22,7 @@ export interface WitnessCommand {
 export async function runWitness(options: WitnessCommand, output: Output): Promise<void> {
   const stopping = stopSignal() // before anything is opened, so that a signal in the middle closes it again
   const { host, port } = options
-  const logs = options.log.map(readVerifierKey)
+  const logs = options.log.flatMap((given) => readVerifierKey(given).split(/\s+/))
   const folder = resolve(options.state)
   const tls = readTls(options)
   const { witness, name, close } = await openWitness({

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { createMemoryStore } from '#store'
-import { parseCheckpoint, signCheckpoint, verifyCheckpoint } from '../../../audit/tree/checkpoint.js'
+import { parseCheckpoint, signCheckpoint, verifierKeyOf, verifyCheckpoint } from '../../../audit/tree/checkpoint.js'
 import { parseNote, parseSignatureLines } from '../../../audit/tree/note.js'
 import { parseWitnessKey, verifyCosignature } from '../../../audit/witness/cosignature.js'
 import { serveWitness } from '../../../audit/witness/serve.js'
@@ -103,6 +103,33 @@ test('only what the log has signed counts', async (t) => {
   assert.equal((await add(submission + foreign)).status, 200)
 })
 
+test('while a log changes its key it is known by the old one, by both, and by the new one', async (t) => {
+  const { history, add, get, next, refusals } = await createWorld(t)
+  const signed = (size: number, ...keys: readonly KeyObject[]) =>
+    signCheckpoint(parseCheckpoint(history.checkpoint(size)), ...keys)
+  const submit = async (older: number, newer: number, ...keys: readonly KeyObject[]) => {
+    const body = await history.submission(older, newer)
+    return await add(body.replace(history.checkpoint(newer), signed(newer, ...keys)))
+  }
+  const [old, stranger] = [history.signingKey, generateKeyPairSync('ed25519').privateKey]
+  const vkeys = [old, next].map((key) => verifierKeyOf(origin, key))
+  const kept = async () => (await get(`/${hashOf(origin)}/checkpoint`)).body
+  assert.equal((await submit(0, 20, old)).status, 200)
+  assert.equal((await submit(20, 30, next, old)).status, 200)
+  for (const vkey of vkeys) assert.equal(verifyCheckpoint(await kept(), vkey).size, 30, 'whoever has either key')
+  assert.equal((await submit(30, 40, stranger)).status, 403)
+  const halfForged = signed(40, next).replace(/\n$/, `\n${signed(41, old).split('\n').at(-2) ?? ''}\n`)
+  const body = (await history.submission(30, 40)).replace(history.checkpoint(40), halfForged)
+  assert.equal((await add(body)).status, 403, 'a signature by either that does not hold spoils it')
+  assert.equal((await submit(30, 40, next)).status, 200)
+  const fork = await history.forkAt(12).submission(40, 40)
+  assert.equal((await add(fork)).status, 422, 'two pasts are two pasts, whichever key signs them')
+  assert.deepEqual(
+    refusals.map(({ fork }) => fork),
+    [true],
+  )
+})
+
 test('what is no submission is refused with 400', async (t) => {
   const { history, add } = await createWorld(t)
   const note = history.checkpoint(20)
@@ -166,11 +193,12 @@ test('a body without end is cut off, and other requests get short answers', asyn
 
 async function createWorld(t: TestContext) {
   const history = createHistory()
+  const next = generateKeyPairSync('ed25519').privateKey // of the log, once it has changed its key
   const refusals: WitnessRefusal[] = []
   const witness = new Witness({
     name: 'witness.test/w',
     signingKey: generateKeyPairSync('ed25519').privateKey,
-    logs: [history.verifierKey],
+    logs: [history.verifierKey, verifierKeyOf(origin, next)],
     store: createMemoryStore(),
     now: () => now,
     onRefusal: (refusal) => refusals.push(refusal),
@@ -184,7 +212,7 @@ async function createWorld(t: TestContext) {
     return { status: answer.status, body: await answer.text(), type: answer.headers.get('content-type') }
   }
   return {
-    ...{ history, witness, refusals, url },
+    ...{ history, next, witness, refusals, url },
     add: (body: string) => request('/add-checkpoint', { method: 'POST', body }),
     get: (path: string) => request(path),
   }
