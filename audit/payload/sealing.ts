@@ -46,7 +46,19 @@ export class PayloadSealer {
           key,
         )
     }
-    return this.#sync()
+    return this.sync()
+  }
+
+  /** Makes durable what is not yet. @returns what there is no room for */
+  sync(): string | undefined {
+    try {
+      for (const keys of this.#days.values()) keys.sync()
+      this.#store?.sync()
+      return undefined
+    } catch (error) {
+      if (!isWantOfRoom(error)) throw error
+      return `${error.message}; payloads of the last batch are not kept, and what is new of their keys only in memory`
+    }
   }
 
   /** Destroys keys where they lie; durable when it returns. @returns how many there were */
@@ -66,20 +78,10 @@ export class PayloadSealer {
   }
 
   close(): void {
+    this.sync()
     for (const keys of this.#days.values()) keys.close()
     this.#days.clear()
     this.#store?.close()
-  }
-
-  #sync(): string | undefined {
-    try {
-      for (const keys of this.#days.values()) keys.sync()
-      this.#store?.sync()
-      return undefined
-    } catch (error) {
-      if (!isWantOfRoom(error)) throw error
-      return `${error.message}; payloads of the last batch are not kept, and what is new of their keys only in memory`
-    }
   }
 
   #keysOf(day: number): KeyFile {
@@ -87,15 +89,18 @@ export class PayloadSealer {
   }
 
   #open(day: number): KeyFile {
-    for (const [other, keys] of this.#days) {
-      if (this.#days.size < maxOpenDays) break
-      keys.sync()
-      keys.close()
-      this.#days.delete(other)
-    }
-    const keys = KeyFile.openOrMake(this.#folders, day)
+    if (this.#days.size >= maxOpenDays && this.sync() === undefined) this.#closeOldest()
+    const keys = KeyFile.open(this.#folders, day)
     this.#days.set(day, keys)
     return keys
+  }
+
+  #closeOldest(): void {
+    for (const [day, keys] of this.#days) {
+      if (this.#days.size < maxOpenDays) return
+      keys.close()
+      this.#days.delete(day)
+    }
   }
 
   #fillNonce(records: Buffer, at: number): void {

@@ -27,10 +27,13 @@ export function readWrappingKey(path: string): Buffer | undefined {
   }
 }
 
+export function createWrappingKey(): Buffer {
+  return randomBytes(wrappingKeyBytes)
+}
+
 /** Durable, and readable for its owner only, when it returns. */
-export function makeWrappingKey(path: string): Buffer {
+export function keepWrappingKey(path: string, key: Uint8Array): void {
   makeFolderNow(dirname(path))
-  const key = randomBytes(wrappingKeyBytes)
   const file = openSync(`${path}.new`, 'w', 0o600)
   try {
     writeAllAt(file, key, 0)
@@ -40,7 +43,6 @@ export function makeWrappingKey(path: string): Buffer {
   }
   renameSync(`${path}.new`, path)
   syncFolderNow(dirname(path))
-  return key
 }
 
 /** Overwrites the key where it lies, and then takes its name away. @returns whether there was one */

@@ -160,7 +160,7 @@ export class LogWriter {
     const isFull = this.room === 'full'
     if (!(await this.#reserve.fill({ andMore: isFull })) || !isFull) return
     this.#segments.leaveReserve()
-    this.#isShort = false
+    this.#isShort = this.#payloads?.sync() !== undefined
     this.#writeComplete()
   }
 

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdir, rm, symlink } from 'node:fs/promises'
+import { mkdir, rm, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseOperatorName } from '#protocol'
-import { createPayloadWorld, said, today } from './world.js'
+import { payloadLayout } from '../../../audit/payload/files.js'
+import { createPayloadWorld, dayMilliseconds, said, today, todayNumber } from './world.js'
 
 const operator = parseOperatorName('ada')
 
@@ -48,4 +49,31 @@ test('a new key for which there is no room is kept as soon as there is', async (
     { code: 'AUDIT_FAILED' },
     'nor can keys be overwritten there',
   )
+})
+
+test('a day that begins on a full disk: no message is taken, what operators do is recorded, and its keys are kept when there is room', async (context) => {
+  const world = await createPayloadWorld(context)
+  let clock = todayNumber * dayMilliseconds
+  const log = await world.openWith({}, { now: () => clock })
+  await log.whenDurable(log.append(...said('x')))
+  clock += dayMilliseconds
+  const wrappingKey = payloadLayout.wrappingKey(world.keyFolder, todayNumber + 1)
+  await symlink('/dev/full', `${wrappingKey}.new`)
+
+  const onItsWay = log.append(...said('nobody knew yet that it is full'))
+  await log.whenDurable(onItsWay)
+  assert.throws(() => log.append(...said('x')), { code: 'AUDIT_FULL' })
+  const refused = log.append({ event: 'policy.refuse', reason: 'what operators do', operator })
+  await log.whenDurable(refused)
+  assert.deepEqual([log.healthy, log.room], [true, 'full'])
+  await assert.rejects(stat(wrappingKey), { code: 'ENOENT' })
+
+  await rm(`${wrappingKey}.new`)
+  while (log.room === 'full') await new Promise(setImmediate)
+  assert.ok((await world.archiveOf(log).disclose(onItsWay)).blinding)
+  const again = log.append(...said('there is room'))
+  await log.whenDurable(again)
+  await log.close()
+  const reopened = await world.openWith({}, { now: () => clock })
+  for (const sequence of [onItsWay, again]) assert.ok((await world.archiveOf(reopened).disclose(sequence)).blinding)
 })

@@ -10,7 +10,7 @@ import { createPayloadWorld, said, todayNumber } from './world.js'
 
 test('only so many keys lie ready in memory; a device whose key does not keeps the one it has', async (context) => {
   const folders = await temporaryFolders(context)
-  const keys = KeyFile.openOrMake(folders, todayNumber)
+  const keys = KeyFile.open(folders, todayNumber)
   context.after(() => keys.close())
   const first = keys.keyFor('device-0', 0).encryptionKey
   for (let index = 0; index < maxReadyKeys + 10; index++) keys.keyFor(`device-${index}`, index)
@@ -23,10 +23,10 @@ test('only so many keys lie ready in memory; a device whose key does not keeps t
 test('keys are on disk when they are synced, and not written again', async (context) => {
   const folders = await temporaryFolders(context)
   const path = payloadLayout.keys(folders.directory, todayNumber)
-  const keys = KeyFile.openOrMake(folders, todayNumber)
+  const keys = KeyFile.open(folders, todayNumber)
   context.after(() => keys.close())
   const made = keys.keyFor('device-1', 5).encryptionKey
-  assert.equal((await readFile(path)).length, 0)
+  await assert.rejects(readFile(path), { code: 'ENOENT' })
   keys.sync()
   const written = await readFile(path)
   assert.equal(written.length, slotBytes)
