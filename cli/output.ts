@@ -1,4 +1,6 @@
 import { stringify } from 'yaml'
+import { csvLine } from './csv.js'
+import { printable } from './printable.js'
 import { Progress } from './progress.js'
 import { Screen } from './screen.js'
 
@@ -58,7 +60,7 @@ export class Output {
     const shown = lines.filter((line): line is readonly [string, string] => line[1] !== undefined)
     if (this.format === 'json') return this.text(encodeJson(value, 2))
     if (this.format === 'yaml') return this.text(encodeYaml(value))
-    if (this.format === 'csv') return this.text(shown.map((line) => line.map(csvField).join(',')).join('\n'))
+    if (this.format === 'csv') return this.text(shown.map(csvLine).join('\n'))
     const width = Math.max(...shown.map(([name]) => name.length))
     this.text(shown.map(([name, text]) => `${this.#dim(name.padEnd(width))}  ${printable(text)}`).join('\n'))
   }
@@ -67,7 +69,7 @@ export class Output {
   item(value: unknown, cells: readonly Cell[]): void {
     if (this.format === 'json') return this.text(encodeJson(value))
     if (this.format === 'yaml') return this.text(`---\n${encodeYaml(value)}`)
-    if (this.format === 'csv') return this.text(cells.map(({ text }) => csvField(text)).join(','))
+    if (this.format === 'csv') return this.text(csvLine(cells.map(({ text }) => text)))
     const shown = cells.filter(({ wide }) => this.format === 'wide' || wide === undefined)
     const fields = shown.map(({ text, width = 0 }) => printable(text).replaceAll('\n', '\\n').padEnd(width))
     this.text(fields.join('  ').trimEnd())
@@ -120,11 +122,6 @@ export class Output {
   }
 }
 
-/** Topics, client ids and labels come from outside: whatever could steer a terminal is shown as its code point. */
-export function printable(text: string): string {
-  return text.replace(/[^\P{C}\n]|[\u2028\u2029]/gu, escapeCodePoint)
-}
-
 /** JSON escapes only some of what a terminal obeys; the rest is escaped the same way, so that it stays the same JSON. */
 export function encodeJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent).replace(/[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu, (found) =>
@@ -137,16 +134,6 @@ function encodeYaml(value: unknown): string {
 }
 
 function encodeCsv<Row>(rows: readonly Row[], columns: readonly Column<Row>[], header: boolean): string {
-  const names = header ? [columns.map(({ name }) => csvField(name)).join(',')] : []
-  return [...names, ...rows.map((row) => columns.map((column) => csvField(column.of(row))).join(','))].join('\n')
-}
-
-/** RFC 4180 §2; a leading `=`, `+`, `-` or `@`, also of full width, is quoted away from spreadsheets that would calculate it. */
-export function csvField(text: string): string {
-  const safe = /^[=+@\-＝＋－＠]/.test(text) ? `'${text}` : text
-  return /[",\r\n']/.test(safe) ? `"${printable(safe).replaceAll('"', '""')}"` : printable(safe)
-}
-
-function escapeCodePoint(found: string): string {
-  return `\\u{${(found.codePointAt(0) ?? 0).toString(16)}}`
+  const names = header ? [csvLine(columns.map(({ name }) => name))] : []
+  return [...names, ...rows.map((row) => csvLine(columns.map((column) => column.of(row))))].join('\n')
 }

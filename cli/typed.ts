@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline'
 import { CliError } from './errors.js'
-import { printable } from './output.js'
+import { printable } from './printable.js'
 
 export interface Terminal {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean }

@@ -1,5 +1,6 @@
 import type { Record } from '../commands/audit/record.js'
-import { csvField, encodeJson } from '../output.js'
+import { csvLine } from '../csv.js'
+import { encodeJson } from '../output.js'
 
 /** What most records hold has a column; all else stands in the last one, as JSON. */
 const columns = [
@@ -32,19 +33,21 @@ const columns = [
 
 const known: ReadonlySet<string> = new Set(columns)
 
-export const csvHeader = [...columns, 'details'].join(',')
+export const csvHeader = csvLine([...columns, 'details'])
 
-/** RFC 4180, and in one line whatever it holds. */
+/** In one line, whatever it holds. */
 export function encodeCsvRecord(record: Record): string {
   const details = Object.entries(record).filter(([name]) => !known.has(name))
-  const fields = columns.map((name) => plain(record[name]))
-  return [...fields, details.length === 0 ? '' : encodeJson(Object.fromEntries(details))]
-    .map((text) => csvField(text.replaceAll('\n', '\\n')))
-    .join(',')
+  const rest = details.length === 0 ? undefined : encodeJson(Object.fromEntries(details))
+  return csvLine([...columns.map((name) => record[name]), rest].map(cellOf))
 }
 
-function plain(value: unknown): string {
+function cellOf(value: unknown): string | number {
+  return typeof value === 'number' ? value : textOf(value).replaceAll('\n', '\\n')
+}
+
+function textOf(value: unknown): string {
   if (value === undefined) return ''
-  if (Array.isArray(value)) return value.map(plain).join(' ')
+  if (Array.isArray(value)) return value.map(textOf).join(' ')
   return typeof value === 'string' ? value : encodeJson(value)
 }

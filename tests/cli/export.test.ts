@@ -104,6 +104,8 @@ test('an export is there whole or not at all, and goes on where it was broken of
 
   const stdout = await run(folder, ['audit', 'export', ...query, '--limit', '2'])
   assert.equal(stdout.stdout, `${lines.slice(0, 3).join('\n')}\n`)
+  const searched = await run(folder, ['-o', 'csv', 'audit', 'search', 'order:oldest', '--limit', '2'])
+  assert.equal(searched.stdout, stdout.stdout, 'a search writes the same CSV')
 })
 
 test('a part is gone on with behind its last whole line, or begun anew where no line fits', async (t) => {

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { Writable } from 'node:stream'
 import test from 'node:test'
-import { parseRecord, type Record, recordCells } from '../../cli/commands/audit/record.js'
+import { recordPrinter } from '../../cli/commands/audit/printer.js'
+import { parseRecord, type Record } from '../../cli/commands/audit/record.js'
+import { csvLine } from '../../cli/csv.js'
+import { csvHeader, encodeCsvRecord } from '../../cli/export/csv.js'
 import { type Format, Output } from '../../cli/output.js'
 
 const place = { sequence: 14, time: '2026-11-23T00:02:02.218Z', node: 'n1' }
@@ -30,6 +33,27 @@ test('wide adds everything that the line leaves out, but whole certificates', ()
   )
 })
 
+test('CSV is what an export writes, in the same columns below the same header', () => {
+  const denied = { ...publish, topic: '=1+1', decision: 'deny', rules: ['a/b', 'c/d'], origin: -1, payloadNonce: 'AA' }
+  assert.equal(line('csv', denied), `${csvHeader}\n${encodeCsvRecord(denied)}`)
+  assert.match(
+    line('csv', denied),
+    /\n14,2026-11-23T00:02:02\.218Z,n1,message\.publish,d1,7f090d4e,3,"'=1\+1",deny,,a\/b c\/d,2,/,
+  )
+})
+
+test('a cell is one cell, and no formula, for a spreadsheet of any country', () => {
+  const cells = ['a', 'a,b', 'a"b', "a'b", 'a;b', 'a\nb', '', -1, 0.5]
+  assert.equal(csvLine(cells), `a,"a,b","a""b","a'b","a;b","a\nb",,-1,0.5`)
+  for (const sign of ['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
+    for (const before of ['', 'x;', 'x\n', 'x;y;']) {
+      assert.equal(csvLine([`${before}${sign}cmd()`]), `"${before}'${sign}cmd()"`)
+    }
+    assert.equal(csvLine([`x${sign}y`]), `x${sign}y`)
+  }
+  assert.equal(csvLine(['\t=1', '\r=1', '\u0000=1', '\u001b[2J']), '\\u{9}=1,\\u{d}=1,\\u{0}=1,\\u{1b}[2J')
+})
+
 test('JSON is the record as the server wrote it', () => {
   assert.deepEqual(JSON.parse(line('json', publish)), publish)
 })
@@ -38,8 +62,9 @@ test('nothing from outside breaks the line, forges a field or steers the termina
   for (const hostile of ['a\nb', 'a  allowed  x', 'a\u001b[2Jb', '\u202eb', 'a"b', 'a\u2028b', '\u0300b', 'a\r']) {
     for (const format of ['table', 'wide', 'csv'] as const) {
       const record = { ...publish, topic: hostile, decision: 'allow', rules: [], comment: hostile, [hostile]: hostile }
-      const written = line(format, record)
-      assert.doesNotMatch(written, /[\p{Cc}\p{Cf}\u2028\u2029]|(?<!")a {2}allowed {2}x/u, `${format}: ${written}`)
+      const written = line(format, record).replace(`${csvHeader}\n`, '')
+      assert.doesNotMatch(written, /[\p{Cc}\p{Cf}\u2028\u2029]/u, `${format}: ${written}`)
+      if (format !== 'csv') assert.doesNotMatch(written, /(?<!")a {2}allowed {2}x/, `${format}: ${written}`)
     }
   }
 })
@@ -61,6 +86,6 @@ function line(format: Format, record: Record): string {
       done()
     },
   })
-  new Output(format, { stdout, stderr: stdout, env: {} }).item(record, recordCells(record))
+  recordPrinter(new Output(format, { stdout, stderr: stdout, env: {} }))(record)
   return written.replace(/\n$/, '')
 }

@@ -1,6 +1,6 @@
 import type { AuditEventName } from '#protocol'
 import { CliError } from '../../errors.js'
-import type { Cell, Output } from '../../output.js'
+import type { Cell } from '../../output.js'
 import { formatTime } from '../arguments.js'
 
 /** A record as the API writes it: these three, and whatever its event says. */
@@ -137,8 +137,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-export function printRecord(output: Output, record: Record): void {
-  output.item(record, recordCells(record))
 }

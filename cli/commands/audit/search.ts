@@ -3,8 +3,9 @@ import type { ApiClient } from '../../client.js'
 import type { Context } from '../../context.js'
 import type { Output } from '../../output.js'
 import { examples } from '../examples.js'
+import { recordPrinter } from './printer.js'
 import { addQuery, type QueryOptions, readQuery } from './query.js'
-import { parseRecord, printRecord } from './record.js'
+import { parseRecord } from './record.js'
 
 const defaultLimit = 100
 
@@ -32,11 +33,12 @@ async function search(
   const { parameters, query } = readQuery(words, options)
   const limit = query.limit ?? defaultLimit
   const bounded = query.limit === undefined ? { ...parameters, limit: String(limit) } : parameters
+  const print = recordPrinter(output)
   let found = 0
   let last = 0
   for await (const line of client.lines('searchAudit', { query: bounded })) {
     const record = parseRecord(line)
-    printRecord(output, record)
+    print(record)
     found++
     last = record.sequence
   }

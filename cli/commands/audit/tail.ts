@@ -5,8 +5,9 @@ import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
+import { recordPrinter } from './printer.js'
 import { addNarrowing, type QueryOptions, readQuery } from './query.js'
-import { parseRecord, printRecord, type Record } from './record.js'
+import { parseRecord, type Record } from './record.js'
 
 interface TailOptions extends QueryOptions {
   readonly lines: number
@@ -41,10 +42,11 @@ async function tail(
   for await (const line of client.lines('searchAudit', { query: { ...parameters, limit } }))
     newest.push(parseRecord(line))
   const shown = newest.toReversed().slice(newest.length - lines)
-  for (const record of shown) printRecord(output, record)
+  const print = recordPrinter(output)
+  for (const record of shown) print(record)
   if (!follow) return
   const { after: _after, ...terms } = parameters
   const from = Math.max(size, (newest[0]?.sequence ?? -1) + 1)
   const following = { ...terms, follow: 'true', ...(from > 0 && { after: String(from - 1) }) }
-  for await (const line of client.lines('searchAudit', { query: following })) printRecord(output, parseRecord(line))
+  for await (const line of client.lines('searchAudit', { query: following })) print(parseRecord(line))
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WitnessRefusal } from '#audit'
-import { printable } from '../../output.js'
+import { printable } from '../../printable.js'
 
 /** Refusals alike are said once in so long: anyone can send a checkpoint again that a log has signed. */
 const sayAgainMilliseconds = 10_000
