@@ -87,6 +87,8 @@ export class Connection implements Link {
   #lastSeen: number
   #partialSince: number | undefined
   #closedAt: number | undefined
+  /** Set when the bytes have ended; a reason where that was nobody's wish. */
+  #lost: { readonly comment: string | undefined } | undefined
   #holds = 0
   #pumping = false
   /** Held until the client reads its answers. */
@@ -120,10 +122,7 @@ export class Connection implements Link {
       drain: () => this.writer.drained(),
       failed: (error) => events.failed(this, error),
       crowdedOut: () => this.close('quota', 'too many connections before CONNACK'),
-      closed: (error) => {
-        this.close('lost', error?.message)
-        events.gone(this)
-      },
+      closed: (error) => this.#outlive(error?.message),
     })
   }
 
@@ -205,6 +204,7 @@ export class Connection implements Link {
     // One that does not read what it has been sent gets nothing more, and would keep us waiting.
     if (reason === 'lost' || (!flush && this.writer.stalledSince !== undefined)) this.#transport.destroy()
     else this.writer.end()
+    if (this.#lost) this.#events.gone(this)
   }
 
   /** Ends the connection when one of its time limits has passed. */
@@ -284,8 +284,25 @@ export class Connection implements Link {
       this.#events.failed(this, error)
     }
     this.#pumping = false
+    this.#endWhenRead()
     if (!this.#reader.partial || this.#holds > 0) this.#partialSince = undefined
     else this.#partialSince ??= this.#elapsed()
+  }
+
+  /**
+   * The bytes have ended, and nobody reads answers any more. What came before that is still handled: a client may
+   * connect, publish, say goodbye and close in one breath.
+   */
+  #outlive(comment: string | undefined): void {
+    this.#lost = { comment }
+    if (this.closed) return this.#events.gone(this)
+    this.writer.abandon()
+    this.#goOn()
+    this.#endWhenRead()
+  }
+
+  #endWhenRead(): void {
+    if (this.#lost && (this.#holds === 0 || !this.#reader.partial)) this.close('lost', this.#lost.comment)
   }
 
   #yieldTurn(): void {

@@ -100,6 +100,14 @@ export class Writer {
     this.#answers = 0
   }
 
+  /** Nobody will read any more: forgets what waits, and takes nothing. */
+  abandon(): void {
+    this.discard()
+    this.#handedOver = 0
+    this.#blocked = false
+    this.#ending = true
+  }
+
   #add(chunk: Chunk): void {
     const { bytes } = chunk
     this.#chunks.push(chunk)

@@ -33,7 +33,11 @@ export class TlsTransport implements Transport {
     socket.on('data', (chunk: Buffer) => events.data(chunk))
     socket.on('drain', () => events.drain())
     socket.on('error', (error) => (failure = error))
-    socket.on('close', () => events.closed(failure))
+    socket.on('close', () => {
+      const unread: unknown = socket.read() // what had come while it was paused
+      if (Buffer.isBuffer(unread)) events.data(unread)
+      events.closed(failure)
+    })
   }
 
   established(): void {
