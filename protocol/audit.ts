@@ -324,7 +324,7 @@ export type ServiceEvent =
       readonly comment: string
     }
   | (OperatorFacts & {
-      /** Counted per operator and question, wherever in time that begins, within 10 s. */
+      /** Counted per operator, source and question, wherever in time that begins, within 10 s. */
       readonly event: 'audit.read'
       readonly query: string
       /** Default: 1 */

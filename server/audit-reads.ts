@@ -1,4 +1,4 @@
-import type { AuditTrail, OperatorFacts, OperatorName } from '#protocol'
+import { type AuditTrail, type OperatorFacts, type OperatorName, sourceOf } from '#protocol'
 import { Repeats } from './repeats.js'
 
 /** An operator who asks more different questions than this at a time has the others counted under one name. */
@@ -28,9 +28,10 @@ export class AuditReads {
    */
   add({ text, question }: { readonly text: string; readonly question: string }, by: OperatorFacts): void {
     const repeats = this.#repeatsOf(by.operator)
-    const isOneTooMany = repeats.size >= maxQuestions && !repeats.has(question)
+    const kind = `${sourceOf(by.peer ?? '')} ${question}` // the same from elsewhere is another read
+    const isOneTooMany = repeats.size >= maxQuestions && !repeats.has(kind)
     if (isOneTooMany) repeats.add('many others', { query: 'many others', by })
-    else repeats.add(question, { query: text, by })
+    else repeats.add(kind, { query: text, by })
   }
 
   /** Records what is still being counted. */

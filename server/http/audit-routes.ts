@@ -58,7 +58,8 @@ export function addAuditRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const sequence = Number(request.params.id)
-      auditReads.add({ text: `proof of record ${sequence}`, question: 'proof' }, operators.of(request))
+      const text = `proof of record ${sequence}` // which holds the record
+      auditReads.add({ text, question: text }, operators.of(request))
       return reply.type('text/plain; charset=utf-8').send(await service.proveRecord(sequence))
     },
   })

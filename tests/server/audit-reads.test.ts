@@ -49,6 +49,21 @@ test('one who asks a thousand different things does not fill the log, and does n
   assert.ok(records.some(([name, query]) => name === 'bob' && query === 'device:d1'))
 })
 
+test('the same question from elsewhere is a read of its own, from another port it is not', () => {
+  const { audit, reads } = open()
+  for (const peer of ['192.0.2.1:1', '192.0.2.1:2', '198.51.100.7:1', '[2001:db8::1]:1', '[2001:db8::1]:2'])
+    reads.add(asked('device:d1'), { ...ada, peer })
+  reads.flush()
+  const told = audit.records.map((record) => record.event === 'audit.read' && [record.peer, record.count])
+  assert.deepEqual(told, [
+    ['192.0.2.1:1', undefined],
+    ['198.51.100.7:1', undefined],
+    ['[2001:db8::1]:1', undefined],
+    ['192.0.2.1:1', undefined],
+    ['[2001:db8::1]:1', undefined],
+  ])
+})
+
 test('nothing is read that could not be recorded, and what was only counted ends in peace', () => {
   const { audit, reads } = open()
   reads.add(asked('device:d1'), ada)

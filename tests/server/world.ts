@@ -141,6 +141,7 @@ export async function createWorld(t: TestContext) {
       ca,
       app,
       refusals,
+      auditReads,
     },
     /** An operator whose certificate the registry knows. */
     async operator(name = 'ada', lifeSeconds = 3600): Promise<Client> {
