@@ -24,7 +24,14 @@ export class Stage {
   }
 
   /** `touchmark up`; a second time finds the same folder, and its ports, again. */
-  async openService({ ekRootFiles = [], ports = this.#ready?.ports }: ServiceOptions = {}): Promise<RunningProgram> {
+  async openService(options: ServiceOptions = {}): Promise<RunningProgram> {
+    const service = this.startService(options)
+    this.#ready = JSON.parse(await service.line((line) => line.includes('"event":"ready"'))) as Ready
+    return service
+  }
+
+  /** The same without waiting for it. */
+  startService({ ekRootFiles = [], ports = this.#ready?.ports }: ServiceOptions = {}): RunningProgram {
     const { https, mqtt, websocket, health } = ports ?? { https: 0, mqtt: 0, websocket: 0, health: 0 }
     const listen = [
       '--host',
@@ -49,7 +56,6 @@ export class Stage {
       'json',
     ])
     this.track(service)
-    this.#ready = JSON.parse(await service.line((line) => line.includes('"event":"ready"'))) as Ready
     return service
   }
 

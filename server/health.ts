@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { Metrics } from './metrics.js'
 
 export interface Check {
-  readonly name: 'store' | 'signer' | 'audit' | 'broker'
+  readonly name: 'store' | 'signer' | 'audit' | 'broker' | 'disk'
   /** Undefined when all is well, else what is not, in words. */
   readonly problem: () => Promise<string | undefined> | string | undefined
   /** What someone should look at although all is well. */
@@ -15,18 +15,18 @@ export interface Health {
   close(): Promise<void>
 }
 
-/** `/livez`, `/readyz` and `/metrics` for those who watch the machine: plain HTTP, and nothing about any device. */
+/** `/livez`, `/readyz` and, once there are any, `/metrics` for those who watch the machine: plain HTTP, and nothing about any device. */
 export async function serveHealth(
   { host, port }: { readonly host: string; readonly port: number },
   checks: readonly Check[],
-  metrics: Metrics,
+  metrics?: Metrics,
 ): Promise<Health> {
   const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
     const path = request.url?.split('?', 1)[0]
     if (request.method !== 'GET') return answer(response, 405, { error: 'GET only' })
     if (path === '/livez') return answer(response, 200, { live: true })
     if (path === '/readyz') return void answerReady(response, checks)
-    if (path === '/metrics') return void answerMetrics(response, metrics)
+    if (path === '/metrics' && metrics) return void answerMetrics(response, metrics)
     answer(response, 404, { error: 'only /livez, /readyz and /metrics are here' })
   })
   await listen(server, host, port)

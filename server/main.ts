@@ -4,7 +4,7 @@ import { readConfig, type ServerConfig } from './config.js'
 import { ServerError } from './errors.js'
 import { adviceFor } from './files.js'
 import { greet } from './greeting.js'
-import { openServer } from './wire.js'
+import { openWhenThereIsRoom } from './room.js'
 
 /** `touchmark up`: runs until a signal ends it. The exit code is 0 when it ended in order, 1 when not, 2 for bad usage. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -21,7 +21,9 @@ export async function main(argv: readonly string[]): Promise<number> {
 
 async function run(config: ServerConfig): Promise<void> {
   const stopping = stopSignal() // before anything is opened, so that a signal in the middle closes it again
-  const server = await openServer(config, { now: Date.now, elapsed: () => performance.now(), warn })
+  const surroundings = { now: Date.now, elapsed: () => performance.now(), warn }
+  const server = await openWhenThereIsRoom(config, surroundings, stopping)
+  if (!server) return
   process.stdout.write(greet(server, config))
   await stopping
   if (config.output === 'text') process.stdout.write('Stopping …\n')

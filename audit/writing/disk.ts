@@ -9,6 +9,7 @@ import {
   openSync,
   renameSync,
   statSync,
+  truncateSync,
   writeSync,
 } from 'node:fs'
 import { mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises'
@@ -39,6 +40,8 @@ export interface Disk {
   isAllocated(path: string, bytes: number): boolean
   /** Such a file under a new name, to be written to from its start and not beyond its end. */
   openAllocated(path: string, as: string): Segment
+  /** Gives back what a file takes beyond so many bytes. */
+  cutFile(path: string, bytes: number): void
   /** What can still be written below a folder. */
   freeBytes(folder: string): Promise<number>
 }
@@ -164,6 +167,8 @@ export function createDisk(): Disk {
         },
       }
     },
+
+    cutFile: (path, bytes) => truncateSync(path, bytes),
 
     async freeBytes(folder) {
       const { bavail, bsize } = await statfs(folder)

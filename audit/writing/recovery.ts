@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import { type TreeHead, verifierKeyOf, verifyCheckpoint } from '../tree/checkpoint.js'
 import { sequenceOf } from '../entries/entry.js'
@@ -9,7 +9,7 @@ import { Frontier, type Hash, hashBytes } from '../tree/merkle.js'
 import { firstWholeBundle, type KeptSegment } from './segments.js'
 import { TiledTree } from '../tree/tiled-tree.js'
 import { hashesOf, partialWidth, tilePath, tileWidth } from '../tree/tiles.js'
-import { listSegments, orNothing, readWal, type TornTail } from './wal.js'
+import { listSegments, orNothing, readWal, type TornTail, type WalPosition } from './wal.js'
 
 export interface Recovered {
   /** With the complete files that the WAL stands for: none of them is known to be on disk. */
@@ -19,6 +19,8 @@ export interface Recovered {
   /** The segments that the records were read from. */
   readonly segments: readonly KeptSegment[]
   readonly tornTail: TornTail | undefined
+  /** Room that a crash has left to the last segment, behind its records. */
+  readonly unused: KeptSegment | undefined
   /** The newest checkpoint, if there is one. */
   readonly note: string | undefined
 }
@@ -50,8 +52,10 @@ export async function recover(directory: string, origin: string, keys: readonly 
   const tree = await treeAt(directory, start)
   let partials: readonly string[] = []
   let tornTail: TornTail | undefined
+  let last: WalPosition | undefined
   if (head && start === covered) requireRoot(tree, head)
-  for await (const { sequence, entry } of readWal(layout.wal(directory), (tail) => (tornTail = tail))) {
+  for await (const { sequence, entry, end } of readWal(layout.wal(directory), (tail) => (tornTail = tail))) {
+    last = end
     if (sequence < start) continue
     requireSequence(entry, sequence)
     tree.append(entry)
@@ -60,7 +64,14 @@ export async function recover(directory: string, origin: string, keys: readonly 
     partials = tree.partials().map(({ path }) => path)
   }
   if (tree.size < covered) throw corrupt(`wal/ ends with record ${tree.size - 1}, the checkpoint with ${covered - 1}`)
-  return { tree, partials, segments, tornTail, note }
+  const unused = tornTail ? undefined : unusedOf(segments.at(-1), last)
+  return { tree, partials, segments: unused ? segments.with(-1, unused) : segments, tornTail, unused, note }
+}
+
+/** The segment as it should be: without what was allocated for records that never came, see reserve.ts. */
+function unusedOf(segment: KeptSegment | undefined, last: WalPosition | undefined): KeptSegment | undefined {
+  if (!segment || !last || basename(segment.path) !== last.segment || segment.bytes <= last.at) return undefined
+  return { ...segment, bytes: last.at }
 }
 
 async function keptSegments(folder: string): Promise<readonly KeptSegment[]> {

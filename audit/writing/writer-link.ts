@@ -16,7 +16,7 @@ export interface OpenWriter extends WriterLink {
   receive: (message: FromWriter) => void
 }
 
-/** Resolves when the writer has opened the log. @throws AuditError AUDIT_CORRUPT, AUDIT_FAILED */
+/** Resolves when the writer has opened the log. @throws AuditError AUDIT_CORRUPT, AUDIT_FULL, AUDIT_FAILED */
 export async function openWriter(connect: ConnectWriter, options: WriterOptions): Promise<OpenWriter> {
   return await new Promise((resolve, reject) => {
     let open: OpenWriter | undefined

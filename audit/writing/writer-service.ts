@@ -5,6 +5,7 @@ import type { Erase, Erased } from '../payload/erasures.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import { Pruner, type SurveyOrder } from '../retention/pruner.js'
 import type { Survey } from '../retention/survey.js'
+import { isWantOfRoom } from './reserve.js'
 import {
   LogWriter,
   type Opened,
@@ -78,7 +79,9 @@ export class WriterService {
       setImmediate(() => void this.#attempt(async () => await this.#look(writer)))
       return writer
     } catch (error) {
-      this.#fail(error)
+      this.#fail(
+        isWantOfRoom(error) ? new AuditError('AUDIT_FULL', `the log cannot be opened: ${error.message}`) : error,
+      )
       return undefined
     }
   }

@@ -126,6 +126,7 @@ export class LogWriter {
     await disk.makeFolder(layout.log(options.directory))
     await disk.makeFolder(layout.wal(options.directory))
     const recovered = await recover(options.directory, options.origin, keysOf(options))
+    if (recovered.unused) disk.cutFile(recovered.unused.path, recovered.unused.bytes) // it may be all the room there is
     const writer = new LogWriter(options, disk, limits, recovered)
     writer.#writeComplete()
     const checkpoint = await writer.#firstCheckpoint(recovered.note)

@@ -128,6 +128,30 @@ test('a start on a full disk is on record out of the reserve; nothing else is ta
   await requireAfterCrash(world, again, again.size)
 })
 
+test('after a crash on a full disk the log starts on what is left of the reserve; without any it says that there is no room', async (context) => {
+  const disk = createFaultyDisk()
+  disk.free = plenty
+  const { world, log } = await openOn(context, disk)
+  await until(log, () => disk.allocated)
+  disk.free = 0
+  await log.whenDurable(log.append(revoked))
+  const [crashed, cramped] = [`${world.directory}-crashed`, `${world.directory}-cramped`]
+  for (const copy of [crashed, cramped]) {
+    cpSync(world.directory, copy, { recursive: true })
+    context.after(() => rmSync(copy, { recursive: true }))
+  }
+  for (let start = 0; start < 3; start++) {
+    const again = await world.open({ directory: crashed, connectWriter: inThisThread(disk), reserveBytes })
+    await again.whenDurable(again.append(revoked))
+    await again.close()
+  }
+
+  rmSync(join(cramped, 'wal'), { recursive: true })
+  rmSync(join(cramped, 'log'), { recursive: true })
+  disk.free = 0
+  await assert.rejects(world.open({ directory: cramped, connectWriter: inThisThread(disk) }), { code: 'AUDIT_FULL' })
+})
+
 test('when the reserve is spent the log fails closed', async (context) => {
   const disk = createFaultyDisk()
   disk.free = plenty

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { createDisk, type Disk, type Segment } from '../../audit/writing/disk.js'
 
 /** A real disk with faults: writes that fail, when the test says so, and little room. */
@@ -45,6 +45,11 @@ export function createFaultyDisk(random: (below: number) => number = () => 0): F
       spend(bytes)
       await disk.allocate(path, bytes)
       faulty.allocated = true
+    },
+
+    cutFile(path, bytes) {
+      faulty.free += statSync(path).size - bytes
+      disk.cutFile(path, bytes)
     },
 
     freeBytes: () => Promise.resolve(faulty.free),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import type { Stage } from '../../demo/stage.js'
@@ -32,7 +32,7 @@ test(
     assert.equal((JSON.parse(revoked) as { recorded: boolean }).recorded, true)
     await assert.rejects(connected(t, stage, thermo, { clientId: 'thermo-1' }))
 
-    rmSync(fillerOf(stage))
+    removeFillers(stage)
     await becomes(stage, true)
     const back = await connected(t, stage, thermo, { clientId: 'thermo-1' })
     await back.publishAsync(topics, 'x', { qos: 1 })
@@ -43,6 +43,49 @@ test(
     await stage.operator('audit', 'verify')
   },
 )
+
+test(
+  'case 59: a service that was killed on a full disk, its reserve in use, starts unready, says why, and comes back with room',
+  asRoot(),
+  async (t) => {
+    const stage = emptyStage(t)
+    mountSmallDisk(stage, 176)
+    const first = await stage.openService()
+    const [thermo, pump] = [await enroll(stage, 'thermo-1'), await enroll(stage, 'pump-1')]
+    const client = new RawClient(t, stage.ports.mqtt, credentialOf(thermo))
+    await client.open('thermo-1')
+    await becomes(stage, true)
+    fillDisk(stage)
+    client.send(publishes(topics, 1, 0, 3000))
+    await client.closed
+    await becomes(stage, false)
+    await stage.operator('devices', 'revoke', 'pump-1', '--reason', 'keyCompromise')
+    await first.stop('SIGKILL')
+
+    fillDisk(stage, 0)
+    const starting = stage.openService()
+    assert.match(await becomes(stage, false), /disk is full.*No space left/)
+    await assert.rejects(connected(t, stage, thermo, { clientId: 'thermo-1' }))
+    removeFillers(stage)
+    const second = await starting
+    await becomes(stage, true)
+    const back = await connected(t, stage, thermo, { clientId: 'thermo-1' })
+    await back.publishAsync(topics, 'x', { qos: 1 })
+    await assert.rejects(connected(t, stage, pump, { clientId: 'pump-1' }))
+    assert.equal((await searchAudit(stage, '--event', 'device.revoke')).length, 1)
+    await stage.operator('audit', 'verify')
+    assert.equal(await second.stop(), 0)
+  },
+)
+
+test('a service that waits for room is ended in order', asRoot(), async (t) => {
+  const stage = emptyStage(t)
+  mountSmallDisk(stage, 8)
+  fillDisk(stage, 0)
+  const waiting = stage.startService()
+  await waiting.line((line) => line.includes('starts as soon as there is room'))
+  assert.equal(await waiting.stop(), 0)
+})
 
 test(
   'on a full disk without a reserve nothing is acknowledged without its record, and a revocation acts all the same',
@@ -78,21 +121,21 @@ function mountSmallDisk(stage: Stage, mebibytes: number): void {
 }
 
 /** But for what a few records need. */
-function fillDisk(stage: Stage): void {
+function fillDisk(stage: Stage, leave = 64 * 1024): void {
   const { bavail, bsize } = statfsSync(stage.serverData)
-  writeFileSync(fillerOf(stage), Buffer.alloc(bavail * bsize - 64 * 1024))
+  writeFileSync(join(stage.serverData, `${leave}.filler`), Buffer.alloc(Math.max(bavail * bsize - leave, 0)))
 }
 
-function fillerOf({ serverData }: Stage): string {
-  return join(serverData, 'filler')
+function removeFillers({ serverData }: Stage): void {
+  for (const name of readdirSync(serverData)) if (name.endsWith('.filler')) rmSync(join(serverData, name))
 }
 
 /** Asks until the service is ready, or is not; gives what it says. */
 async function becomes(stage: Stage, ready: boolean): Promise<string> {
   for (;;) {
-    const answer = await fetch(`http://127.0.0.1:${stage.ports.health}/readyz`)
-    const text = await answer.text()
-    if (answer.ok === ready) return text
+    const answer = await fetch(`http://127.0.0.1:${stage.ports.health}/readyz`).catch(() => undefined)
+    const text = (await answer?.text()) ?? ''
+    if (answer?.ok === ready) return text
   }
 }
 

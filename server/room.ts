@@ -1,0 +1,50 @@
+import { setTimeout } from 'node:timers/promises'
+import type { ServerConfig } from './config.js'
+import { serveHealth } from './health.js'
+import { type OpenServer, openServer, type Surroundings } from './wire.js'
+
+/** So long after it found no room a service tries again to start. */
+const againAfterMs = 5000
+
+/**
+ * Opens the service; where the disk has no room for that, as soon as it has. Until then nobody is let in, and health says
+ * why: it comes back by itself, as one that ran when the disk became full.
+ * @returns undefined when it was stopped before
+ */
+export async function openWhenThereIsRoom(
+  config: ServerConfig,
+  surroundings: Surroundings,
+  stopped: Promise<void>,
+): Promise<OpenServer | undefined> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await openServer(config, surroundings)
+    } catch (error) {
+      if (!isWantOfRoom(error)) throw error
+      const problem = `the disk is full: ${error.message}`
+      if (tries === 0) surroundings.warn(`${problem}. It starts as soon as there is room`)
+      if (await isStoppedWhileUnready(config, problem, stopped)) return undefined
+    }
+  }
+}
+
+async function isStoppedWhileUnready(
+  { healthHost: host, healthPort: port }: ServerConfig,
+  problem: string,
+  stopped: Promise<void>,
+): Promise<boolean> {
+  const health = await serveHealth({ host, port }, [{ name: 'disk', problem: () => problem }])
+  try {
+    return await Promise.race([stopped.then(() => true), setTimeout(againAfterMs, false, { ref: false })])
+  } finally {
+    await health.close()
+  }
+}
+
+/** The store says it in words only, and so does the thread of the log. */
+const said = /\bENOSPC\b|\bEDQUOT\b|no space left on device|disk quota exceeded/i
+
+function isWantOfRoom(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false
+  return ('code' in error && error.code === 'AUDIT_FULL') || said.test(error.message) || isWantOfRoom(error.cause)
+}
