@@ -3,7 +3,7 @@ import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
 import { dispatch, fail, unrecordable } from './dispatch.js'
-import { attempt, endConnection, expire, relieve, overflow } from './ending.js'
+import { attempt, discardAfterWill, endConnection, expire, relieve, overflow } from './ending.js'
 import { type BrokerOptions, Hub } from './hub.js'
 import { type Levels, levelsOf } from './levels.js'
 import { kick, type Kicked } from './kick.js'
@@ -237,7 +237,8 @@ export class Broker {
   #sweepAway(session: Session): void {
     const { now } = this.#hub
     if (session.willDueAt !== undefined && session.willDueAt <= now()) attempt(() => fireWill(this.#hub, session))
-    if (session.isOver(now()) && !session.will) expire(this.#hub, session, 'expired')
+    if (!session.persistent) discardAfterWill(this.#hub, session)
+    else if (session.isOver(now()) && !session.will) expire(this.#hub, session, 'expired')
   }
 
   /**

@@ -74,7 +74,13 @@ function endLink(hub: Hub, session: Session, reason: SessionEndReason, commented
   hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason, ...commented })
   if (session.persistent) hub.store.putSession(session)
   // What is left of a session at shutdown, its will, waits in the store for the next start (MQTT 3.1.1 §3.1.2.5).
-  else if (reason !== 'shutdown') hub.discard(session)
+  else if (reason !== 'shutdown') discardAfterWill(hub, session)
+}
+
+/** A will that cannot be recorded yet keeps the session, for nothing else. */
+export function discardAfterWill(hub: Hub, session: Session): void {
+  if (session.will) hub.unsubscribe(session)
+  else hub.discard(session)
 }
 
 /** Where the log takes no more records nothing may be published; what ends, ends all the same. */

@@ -156,10 +156,16 @@ export class Hub {
   /** Forgets a session and all that waits for it. */
   discard(session: Session): void {
     this.decisions.flush(session)
-    for (const subscription of session.subscriptions.values()) this.router.remove(subscription, session)
+    this.unsubscribe(session)
     this.sessions.remove(session)
     if (session.persistent) this.store.deleteSession(session)
     session.forget()
+  }
+
+  /** From everything; what is stored of it stays. */
+  unsubscribe(session: Session): void {
+    for (const subscription of session.subscriptions.values()) this.router.remove(subscription, session)
+    session.subscriptions.clear()
   }
 
   #retain(message: Message): void {

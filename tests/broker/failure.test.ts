@@ -159,25 +159,31 @@ for (const code of ['AUDIT_FULL', 'AUDIT_INVALID', 'AUDIT_CLOSED'] as const) {
   })
 }
 
-test('a will that cannot be recorded stays due, and speaks when there is room again', async (t) => {
-  const world = await makeWorld(t)
-  const [listener, client] = [await world.raw('d2'), await world.raw('d1')]
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
-  const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 1, retain: false } as const
-  await client.connect('d1', { clean: false, will })
+for (const [whose, clean] of [
+  ['a session that stays', false],
+  ['one that went with its connection', true],
+] as const) {
+  test(`the will of ${whose} that cannot be recorded stays due, and speaks when there is room again`, async (t) => {
+    const world = await makeWorld(t)
+    const [listener, client] = [await world.raw('d2'), await world.raw('d1')]
+    await listener.connect('d2')
+    listener.send(subscribePacket(1, ['open/#', 1]))
+    await listener.next('suback')
+    const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 1, retain: false } as const
+    await client.connect('d1', { clean, will })
 
-  const restore = refuseRecords(t, world, new AuditError('AUDIT_FULL', 'as a full disk would'), 'message.publish')
-  client.socket.destroy()
-  await until(() => world.records('session.end').length === 1)
-  await listener.ping()
-  assert.equal(listener.all('publish').length, 0)
-  restore()
-  assert.equal((await listener.next('publish')).payload.toString(), 'gone')
-  await until(() => world.records('message.deliver').length === 1)
-  for await (const [key] of world.store.entries('broker/will/')) assert.fail(key)
-})
+    const restore = refuseRecords(t, world, new AuditError('AUDIT_FULL', 'as a full disk would'), 'message.publish')
+    client.socket.destroy()
+    await until(() => world.records('session.end').length === 1)
+    await listener.ping()
+    assert.equal(listener.all('publish').length, 0)
+    restore()
+    assert.equal((await listener.next('publish')).payload.toString(), 'gone')
+    await until(() => world.records('message.deliver').length === 1)
+    await until(() => world.broker.sessions().length === (clean ? 1 : 2))
+    for await (const [key] of world.store.entries('broker/will/')) assert.fail(key)
+  })
+}
 
 test('a delivery that cannot be recorded ends the receiver alone, whatever woke it', async (t) => {
   const world = await makeWorld(t, { limits: { maxInflight: 1 } })
