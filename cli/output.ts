@@ -40,6 +40,11 @@ export class Output {
     this.#streams = streams
   }
 
+  /** Rather than for programs. */
+  get isForPeople(): boolean {
+    return this.format === 'table' || this.format === 'wide'
+  }
+
   /** Without a header where it stands above already. */
   list<Row>(rows: readonly Row[], columns: readonly Column<Row>[], { header = true } = {}): void {
     switch (this.format) {
@@ -112,8 +117,7 @@ export class Output {
   /** The terminal as a whole, where a table is to be shown on one that can move its cursor; else undefined. */
   openScreen(): Screen | undefined {
     const { stdout, env } = this.#streams
-    const people = this.format === 'table' || this.format === 'wide'
-    return people && stdout.isTTY === true && env['TERM'] !== 'dumb' ? new Screen(stdout) : undefined
+    return this.isForPeople && stdout.isTTY === true && env['TERM'] !== 'dumb' ? new Screen(stdout) : undefined
   }
 
   #dim(text: string): string {

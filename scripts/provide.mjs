@@ -13,6 +13,8 @@ const programs = {
   '/usr/include/MQTTClient.h': 'libpaho-mqtt-dev',
   basenc: 'coreutils',
   sha256sum: 'coreutils',
+  od: 'coreutils',
+  sed: 'sed',
   bash: 'bash',
   gcc: 'gcc',
   '/usr/include/stdio.h': 'libc6-dev',

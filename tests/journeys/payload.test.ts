@@ -7,7 +7,7 @@ import type { Stage } from '../../demo/stage.js'
 import { needs } from '../needs.js'
 import { emptyStage, enroll, filesOf, runForeign, searchAudit } from './world.js'
 
-const options = needs('mosquitto_pub', 'bash', 'basenc', 'sha256sum')
+const options = needs('mosquitto_pub', 'bash', 'basenc', 'sha256sum', 'sed', 'od')
 const topic = 'devices/thermo-1/telemetry/door'
 const sentence = 'the door to the cold store stands open'
 
@@ -25,10 +25,18 @@ test('what a device said is proved with coreutils alone, and erased for good', o
   assert.equal(readFileSync(found, 'utf8'), sentence)
   assert.match(await stage.operator('audit', 'payload', id, '--check', reading), /is what was said/)
   const disclosure = await stage.ask<PayloadDisclosureView>('audit', 'payload', id, '--disclose')
-  assert.equal(await commitmentByCoreutils(disclosure.r, reading), disclosure.payloadCommitment)
+  const handed = { proof: join(stage.folder, 'proof'), disclosure: join(stage.folder, 'disclosure'), payload: reading }
+  await stage.operator('audit', 'prove', id, '-f', handed.proof)
+  writeFileSync(handed.disclosure, JSON.stringify(disclosure))
+  const commitment = disclosure.payloadCommitment
+  assert.deepEqual(await byCoreutils(disclosure.r, handed), { ofPayload: commitment, inProof: commitment })
+  assert.match(await stage.operator(...verifyAll(handed)), /is what was said\n$/)
+  await refuseOtherDisclosures(stage, handed, disclosure)
+
   writeFileSync(reading, sentence.replace('open', 'shut'))
   assert.equal((await stage.tryOperator('audit', 'payload', id, '--check', reading)).exitCode, 8)
-  assert.notEqual(await commitmentByCoreutils(disclosure.r, reading), disclosure.payloadCommitment)
+  assert.equal((await stage.tryOperator(...verifyAll(handed))).exitCode, 8)
+  assert.notEqual((await byCoreutils(disclosure.r, handed)).ofPayload, commitment)
   assert.ok(!isAnywhere(stage, sentence), 'in clear nowhere')
 
   const day = disclosure.time.slice(0, 10)
@@ -65,12 +73,41 @@ async function publish(stage: Stage, file: string): Promise<void> {
   assert.equal(said.exitCode, 0, said.stderr)
 }
 
+/** The files that a third party is handed, beside the log's verifier key. */
+interface Handed {
+  readonly proof: string
+  readonly disclosure: string
+  readonly payload: string
+}
+
+function verifyAll({ proof, disclosure, payload }: Handed): readonly string[] {
+  return ['audit', 'verify', '--proof', proof, '--payload', payload, '--disclosure', disclosure]
+}
+
+/** A payload counts only by what opens the commitment of the very record that is proven. */
+async function refuseOtherDisclosures(stage: Stage, handed: Handed, disclosure: PayloadDisclosureView): Promise<void> {
+  const file = join(stage.folder, 'other')
+  const r = disclosure.r.replace(/^./, (digit) => (digit === '0' ? '1' : '0'))
+  const others = [{ ...disclosure, r }, { ...disclosure, sequence: 0 }, { ...disclosure, r: 'x' }, { r }, [], 'x']
+  for (const other of others) {
+    writeFileSync(file, JSON.stringify(other))
+    const { exitCode, stderr } = await stage.tryOperator(...verifyAll({ ...handed, disclosure: file }))
+    assert.equal(exitCode, 8, `${JSON.stringify(other)}: ${stderr}`)
+  }
+  await stage.operator('audit', 'prove', '0', '-f', file)
+  assert.equal((await stage.tryOperator(...verifyAll({ ...handed, proof: file }))).exitCode, 8, 'of no message')
+  const absent = join(stage.folder, 'absent')
+  assert.equal((await stage.tryOperator(...verifyAll({ ...handed, disclosure: absent }))).exitCode, 1)
+  assert.equal((await stage.tryOperator(...verifyAll(handed).slice(0, -2))).exitCode, 2, 'a payload alone')
+}
+
 /** As docs/auditor.md tells a third party to do it. */
-async function commitmentByCoreutils(r: string, file: string): Promise<string> {
+async function byCoreutils(r: string, { proof, payload }: Handed): Promise<{ ofPayload?: string; inProof?: string }> {
   const [, script = ''] = /```sh\n(r=.*?)```/s.exec(readFileSync('docs/auditor.md', 'utf8')) ?? []
-  const filled = script.replace(/r=\S+/, `r=${r}`).replace(/file=\S+/, `file='${file}'`)
-  const { stdout, stderr } = await runForeign('bash', ['-euc', filled])
-  return /^[0-9a-f]{64}/.exec(stdout)?.[0] ?? stderr
+  const filled = script.replace(/^r=\S+/m, `r=${r}`).replace(/^file=\S+/m, `file='${payload}'`)
+  const { stdout } = await runForeign('bash', ['-euc', filled.replace(/^proof=\S+/m, `proof='${proof}'`)])
+  const [ofPayload = '', inProof = ''] = stdout.match(/[0-9a-f]{64}/g) ?? []
+  return { ofPayload, inProof }
 }
 
 function isAnywhere({ serverData }: Stage, text: string): boolean {

@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError } from 'commander'
+import { commitmentOf } from '#audit'
 import type { Act, PayloadDisclosureView } from '#protocol'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
@@ -84,10 +84,7 @@ function showDisclosure(output: Output, disclosure: PayloadDisclosureView): void
 
 function check(output: Output, file: string, payload: Buffer, disclosure: PayloadDisclosureView): void {
   const { sequence, device, topic, time, payloadCommitment, r } = disclosure
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(payload.length)
-  const found = createHash('sha256').update(Buffer.from(r, 'hex')).update(length).update(payload).digest('hex')
-  const ok = found === payloadCommitment
+  const ok = commitmentOf(Buffer.from(r, 'hex'), payload).toString('hex') === payloadCommitment
   output.one({ ok, ...disclosure }, [
     ['record', `${sequence}: ${device} on ${topic}, ${formatTime(time, 'milliseconds')}`],
     ['file', ok ? 'is what was said' : 'is NOT what was said'],

@@ -1,14 +1,14 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { maxProofBytes, plainRecord, type ProvenRecord, verifyLog, verifyRecordProof } from '#audit'
+import { verifyLog } from '#audit'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
-import { recordCells } from './record.js'
 import { readVerifierKeys, verifierKeyOption } from './verifier-keys.js'
+import { verifyProof } from './verify-proof.js'
 import { askWitnesses, witnessKeyOption } from './witnesses.js'
 
 interface VerifyCommandOptions {
@@ -16,6 +16,8 @@ interface VerifyCommandOptions {
   readonly witnessVkey: readonly string[]
   readonly against: readonly string[]
   readonly proof?: string
+  readonly payload?: string
+  readonly disclosure?: string
   readonly threads?: number
 }
 
@@ -35,6 +37,8 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
         .default([], 'none'),
     )
     .option('--proof <file>', 'check the proof of one record instead, and show the record')
+    .option('--payload <file>', 'with --proof: whether this is what the message said')
+    .option('--disclosure <file>', 'with --payload: what "audit payload N --disclose -o json" wrote of that record')
     .option('--threads <n>', 'how many may work at a time (default: one for each core)', parseCount)
     .description('check every record and the signature, offline, with nothing but the folder and the key')
     .addHelpText(
@@ -45,13 +49,17 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
         'audit verify ./copy-of-audit --vkey ./audit.vkey --witness-vkey ./witness.vkey',
         'audit verify --against ./checkpoint.monday --against ./checkpoint.tuesday',
         'audit verify --proof 4711.tlog-proof --vkey ./audit.vkey',
+        'audit verify --proof 4711.tlog-proof --vkey ./audit.vkey --payload reading.bin --disclosure 4711.json',
       ),
     )
     .addHelpText('after', '\nExit codes: 0 as signed; 8 not as signed; 1 cannot be read; 2 bad usage; 130 interrupted.')
     .action(async (folder: string | undefined, { witnessVkey: witnessKeys, ...asked }: VerifyCommandOptions) => {
-      const { vkey, against, proof, threads } = asked
+      const { vkey, against, proof, payload, disclosure, threads } = asked
       const verifierKeys = readVerifierKeys(vkey, settings())
-      if (proof !== undefined) return verifyProof(output(), proof, verifierKeys)
+      if (proof !== undefined) return verifyProof(output(), { proof, payload, disclosure }, verifierKeys)
+      if (payload !== undefined || disclosure !== undefined) {
+        throw new CliError('USAGE', '--payload and --disclosure go with --proof: a payload is held against one record')
+      }
       const older = against.map((file) => ({ file, note: readOlder(file) }))
       await verify(output(), folder ?? join(settings().dataFolder, 'audit'), {
         verifierKeys,
@@ -81,7 +89,7 @@ async function verify(output: Output, folder: string, asked: Asked): Promise<voi
   const compared = report.against.map(
     ({ outcome, what }, at) => [older[at]?.file ?? '', `${outcome}: ${what}`] as const,
   )
-  if (ok && isForPeople(output)) {
+  if (ok && output.isForPeople) {
     const counts = [size, uncovered, gone].map((count) => count.toLocaleString('en'))
     const hashes = gone === 0 ? '' : `, of the first ${counts[2]} only the hashes are kept`
     output.line(
@@ -134,55 +142,12 @@ async function withProgress<Result>(output: Output, work: (watched: Watched) => 
   }
 }
 
-function verifyProof(output: Output, file: string, verifierKeys: readonly string[]): void {
-  const { record, head } = openProof(file, verifierKeys)
-  const plain = plainRecord(record)
-  const root = Buffer.from(head.root).toString('hex')
-  if (isForPeople(output)) {
-    output.line(
-      `ok: record ${record.sequence} of ${head.size.toLocaleString('en')}, root ${root}, signed by ${head.origin}`,
-    )
-    output.item(plain, recordCells(plain))
-  } else {
-    const { size, origin } = head
-    output.one({ ok: true, origin, size, root, record: plain }, [
-      ['origin', origin],
-      ['records', String(size)],
-      ['root', root],
-      ['record', JSON.stringify(plain)],
-    ])
-  }
-}
-
-function openProof(file: string, verifierKeys: readonly string[]): ProvenRecord {
-  const text = readProof(file)
-  try {
-    return verifyRecordProof(text, verifierKeys)
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : 'unreadable'
-    throw new CliError('CHECK_FAILED', `${file} does not prove that this log holds the record: ${why}`, { cause })
-  }
-}
-
-function readProof(file: string): string {
-  try {
-    if (statSync(file).size <= maxProofBytes) return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new CliError('CANNOT_READ', `cannot read ${file}: expected a proof that "audit prove" wrote`, { cause })
-  }
-  throw new CliError('CHECK_FAILED', `${file} is larger than any proof`)
-}
-
 function readOlder(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
     throw new CliError('CANNOT_READ', `cannot read ${file}: expected a checkpoint that was kept`, { cause })
   }
-}
-
-function isForPeople({ format }: Output): boolean {
-  return format === 'table' || format === 'wide'
 }
 
 function nameOf([verifierKey = '']: readonly string[]): string {
