@@ -156,9 +156,9 @@ export class Hub {
   /** Forgets a session and all that waits for it. */
   discard(session: Session): void {
     this.decisions.flush(session)
+    if (session.persistent) this.store.deleteSession(session)
     this.unsubscribe(session)
     this.sessions.remove(session)
-    if (session.persistent) this.store.deleteSession(session)
     session.forget()
   }
 

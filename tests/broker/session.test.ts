@@ -43,6 +43,7 @@ test('a stored session comes back after a restart: subscriptions, queue in order
   const fresh = await world.raw('d2')
   assert.equal((await fresh.connect('d2', { clean: true })).sessionPresent, false)
   assert.deepEqual(world.broker.sessions()[0]?.subscriptions, [])
+  for await (const [key] of world.store.entries('broker/')) assert.fail(key) // of a session that was given up nothing stays
 })
 
 test('SUBACK has one code per entry, in order: granted at most 1, refused filters stored nowhere', async (t) => {
