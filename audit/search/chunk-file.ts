@@ -56,23 +56,20 @@ export class ChunkFile {
     this.#head = head
   }
 
-  /** What `look` finds in the file; undefined where the file is missing, damaged or of another form. */
-  static look<Found>(path: string, look: (file: ChunkFile) => Found): Found | undefined {
+  /** What `look` finds in the file; undefined where it is missing, damaged, or made from another tile than this. */
+  static look<Found>(path: string, tileHash: Uint8Array, look: (file: ChunkFile) => Found): Found | undefined {
     let file: number | undefined
     try {
       file = openSync(path, 'r')
       const head = readAt(file, 0, headBytes)
       const isWhole = crc32(head.subarray(0, headChecksumAt)) === head.readUInt32BE(headChecksumAt)
-      return isWhole && head.subarray(0, form.length).equals(form) ? look(new ChunkFile(file, head)) : undefined
+      const isSought = head.subarray(0, timesAt).equals(Buffer.concat([form, tileHash]))
+      return isWhole && isSought ? look(new ChunkFile(file, head)) : undefined
     } catch {
       return undefined // whatever it is: what the index cannot say, the log can
     } finally {
       if (file !== undefined) closeSync(file)
     }
-  }
-
-  get tileHash(): Buffer {
-    return this.#head.subarray(form.length, timesAt)
   }
 
   get earliest(): number {

@@ -27,8 +27,8 @@ import { ChunkFile, encodeChunk } from './chunk-file.js'
 export class SearchIndex {
   readonly #directory: string
   readonly #bundles: Bundles
-  /** Chunks whose files are what they should be, and the times that they span. */
-  readonly #files = new Map<number, ChunkTimes>()
+  /** Chunks whose files were what they should be. */
+  readonly #files = new Map<number, KnownFile>()
   /** Chunks that could not be read or written; tried again when the next one is complete. */
   readonly #skipped = new Set<number>()
   /** There are no files of chunks below. */
@@ -50,12 +50,12 @@ export class SearchIndex {
   /** The bundles of a chunk, by their place in it, that can hold what is sought; undefined where all can. */
   candidates(chunk: number, sought: Sought): readonly number[] | undefined {
     if (chunk === this.#open?.chunk) return candidatesAmong(this.#open.summaries, sought)
-    const times = this.#files.get(chunk)
-    if (times === undefined) return undefined
-    if (!overlaps(times, sought)) return []
-    const isWithin = times.earliest >= sought.since && times.latest < sought.until
+    const known = this.#files.get(chunk)
+    if (known === undefined) return undefined
+    if (!overlaps(known, sought)) return []
+    const isWithin = known.earliest >= sought.since && known.latest < sought.until
     const asked = isWithin ? { ...sought, ...anyTime } : sought
-    const found = ChunkFile.look(this.#pathOf(chunk), (file) => file.candidates(asked))
+    const found = ChunkFile.look(this.#pathOf(chunk), known.tileHash, (file) => file.candidates(asked))
     if (found === undefined) this.#files.delete(chunk) // to be made anew
     return found
   }
@@ -121,9 +121,10 @@ export class SearchIndex {
       if (summaries.length < bundlesPerChunk) throw new Error('unreadable')
       const path = this.#pathOf(chunk)
       await mkdir(layout.index(this.#directory), { recursive: true })
-      writeFileSync(`${path}.tmp`, encodeChunk(this.#tileHash(chunk), summaries))
+      const tileHash = this.#tileHash(chunk)
+      writeFileSync(`${path}.tmp`, encodeChunk(tileHash, summaries))
       renameSync(`${path}.tmp`, path) // not synced: what a crash makes of it has no valid checksum
-      this.#files.set(chunk, spanOf(summaries))
+      this.#files.set(chunk, { tileHash, ...spanOf(summaries) })
       return true
     } catch {
       this.#skipped.add(chunk)
@@ -162,13 +163,18 @@ export class SearchIndex {
   async #findFiles(end: number): Promise<void> {
     for (const chunk of await this.#chunksOnDisk()) {
       if (chunk >= end) continue
-      const times = ChunkFile.look(this.#pathOf(chunk), (file) => {
-        return file.tileHash.equals(this.#tileHash(chunk))
-          ? { earliest: file.earliest, latest: file.latest }
-          : undefined
-      })
-      if (times !== undefined) this.#files.set(chunk, times)
+      const known = this.#look(chunk)
+      if (known !== undefined) this.#files.set(chunk, known)
       await setImmediate()
+    }
+  }
+
+  #look(chunk: number): KnownFile | undefined {
+    try {
+      const tileHash = this.#tileHash(chunk)
+      return ChunkFile.look(this.#pathOf(chunk), tileHash, ({ earliest, latest }) => ({ tileHash, earliest, latest }))
+    } catch {
+      return undefined // without the tile nothing vouches for the file
     }
   }
 
@@ -195,9 +201,11 @@ export class SearchIndex {
 
 const fileName = /^\d{8,}\.idx$/
 
-interface ChunkTimes {
-  readonly earliest: number
-  readonly latest: number
+type ChunkTimes = Omit<BundleSummary, 'terms'>
+
+/** A chunk in a file, and the tile of the log that it was made from. */
+interface KnownFile extends ChunkTimes {
+  readonly tileHash: Uint8Array
 }
 
 /** A chunk of which not all bundles are known yet. */

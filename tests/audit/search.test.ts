@@ -111,16 +111,21 @@ test('an index that is damaged while it is in use is found out at the next look,
   assert.ok(files.every((file) => readFileSync(file).length > 1000))
 })
 
-test('an index made for another log is not believed', async (t) => {
+test('an index made for another log is not believed, neither at the start nor when it comes while the log is searched', async (t) => {
   const foreign = await writeLog(foreignEvents(recordsPerChunk + 256))
   t.after(foreign.remove)
   await new SearchIndex(foreign.directory).catchUp()
-  const { directory } = await open(t, { caughtUp: false })
-  await cp(join(foreign.directory, 'idx'), join(directory, 'idx'), { recursive: true })
-  const { index, search } = reopened(directory)
-  await index.open()
   const query: AuditQuery = { device: deviceOf(3), limit: 50, order: 'oldest' }
-  assert.deepEqual(await search(query), expected(query))
+  for (const caughtUp of [false, true]) {
+    const { directory, index, search, files } = await open(t, { caughtUp })
+    const sound = caughtUp ? files.slice(0, 1).map((file) => readFileSync(file)) : []
+    await cp(join(foreign.directory, 'idx'), join(directory, 'idx'), { recursive: true })
+    await index.open()
+    assert.deepEqual(await search(query), expected(query))
+    await index.catchUp()
+    assert.deepEqual(await search(query), expected(query))
+    for (const bytes of sound) assert.deepEqual(readFileSync(files[0] ?? ''), bytes, 'it was made anew')
+  }
 })
 
 test('where no index can be written searching goes on, and so does the log', async (t) => {
