@@ -225,14 +225,15 @@ export class Agent {
 
 /** Waits for the session's end, or ends it when the signal says so. */
 async function untilEnded(session: BrokerSession, signal: AbortSignal): Promise<CodedError | undefined> {
-  const told = new Promise<undefined>((resolve) => {
-    const tell = (): void => {
-      resolve(undefined)
-    }
-    if (signal.aborted) tell()
-    else signal.addEventListener('abort', tell, { once: true })
-  })
-  const error = await Promise.race([session.ended, told])
-  if (error === undefined) await session.close()
-  return error
+  let tell: () => void = () => undefined
+  const told = new Promise<undefined>((resolve) => (tell = () => resolve(undefined)))
+  if (signal.aborted) tell()
+  signal.addEventListener('abort', tell)
+  try {
+    const error = await Promise.race([session.ended, told])
+    if (error === undefined) await session.close()
+    return error
+  } finally {
+    signal.removeEventListener('abort', tell) // and until then we hold on to it, which Node 20 does not
+  }
 }

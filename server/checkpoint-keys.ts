@@ -10,6 +10,7 @@ import { openSigningKey, parseSigningKey } from './keys.js'
 const day = 86_400_000
 const defaultOverlapDays = 7
 const lookEveryMilliseconds = 3_600_000
+const knownKeys = 'audit.vkeys'
 
 interface Previous {
   readonly key: KeyObject
@@ -21,7 +22,7 @@ interface Previous {
 type Log = Pick<AuditLog, 'checkpoint' | 'signWith' | 'isSignedBy'> & Pick<AuditTrail, 'append' | 'whenDurable'>
 
 export interface CheckpointKeysOptions {
-  /** Holds `audit.key` and, while the key changes, `audit.previous.key`. */
+  /** Holds `audit.key`, the verifier keys of all there ever were, and, while the key changes, `audit.previous.key`. */
   readonly folder: string
   readonly origin: string
   readonly now: () => number
@@ -39,11 +40,18 @@ export class CheckpointKeys {
   readonly #options: CheckpointKeysOptions
   #current: KeyObject
   #previous: Previous | undefined
+  #everKnown: readonly string[]
 
-  private constructor(options: CheckpointKeysOptions, current: KeyObject, previous: Previous | undefined) {
+  private constructor(
+    options: CheckpointKeysOptions,
+    current: KeyObject,
+    previous: Previous | undefined,
+    known: readonly string[],
+  ) {
     this.#options = options
     this.#current = current
     this.#previous = previous
+    this.#everKnown = known
   }
 
   /** Makes the first key where there is none. @throws ServerError FOLDER_UNUSABLE */
@@ -52,7 +60,21 @@ export class CheckpointKeys {
     const path = join(options.folder, 'audit.previous.key')
     const stored = await readIfThere(path)
     const previous = stored && readPrevious(path, stored)
-    return new CheckpointKeys(options, current, previous && !previous.key.equals(current) ? previous : undefined)
+    const known = (await readIfThere(join(options.folder, knownKeys)))?.toString().trimEnd().split('\n') ?? []
+    const keys = new CheckpointKeys(
+      options,
+      current,
+      previous && !previous.key.equals(current) ? previous : undefined,
+      known,
+    )
+    if (previous) await keys.#know(previous.key)
+    await keys.#know(current)
+    return keys
+  }
+
+  /** Verifier keys of all that ever signed: a checkpoint that was kept outside for years is still the log's. */
+  get everKnown(): readonly string[] {
+    return this.#everKnown
   }
 
   /** Those that a checkpoint on disk can be signed with, the present one first. */
@@ -67,12 +89,14 @@ export class CheckpointKeys {
     by: OperatorFacts,
   ): Promise<RotateKeyAnswer> {
     const { folder, now } = this.#options
+    await this.retireDue(log)
     if (this.#previous) {
       const until = new Date(this.#previous.until).toISOString()
       throw new ServerError('KEY_CHANGING', `the key is being changed already: the one before signs until ${until}`)
     }
     const previous = { key: this.#current, until: now() + days * day }
     const { privateKey: next } = generateKeyPairSync('ed25519')
+    await this.#know(next)
     await writeDurably(join(folder, 'audit.previous.key'), renderPrevious(previous))
     await writeDurably(join(folder, 'audit.key'), pemOf(next))
     this.#previous = previous
@@ -95,6 +119,15 @@ export class CheckpointKeys {
     await log.whenDurable(log.append({ event: 'log.key_retire', verifierKey: verifierKeyOf(origin, previous.key) }))
     await rm(join(folder, 'audit.previous.key'), { force: true })
     this.#previous = undefined
+  }
+
+  /** Before it signs anything. */
+  async #know(key: KeyObject): Promise<void> {
+    const { folder, origin } = this.#options
+    const verifierKey = verifierKeyOf(origin, key)
+    if (this.#everKnown.includes(verifierKey)) return
+    this.#everKnown = [...this.#everKnown, verifierKey]
+    await writeDurably(join(folder, knownKeys), `${this.#everKnown.join('\n')}\n`)
   }
 
   /** Looks now and then until it is told to stop. */

@@ -127,7 +127,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   const log = {
     ...{ directory: inData('audit'), origin, now },
     get verifierKeys() {
-      return audit.verifierKeys // they change while it runs
+      return checkpointKeys.everKnown // they change while it runs
     },
   }
   const outside = await OutsideCheckpoints.open({

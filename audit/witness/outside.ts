@@ -1,12 +1,13 @@
 import type { AuditEvent } from '#protocol'
 import { AuditError, type AuditErrorCode } from '../errors.js'
+import { within } from './patience.js'
 
 /** Where checkpoints of the log are kept by somebody else. */
 export interface OutsidePlace {
   readonly kind: 'witness' | 'published'
   readonly name: string
   /** What it got before this process began, where that is known. */
-  given(): Promise<Given | undefined>
+  given(signal: AbortSignal): Promise<Given | undefined>
   /** Has the checkpoint when this resolves. */
   give(checkpoint: string, signal: AbortSignal): Promise<Given>
   /** That the log contains what it has. @throws AuditError AUDIT_ROLLED_BACK when not, AUDIT_UNREACHABLE when it cannot be known */
@@ -76,7 +77,7 @@ export class OutsideCheckpoints {
 
   static async open(options: OutsideOptions): Promise<OutsideCheckpoints> {
     const standings = options.places.map(async (place) => {
-      const given = await place.given()
+      const given = await within(patience.start, undefined, (signal) => place.given(signal))
       return { place, given, problem: undefined, told: undefined, failures: 0, leftOut: 0 }
     })
     return new OutsideCheckpoints(options, await Promise.all(standings))
@@ -95,7 +96,7 @@ export class OutsideCheckpoints {
     await Promise.all(
       this.#standings.map(async (standing) => {
         try {
-          await standing.place.requireContained(AbortSignal.timeout(patience.start))
+          await within(patience.start, undefined, (signal) => standing.place.requireContained(signal))
         } catch (error) {
           if (error instanceof AuditError && error.code === 'AUDIT_ROLLED_BACK') throw error
           this.#fail(standing, error)
@@ -142,8 +143,7 @@ export class OutsideCheckpoints {
       const note = checkpoint + [...lines].join('')
       await Promise.all(
         standings.map(async (standing) => {
-          const signal = AbortSignal.any([AbortSignal.timeout(milliseconds), ...(stopping ? [stopping] : [])])
-          await this.#give(standing, note, signal, stopping)
+          await within(milliseconds, stopping, (signal) => this.#give(standing, note, signal, stopping))
           if (standing.has === note && standing.given?.line !== undefined) lines.add(standing.given.line)
         }),
       )

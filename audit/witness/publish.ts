@@ -1,4 +1,5 @@
-import { open, readFile, rename, stat } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AuditError } from '../errors.js'
 import { parseCheckpoint } from '../tree/checkpoint.js'
@@ -33,10 +34,10 @@ class PublishedFile implements OutsidePlace {
     this.#log = log
   }
 
-  async given(): Promise<Given | undefined> {
+  async given(signal: AbortSignal): Promise<Given | undefined> {
     try {
-      const { mtimeMs } = await stat(this.name)
-      return { size: parseCheckpoint(await readFile(this.name, 'utf8')).size, at: Math.floor(mtimeMs) }
+      const file = await inTime(signal, () => readShort(this.name))
+      return file && { size: parseCheckpoint(file.text).size, at: file.at }
     } catch {
       return undefined // whatever is wrong shows when it is given the next one
     }
@@ -48,9 +49,9 @@ class PublishedFile implements OutsidePlace {
   }
 
   async requireContained(signal: AbortSignal): Promise<void> {
-    const note = await inTime(signal, () => readFile(this.name, 'utf8').catch(absent))
-    if (note === undefined) return
-    const head = verifyOurs(note, this.#log, 'the file holds something else than a checkpoint of this log')
+    const file = await inTime(signal, () => readShort(this.name))
+    if (!file) return
+    const head = verifyOurs(file.text, this.#log, 'the file holds something else than a checkpoint of this log')
     await requireContained(this.#log.directory, head, this.name)
   }
 
@@ -60,9 +61,9 @@ class PublishedFile implements OutsidePlace {
       const { size, root } = parseCheckpoint(checkpoint)
       const time = new Date(this.#log.now()).toISOString()
       const line = { time, size, root: Buffer.from(root).toString('base64'), checkpoint }
-      await writeSynced(this.#history, 'a', `${JSON.stringify(line)}\n`)
+      await writeSynced(this.#history, constants.O_APPEND, `${JSON.stringify(line)}\n`)
     }
-    await writeSynced(`${this.name}.new`, 'w', checkpoint)
+    await writeSynced(`${this.name}.new`, constants.O_TRUNC, checkpoint)
     await rename(`${this.name}.new`, this.name)
     await syncFolder(dirname(this.name))
   }
@@ -115,9 +116,34 @@ async function inTime<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T
   }
 }
 
-async function writeSynced(path: string, flags: 'a' | 'w', text: string): Promise<void> {
+/** A checkpoint with all signatures that anybody may have added is shorter. */
+const maxFileBytes = 64 * 1024
+
+/** Undefined where there is no file. */
+async function readShort(path: string): Promise<{ readonly text: string; readonly at: number } | undefined> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(absent)
+  if (!file) return undefined
+  try {
+    const { size, mtimeMs } = await statPlain(file)
+    if (size > maxFileBytes) throw new AuditError('AUDIT_UNREACHABLE', `a file of ${size} bytes is no checkpoint`)
+    return { text: await file.readFile('utf8'), at: Math.floor(mtimeMs) }
+  } finally {
+    await file.close()
+  }
+}
+
+/** A pipe or a device can be endless, or keep whoever opens it for ever, and the end of the process with it. */
+async function statPlain(file: FileHandle) {
+  const stats = await file.stat()
+  if (!stats.isFile()) throw new AuditError('AUDIT_UNREACHABLE', 'it is not a plain file')
+  return stats
+}
+
+async function writeSynced(path: string, how: number, text: string): Promise<void> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK | how
   const file = await open(path, flags, 0o644)
   try {
+    await statPlain(file)
     await file.writeFile(text)
     await file.sync()
   } finally {

@@ -99,8 +99,14 @@ export class WitnessClient implements OutsidePlace {
     })
     if (status === 404) return
     if (status !== 200) throw new AuditError('AUDIT_UNREACHABLE', `it answers ${status} when asked for its checkpoint`)
-    const head = verifyOurs(body, this.#log, 'it answers with a checkpoint that this log has not signed')
+    const otherwise = 'it answers with a checkpoint that this log has not signed'
+    const head = verifyOurs(body, this.#log, otherwise, (note) => this.#hasCosigned(note))
     await requireContained(directory, head, `the witness ${this.name}`)
+  }
+
+  #hasCosigned(note: string): boolean {
+    const { text, signatures } = parseNote(note)
+    return verifyCosignature(text, signatures, this.#key) !== undefined
   }
 
   async #post(body: string, signal: AbortSignal) {

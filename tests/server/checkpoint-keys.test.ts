@@ -54,7 +54,19 @@ test('a new key signs at once, the one before until its time is over, and the lo
     ['log.key_retire', first],
   ])
   await again.log.close()
-  assert.equal((await open()).log.size, 2)
+  const last = await open()
+  assert.equal(last.log.size, 2)
+  assert.deepEqual(last.keys.everKnown, [first, verifierKey])
+})
+
+test('who lets the old key go at once may change the key again as soon as the new one has signed', async (t) => {
+  const { open } = await createWorld(t)
+  const { keys, log } = await open()
+  await keys.rotate(log, { days: 0 }, by)
+  await log.close()
+  const again = await open()
+  await again.keys.rotate(again.log, { days: 0 }, by)
+  assert.equal(again.keys.everKnown.length, 3)
 })
 
 test('a crash between any two steps leaves keys that accept what is on disk', async (t) => {

@@ -1,16 +1,20 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { createMemoryStore } from '#store'
 import { parseCheckpoint, verifierKeyOf, verifyCheckpoint } from '../../../audit/tree/checkpoint.js'
 import { parseNote } from '../../../audit/tree/note.js'
 import { cosign, parseWitnessKey, verifyCosignature, witnessKeyOf } from '../../../audit/witness/cosignature.js'
 import { OutsideCheckpoints, type OutsidePlace } from '../../../audit/witness/outside.js'
+import { within } from '../../../audit/witness/patience.js'
 import { createPublished, type PublishSettings } from '../../../audit/witness/publish.js'
 import { serveWitness } from '../../../audit/witness/serve.js'
 import { verifyWitnessed } from '../../../audit/witness/verify-witnessed.js'
@@ -19,6 +23,7 @@ import { Witness } from '../../../audit/witness/witness.js'
 import { createDisk } from '../../../audit/writing/disk.js'
 import { LogWriter } from '../../../audit/writing/writer.js'
 import { createWriter, origin, writeMany } from '../world.js'
+import { createHistory } from './history.js'
 
 const now = 1_790_000_000_000
 
@@ -238,6 +243,58 @@ test('a published file shows at start that the log was put back', async (t) => {
   await places.requireContained()
   const published = createPublished({ file }, { ...log.identity, directory: older })
   await assert.rejects((await outside([published])).requireContained(), { code: 'AUDIT_ROLLED_BACK' })
+})
+
+test('a log that was put back to before its key changed is known by a checkpoint that the new key has signed', async (t) => {
+  const { log, outside, folder, startWitness } = await createWorld(t)
+  const file = join(folder, 'checkpoint')
+  const witness = await startWitness()
+  log.append(5)
+  await log.checkpoint()
+  const places = await outside([log.published({ file }), witness.client()])
+  await places.round()
+  const putBack = { ...log.identity, verifierKeys: [verifierKeyOf(origin, generateKeyPairSync('ed25519').privateKey)] }
+  for (const place of [createPublished({ file }, putBack), new WitnessClient(witness.settings, putBack)]) {
+    await assert.rejects((await outside([place])).requireContained(), { code: 'AUDIT_ROLLED_BACK' })
+  }
+})
+
+test('what no witness has cosigned and this log has not signed stops nobody', async (t) => {
+  const { log, outside } = await createWorld(t)
+  const foreign = createHistory(5).checkpoint(5)
+  const url = await serve(t, (_, response) => response.end(foreign))
+  const client = new WitnessClient({ url, vkey: witnessKeyOf(right.name, right.key) }, log.identity)
+  const places = await outside([client])
+  await places.requireContained()
+  assert.match(places.status().places[0]?.problem ?? '', /has not signed/)
+})
+
+for (const [what, make] of [
+  ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+  ['the endless one of a device', (path: string) => execFileSync('ln', ['-s', '/dev/zero', path])],
+  ['far too large', (path: string) => truncate(path, 1e10)],
+] as const) {
+  test(`a published file that is ${what} keeps nobody waiting`, async (t) => {
+    const { log, outside, folder } = await createWorld(t)
+    const file = join(folder, 'checkpoint')
+    if (what === 'far too large') await writeFile(file, '')
+    await make(file)
+    const places = await outside([log.published({ file })])
+    await places.requireContained()
+    assert.match(places.status().places[0]?.problem ?? '', /not a plain file|is no checkpoint/)
+  })
+}
+
+test('the time limit of a place holds when memory is collected while it is waited for', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  assert.ok(typeof collect === 'function')
+  const waiting = within(50, new AbortController().signal, async (signal) => {
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+  })
+  await new Promise(setImmediate)
+  collect()
+  await waiting
 })
 
 test('a folder that is not there is not made: it may be a disk that is not mounted', async (t) => {
