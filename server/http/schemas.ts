@@ -57,7 +57,8 @@ const tier = Type.Unsafe<Tier>({ type: 'string', enum: [...tiers] })
 const reason = Type.Unsafe<RevocationReason>({ type: 'string', enum: [...revocationReasons] })
 const time = Type.String({ format: 'date-time' })
 const count = Type.Integer({ minimum: 0 })
-const comment = Type.String({ maxLength: 1024, description: 'Why, for the audit log' })
+/** As long as fits into a query in any script: twelve bytes a character, of the 8 KiB that a request's head may have. */
+const comment = Type.String({ maxLength: 512, description: 'Why, for the audit log' })
 /** Of every act of an operator: in its body, or in the query where that is no object with room for it. */
 const act = { comment: Type.Optional(comment) }
 export const actQuery = strict(act)

@@ -1,66 +1,66 @@
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import { X509Certificate } from 'node:crypto'
+import test, { type TestContext } from 'node:test'
+import { defaultPolicy } from '#policy'
 import { type AuditEventName, type RouteName, routes } from '#protocol'
 import { fingerprintOf } from '#x509'
-import { X509Certificate } from 'node:crypto'
-import { defaultPolicy } from '#policy'
 import { type CallOptions, createWorld } from './world.js'
 
-const comment = 'ticket 4711: "=1+1"\n\u001b[2J'
-const query = `?comment=${encodeURIComponent(comment)}`
+interface Tried {
+  readonly event: AuditEventName
+  /** Where the reason belongs. */
+  readonly said: 'body' | 'query'
+  readonly id?: string
+  readonly body?: object | string
+}
 
 /** What an operator can do, in an order in which each finds what it needs. */
-const acts: readonly (readonly [RouteName, AuditEventName, CallOptions])[] = [
-  ['registerDevice', 'device.register', { body: { id: 'd1', ekHash: '12'.repeat(32), comment } }],
-  ['labelDevice', 'device.label', { id: 'd1', query, body: { site: 'oslo', comment: 'a-label-like-any-other' } }],
-  ['createToken', 'token.create', { body: { device: 'd2', comment } }],
-  ['revokeToken', 'token.revoke', { id: 't1', query }],
-  ['kickSession', 'session.kick', { id: 'd1~pub', body: { comment } }],
-  ['applyPolicy', 'policy.activate', { query, body: newerPolicy(), type: 'application/yaml' }],
-  ['rotateAuditKey', 'log.key_rotate', { body: { comment } }],
-  ['erasePayloads', 'payload.erase', { body: { day: '2026-02-28', comment } }],
-  ['revokeDevice', 'device.revoke', { id: 'd1', body: { reason: 'superseded', comment } }],
-]
+const acts: ReadonlyMap<RouteName, Tried> = new Map<RouteName, Tried>([
+  ['registerDevice', { event: 'device.register', said: 'body', body: { id: 'd1', ekHash: '12'.repeat(32) } }],
+  ['labelDevice', { event: 'device.label', said: 'query', id: 'd1', body: { comment: 'a-label-like-any-other' } }],
+  ['createToken', { event: 'token.create', said: 'body', body: { device: 'd2' } }],
+  ['revokeToken', { event: 'token.revoke', said: 'query', id: 't1' }],
+  ['kickSession', { event: 'session.kick', said: 'body', id: 'd1~pub', body: {} }],
+  [
+    'applyPolicy',
+    { event: 'policy.activate', said: 'query', body: defaultPolicy.replace('version: 1 ', 'version: 2 ') },
+  ],
+  ['rotateAuditKey', { event: 'log.key_rotate', said: 'body', body: {} }],
+  ['erasePayloads', { event: 'payload.erase', said: 'body', body: { day: '2026-02-28' } }],
+  ['revokeDevice', { event: 'device.revoke', said: 'body', id: 'd1', body: { reason: 'superseded' } }],
+])
 
 test('each act of an operator leaves a record of who, with which certificate, what, from where and why', async (t) => {
-  const { audit, operator, call } = await openWorld(t)
-  const ada = await operator()
+  const { perform, ada } = await openWorld(t)
   const shown = fingerprintOf(new X509Certificate(ada.cert).raw)
-  for (const [name, event, options] of acts) {
-    const answer = await call(name, ada, options)
-    assert.ok(answer.status < 300, `${name}: ${answer.body}`)
-    const record = audit.records.findLast((record) => record.event === event)
+  const why = 'ticket 4711: "=1+1" & more\n\u001b[2J'
+  for (const [name, act] of acts) {
+    const { status, record } = await perform(name, act, why)
+    assert.ok(status < 300, name)
     assert.ok(record && 'operator' in record && 'peer' in record && 'comment' in record, name)
-    assert.deepEqual([record.operator, record.fingerprint, record.comment], ['ada', shown, comment], name)
+    assert.deepEqual([record.operator, record.fingerprint, record.comment], ['ada', shown, why], name)
     assert.match(record.peer ?? '', /^127\.0\.0\.1:\d+$/, name)
   }
 })
 
-test('an act needs no reason but where keys are destroyed, and none is longer than its bound', async (t) => {
-  const { audit, operator, call } = await openWorld(t)
-  const ada = await operator()
-  const withoutReason = ({ body, query: _query, ...options }: CallOptions): CallOptions => {
-    if (typeof body !== 'object' || body === null) return { ...options, body }
-    return { ...options, body: Object.fromEntries(Object.entries(body).filter(([name]) => name !== 'comment')) }
+test('an act needs no reason, but where keys are destroyed', async (t) => {
+  const { perform } = await openWorld(t)
+  for (const [name, act] of acts) {
+    const { status, record } = await perform(name, act)
+    if (name === 'erasePayloads') assert.equal(status, 400)
+    else assert.ok(status < 300 && record && !('comment' in record), name)
   }
-  const tooLong = 'x'.repeat(1025)
-  for (const [name, event, options] of acts) {
+})
+
+test('a reason has at most 512 characters, of any script and wherever it stands; a longer one is no act', async (t) => {
+  const { perform, audit } = await openWorld(t)
+  for (const [name, act] of acts) {
     const before = audit.records.length
-    const long = JSON.parse(
-      JSON.stringify(options).replaceAll(JSON.stringify(comment), JSON.stringify(tooLong)),
-    ) as CallOptions
-    const { status } = await call(name, ada, {
-      ...long,
-      ...(options.query !== undefined && { query: `?comment=${tooLong}` }),
-    })
-    assert.deepEqual([status, audit.records.length], [400, before], `${name} with too much to say`)
-    const answer = await call(name, ada, withoutReason(options))
-    if (name === 'erasePayloads') assert.equal(answer.status, 400)
-    else
-      assert.ok(
-        answer.status < 300 && !('comment' in (audit.records.findLast((one) => one.event === event) ?? {})),
-        name,
-      )
+    const tooLong = await perform(name, act, '\u{1f525}'.repeat(513))
+    assert.deepEqual([tooLong.status, audit.records.length], [400, before], name)
+    const longest = '\u{1f525}'.repeat(512)
+    const { record } = await perform(name, act, longest)
+    assert.equal(record && 'comment' in record && record.comment, longest, name)
   }
 })
 
@@ -69,29 +69,43 @@ test('whatever operators can change is tried here', () => {
   const asksOnly = ['explainPolicy']
   const changing = Object.entries(routes).flatMap(([name, { method }]) => (method === 'GET' ? [] : [name]))
   const expected = changing.filter((name) => !open.includes(name) && !asksOnly.includes(name))
-  assert.deepEqual(acts.map(([name]) => String(name)).toSorted(), expected.toSorted())
+  assert.deepEqual([...acts.keys()].map(String).toSorted(), expected.toSorted())
 })
 
 test('what is wrong with a refused policy is not hidden by the reason that was given for it', async (t) => {
-  const { audit, operator, call } = await openWorld(t)
-  const refused = await call('applyPolicy', await operator(), { query, body: 'nonsense', type: 'application/yaml' })
-  assert.equal(refused.status, 422)
+  const { audit, perform } = await openWorld(t)
+  const nonsense: Tried = { event: 'policy.refuse', said: 'query', body: 'nonsense' }
+  assert.equal((await perform('applyPolicy', nonsense, 'ticket 4711')).status, 422)
   const record = audit.records.findLast((record) => record.event === 'policy.refuse')
   assert.deepEqual([record?.operator, record?.comment?.includes('4711')], ['ada', false])
 })
 
 /** With a session to end. */
-async function openWorld(t: Parameters<typeof createWorld>[0]) {
+async function openWorld(t: TestContext) {
   const world = await createWorld(t)
+  const ada = await world.operator()
   const traffic = { in: 0, out: 0 }
   world.sessions.push({
     ...{ session: 's1', device: await world.device('d0'), clientId: 'd1~pub', connected: true, subscriptions: [] },
     ...{ since: '2026-03-01T12:00:00.000Z', peer: '192.0.2.1:1', queued: 0, queuedBytes: 0 },
     ...{ rates: traffic, messages: traffic, bytes: traffic },
   })
-  return world
+  return {
+    ...{ audit: world.audit, ada },
+    /** The answer, and the newest record of its kind. */
+    async perform(name: RouteName, act: Tried, why?: string) {
+      const { status } = await world.call(name, ada, saying(act, why))
+      return { status, record: world.audit.records.findLast(({ event }) => event === act.event) }
+    },
+  }
 }
 
-function newerPolicy(): string {
-  return defaultPolicy.replace('version: 1 ', 'version: 2 ')
+function saying({ said, id, body }: Tried, why: string | undefined): CallOptions {
+  const type = typeof body === 'string' ? 'application/yaml' : 'application/json'
+  const inBody = said === 'body' && why !== undefined && typeof body === 'object'
+  return {
+    ...(id !== undefined && { id }),
+    ...(body !== undefined && { type, body: inBody ? { ...body, comment: why } : body }),
+    ...(said === 'query' && why !== undefined && { query: `?comment=${encodeURIComponent(why)}` }),
+  }
 }
