@@ -87,6 +87,39 @@ test('a witness that is down keeps nobody from working; status and readiness say
   assert.equal(await server.stop(), 0)
 })
 
+test('a log that changes its key from one checkpoint to the next keeps a witness that is given both keys', async (t) => {
+  const folder = temporaryFolder(t)
+  const data = join(folder, 'data')
+  const key = join(data, 'operator', 'audit.vkey')
+  await (await up(folder)).stop()
+  const oldKey = join(folder, 'old.vkey')
+  cpSync(key, oldKey)
+  const witness = await startWitness(t, folder, oldKey)
+  configure(data, `audit: {witnesses: [{url: "${witness.url}", vkey: "${witness.verifierKey}"}]}`)
+  const changing = await up(folder)
+  const status = async () => JSON.parse((await run(folder, ['-o', 'json', 'status'])).stdout) as Status
+  while (!(await status()).audit.outside.newest); // until it is cosigned with the old key
+  assert.equal((await run(folder, ['audit', 'rotate-key', '--days', '0'])).code, 0)
+  await changing.stop()
+  const cosigned = async () => {
+    const args = ['-o', 'json', 'audit', 'verify', '--vkey', key, '--witness-vkey', witness.verifierKey]
+    const { code, stdout, stderr } = await run(folder, args)
+    assert.equal(code, 0, stderr)
+    const { size, witnesses } = JSON.parse(stdout) as { size: number; witnesses: readonly [{ size: number }] }
+    return { size, witnessed: witnesses[0].size }
+  }
+  const alone = await cosigned()
+  assert.ok(alone.witnessed < alone.size, 'by the new key alone nothing is cosigned for who knows the old one')
+
+  await witness.stop()
+  const told = await startWitness(t, folder, oldKey, key)
+  assert.equal(told.verifierKey, witness.verifierKey)
+  configure(data, `audit: {witnesses: [{url: "${told.url}", vkey: "${told.verifierKey}"}]}`)
+  assert.equal(await (await up(folder)).stop(), 0)
+  const { size, witnessed } = await cosigned()
+  assert.deepEqual([witnessed > alone.size, witnessed], [true, size])
+})
+
 test('settings for witnesses and places are checked before anything starts', () => {
   const parse = (yaml: string) => readOutsideSettings(parseConfigFile(`audit: ${yaml}`, 'f').audit ?? {}, '/conf')
   const vkey = silentWitness
@@ -109,16 +142,18 @@ test('settings for witnesses and places are checked before anything starts', () 
 })
 
 interface Status {
-  readonly audit: { readonly outside: { readonly places: readonly { readonly kind: string }[] } }
+  readonly audit: {
+    readonly outside: { readonly newest?: unknown; readonly places: readonly { readonly kind: string }[] }
+  }
 }
 
 function configure(data: string, audit: string): void {
   const file = join(data, 'touchmark.yaml')
-  const settings = readFileSync(file, 'utf8').replace(/^audit:\n(?: .*\n)*/m, '')
+  const settings = readFileSync(file, 'utf8').replace(/^audit:.*\n(?: .*\n)*/m, '')
   writeFileSync(file, `${settings}${audit}\n`)
 }
 
-async function startWitness(t: TestContext, folder: string, logKeyFile: string) {
+async function startWitness(t: TestContext, folder: string, ...logKeyFiles: readonly string[]) {
   const state = join(folder, 'witness')
   mkdirSync(state, { recursive: true })
   const args = [
@@ -127,8 +162,7 @@ async function startWitness(t: TestContext, folder: string, logKeyFile: string) 
     'json',
     '--name',
     'witness.test/w',
-    '--log',
-    logKeyFile,
+    ...logKeyFiles.flatMap((file) => ['--log', file]),
     '--state',
     state,
     '--port',
