@@ -35,7 +35,7 @@ test('a log begins with each checkpoint that it ever gave out', async () => {
   )
 })
 
-test('an older copy that was put back is a roll-back, though all in it was signed', async () => {
+test('case 61: an older copy that was put back verifies by itself; only a checkpoint held elsewhere shows the roll-back', async () => {
   const directory = join(folder, 'rolled-back')
   await writeHistory(directory, sample.older)
   await writeFile(join(directory, 'log/checkpoint'), older)
@@ -45,7 +45,7 @@ test('an older copy that was put back is a roll-back, though all in it was signe
   assert.match(against[1]?.what ?? '', /700 records, the log only 300/)
 })
 
-test('a history that was written anew and signed with the same key is a fork, at any size', async () => {
+test('case 61: a history that was written anew and signed with the same key is a fork for who holds a checkpoint, at any size', async () => {
   const directory = join(folder, 'forked')
   await writeHistory(directory, 800, 'forged')
   assert.ok((await verifyLog(directory, verifierKey)).ok)

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { verifyLog } from '#audit'
 import { type AuditEvent, type AuditRecord, parseDeviceId, parseOperatorName } from '#protocol'
+import { createDisk, type Disk, type NewFile } from '../../audit/writing/disk.js'
 import { createFaultyDisk } from './faulty-disk.js'
+import { requirePrefixes } from './killing.js'
 import { createWorld, inThisThread, published } from './world.js'
 
-/* Attacks on the writing of the log, by the numbers of the list of attacks; 59 and 60 are in failover, room and log-kills. */
+/* Attacks on the writing of the log, by the numbers of the list of attacks; 59 and 60 are in failover, room and log-kills, 61 in verify and against. */
 
 test('case 62: topics of control characters, ANSI and 64 KiB stay one field each; the long ones are kept in short', async (context) => {
   const world = await createWorld(context)
@@ -103,5 +105,42 @@ for (const [damage, change] of [
     change(bytes)
     writeFileSync(path, bytes)
     await assert.rejects(world.open(), { code: 'AUDIT_CORRUPT' })
+  })
+}
+
+for (const [moment, leave] of [
+  ['is on disk', () => undefined],
+  ['has its name', ({ path, bytes }: NewFile) => writeFileSync(`${path}.new`, bytes.subarray(0, bytes.length / 2))],
+  ['is shown to anybody', ({ path, bytes }: NewFile) => writeFileSync(path, bytes)],
+] as const) {
+  test(`case 100: a crash after a checkpoint was signed and before it ${moment} leaves nothing that contradicts it`, async (context) => {
+    const world = await createWorld(context)
+    const real = createDisk()
+    let signed = ''
+    let isNext = false
+    const disk: Disk = {
+      ...real,
+      async replaceFile(file) {
+        if (!isNext) return await real.replaceFile(file)
+        signed = file.bytes.toString()
+        leave(file)
+        throw new Error('the power is cut')
+      },
+    }
+    const log = await world.open({ connectWriter: inThisThread(disk) })
+    await log.prove(log.append(published(0))) // a checkpoint covers it
+    const shown = log.checkpoint()
+    isNext = true
+    const ended = new Promise<void>((resolve) => log.onEnd(resolve))
+    for (let index = 1; index < 300; index++) log.append(published(index))
+    await ended
+    assert.equal(log.checkpoint(), shown)
+
+    const again = await world.open()
+    await again.whenDurable(again.append(published(300)))
+    await again.close()
+    assert.notEqual(signed, shown)
+    await requirePrefixes(again, [shown, signed, again.checkpoint()])
+    assert.ok((await verifyLog(world.directory, again.verifierKey, { against: [shown, signed] })).ok)
   })
 }

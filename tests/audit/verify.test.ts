@@ -43,7 +43,7 @@ test('an intact log passes, with its size, its root and what is not covered yet'
 })
 
 for (const { name, firstBad, damage } of tamperings) {
-  test(`verify names record ${firstBad} for ${name}`, async () => {
+  test(`case 61: verify names record ${firstBad} for ${name}`, async () => {
     const directory = await copy(name)
     await damage((path) => join(directory, path))
     const report = await verifyLog(directory, verifierKey)
@@ -101,7 +101,7 @@ refused('a checkpoint of more than there is', async (at) => {
 })
 
 function refused(name: string, damage: Damage): void {
-  test(`the log refuses to start with ${name}`, async () => {
+  test(`case 61: the log refuses to start with ${name}`, async () => {
     const directory = await copy(`start ${name}`)
     await damage((path) => join(directory, path))
     await assert.rejects(open(directory), { code: 'AUDIT_CORRUPT' })

@@ -9,7 +9,7 @@ function revoke(world: World, id: string) {
   return world.broker.endDevice(device(id), 'revoked')
 }
 
-test('with 5,000 messages in flight, not one more is delivered after the revocation has returned', async (t) => {
+test('case 55: with 5,000 messages in flight, not one more is delivered after the revocation has returned', async (t) => {
   const world = await makeWorld(t, { limits: { maxWaiting: 10_000 } })
   const listener = await world.raw('d2')
   await listener.connect('d2')

@@ -88,7 +88,7 @@ test('a service that waits for room is ended in order', asRoot(), async (t) => {
 })
 
 test(
-  'on a full disk without a reserve nothing is acknowledged without its record, and a revocation acts all the same',
+  'cases 58 and 59: on a full disk without a reserve nothing is acknowledged without its record, and a revocation acts all the same',
   asRoot(),
   async (t) => {
     const stage = emptyStage(t)

@@ -9,7 +9,7 @@ const inFlight = 5000
 const batch = 100
 
 for (const qos of [0, 1] as const) {
-  test(`of ${inFlight} QoS ${qos} messages in flight, none is delivered once the revocation has returned`, async (t) => {
+  test(`case 55: of ${inFlight} QoS ${qos} messages in flight, none is delivered once the revocation has returned`, async (t) => {
     const { stage, thermo, gateway } = await openWorld(t)
     const listener = await connected(t, stage, gateway, { clientId: 'gateway-1' })
     await listener.subscribeAsync('devices/+/telemetry/#', { qos })

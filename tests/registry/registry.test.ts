@@ -131,7 +131,7 @@ test('a revocation that finds the audit log full is recorded as soon as there is
   assert.equal((await world.open()).device(identity.deviceId)?.state, 'revoked')
 })
 
-test('a revocation acts although the audit log takes nothing any more, and says that it is not recorded', async () => {
+test('case 58: a revocation acts although the audit log takes nothing any more, and says that it is not recorded', async () => {
   const world = await createWorld()
   const identity = await joinByToken(world, 'key 1')
   world.audit.fail()
@@ -165,7 +165,7 @@ test('a renewal whose second half the log does not take fails as a whole, and en
   await assert.rejects(registry.settled(), { code: 'REGISTRY_FAILED' })
 })
 
-test('after the store has failed once no change is accepted, but revocations act', async () => {
+test('case 58: after the store has failed once no change is accepted, but revocations act', async () => {
   const world = await createWorld()
   const registry = await world.open({ store: failingAfter(world.store, 3) })
   const identity = await joinByToken({ ...world, registry }, 'key 1')

@@ -59,6 +59,29 @@ test('a device’s certificate is no operator’s', async (t) => {
   await refused(world, device, 'identity_invalid')
 })
 
+test('case 64: nobody reads the log without the right to, whatever is asked, and the log has who tried', async (t) => {
+  const world = await createWorld(t)
+  const foreign = await makeIssuing(await makeRoot())
+  const expired = await world.operator('bob', 60)
+  const strangers = [
+    [await createLeaf(world.issuing, 'd1', { at: world.clock.now, device: true }), 'identity_invalid'],
+    [await createLeaf(world.issuing, 'ada', { at: world.clock.now }), 'unknown_certificate'],
+    [await createLeaf(foreign, 'ada', { at: world.clock.now }), 'issuer_unknown'],
+    [expired, 'expired'],
+  ] as const
+  world.clock.now += 61_000
+  for (const [client, reason] of strangers) {
+    for (const name of ['searchAudit', 'auditProof', 'auditCheckpoint', 'disclosePayload', 'getPayload'] as const) {
+      const answer = await world.call(name, client, { id: '1', query: '?follow=true' })
+      assert.deepEqual([name, answer.status, codeOf(answer)], [name, 403, 'OPERATOR_NOT_ADMITTED'])
+    }
+    const last = world.refusalsOnRecord().at(-1)
+    assert.equal(last?.event === 'operator.refuse' && last.reason, reason)
+  }
+  const read = world.audit.records.filter(({ event }) => event === 'audit.read')
+  assert.deepEqual(read, [])
+})
+
 test('headers that a proxy might have set admit nobody', async (t) => {
   const world = await createWorld(t)
   const { cert } = await world.operator()

@@ -14,7 +14,7 @@ const touchmark = fileURLToPath(new URL('../../bin/touchmark.js', import.meta.ur
 const silentWitness = 'witness.test/silent+89ebc8d4+BHpoa47tKAI8o1QQv6UMFu4RGRdHgDqc/LJMHGNWU+wY'
 const logKey = 'touchmark.local/audit+49304548+AQ9Nce0vVKxUNOfOfXyl9BPR8RwycQWI8z7nIXQ79l5o'
 
-test('an older copy of the whole data folder is refused at the next start, because a witness knows better', async (t) => {
+test('case 91: an older copy of the whole data folder is refused at the next start, because a witness knows better', async (t) => {
   const folder = temporaryFolder(t)
   const data = join(folder, 'data')
   await (await up(folder)).stop()

@@ -49,7 +49,7 @@ test('after kill -9 at any moment it knows at least what it has answered', async
   assert.ok(cosigned > 10)
 })
 
-test('keeps a fork that it was shown, and says so once', async (t) => {
+test('case 105: keeps a fork that it was shown, and says so once', async (t) => {
   const { folder, history, start } = await createFolder(t)
   const witness = await start()
   await witness.add(await history.submission(0, 20))

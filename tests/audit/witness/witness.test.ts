@@ -50,7 +50,7 @@ test('a roll-back is refused, however it is put', async (t) => {
   assert.equal((await add(await history.submission(20, 21))).status, 200)
 })
 
-test('a fork is refused, and whoever runs the witness gets both checkpoints of it', async (t) => {
+test('case 105: of two heads the second is refused, and whoever runs the witness gets both checkpoints of it', async (t) => {
   const { history, add, refusals } = await createWorld(t)
   await add(await history.submission(0, 20))
   const fork = history.forkAt(12)
