@@ -8,6 +8,7 @@ import { Gap } from './gap.js'
 import { type AuditQuery, matcherOf } from './reading/query.js'
 import { Erasures } from './payload/erasures.js'
 import type { KeysToErase, PayloadOptions } from './payload/options.js'
+import { requireSoundKey } from './payload/wrapping-key.js'
 import { Progress } from './progress.js'
 import { proveRecord } from './proof/prove.js'
 import { Questions } from './questions.js'
@@ -111,6 +112,8 @@ export class AuditLog implements AuditTrail {
   #reopening: NodeJS.Timeout | undefined
   /** Told how long it took to write and sync each batch. */
   onSyncTime: ((seconds: number) => void) | undefined
+  /** Told, when nothing can be written any more, what has come of it and why. */
+  onFailure: ((problem: string) => void) | undefined
 
   private constructor(options: AuditLogOptions, writer: OpenWriter) {
     const { opened } = writer
@@ -130,10 +133,12 @@ export class AuditLog implements AuditTrail {
 
   /**
    * Opens the log in a folder, or begins one; records that a crash left behind are covered before it resolves.
-   * @throws AuditError AUDIT_CORRUPT when the folder does not hold what its checkpoint promises, AUDIT_FAILED
+   * @throws AuditError AUDIT_CORRUPT when the folder does not hold what its checkpoint promises, or today's key is none;
+   * AUDIT_FAILED
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     verifierKeyOf(options.origin, options.signingKey)
+    requireSoundKey(options.payload, options.now())
     const log = new AuditLog(options, await connect(options))
     log.#recordRecovery(log.#writer.opened)
     return log
@@ -446,16 +451,21 @@ export class AuditLog implements AuditTrail {
     this.#answerQueued()
   }
 
+  /** The first failure is the cause; that the writer's thread ends after it says nothing. */
   #fail(error: AuditError): void {
+    if (this.#state === 'closed' || this.#state === 'failed') return
     this.#failure = error.message
     this.#erasures.fail()
     clearTimeout(this.#gathering)
     clearTimeout(this.#slowness)
     clearTimeout(this.#reopening)
-    if (this.mode === 'bestEffort' && this.#state === 'open') return this.#suspend(error)
-    this.#answerable.fail(error)
-    this.#durable.fail(error)
-    this.#end('failed')
+    if (this.mode === 'bestEffort' && this.#state === 'open') this.#suspend(error)
+    else {
+      this.#answerable.fail(error)
+      this.#durable.fail(error)
+      this.#end('failed')
+    }
+    this.onFailure?.(this.problem ?? error.message)
   }
 
   /** Devices go on. Of what waits, only a log that can be opened again tells what has got to the disk. */

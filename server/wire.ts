@@ -124,6 +124,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     mode: config.auditMode,
     payload: config.payload,
   })
+  audit.onFailure = (problem) => warn(`audit log: ${problem}`)
   const log = {
     ...{ directory: inData('audit'), origin, now },
     get verifierKeys() {

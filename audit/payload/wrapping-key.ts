@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, renameSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { AuditError } from '../errors.js'
-import { makeFolderNow, openIfThere, readAt, syncFolderNow, writeAllAt } from './files.js'
+import { dayOf } from './day.js'
+import { makeFolderNow, openIfThere, payloadLayout, readAt, syncFolderNow, writeAllAt } from './files.js'
+import type { PayloadOptions } from './options.js'
 
 /*
  * The key-encryption key of a day: 32 random bytes in a file of their own, outside the folder of the log and outside its
@@ -10,6 +12,14 @@ import { makeFolderNow, openIfThere, readAt, syncFolderNow, writeAllAt } from '.
  */
 
 export const wrappingKeyBytes = 32
+
+/**
+ * For a log that is about to be opened: the first message of a day whose key is damaged would be its end.
+ * @throws AuditError AUDIT_CORRUPT
+ */
+export function requireSoundKey(payload: PayloadOptions | undefined, now: number): void {
+  if (payload && payload.mode !== 'none') readWrappingKey(payloadLayout.wrappingKey(payload.keyFolder, dayOf(now)))
+}
 
 /** @returns undefined when there is none. @throws AuditError AUDIT_CORRUPT */
 export function readWrappingKey(path: string): Buffer | undefined {
@@ -20,7 +30,8 @@ export function readWrappingKey(path: string): Buffer | undefined {
     if (key.length === wrappingKeyBytes) return key
     throw new AuditError(
       'AUDIT_CORRUPT',
-      `${path}: expected ${wrappingKeyBytes} bytes of a day's key, got ${key.length}`,
+      `${path}: expected the ${wrappingKeyBytes} bytes of a day's key, got ${key.length > wrappingKeyBytes ? 'more' : key.length}; ` +
+        'bring the file back, or move it away: a new key is made, and what the day has said up to now stays closed',
     )
   } finally {
     closeSync(file)

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseDeviceId } from '#protocol'
 import { commitmentOf } from '../../../audit/payload/day-key.js'
 import { slotBytes } from '../../../audit/payload/key-slot.js'
+import { type ConnectWriter, startWorker } from '../../../audit/writing/writer-link.js'
 import { device, published } from '../world.js'
 import { createPayloadWorld, said, today, todayNumber } from './world.js'
 
@@ -125,17 +126,44 @@ test('keys that were changed, cut or moved open nothing, and whoever asks is tol
   await assert.rejects(world.archiveOf(log).disclose(0), { code: 'AUDIT_CORRUPT' })
 })
 
-test('a wrapping key that is none stops the writer, which names the file', async (context) => {
+test('a log whose key of today is none does not open, and says which file it is', async (context) => {
   const world = await createPayloadWorld(context)
   const log = await world.openWith({})
   await log.whenDurable(log.append(...said('x')))
   await log.close()
-  await truncate(join(world.keyFolder, `${today}.key`), 31)
+  const key = join(world.keyFolder, `${today}.key`)
+  const intact = await readFile(key)
+  for (const damaged of [intact.subarray(1), Buffer.alloc(0), Buffer.concat([intact, intact])]) {
+    await writeFile(key, damaged)
+    await assert.rejects(world.openWith({}), {
+      code: 'AUDIT_CORRUPT',
+      message: /2023-11-14\.key: expected the 32 bytes/,
+    })
+  }
+  await (await world.openWith({ mode: 'none' })).close()
+  await rm(key)
   const again = await world.openWith({})
-  const ended = new Promise<void>((resolve) => again.onEnd(resolve))
-  await assert.rejects(again.whenDurable(again.append(...said('x'))), { code: 'AUDIT_FAILED' })
-  await ended
-  await assert.rejects(again.erasePayloadKeys({ day: todayNumber }), { code: 'AUDIT_CLOSED' })
+  await again.whenDurable(again.append(...said('x')))
+})
+
+test('a wrapping key that turns out to be none stops the writer, and all that is said of it names the file', async (context) => {
+  for (const mode of ['strict', 'bestEffort'] as const) {
+    const world = await createPayloadWorld(context)
+    const { connectWriter, writerEnded } = watchedWriter()
+    const log = await world.openWith({}, { mode, connectWriter })
+    const told: string[] = []
+    log.onFailure = (problem) => told.push(problem)
+    const key = join(world.keyFolder, `${today}.key`)
+    await mkdir(world.keyFolder)
+    await writeFile(key, 'not')
+    await assert.rejects(log.whenDurable(log.append(...said('x'))), { code: 'AUDIT_FAILED' })
+    await writerEnded
+    assert.ok(log.problem?.includes(key), log.problem)
+    assert.deepEqual(told, [log.problem])
+    await assert.rejects(log.erasePayloadKeys({ day: todayNumber }), { code: 'AUDIT_CLOSED' })
+    await assert.rejects(log.close(), { code: 'AUDIT_FAILED', message: new RegExp(`${today}\\.key`) })
+    assert.ok(log.problem?.includes(key), log.problem)
+  }
 })
 
 test('a crash between the keys and the records leaves nothing that cannot be gone on with', async (context) => {
@@ -160,3 +188,15 @@ test('a crash between the keys and the records leaves nothing that cannot be gon
     assert.deepEqual(commitmentOf(blinding, payload), Buffer.from(record.payloadCommitment))
   }
 })
+
+/** The writer in its thread, and when that has ended. */
+function watchedWriter(): { readonly connectWriter: ConnectWriter; readonly writerEnded: Promise<void> } {
+  let ended: () => void = () => undefined
+  const writerEnded = new Promise<void>((resolve) => (ended = resolve))
+  const connectWriter: ConnectWriter = (options, receive) =>
+    startWorker(options, (message) => {
+      receive(message)
+      if (message.kind === 'failed' && message.message === 'the writer has ended') ended()
+    })
+  return { connectWriter, writerEnded }
+}
