@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { request } from 'node:https'
+import { Agent, request } from 'node:https'
 import { buffer, text } from 'node:stream/consumers'
 import {
   type ApplyPolicyAnswer,
@@ -22,6 +22,7 @@ import {
 } from '#protocol'
 import type { Credential } from './credential.js'
 import { CliError, ServerRefusal } from './errors.js'
+import { describeCause, isUntrusted } from './untrusted.js'
 
 /** What each operator's route answers with. */
 export interface Answers {
@@ -59,6 +60,8 @@ export interface Call {
 export class ApiClient {
   readonly #server: URL
   readonly #credential: Credential
+  /** Keeps connections for the next call. None is resumed: each shows its certificate anew. */
+  readonly #agent = new Agent({ keepAlive: true, maxCachedSessions: 0 })
 
   constructor(server: URL, credential: Credential) {
     this.#server = server
@@ -123,7 +126,7 @@ export class ApiClient {
         cert: certificate,
         key,
         ca,
-        agent: false,
+        agent: this.#agent,
         minVersion: 'TLSv1.3',
         headers: content === undefined ? {} : { 'content-type': content.type },
       })
@@ -160,12 +163,9 @@ function parseJson(text: string): unknown {
   }
 }
 
-const notTrusted =
-  /^(ERR_TLS_CERT_ALTNAME_INVALID|CERT_|SELF_SIGNED|DEPTH_ZERO_|UNABLE_TO_(VERIFY|GET_ISSUER)|ERR_SSL_WRONG_VERSION)/
-
-function unreachable(server: URL, cause: NodeJS.ErrnoException): CliError {
-  const reason = cause.code ?? cause.message
-  if (notTrusted.test(reason)) {
+function unreachable(server: URL, cause: Error): CliError {
+  const reason = describeCause(cause)
+  if (isUntrusted(reason)) {
     return new CliError(
       'SERVER_NOT_TRUSTED',
       `${server.origin} is not the server that this credential belongs to (${reason}): ` +

@@ -30,6 +30,10 @@ const ofCode: Readonly<Record<CliErrorCode, ExitCode>> = {
   INTERRUPTED: exitCodes.interrupted,
   DENIED: exitCodes.denied,
   PARTLY_DONE: exitCodes.partlyDone,
+  PAYLOAD_MISSING: exitCodes.notFound,
+  BROKER_REFUSED: exitCodes.denied,
+  CONNECTION_LOST: exitCodes.unreachable,
+  OWN_BROKER: exitCodes.usage,
   CHECK_FAILED: exitCodes.checkFailed,
 }
 

@@ -85,6 +85,11 @@ export class Output {
     this.text(printable(sentence).replaceAll('\n', '\\n'))
   }
 
+  /** Whether lines of data go to the terminal, where they show by themselves how far the work is. */
+  get isShown(): boolean {
+    return this.#streams.stdout.isTTY === true
+  }
+
   /** Data as it is. */
   text(text: string): void {
     if (text !== '') this.#streams.stdout.write(`${text}\n`)

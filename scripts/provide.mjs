@@ -1,6 +1,6 @@
 // Provides the programs that the tests hold us against: as root from Debian's packages, otherwise by saying what is missing.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync, writeFileSync } from 'node:fs'
 
 /** Program, or a library's file → Debian package. A test names what it needs with `needs(…)` of tests/needs.ts. */
 const programs = {
@@ -9,6 +9,7 @@ const programs = {
   tpm2_nvdefine: 'tpm2-tools',
   openssl: 'openssl',
   mosquitto_pub: 'mosquitto-clients',
+  '/usr/sbin/mosquitto': 'mosquitto',
   '/usr/lib/python3/dist-packages/paho/mqtt/client.py': 'python3-paho-mqtt',
   '/usr/include/MQTTClient.h': 'libpaho-mqtt-dev',
   basenc: 'coreutils',
@@ -35,7 +36,7 @@ if (absent.length > 0 && process.getuid?.() === 0 && spawnSync('which', ['apt-ge
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     })
   apt('update', '-qq')
-  apt('install', '-y', '-qq', '--no-install-recommends', ...packages)
+  withoutServices(() => apt('install', '-y', '-qq', '--no-install-recommends', ...packages))
   absent = missing()
 }
 if (absent.length > 0) {
@@ -45,4 +46,19 @@ if (absent.length > 0) {
       `${process.env.CI ? ', which is a failure in CI' : ''}.\n` +
       `           On Debian or Ubuntu: sudo apt-get install ${packages.join(' ')}\n`,
   )
+}
+
+/** Some packages start a service when they are installed; the tests start their own. Debian asks this program before. */
+function withoutServices(install) {
+  const policy = '/usr/sbin/policy-rc.d'
+  if (existsSync(policy)) return install()
+  const ignore = () => {}
+  process.on('SIGINT', ignore) // ends the installation, and then us
+  writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 }) // 101: action forbidden
+  try {
+    install()
+  } finally {
+    rmSync(policy)
+    process.off('SIGINT', ignore)
+  }
 }

@@ -10,16 +10,34 @@ interface Line {
   readonly detail: readonly (string | undefined)[]
 }
 
-/** A record of a session as a line of its time line, seen from the device: `→` is what it said, `←` what it heard. */
-export function timelineCells(record: Record, offsetMs: number): readonly Cell[] {
-  const { mark, what, topic = '', detail } = lineOf(record)
+/**
+ * A record of a session as a line of its time line, seen from the device: `→` is what it said, `←` what it heard.
+ * `outcome` is what became of it when it was done again.
+ */
+export function timelineCells(record: Record, offsetMs: number, outcome?: string): readonly Cell[] {
+  return [...cellsOf(lineOf(record), offsetMs, outcome), { text: `#${record.sequence}`, wide: true }]
+}
+
+/** What arrives while a session is played again, which no record speaks of. */
+export function arrivalCells({ topic, ...message }: Arrival, offsetMs: number): readonly Cell[] {
+  return cellsOf({ mark: '←', what: 'arrives', topic, detail: messageDetail(message) }, offsetMs, '')
+}
+
+export interface Arrival {
+  readonly topic: string
+  readonly qos: number
+  readonly retain: boolean
+  readonly size: number
+}
+
+function cellsOf({ mark, what, topic = '', detail }: Line, offsetMs: number, outcome?: string): readonly Cell[] {
   return [
     { text: formatOffset(offsetMs), width: 11 },
     { text: mark, width: 2 },
     { text: what, width: 12 },
     { text: topic, width: 36 },
+    ...(outcome === undefined ? [] : [{ text: outcome, width: 13 }]),
     { text: detail.filter(Boolean).join('  ') },
-    { text: `#${record.sequence}`, wide: true },
   ]
 }
 
@@ -67,10 +85,10 @@ function connectDetail(record: Record): readonly string[] {
   ]
 }
 
-function messageDetail(record: Record): readonly string[] {
-  const { retain, dup, size } = record
+function messageDetail(message: Readonly<{ [name: string]: unknown }>): readonly string[] {
+  const { retain, dup, size } = message
   return [
-    qosOf(record),
+    qosOf(message),
     typeof size === 'number' ? formatBytes(size) : '',
     retain === true ? 'retained' : '',
     dup === true ? 'again' : '',
@@ -84,7 +102,7 @@ function decisionOf(record: Record): readonly string[] {
   return decision === 'deny' ? ['DENIED', textOf(record, 'reason'), by, times] : [by]
 }
 
-function qosOf({ qos }: Record): string {
+function qosOf({ qos }: Readonly<{ [name: string]: unknown }>): string {
   return typeof qos === 'number' ? `QoS ${qos}` : ''
 }
 

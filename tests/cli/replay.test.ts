@@ -48,13 +48,17 @@ test('a recording keeps its time, but nobody waits long, or for a clock that was
   const pace = new Pace(parseSpeed('10x'), 2000)
   const played = [5000, 5100, 5050, 65_050].map((time) => pace.next(time))
   assert.deepEqual(
-    played.map(({ pauseMs }) => pauseMs),
-    [0, 10, 0, 2000],
+    played.map(({ dueMs }) => dueMs),
+    [0, 10, 10, 2010],
   )
   assert.deepEqual(
     played.map(({ offsetMs }) => offsetMs),
     [0, 100, 50, 60_050],
   )
-  assert.equal(new Pace(parseSpeed('max'), 2000).next(7).pauseMs, 0)
+  const unpaced = new Pace(parseSpeed('max'), Infinity)
+  assert.deepEqual(
+    [7, 60_007].map((time) => unpaced.next(time).dueMs),
+    [0, 0],
+  )
   for (const wrong of ['', '0x', '-1x', '1', 'x', '1e3x', '99999x']) assert.throws(() => parseSpeed(wrong))
 })

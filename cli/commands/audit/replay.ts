@@ -1,78 +1,161 @@
-import { setTimeout as pause } from 'node:timers/promises'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ApiClient } from '../../client.js'
 import type { Context } from '../../context.js'
+import { readCredential } from '../../credential.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
-import { Pace, parseSpeed, type Speed } from '../../replay/pace.js'
+import { Pace, paced, parseSpeed, type Speed } from '../../replay/pace.js'
+import { findSession, noRecords, recordsOf } from '../../replay/recording.js'
+import { type Resend, resend } from '../../replay/resend.js'
+import { parseAddress, readTarget, type TargetOptions } from '../../replay/target.js'
 import { timelineCells } from '../../replay/timeline.js'
 import { parseDuration } from '../arguments.js'
 import { examples } from '../examples.js'
-import { parseRecord } from './record.js'
+import type { Record } from './record.js'
 
-interface ReplayOptions {
+interface ReplayOptions extends Partial<TargetOptions> {
   readonly session?: string
   readonly device?: string
   readonly speed: Speed
-  readonly pause: number
+  readonly pause?: number
+  readonly toOwn?: true
+  readonly clientId?: string
+  readonly protocol?: '5' | '3.1.1'
+  readonly topicPrefix?: string
+  readonly placeholder?: true
+  readonly withDenied?: true
 }
 
-export function addReplay(audit: Command, { client, output }: Context): void {
+/** Longer nobody looks at nothing. */
+const longestPauseSeconds = 2
+
+const sendingHelp = `
+--to does again, at a broker of yours, what the device did: CONNECT under its client id, with a clean session; then, in
+the recorded order and time, the subscriptions and the messages that policy allowed it, on the same topics, with the same
+QoS and RETAIN. What arrives for the subscriptions is shown. A will that was published is sent as a message of its own.
+The properties of MQTT 5 are not recorded, so none are sent.
+  Payloads come from the server, as far as audit.payload: store has kept them; each that is read is on record. Where one is
+missing nothing of it is made up: the command refuses before it sends anything (behind 10,000 messages or 64 MiB: stops).
+  Nothing is sent to a broker of the installation that made the log, unless with --to-own.
+  Ctrl-C says goodbye to the broker and how much was sent. Exit codes: 0 all was taken; 7 the broker refused some of it;
+4 it lets us not in; 6 it cannot be reached or ended the connection; 3 a payload is missing; 130 interrupted.`
+
+export function addReplay(audit: Command, { client, output, settings }: Context): void {
   audit
     .command('replay')
     .description('a session as a recording: what the device said and heard, with every decision, in its own time')
     .addHelpText(
       'after',
       '\nTimes count from the first record of the session. → is what the device said, ← what it heard.' +
-        '\n"touchmark sessions ls -o wide" and "touchmark audit search --event session.connect" name sessions.',
+        '\n"touchmark sessions ls -o wide" and "touchmark audit search --event session.connect -o wide" name sessions.',
     )
+    .addHelpText('after', sendingHelp)
     .addHelpText(
       'after',
       examples(
         'audit replay --device pump-7',
-        'audit replay --session 0b54f6a0-9f0e-4d59-a01b-9d1a3b0a6a11 --speed 10x',
+        'audit replay --session 5f0c3a9d1be24c7788aa --speed 10x',
         'audit replay --device pump-7 --speed max -o json | jq .topic',
+        'audit replay --device pump-7 --to mqtt://localhost --topic-prefix replay/',
+        'audit replay --device pump-7 --to mqtts://staging.example:8883 --ca ca.pem --cert pump-7.pem --key pump-7.key',
       ),
     )
     .option('--session <id>', 'which session')
     .option('--device <id>', 'the latest session of this device')
-    .option('--speed <speed>', 'such as 0.5x or 10x, or max for without a pause', parseSpeed, 1)
-    .option('--pause <duration>', 'no pause longer than this', parseDuration, 2)
-    .action((options: ReplayOptions) => replay(client(), output(), options))
+    .addOption(
+      new Option('--speed <speed>', 'such as 0.5x or 10x, or max for without a pause')
+        .argParser(parseSpeed)
+        .default(1, '1x'),
+    )
+    .option(
+      '--pause <duration>',
+      `no pause longer than this (default: ${longestPauseSeconds}s; with --to as long as they were)`,
+      parseDuration,
+    )
+    .option(
+      '--to <url>',
+      'do it again at this broker: mqtt://HOST[:1883], or mqtts://HOST[:8883] for TLS',
+      parseAddress,
+    )
+    .option('--ca <file>', 'PEM: who vouches for that broker (default: the authorities that Node.js knows)')
+    .option('--cert <file>', 'PEM: certificate to show it')
+    .option('--key <file>', 'PEM: its private key')
+    .option('--username <name>', 'user name for CONNECT')
+    .option('--password-file <file>', 'file with the password for CONNECT')
+    .option('--client-id <id>', 'client id for CONNECT (default: the recorded one)')
+    .addOption(
+      new Option(
+        '--protocol <version>',
+        'version of MQTT (default: 5, or 3.1.1 where the broker speaks no other)',
+      ).choices(['5', '3.1.1']),
+    )
+    .option('--topic-prefix <prefix>', 'put before every topic and filter, such as replay/', parsePrefix)
+    .option('--placeholder', 'where a payload is missing, send a text of its size: "placeholder of 4711 placeholder …"')
+    .option('--with-denied', 'also what policy refused; such payloads are never stored, so it needs --placeholder')
+    .option('--to-own', 'also to a broker of the installation that made the log')
+    .action(async (options: ReplayOptions) => {
+      const { to } = options
+      if (to === undefined) {
+        requireNothingToSend(options)
+        return show(client(), output(), options)
+      }
+      const target = readTarget({ ...options, to })
+      const notTo = options.toOwn ? undefined : readCredential(settings().identityFolder).ca
+      await send(client(), output(), options, { target, notTo })
+    })
 }
 
-async function replay(client: ApiClient, output: Output, options: ReplayOptions): Promise<void> {
-  const session = await sessionOf(client, options)
-  const pace = new Pace(options.speed, options.pause * 1000)
+async function show(client: ApiClient, output: Output, options: ReplayOptions): Promise<void> {
+  const session = await findSession(client, options)
+  const pace = paceOf(options, longestPauseSeconds)
   let last: string | undefined
-  const begin = (event: string): void => {
-    if (event !== 'session.connect') output.note('The session is older than what is kept: this is not its beginning.')
-  }
-  for await (const line of client.lines('searchAudit', { query: { session, order: 'oldest' } })) {
-    const record = parseRecord(line)
-    if (last === undefined) begin(record.event)
-    const { pauseMs, offsetMs } = pace.next(Date.parse(record.time))
-    if (pauseMs >= 1) await pause(pauseMs)
+  for await (const { record, offsetMs } of paced(asItems(recordsOf(client, session)), pace)) {
     output.item({ offsetMs, ...record }, timelineCells(record, offsetMs))
     last = record.event
   }
-  if (last === undefined) throw new CliError('NOT_FOUND', `the log holds no records of a session ${session}`)
+  if (last === undefined) noRecords(session)
   if (last !== 'session.end') output.note('The session goes on; what is said from now on: audit tail -f')
 }
 
-async function sessionOf(client: ApiClient, { session, device }: ReplayOptions): Promise<string> {
-  if ((session === undefined) === (device === undefined)) {
-    throw new CliError('USAGE', 'expected either --session ID or --device ID')
-  }
-  if (session !== undefined) return session
-  for (const narrowed of [{ event: 'session.connect', limit: '1' }, withoutBeginning]) {
-    for await (const line of client.lines('searchAudit', { query: { device, ...narrowed } })) {
-      const { session } = parseRecord(line)
-      if (typeof session === 'string') return session
-    }
-  }
-  throw new CliError('NOT_FOUND', `the log holds no session of ${device ?? ''}`)
+async function send(
+  client: ApiClient,
+  output: Output,
+  options: ReplayOptions,
+  where: Pick<Resend, 'target' | 'notTo'>,
+): Promise<void> {
+  const { clientId, protocol, topicPrefix = '', placeholder = false, withDenied = false } = options
+  await resend({
+    ...{ client, output, ...where, placeholder, prefix: topicPrefix, denied: withDenied },
+    ...(clientId !== undefined && { clientId }),
+    ...(protocol !== undefined && { level: protocol === '5' ? 5 : 4 }),
+    session: await findSession(client, options),
+    pace: paceOf(options, Infinity),
+  })
 }
 
-/** A session can last longer than records are kept; its device has spoken not so many records ago. */
-const withoutBeginning = { limit: '100' }
+/** What has a meaning only where something is sent. */
+const forSending = [
+  ...(['ca', 'cert', 'key', 'username', 'passwordFile', 'clientId', 'protocol'] as const),
+  ...(['topicPrefix', 'placeholder', 'withDenied', 'toOwn'] as const),
+]
+
+/** @throws CliError USAGE */
+function requireNothingToSend(options: ReplayOptions): void {
+  const name = forSending.find((option) => options[option] !== undefined)
+  if (name === undefined) return
+  throw new CliError('USAGE', `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} needs --to`)
+}
+
+async function* asItems(records: AsyncIterable<Record>): AsyncIterable<{ readonly record: Record }> {
+  for await (const record of records) yield { record }
+}
+
+function paceOf({ speed, pause }: ReplayOptions, longestPauseSeconds: number): Pace {
+  return new Pace(speed, (pause ?? longestPauseSeconds) * 1000)
+}
+
+/** A level of its own: a filter that begins with a wildcard stays one behind it (MQTT 5.0 §4.7.1). */
+function parsePrefix(text: string): string {
+  if (/^[^+#\0$][^+#\0]*\/$/.test(text)) return text
+  throw new InvalidArgumentError('expected a prefix without + and # that ends with /, such as replay/')
+}
