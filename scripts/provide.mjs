@@ -53,7 +53,7 @@ function withoutServices(install) {
   const policy = '/usr/sbin/policy-rc.d'
   if (existsSync(policy)) return install()
   const ignore = () => {}
-  process.on('SIGINT', ignore) // ends the installation, and then us
+  process.on('SIGINT', ignore) // Ctrl-C ends the installation, and must not leave this behind
   writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 }) // 101: action forbidden
   try {
     install()

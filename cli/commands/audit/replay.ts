@@ -30,15 +30,15 @@ interface ReplayOptions extends Partial<TargetOptions> {
 const longestPauseSeconds = 2
 
 const sendingHelp = `
---to does again, at a broker of yours, what the device did: CONNECT under its client id, with a clean session; then, in
-the recorded order and time, the subscriptions and the messages that policy allowed it, on the same topics, with the same
-QoS and RETAIN. What arrives for the subscriptions is shown. A will that was published is sent as a message of its own.
-The properties of MQTT 5 are not recorded, so none are sent.
-  Payloads come from the server, as far as audit.payload: store has kept them; each that is read is on record. Where one is
-missing nothing of it is made up: the command refuses before it sends anything (behind 10,000 messages or 64 MiB: stops).
-  Nothing is sent to a broker of the installation that made the log, unless with --to-own.
-  Ctrl-C says goodbye to the broker and how much was sent. Exit codes: 0 all was taken; 7 the broker refused some of it;
-4 it lets us not in; 6 it cannot be reached or ended the connection; 3 a payload is missing; 130 interrupted.`
+With --to the device's part is done again at that broker: CONNECT under its client id with a clean session; then, in the
+recorded order and time, the messages and subscriptions that policy allowed it, with the same topics, QoS and RETAIN, and
+DISCONNECT. What arrives for the subscriptions is shown. A will that was published is a message like the others.
+Properties of MQTT 5 are not recorded and so not sent.
+Payloads come from the server, where audit.payload: store kept them, and each one that is read is on record. Where one is
+missing none is made up: nothing is sent at all, or of more than 10,000 messages (64 MiB) nothing from there on.
+A broker of the installation that made the log is refused; see --to-own. Ctrl-C says goodbye to the broker.
+Exit codes: 0 all was taken; 7 the broker refused some of it; 4 it lets us not in; 6 it cannot be reached, is not trusted
+or ended the connection; 3 no such session, or a payload is missing; 2 bad usage; 130 interrupted.`
 
 export function addReplay(audit: Command, { client, output, settings }: Context): void {
   audit
@@ -72,12 +72,9 @@ export function addReplay(audit: Command, { client, output, settings }: Context)
       `no pause longer than this (default: ${longestPauseSeconds}s; with --to as long as they were)`,
       parseDuration,
     )
-    .option(
-      '--to <url>',
-      'do it again at this broker: mqtt://HOST[:1883], or mqtts://HOST[:8883] for TLS',
-      parseAddress,
-    )
-    .option('--ca <file>', 'PEM: who vouches for that broker (default: the authorities that Node.js knows)')
+    .optionsGroup('To do it again at a broker:')
+    .option('--to <url>', 'which: mqtt://HOST[:1883], or mqtts://HOST[:8883] for TLS', parseAddress)
+    .option('--ca <file>', 'PEM: who vouches for it (default: the authorities that Node.js knows)')
     .option('--cert <file>', 'PEM: certificate to show it')
     .option('--key <file>', 'PEM: its private key')
     .option('--username <name>', 'user name for CONNECT')
