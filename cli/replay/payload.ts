@@ -8,6 +8,13 @@ export interface Payload {
   readonly isPlaceholder: boolean
 }
 
+export interface PayloadChoice {
+  /** Send a text that stands in for each payload that is not stored. */
+  readonly placeholder: boolean
+  /** Why they are read, for the log. */
+  readonly comment?: string
+}
+
 export const emptyPayload: Payload = { bytes: Buffer.alloc(0), isPlaceholder: false }
 
 /**
@@ -18,11 +25,14 @@ export const emptyPayload: Payload = { bytes: Buffer.alloc(0), isPlaceholder: fa
 export async function payloadOf(
   client: ApiClient,
   { sequence, size }: RecordedMessage,
-  { placeholder }: { readonly placeholder: boolean },
+  { placeholder, comment }: PayloadChoice,
 ): Promise<Payload> {
   if (size === 0) return emptyPayload
   try {
-    return { bytes: await client.bytes('getPayload', { id: String(sequence) }), isPlaceholder: false }
+    return {
+      bytes: await client.bytes('getPayload', { id: String(sequence), query: { comment } }),
+      isPlaceholder: false,
+    }
   } catch (cause) {
     if (!isMissing(cause)) throw cause
     if (placeholder) return { bytes: Buffer.alloc(size, `placeholder of ${sequence} `), isPlaceholder: true }

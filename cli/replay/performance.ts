@@ -60,8 +60,7 @@ export class Performance {
 
   /** The sum of it all. */
   tell(): void {
-    const { format } = this.#output
-    if (format === 'json' || format === 'yaml') this.#output.item({ event: 'replay.end', ...this.#tally.totals }, [])
+    if (!this.#output.isForPeople) this.#output.item({ event: 'replay.end', ...this.#tally.totals }, [])
     this.#output.note(this.#tally.describe())
   }
 

@@ -5,16 +5,16 @@ import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
 import { type ActOptions, actOf, isShortened } from './act.js'
 import { type Pace, paced } from './pace.js'
-import { emptyPayload, payloadOf } from './payload.js'
+import { emptyPayload, type PayloadChoice, payloadOf } from './payload.js'
 import { type Deed, Performance } from './performance.js'
 import { ReadAhead } from './read-ahead.js'
-import { lastRecordOf, noRecords, recordsOf } from './recording.js'
+import { lastRecordOf, noRecords, noteBeginning, recordsOf } from './recording.js'
 import type { Target } from './target.js'
 import { type ProtocolLevel, TargetBroker } from './target-broker.js'
 import { isOf, openStream } from './target-stream.js'
 
 /** A session of the log, and where and how it is to be played again. */
-export interface Resend extends ActOptions {
+export interface Resend extends ActOptions, PayloadChoice {
   readonly client: ApiClient
   readonly output: Output
   readonly session: string
@@ -24,8 +24,6 @@ export interface Resend extends ActOptions {
   readonly clientId?: string
   /** Default: MQTT 5, or 3.1.1 with a broker that speaks no other. */
   readonly level?: ProtocolLevel
-  /** Send a text that stands in for each payload that is not stored. */
-  readonly placeholder: boolean
   /** PEM: nothing is sent to a broker with a certificate of one of these authorities. */
   readonly notTo: string | undefined
 }
@@ -49,6 +47,7 @@ export async function resend(asked: Resend): Promise<void> {
     const { sessionIndex, time } = await orStopped(lastRecordOf(client, session))
     const [first] = await orStopped(acts.filled())
     if (first === undefined) return noRecords(session)
+    noteBeginning(output, first.record)
     const clientId = clientIdOf(first, asked)
     const broker = await enter(asked, clientId, stop)
     output.note(

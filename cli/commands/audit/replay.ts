@@ -1,11 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Act } from '#protocol'
 import type { ApiClient } from '../../client.js'
 import type { Context } from '../../context.js'
 import { readCredential } from '../../credential.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { Pace, paced, parseSpeed, type Speed } from '../../replay/pace.js'
-import { findSession, noRecords, recordsOf } from '../../replay/recording.js'
+import { findSession, noRecords, noteBeginning, recordsOf } from '../../replay/recording.js'
 import { type Resend, resend } from '../../replay/resend.js'
 import { parseAddress, readTarget, type TargetOptions } from '../../replay/target.js'
 import { timelineCells } from '../../replay/timeline.js'
@@ -13,7 +14,7 @@ import { parseDuration } from '../arguments.js'
 import { examples } from '../examples.js'
 import type { Record } from './record.js'
 
-interface ReplayOptions extends Partial<TargetOptions> {
+interface ReplayOptions extends Partial<TargetOptions>, Act {
   readonly session?: string
   readonly device?: string
   readonly speed: Speed
@@ -90,6 +91,7 @@ export function addReplay(audit: Command, { client, output, settings }: Context)
     .option('--placeholder', 'where a payload is missing, send a text of its size: "placeholder of 4711 placeholder …"')
     .option('--with-denied', 'also what policy refused; such payloads are never stored, so it needs --placeholder')
     .option('--to-own', 'also to a broker of the installation that made the log')
+    .option('--comment <text>', 'why, for the audit log, where payloads are read')
     .action(async (options: ReplayOptions) => {
       const { to } = options
       if (to === undefined) {
@@ -107,6 +109,7 @@ async function show(client: ApiClient, output: Output, options: ReplayOptions): 
   const pace = paceOf(options, longestPauseSeconds)
   let last: string | undefined
   for await (const { record, offsetMs } of paced(asItems(recordsOf(client, session)), pace)) {
+    if (last === undefined) noteBeginning(output, record)
     output.item({ offsetMs, ...record }, timelineCells(record, offsetMs))
     last = record.event
   }
@@ -120,10 +123,11 @@ async function send(
   options: ReplayOptions,
   where: Pick<Resend, 'target' | 'notTo'>,
 ): Promise<void> {
-  const { clientId, protocol, topicPrefix = '', placeholder = false, withDenied = false } = options
+  const { clientId, protocol, comment, topicPrefix = '', placeholder = false, withDenied = false } = options
   await resend({
     ...{ client, output, ...where, placeholder, prefix: topicPrefix, denied: withDenied },
     ...(clientId !== undefined && { clientId }),
+    ...(comment !== undefined && { comment }),
     ...(protocol !== undefined && { level: protocol === '5' ? 5 : 4 }),
     session: await findSession(client, options),
     pace: paceOf(options, Infinity),
@@ -133,7 +137,7 @@ async function send(
 /** What has a meaning only where something is sent. */
 const forSending = [
   ...(['ca', 'cert', 'key', 'username', 'passwordFile', 'clientId', 'protocol'] as const),
-  ...(['topicPrefix', 'placeholder', 'withDenied', 'toOwn'] as const),
+  ...(['topicPrefix', 'placeholder', 'withDenied', 'toOwn', 'comment'] as const),
 ]
 
 /** @throws CliError USAGE */
