@@ -46,6 +46,7 @@ test(`case 60: kill -9 under load, ${kills} times: what was acknowledged is in t
     [],
   )
   assert.ok(repeated.every(({ dup }) => dup === true))
+  t.diagnostic(`${kills} kills, ${load.acknowledged.size} messages acknowledged, ${repeated.length} repeated`)
   assert.equal(await service.stop(), 0)
   await checkpoints.requirePrefixes()
   await stage.operator('audit', 'verify') // fails when the log is not what was signed

@@ -48,7 +48,7 @@ export interface Answer {
 }
 
 /** The HTTPS faces on a free port, over a real registry, policy and certificates; log, store and sessions in memory. */
-export async function createWorld(t: TestContext) {
+export async function createWorld(t: TestContext, differently: Partial<Service> = {}) {
   const clock = { now: Date.parse('2026-03-01T12:00:00Z') }
   const now = () => clock.now
   const root = await makeRoot(always)
@@ -114,6 +114,7 @@ export async function createWorld(t: TestContext) {
     }),
     joinUri: () => 'touchmark://localhost:8443/default?pin=sha256:x',
     now,
+    ...differently,
   }
   const server = await createLeaf(issuing, 'localhost', { server: true })
   const app = await createFaces(service, { version: '0', tls: server, log: false })

@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { createPrivateKey } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { request } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { AuditLog } from '#audit'
+import { routes } from '#protocol'
+import { appendMany } from '../audit/world.js'
+import { run, temporaryFolder, up } from './running.js'
+import { type Client, createWorld } from './world.js'
+
+const pieceBytes = 64 * 1024
+/** What the operating systems of both sides may hold for one connection, and then some: 32 MiB. */
+const most = 512
+
+test('a search that finds without end waits for its reader, others are answered meanwhile, and it ends when the reader goes', async (t) => {
+  const found = { pieces: 0 }
+  let end = (): void => undefined
+  const ended = new Promise<void>((resolve) => (end = resolve))
+  async function* searchAudit(_search: unknown, leaving: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    try {
+      for (; !leaving.aborted; found.pieces++) yield Buffer.alloc(pieceBytes, '{}\n')
+    } finally {
+      end()
+    }
+  }
+  const world = await createWorld(t, { searchAudit })
+  const operator = await world.operator()
+  const response = await search(world, operator)
+  t.after(() => response.destroy())
+  await once(response, 'readable')
+
+  for (let quiet = 0, before = -1; quiet < 20; quiet++) {
+    assert.equal((await world.call('listDevices', operator)).status, 200)
+    assert.ok(found.pieces < most, `${found.pieces} pieces for a reader that took none`)
+    if (found.pieces !== before) quiet = 0
+    before = found.pieces
+  }
+  const held = found.pieces
+  for await (const _piece of response) if (found.pieces > held + 100) break
+  assert.ok(found.pieces > held, 'it goes on as its reader does')
+  response.destroy()
+  await ended
+  assert.equal((await world.call('listDevices', operator)).status, 200)
+})
+
+test('a command whose reader has seen enough ends in peace, and leaves no search behind', async (t) => {
+  const folder = temporaryFolder(t)
+  const first = await up(folder)
+  await first.stop()
+  await appendOffline(join(folder, 'data'), 20_000)
+  await up(folder)
+  for (let round = 0; round < 3; round++) {
+    const command = ['audit', 'search', '--limit', '1000000', '-o', 'json', '--data', join(folder, 'data')]
+    const child = spawn(process.execPath, [touchmark, ...command])
+    const ended = once(child, 'close')
+    const errors = text(child.stderr)
+    await once(child.stdout, 'data')
+    child.stdout.destroy()
+    assert.deepEqual([(await ended)[0], await errors], [0, ''])
+  }
+  const { code, stdout } = await run(folder, ['audit', 'search', '--limit', '20000', '-o', 'json'])
+  assert.deepEqual([code, stdout.trimEnd().split('\n').length], [0, 20_000])
+})
+
+const touchmark = fileURLToPath(new URL('../../bin/touchmark.js', import.meta.url))
+
+/** What a while with many messages would have written. */
+async function appendOffline(data: string, count: number): Promise<void> {
+  const signingKey = createPrivateKey(readFileSync(join(data, 'keys', 'audit.key')))
+  const origin = 'touchmark.local/audit'
+  const log = await AuditLog.open({ directory: join(data, 'audit'), origin, node: 'n', signingKey, now: Date.now })
+  await appendMany(log, count)
+  await log.close()
+}
+
+async function search({ port, ca }: { readonly port: number; readonly ca: string }, { cert, key }: Client) {
+  const sending = request({
+    ...{ host: '127.0.0.1', servername: 'localhost', port, ca, cert, key, agent: false },
+    path: routes.searchAudit.path,
+  })
+  sending.end()
+  const [response] = (await once(sending, 'response')) as [IncomingMessage]
+  return response
+}
