@@ -193,6 +193,15 @@ export class Connection implements Link {
     this.#pump()
   }
 
+  /** Goes on with the packet at hand in another turn; what stands behind it waits. */
+  goOnLater(action: () => void): void {
+    this.hold()
+    setImmediate(() => {
+      if (!this.closed) this.guarded(action)()
+      this.release()
+    })
+  }
+
   /** Ends the connection: at once, or with `flush` after what was written has gone. */
   close(reason: SessionEndReason, comment?: string, { flush = false, code, say }: CloseOptions = {}): void {
     if (this.closed) return
@@ -268,6 +277,7 @@ export class Connection implements Link {
     if (this.#pumping) return
     this.#pumping = true
     let left = this.#limits.packetsPerTurn
+    const turnEnd = this.#elapsed() + this.#limits.turnMilliseconds
     try {
       while (!this.closed && this.#holds === 0) {
         const frame = this.#reader.next()
@@ -277,7 +287,7 @@ export class Connection implements Link {
         const packet = decodePacket(frame, level, this.#limits)
         this.#events.packet(this, packet)
         left -= workOf(packet)
-        if (left <= 0) this.#yieldTurn()
+        if (left <= 0 || this.#elapsed() > turnEnd) this.#yieldTurn()
         if (this.writer.crowded) this.#awaitReader()
       }
     } catch (error) {

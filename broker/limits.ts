@@ -32,6 +32,8 @@ export interface BrokerLimits {
   readonly maxAnswers: number
   /** Packets of one connection, or topic filters in them, that are handled in one turn of the event loop; then it is the others' turn. */
   readonly packetsPerTurn: number
+  /** How long one connection may take in such a turn, with the packet that goes beyond it. */
+  readonly turnMilliseconds: number
   /** QoS 1 and 2 messages sent and not yet acknowledged, per session; less where a client of MQTT 5 asks for less. */
   readonly maxInflight: number
   /** The same for clients of MQTT 3.1.1, which cannot say how many they can take. */
@@ -104,6 +106,7 @@ export const defaultLimits: BrokerLimits = {
   maxTopicAliases: 64,
   maxAnswers: 2000,
   packetsPerTurn: 64,
+  turnMilliseconds: 1,
   maxInflight: 1000,
   maxInflightUnasked: 64,
   maxQueued: 100_000,

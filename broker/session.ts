@@ -143,7 +143,6 @@ export class Session {
   }): void {
     this.#name = connection.name
     this.#index = 1
-    this.granted.clear()
     this.since = connection.since
     this.link = connection.link
     this.expirySeconds = connection.expirySeconds
@@ -154,6 +153,7 @@ export class Session {
   end(now: number): void {
     this.link = undefined
     this.ready = false
+    this.granted.clear()
     this.since = now
     this.inflight.keep()
   }

@@ -24,20 +24,29 @@ interface Outcome {
  * stored nowhere. The subscriptions begin when their records are durable, just before SUBACK.
  */
 export function handleSubscribe(hub: Hub, connection: Connection, session: Session, packet: SubscribePacket): void {
+  const { requests } = packet
   const { rights } = session
-  const quota = new Quota(hub, session)
-  const bytes = costOf(packet.requests.map(({ filter }) => filter))
+  const bytes = costOf(requests.map(({ filter }) => filter))
+  const outcomes: Outcome[] = []
   let last = -1
-  const outcomes = packet.requests.map((request): Outcome => {
-    const decision = quota.admits(request.filter) ? judgeInTime(hub, session, request) : refused(session, 'quota')
-    const granted = decision.effect === 'allow' ? subscriptionOf(request, decision.qos, packet) : undefined
-    last = hub.decisions.record(session, eventOf(session, request.filter, decision, granted?.qos))
-    if (granted) {
-      quota.take(granted)
-      hub.filterRate.pay(session.device)
+
+  /** As many as one turn of the event loop has room for. */
+  const judgeSome = (): void => {
+    const quota = new Quota(hub, session)
+    for (const request of requests.slice(outcomes.length, outcomes.length + hub.limits.packetsPerTurn)) {
+      const decision = quota.admits(request.filter) ? judgeInTime(hub, session, request) : refused(session, 'quota')
+      const granted = decision.effect === 'allow' ? subscriptionOf(request, decision.qos, packet) : undefined
+      last = hub.decisions.record(session, eventOf(session, request.filter, decision, granted?.qos))
+      if (granted) {
+        quota.take(granted)
+        hub.filterRate.pay(session.device)
+      }
+      outcomes.push({ request, decision, granted })
     }
-    return { request, decision, granted }
-  })
+    if (outcomes.length < requests.length) return connection.goOnLater(judgeSome)
+    connection.backlog.begin(bytes, outcomes.length)
+    hub.trail.after(last, connection.guarded(begin))
+  }
 
   const begin = (): void => {
     for (const { granted } of outcomes) if (granted) session.granted.delete(granted.name)
@@ -56,8 +65,7 @@ export function handleSubscribe(hub: Hub, connection: Connection, session: Sessi
     }
     hub.store.afterFlush(connection.guarded(answer))
   }
-  connection.backlog.begin(bytes, outcomes.length)
-  hub.trail.after(last, connection.guarded(begin))
+  judgeSome()
 }
 
 /** MQTT 5.0 §3.10; answered also where there was no such subscription [MQTT-3.10.4-5]. */

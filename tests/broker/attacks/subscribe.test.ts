@@ -190,3 +190,36 @@ test('to give a filter up is never refused and paid for later; what is too fast 
   )
   assert.deepEqual(heldOf(world, 'd1'), [])
 })
+
+atBothLevels('very many filters in one packet are judged in turns, and others speak between them', async (t, level) => {
+  const world = await makeOpenWorld(t, { packetsPerTurn: 5, maxSubscriptionsPerDevice: 2000 })
+  const [client, neighbour] = [await join(world, 'd1', level), await join(world, 'd2', level)]
+  const filters = Array.from({ length: 1000 }, (_, number) => [`t/${number}`, 0] as const)
+  client.send(subscribePacket(1, ...filters))
+  neighbour.send(publishPacket('t', 'meanwhile'))
+  const { granted } = await client.next('suback')
+  assert.deepEqual(
+    granted,
+    filters.map(() => 0),
+  )
+  assert.equal(heldOf(world, 'd1')?.length, 1000)
+  const topics = world.audit.records.flatMap((record) => ('topic' in record ? [record.topic] : []))
+  assert.ok(topics.indexOf('t') < topics.indexOf('t/999'))
+})
+
+test('who goes while its filters are judged has none of them, and may ask for them all again', async (t) => {
+  const world = await makeOpenWorld(t, { packetsPerTurn: 1 })
+  const filters = Array.from({ length: 1000 }, (_, number) => [`t/${number}`, 0] as const)
+  const client = await world.raw('d1', {}, 5)
+  await client.connect('d1', lasting(5))
+  client.send(subscribePacket(1, ...filters))
+  await until(() => world.records('message.subscribe').length > 2)
+  world.broker.kick('d1', { forget: false })
+  await client.closed
+  assert.deepEqual(heldOf(world, 'd1'), [])
+  const back = await join(world, 'd1', 5)
+  assert.deepEqual(
+    (await subscribe(back, ...filters)).granted,
+    filters.map(() => 0),
+  )
+})
