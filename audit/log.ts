@@ -24,7 +24,6 @@ export interface AuditLogOptions extends SigningKeys {
   readonly directory: string
   /** Names the log in its checkpoints and its verifier key; without white space and `+`. */
   readonly origin: string
-  readonly node: string
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** When devices may be answered. Default: strict */
@@ -344,7 +343,7 @@ export class AuditLog implements AuditTrail {
 
   #append(event: AuditEvent, payload?: Uint8Array): number {
     const sequence = this.#next
-    const place = { sequence, time: this.#options.now(), node: this.#options.node }
+    const place = { sequence, time: this.#options.now() }
     this.#waiting.add(place, event, this.#commits ? payload : undefined)
     this.#next++
     this.#updateCongestion()

@@ -1,5 +1,5 @@
 import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
-import { maxEntryBytes, writeEntry } from './entries/entry.js'
+import { maxEntryBytes, writeEntry } from './entries/write-entry.js'
 import { Congestion } from './congestion.js'
 import { AuditError } from './errors.js'
 import { isReservedFor } from './event-classes.js'
@@ -56,7 +56,7 @@ export function createMemoryAudit({ now = () => 0, mode = 'strict' }: MemoryAudi
     append(event: AuditEvent, payload?: Uint8Array) {
       if (failed) throw new AuditError('AUDIT_CLOSED', 'the audit log has failed')
       if (full && !isReservedFor(event.event)) throw new AuditError('AUDIT_FULL', 'asked to be full')
-      const place = { sequence: records.length, time: now(), node: 'memory' }
+      const place = { sequence: records.length, time: now() }
       writeEntry(scratch, 0, place, event)
       records.push({ ...event, ...place })
       if (payload) payloads.set(place.sequence, Uint8Array.from(payload))

@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
 import { CodedError, type DeviceId, type DeviceIdentity, type SessionFacts } from '#protocol'
 import type { Connection } from './connection.js'
 import { explainDenial } from './denial.js'
 import { expire, forget } from './ending.js'
 import type { Hub } from './hub.js'
 import type { BrokerLimits } from './limits.js'
-import { type Rights, Session } from './session.js'
+import { newSessionName, type Rights, Session } from './session.js'
 import { recheckSubscriptions } from './subscribe.js'
 import { afterSpeaking, fireWill, judgeWill, keepWill } from './will.js'
 import { type ConnackProperties, encodeConnack } from './wire/encode.js'
@@ -134,9 +133,6 @@ function notAdmitted(reason: string, comment?: string): ConnectRefusal {
   return { code: reasonCodes.notAuthorized, reason, ...(comment !== undefined && { comment }) }
 }
 
-/** A session's name stands in each of its records: so it is short, and yet long enough never to come twice. */
-const sessionNameBytes = 10
-
 /** From here on it is a session in the log; it begins to act when its record is durable. */
 function recordAndOpen(
   hub: Hub,
@@ -147,7 +143,7 @@ function recordAndOpen(
 ): void {
   const facts: SessionFacts = {
     device: identity.deviceId,
-    session: randomBytes(sessionNameBytes).toString('hex'),
+    session: newSessionName(),
     sessionIndex: 0,
   }
   for (const comment of rights.renderErrors) {

@@ -1,4 +1,13 @@
-import type { DeviceId, SessionEndReason, SessionFacts, TopicAction, TopicFilter, TopicName } from '#protocol'
+import { randomBytes } from 'node:crypto'
+import {
+  type DeviceId,
+  type SessionEndReason,
+  type SessionFacts,
+  sessionNameBytes,
+  type TopicAction,
+  type TopicFilter,
+  type TopicName,
+} from '#protocol'
 import type { EffectivePolicy } from '#policy'
 import type { OutgoingAliases } from './aliases.js'
 import { Inflight } from './inflight.js'
@@ -115,10 +124,10 @@ export class Session {
     this.expirySeconds = begin.expirySeconds
     this.rights = begin.rights
     this.since = begin.since
-    this.#name = `${begin.clientId}@${begin.since}`
+    this.#name = newSessionName()
   }
 
-  /** What its records are filed under. */
+  /** What its records are filed under: a name for each connection, and before the first one of its own. */
   get name(): string {
     return this.#name
   }
@@ -186,4 +195,9 @@ export class Session {
     this.queue.clear()
     this.inflight.clear()
   }
+}
+
+/** Of a connection, or of a session that has none yet. Never the same twice: payloads are committed to by it. */
+export function newSessionName(): string {
+  return randomBytes(sessionNameBytes).toString('hex')
 }

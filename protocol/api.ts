@@ -258,7 +258,6 @@ export interface PayloadDisclosureView {
   readonly topic: string
   /** Of the payload, in bytes. */
   readonly size: number
-  readonly payloadNonce: string
   readonly payloadCommitment: string
   /** SHA-256(r ‖ u32 length ‖ payload) is the commitment. */
   readonly r: string

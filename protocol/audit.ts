@@ -110,9 +110,13 @@ export interface CertificateOfOperator {
   readonly certificate: Uint8Array
 }
 
+/** A session's name is so many random bytes: it stands in each of its records, and yet it never comes twice. */
+export const sessionNameBytes = 10
+
 /** What every record of an MQTT session says about where it belongs. */
 export interface SessionFacts {
   readonly device: DeviceId
+  /** Of {@link sessionNameBytes}, as lowercase hex. */
   readonly session: string
   /** Position within the session, from 0, without gaps. */
   readonly sessionIndex: number
@@ -186,9 +190,10 @@ export type SessionEvent =
         readonly size: number
         /** How many sessions the message was routed to. */
         readonly recipients: number
-        /** The log's own work, see {@link AuditTrail.append}: 16 random bytes that make equal payloads look different. */
-        readonly payloadNonce?: Uint8Array
-        /** SHA-256 by which anyone who is shown the payload and one blinding value can tell that it is this one. */
+        /**
+         * The log's own work, see {@link AuditTrail.append}: SHA-256 by which anyone who is shown the payload and one
+         * blinding value can tell that it is this one.
+         */
         readonly payloadCommitment?: Uint8Array
       })
   | (SessionFacts &
@@ -243,6 +248,8 @@ export type RetentionReason = 'age' | 'size'
 export type ServiceEvent =
   | {
       readonly event: 'server.start'
+      /** Host name of the server. Other records do not say it: a log is written by one, and its origin names the log. */
+      readonly node: string
       readonly version: string
       readonly runtime: string
       /** The newest of the keys that sign checkpoints from here on. */
@@ -352,11 +359,10 @@ export type AuditEventName = AuditEvent['event']
 
 /** An event with its place in the log. */
 export type AuditRecord = AuditEvent & {
-  /** Position in the node's log: from 0, without gaps. */
+  /** Position in the log: from 0, without gaps. */
   readonly sequence: number
-  /** Milliseconds since 1970 by the node's clock; order is by `sequence`, never by time. */
+  /** Milliseconds since 1970 by the server's clock; order is by `sequence`, never by time. */
   readonly time: number
-  readonly node: string
 }
 
 /**

@@ -51,6 +51,7 @@ export type {
   SessionFacts,
   TopicDecisionFacts,
 } from './audit.js'
+export { sessionNameBytes } from './audit.js'
 export type { Brand } from './brand.js'
 export {
   boolean,

@@ -11,10 +11,9 @@ const head = `; The entries of Touchmark's audit log, one for each leaf of its M
 `
 
 const kinds = `place = (
-  0: 1,              ; version of this form
-  1: uint,           ; sequence
-  2: int,            ; time, milliseconds since 1970
-  3: any-text        ; node
+  version: 1,
+  sequence: uint,
+  time: int          ; milliseconds since 1970
 )
 
 any-text = tstr .size (0..1024) / shortened-text
@@ -22,10 +21,18 @@ any-text = tstr .size (0..1024) / shortened-text
 shortened-text = [tstr .size (0..256), uint .gt 1024, bstr .size 32]
 texts = [* any-text]
 text-map = { * any-text => any-text }
+session = bstr .size 10
+; By how much a sequence number is less than the record's own.
+back = int
+flags = uint .bits flag
+flag = &(retain: 0, qos-1: 1, qos-2: 2, dup: 3, will: 4, deny: 5)
 `
 
 /** What a kind of the page is called in the schema. */
-const types = { text: 'any-text', texts: 'texts', map: 'text-map', bytes: 'bstr', integer: 'int', boolean: 'bool' }
+const types = {
+  ...{ text: 'any-text', texts: 'texts', map: 'text-map', bytes: 'bstr', integer: 'int', boolean: 'bool' },
+  ...{ session: 'session', back: 'back', flags: 'flags' },
+}
 
 writeFileSync(schema, schemaOf(readFileSync(page, 'utf8')))
 
@@ -40,19 +47,16 @@ function schemaOf(markdown) {
 }
 
 function ruleOf({ name, number, names }, fields) {
-  const members = names
-    .map((text) => ({ text, ...fields.get(text.replace('?', '')) }))
-    .sort((one, other) => one.key - other.key)
-    .map(({ text, key, kind }) => {
-      const optional = text.endsWith('?')
-      return { member: `${optional ? '? ' : ''}${key}: ${types[kind]}`, name: text.replace('?', '') }
-    })
-  const all = [{ member: 'place', name: '' }, { member: `4: ${number}`, name }, ...members]
-  const lines = all.map(({ member, name }, at) => {
-    const ended = at < all.length - 1 ? `${member},` : member
-    return name === '' ? `  ${ended}` : `  ${ended.padEnd(18)} ; ${name}`
-  })
-  return `${ruleName(name)} = {\n${lines.join('\n')}\n}\n`
+  const slots = new Map() // several fields can stand behind one key
+  for (const text of names) {
+    const { key, kind } = fields.get(text.replace('?', ''))
+    const type = text.endsWith('?') && kind !== 'flags' ? `? ${key}: ${types[kind]}` : `${key}: ${types[kind]}`
+    slots.set(Number(key), { type, names: [...(slots.get(Number(key))?.names ?? []), text.replace('?', '')] })
+  }
+  const lines = [...slots]
+    .sort(([one], [other]) => one - other)
+    .map(([, { type, names }], at) => `  ${(at < slots.size - 1 ? `${type},` : type).padEnd(18)} ; ${names.join(', ')}`)
+  return `${ruleName(name)} = [place, ${number}, {${['', ...lines].join('\n')}${lines.length > 0 ? '\n' : ''}}]\n`
 }
 
 function ruleName(event) {

@@ -118,7 +118,6 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   const audit = await AuditLog.open({
     directory: inData('audit'),
     origin,
-    node: hostname(),
     ...checkpointKeys.signing,
     now,
     mode: config.auditMode,
@@ -146,7 +145,13 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable })
   closing.add(() => search.close())
   const { verifierKey } = audit
-  audit.append({ event: 'server.start', version: config.version, runtime: `Node.js ${process.version}`, verifierKey })
+  audit.append({
+    event: 'server.start',
+    node: hostname(),
+    version: config.version,
+    runtime: `Node.js ${process.version}`,
+    verifierKey,
+  })
   await checkpointKeys.retireDue(audit)
   closing.add(checkpointKeys.start(audit, warn))
 

@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
+import { sessionNameBytes } from '#protocol'
 import { AuditError } from '../errors.js'
+import { writeHex } from './hex.js'
 
 /*
  * The part of CBOR that entries use, in its deterministic form (RFC 8949 §4.2.1): shortest heads, definite lengths,
@@ -49,6 +51,10 @@ export class CborWriter {
     this.#head(map, size)
   }
 
+  array(size: number): void {
+    this.#head(array, size)
+  }
+
   /** Of a map; at most 23, which is its own head. */
   key(value: number): void {
     this.#reserve(1)
@@ -72,6 +78,13 @@ export class CborWriter {
     this.#reserve(value.length)
     this.#buffer.set(value, this.at)
     this.at += value.length
+  }
+
+  sessionName(value: string): void {
+    this.#head(byteString, sessionNameBytes)
+    this.#reserve(sessionNameBytes)
+    if (!writeHex(this.#buffer, this.at, value, sessionNameBytes)) throw notA('name of a session')
+    this.at += sessionNameBytes
   }
 
   text(value: string): void {
@@ -192,6 +205,10 @@ export class CborReader {
     return this.#head(map)
   }
 
+  array(): number {
+    return this.#head(array)
+  }
+
   integer(): number {
     return this.#majorType() === negative ? -1 - this.#head(negative) : this.#head(unsigned)
   }
@@ -208,6 +225,17 @@ export class CborReader {
 
   skipBytes(): void {
     this.#pass(this.#head(byteString))
+  }
+
+  sessionName(): string {
+    const from = this.#at + 1
+    this.skipSessionName()
+    return this.#bytes.toString('hex', from, this.#at)
+  }
+
+  skipSessionName(): void {
+    if (this.#head(byteString) !== sessionNameBytes) throw this.#invalid('not the name of a session')
+    this.#pass(sessionNameBytes)
   }
 
   /** Text that was shortened comes back as its beginning and a note of what it was. */

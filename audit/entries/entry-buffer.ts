@@ -1,5 +1,6 @@
 import type { AuditEvent } from '#protocol'
-import { maxEntryBytes, type Place, writeEntry } from './entry.js'
+import type { Place } from './fields.js'
+import { maxEntryBytes, writeEntry } from './write-entry.js'
 import { type Payloads, PayloadBuffer } from '../payload/payload-buffer.js'
 import { headerBytes } from '../writing/wal-record.js'
 

@@ -1,4 +1,5 @@
-import type { AuditEventName, AuditRecord } from '#protocol'
+import type { AuditEvent, AuditEventName } from '#protocol'
+import type { FlagName } from './flags.js'
 
 /*
  * The numbers that stand for names on disk. A number, once used, keeps its meaning for ever; new names get new numbers.
@@ -19,42 +20,61 @@ type KindOf<Value> = [Value] extends [string | undefined]
           ? 'texts'
           : 'map'
 
-export type FieldName = Exclude<NameIn<AuditRecord>, 'event'>
-export type FieldKind = 'text' | 'integer' | 'boolean' | 'bytes' | 'texts' | 'map'
+/** What a record's place in the log does not say, see entry.ts. */
+export type FieldName = Exclude<NameIn<AuditEvent>, 'event'>
+/**
+ * `session`: bytes on disk, hex elsewhere. `back`: a sequence number, on disk by how many records it lies before this one.
+ * `flags`: with others in one integer, see flags.ts.
+ */
+export type FieldKind = 'text' | 'integer' | 'boolean' | 'bytes' | 'texts' | 'map' | 'session' | 'back' | 'flags'
+type KindOfField<Name extends FieldName> = Name extends FlagName
+  ? 'flags'
+  : Name extends 'session'
+    ? 'session'
+    : Name extends 'origin'
+      ? 'back'
+      : KindOf<ValueIn<AuditEvent, Name>>
 
-/** Where the entry's own format version and the event's number stand. */
-export const versionKey = 0
-export const eventKey = 4
+/** An entry is `[version, sequence, time, the event's number, { its fields by their keys }]`. */
+export const entryParts = 5
 export const entryVersion = 1
+
+/** What `append` adds to an event. */
+export interface Place {
+  readonly sequence: number
+  readonly time: number
+}
+
+/** Behind this one stand several fields. */
+export const flagsKey = 9
 
 /** Every property of every event, with its key and its kind; the compiler asks for the ones that are missing. */
 export const fields: {
-  readonly [Name in FieldName]: readonly [key: number, kind: KindOf<ValueIn<AuditRecord, Name>>]
+  readonly [Name in FieldName]: readonly [key: number, kind: KindOfField<Name>]
 } = {
-  sequence: [1, 'integer'],
-  time: [2, 'integer'],
-  node: [3, 'text'],
   device: [5, 'text'],
-  session: [6, 'text'],
+  session: [6, 'session'],
   sessionIndex: [7, 'integer'],
   topic: [8, 'text'],
-  decision: [9, 'text'],
+  decision: [flagsKey, 'flags'],
+  action: [flagsKey, 'flags'],
+  qos: [flagsKey, 'flags'],
+  retain: [flagsKey, 'flags'],
+  dup: [flagsKey, 'flags'],
   rules: [10, 'texts'],
   policyVersion: [11, 'integer'],
-  action: [12, 'text'],
-  qos: [13, 'integer'],
-  retain: [14, 'boolean'],
-  dup: [15, 'boolean'],
+  count: [12, 'integer'],
+  serial: [13, 'text'],
+  node: [14, 'text'],
   messageId: [16, 'integer'],
   size: [17, 'integer'],
   recipients: [18, 'integer'],
   publisher: [19, 'text'],
-  origin: [20, 'integer'],
+  origin: [20, 'back'],
   reason: [21, 'text'],
   peer: [22, 'text'],
-  serial: [23, 'text'],
+  payloadCommitment: [23, 'bytes'],
   comment: [24, 'text'],
-  count: [25, 'integer'],
   operator: [26, 'text'],
   instance: [27, 'text'],
   fingerprint: [28, 'text'],
@@ -96,8 +116,6 @@ export const fields: {
   protocolLevel: [64, 'integer'],
   from: [70, 'integer'],
   to: [71, 'integer'],
-  payloadNonce: [75, 'bytes'],
-  payloadCommitment: [76, 'bytes'],
   day: [77, 'text'],
   witness: [90, 'text'],
   treeSize: [91, 'integer'],
@@ -105,6 +123,27 @@ export const fields: {
   previousVerifierKey: [86, 'text'],
   formerMinimumIndex: [95, 'integer'],
   minimumIndex: [96, 'integer'],
+}
+
+export interface Field {
+  readonly name: FieldName
+  readonly key: number
+  readonly kind: FieldKind
+}
+
+const table: readonly Field[] = Object.keys(fields)
+  .filter(isFieldName)
+  .map((name) => ({ name, key: fields[name][0], kind: fields[name][1] }))
+
+export const fieldByName: ReadonlyMap<string, Field> = new Map(table.map((field) => [field.name, field]))
+
+export const fieldByKey: readonly (Field | undefined)[] = table.reduce<(Field | undefined)[]>((byKey, field) => {
+  byKey[field.key] = field
+  return byKey
+}, [])
+
+function isFieldName(name: string): name is FieldName {
+  return Object.hasOwn(fields, name)
 }
 
 export const eventNumbers: Readonly<Record<AuditEventName, number>> = {

@@ -1,6 +1,7 @@
 import type { AuditEvent } from '#protocol'
 import type { CborWriter } from './cbor.js'
-import { fields } from './fields.js'
+import { fields, flagsKey } from './fields.js'
+import { flagsOf } from './flags.js'
 
 /*
  * The two records that every message brings, with each field named where it is read. To look fields up in a table, as
@@ -19,17 +20,13 @@ export const deliverNames: readonly string[] = [...decided, ...message, 'publish
 
 /** In the order of the keys, as the deterministic form asks. */
 export function writePublish(writer: CborWriter, event: Publish): void {
-  writeDecided(writer, event)
-  writer.key(fields.action[0])
-  writer.text(event.action)
   writeMessage(writer, event)
   writer.key(fields.recipients[0])
   writer.integer(event.recipients)
   writeReason(writer, event)
 }
 
-export function writeDeliver(writer: CborWriter, event: Deliver): void {
-  writeDecided(writer, event)
+export function writeDeliver(writer: CborWriter, event: Deliver, sequence: number): void {
   writeMessage(writer, event)
   if (event.publisher !== undefined) {
     writer.key(fields.publisher[0])
@@ -37,7 +34,7 @@ export function writeDeliver(writer: CborWriter, event: Deliver): void {
   }
   if (event.origin !== undefined) {
     writer.key(fields.origin[0])
-    writer.integer(event.origin)
+    writer.integer(sequence - event.origin)
   }
   writeReason(writer, event)
 }
@@ -53,30 +50,21 @@ export function absentIn(event: Publish | Deliver): number {
   return absent
 }
 
-function writeDecided(writer: CborWriter, event: Publish | Deliver): void {
+function writeMessage(writer: CborWriter, event: Publish | Deliver): void {
   writer.key(fields.device[0])
   writer.text(event.device)
   writer.key(fields.session[0])
-  writer.text(event.session)
+  writer.sessionName(event.session)
   writer.key(fields.sessionIndex[0])
   writer.integer(event.sessionIndex)
   writer.key(fields.topic[0])
   writer.text(event.topic)
-  writer.key(fields.decision[0])
-  writer.text(event.decision)
+  writer.key(flagsKey)
+  writer.integer(flagsOf(event))
   writer.key(fields.rules[0])
   writer.texts(event.rules)
   writer.key(fields.policyVersion[0])
   writer.integer(event.policyVersion)
-}
-
-function writeMessage(writer: CborWriter, event: Publish | Deliver): void {
-  writer.key(fields.qos[0])
-  writer.integer(event.qos)
-  writer.key(fields.retain[0])
-  writer.boolean(event.retain)
-  writer.key(fields.dup[0])
-  writer.boolean(event.dup)
   if (event.messageId !== undefined) {
     writer.key(fields.messageId[0])
     writer.integer(event.messageId)

@@ -5,6 +5,7 @@ import { blindingOf, commitmentOf, DayKey } from './day-key.js'
 import { dayOf } from './day.js'
 import { payloadLayout } from './files.js'
 import type { KeyFolders } from './key-file.js'
+import { encodeMessagePlace } from './message-place.js'
 import { decodeSlot, isErased, slotBytes, unwrapSlot } from './key-slot.js'
 import { readStored } from './segment-reader.js'
 import { openPayload } from './stored-payload.js'
@@ -24,7 +25,7 @@ export interface PayloadDisclosure {
 
 /** A record of a message that commits to what the message said. */
 export type CommittingRecord = Extract<AuditRecord, { readonly event: 'message.publish' }> &
-  Record<'payloadNonce' | 'payloadCommitment', Uint8Array>
+  Record<'payloadCommitment', Uint8Array>
 
 /** What can be said later of the payloads that a log commits to; reads the files beside the log, while that goes on. */
 export class PayloadArchive {
@@ -38,22 +39,22 @@ export class PayloadArchive {
   async disclose(sequence: number): Promise<PayloadDisclosure> {
     const record = await this.#committing(sequence)
     const dayKey = await this.#dayKeyOf(record)
-    return { record, blinding: blindingOf(dayKey, sequence, record.payloadNonce) }
+    return { record, blinding: blindingOf(dayKey, encodeMessagePlace(record)) }
   }
 
   /** The payload, if it was stored. @throws AuditError PAYLOAD_UNKNOWN, PAYLOAD_ERASED, AUDIT_CORRUPT; never gives another one */
   async read(sequence: number): Promise<Buffer> {
     const record = await this.#committing(sequence)
-    const { device, payloadNonce: nonce, payloadCommitment, size, time } = record
+    const { device, payloadCommitment, size, time } = record
     const dayKey = await this.#dayKeyOf(record)
-    const place = { sequence, device, nonce }
-    const stored = await readStored(this.#options.directory, dayOf(time), place, size)
+    const place = encodeMessagePlace(record)
+    const stored = await readStored(this.#options.directory, dayOf(time), { device, place }, size)
     if (!stored) {
       const why = 'it came while audit.payload was not "store", was refused, or is over its days or quota'
       throw new AuditError('PAYLOAD_UNKNOWN', `the payload of record ${sequence} is not stored: ${why}`)
     }
-    const payload = openPayload(place, stored, new DayKey(dayKey).encryptionKey)
-    if (payload && commitmentOf(blindingOf(dayKey, sequence, nonce), payload).equals(payloadCommitment)) return payload
+    const payload = openPayload({ device, place }, stored, new DayKey(dayKey).encryptionKey)
+    if (payload && commitmentOf(blindingOf(dayKey, place), payload).equals(payloadCommitment)) return payload
     throw new AuditError('AUDIT_CORRUPT', `what is stored is not the payload of record ${sequence}`, { sequence })
   }
 
@@ -86,9 +87,7 @@ export class PayloadArchive {
 }
 
 function isCommitting(record: AuditRecord): record is CommittingRecord {
-  return (
-    record.event === 'message.publish' && record.payloadNonce?.length === 16 && record.payloadCommitment?.length === 32
-  )
+  return record.event === 'message.publish' && record.payloadCommitment?.length === 32
 }
 
 /** As key-slot.ts says: the last one that begins with this record or an earlier one. */

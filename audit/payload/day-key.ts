@@ -1,16 +1,16 @@
 import { createHmac, hash, hkdfSync } from 'node:crypto'
-import { commitmentBytes, nonceBytes } from '../entries/commitment-room.js'
+import { commitmentBytes } from '../entries/commitment-room.js'
+import { messagePlaceBytes } from './message-place.js'
 import { lengthBytes } from './payload-buffer.js'
 
 export const dayKeyBytes = 32
 
 /** SHA-256 works on so many bytes at a time; RFC 2104 pads keys to that. */
 const blockBytes = 64
-const sequenceBytes = 8
 
 /**
- * The key of one device and one day, ready to commit. r = HMAC-SHA256(k_c, u64 sequence ‖ nonce), and the commitment is
- * SHA-256(r ‖ u32 length ‖ payload): to show r opens one message and says nothing of any other. It is made for every
+ * The key of one device and one day, ready to commit. r = HMAC-SHA256(k_c, place) as message-place.ts has it, and the
+ * commitment is SHA-256(r ‖ u32 length ‖ payload): to show r opens one message and says nothing of any other. It is made for every
  * message, so the padded keys of the HMAC stand ready and each hash is one call.
  */
 export class DayKey {
@@ -22,30 +22,22 @@ export class DayKey {
   constructor(dayKey: Uint8Array) {
     const committing = derive(dayKey, 'commit')
     this.encryptionKey = derive(dayKey, 'encrypt')
-    this.#inner = Buffer.concat([padded(committing, 0x36), Buffer.alloc(sequenceBytes + nonceBytes)])
+    this.#inner = Buffer.concat([padded(committing, 0x36), Buffer.alloc(messagePlaceBytes)])
     this.#outer = Buffer.concat([padded(committing, 0x5c), Buffer.alloc(commitmentBytes)])
   }
 
-  /**
-   * Fills r into an opening, `[room for r][u32 length][payload]`, and gives the commitment as a string of bytes (latin1).
-   * The nonce stands `at` a place of some larger buffer.
-   */
-  commit(opening: Buffer, sequence: number, nonces: Uint8Array, at: number): string {
-    const inner = this.#inner
-    inner.writeUInt32BE(Math.floor(sequence / 2 ** 32), blockBytes)
-    inner.writeUInt32BE(sequence % 2 ** 32, blockBytes + 4)
-    for (let index = 0; index < nonceBytes; index++) inner[blockBytes + sequenceBytes + index] = nonces[at + index] ?? 0
-    this.#outer.write(hash('sha256', inner, 'binary'), blockBytes, 'latin1')
+  /** Fills r into an opening, `[room for r][u32 length][payload]`, and gives the commitment as a string of bytes (latin1). */
+  commit(opening: Buffer, place: Uint8Array): string {
+    this.#inner.set(place, blockBytes)
+    this.#outer.write(hash('sha256', this.#inner, 'binary'), blockBytes, 'latin1')
     opening.write(hash('sha256', this.#outer, 'binary'), 0, 'latin1')
     return hash('sha256', opening, 'binary')
   }
 }
 
 /** r of one message: what its opening begins with. */
-export function blindingOf(dayKey: Uint8Array, sequence: number, nonce: Uint8Array): Buffer {
-  const place = Buffer.alloc(sequenceBytes)
-  place.writeBigUInt64BE(BigInt(sequence))
-  return createHmac('sha256', derive(dayKey, 'commit')).update(place).update(nonce).digest()
+export function blindingOf(dayKey: Uint8Array, place: Uint8Array): Buffer {
+  return createHmac('sha256', derive(dayKey, 'commit')).update(place).digest()
 }
 
 /** What a record says of a payload, made from what a third party is shown. */

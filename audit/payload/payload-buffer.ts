@@ -1,12 +1,13 @@
 import type { AuditEvent } from '#protocol'
-import type { Place } from '../entries/entry.js'
+import type { Place } from '../entries/fields.js'
 import { commitmentBytes } from '../entries/commitment-room.js'
 import { dayOf } from './day.js'
+import { messagePlaceBytes, writeMessagePlace } from './message-place.js'
 
 /*
  * Payloads on their way to the writer's thread. Each stands there as the very bytes that its commitment is the hash of,
  * `[room for r][u32 length][payload]`, so that it is copied once and never again. In front of that stands what it
- * belongs to: `[u32 end of its entry][u32 day][u64 sequence][u8 whether to keep it][u8 length, device]`.
+ * belongs to: `[u32 end of its entry][u32 day][24 bytes place][u8 whether to keep it][u8 length, device]`.
  */
 
 type Publish = Extract<AuditEvent, { readonly event: 'message.publish' }>
@@ -21,7 +22,8 @@ export interface Payloads {
 export interface PayloadFrame {
   readonly entryEnd: number
   readonly day: number
-  readonly sequence: number
+  /** See message-place.ts. */
+  readonly place: Buffer
   readonly device: string
   /** False where it was refused: what it costs nothing to be refused must not fill a disk. */
   readonly keep: boolean
@@ -29,7 +31,9 @@ export interface PayloadFrame {
   readonly opening: Buffer
 }
 
-const fixedBytes = 18
+const placeAt = 8
+const keepAt = placeAt + messagePlaceBytes
+const fixedBytes = keepAt + 2
 export const lengthBytes = 4
 /** Before a payload, in what the commitment hashes. */
 export const openingHeadBytes = commitmentBytes + lengthBytes
@@ -48,14 +52,13 @@ export class PayloadBuffer {
   }
 
   add({ entryEnd, place, event }: { entryEnd: number; place: Place; event: Publish }, payload: Uint8Array): void {
-    const { device } = event
+    const { device, session, sessionIndex } = event
     this.#reserve(fixedBytes + device.length + openingHeadBytes + payload.length)
     const buffer = this.#buffer
     let at = buffer.writeUInt32BE(entryEnd, this.#length)
     at = buffer.writeUInt32BE(dayOf(place.time), at)
-    at = buffer.writeUInt32BE(Math.floor(place.sequence / 2 ** 32), at)
-    at = buffer.writeUInt32BE(place.sequence % 2 ** 32, at)
-    at = buffer.writeUInt8(event.decision === 'allow' ? 1 : 0, at)
+    writeMessagePlace(buffer, at, { sequence: place.sequence, session, sessionIndex })
+    at = buffer.writeUInt8(event.decision === 'allow' ? 1 : 0, at + messagePlaceBytes)
     at = buffer.writeUInt8(device.length, at)
     at += buffer.write(device, at, 'latin1')
     at = buffer.writeUInt32BE(payload.length, at + commitmentBytes)
@@ -91,8 +94,8 @@ export function* payloadFrames({ buffer, length }: Payloads): Iterable<PayloadFr
     yield {
       entryEnd: bytes.readUInt32BE(at),
       day: bytes.readUInt32BE(at + 4),
-      sequence: bytes.readUInt32BE(at + 8) * 2 ** 32 + bytes.readUInt32BE(at + 12),
-      keep: bytes[at + 16] === 1,
+      place: bytes.subarray(at + placeAt, at + keepAt),
+      keep: bytes[at + keepAt] === 1,
       device: bytes.toString('latin1', deviceAt, openingAt),
       opening: bytes.subarray(openingAt, end),
     }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { DayKey } from './day-key.js'
 import { parseDay } from './day.js'
 import { makeFolderNow, payloadLayout, syncFolderNow, writeAllAt } from './files.js'
+import { sequenceIn } from './message-place.js'
 import { payloadDefaults, type PayloadOptions } from './options.js'
 import { type PayloadPlace, sealPayload } from './stored-payload.js'
 
@@ -45,10 +46,10 @@ export class PayloadStore {
   }
 
   /** Takes the payload out of its opening. Durable after `sync`; until then no file is touched. */
-  add(day: number, place: PayloadPlace, opening: Buffer, key: DayKey): void {
+  add(day: number, whose: PayloadPlace, opening: Buffer, key: DayKey): void {
     let pending = this.#pending.at(-1)
-    if (pending?.day !== day) this.#pending.push((pending = { day, first: place.sequence, pieces: [] }))
-    pending.pieces.push(...sealPayload(place, opening, key))
+    if (pending?.day !== day) this.#pending.push((pending = { day, first: sequenceIn(whose.place), pieces: [] }))
+    pending.pieces.push(...sealPayload(whose, opening, key))
   }
 
   /** In one write and one sync. What fails is forgotten: a segment never holds a payload behind one of a later record. */

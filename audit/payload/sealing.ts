@@ -1,8 +1,8 @@
-import { randomFillSync } from 'node:crypto'
-import { commitmentIn, nonceBytes, nonceIn } from '../entries/commitment-room.js'
+import { commitmentIn } from '../entries/commitment-room.js'
 import { payloadLayout } from './files.js'
 import { KeyFile, type KeyFolders } from './key-file.js'
 import type { KeysToErase, PayloadOptions } from './options.js'
+import { sequenceIn } from './message-place.js'
 import { payloadFrames, type Payloads } from './payload-buffer.js'
 import { PayloadStore } from './payload-store.js'
 import { isWantOfRoom } from '../writing/reserve.js'
@@ -11,16 +11,11 @@ import { destroyWrappingKey } from './wrapping-key.js'
 /** Days whose keys are open: today, yesterday around midnight, and another one when a clock is set. */
 const maxOpenDays = 3
 
-/** To ask for chance costs more than to hash: so it is fetched for many messages at once. */
-const noncesAtOnce = 1024
-
 /** The writer's side of payloads: fills in what the broker's thread has left empty in the records that commit to them. */
 export class PayloadSealer {
   readonly #folders: KeyFolders
   readonly #store: PayloadStore | undefined
   readonly #days = new Map<number, KeyFile>()
-  readonly #chance = Buffer.alloc(noncesAtOnce * nonceBytes)
-  #chanceAt = this.#chance.length
 
   constructor(directory: string, options: PayloadOptions) {
     this.#folders = { directory, keyFolder: options.keyFolder }
@@ -33,18 +28,10 @@ export class PayloadSealer {
    * records commit as always, payloads are not kept, new keys wait in memory, and it returns what is missing.
    */
   seal(records: Buffer, payloads: Payloads): string | undefined {
-    for (const { entryEnd, day, sequence, device, keep, opening } of payloadFrames(payloads)) {
-      const nonceAt = nonceIn(entryEnd)
-      this.#fillNonce(records, nonceAt)
-      const key = this.#keysOf(day).keyFor(device, sequence)
-      records.write(key.commit(opening, sequence, records, nonceAt), commitmentIn(entryEnd), 'latin1')
-      if (keep)
-        this.#store?.add(
-          day,
-          { sequence, device, nonce: records.subarray(nonceAt, nonceAt + nonceBytes) },
-          opening,
-          key,
-        )
+    for (const { entryEnd, day, place, device, keep, opening } of payloadFrames(payloads)) {
+      const key = this.#keysOf(day).keyFor(device, sequenceIn(place))
+      records.write(key.commit(opening, place), commitmentIn(entryEnd), 'latin1')
+      if (keep) this.#store?.add(day, { device, place }, opening, key)
     }
     return this.sync()
   }
@@ -101,14 +88,5 @@ export class PayloadSealer {
       keys.close()
       this.#days.delete(day)
     }
-  }
-
-  #fillNonce(records: Buffer, at: number): void {
-    if (this.#chanceAt === this.#chance.length) {
-      randomFillSync(this.#chance)
-      this.#chanceAt = 0
-    }
-    this.#chance.copy(records, at, this.#chanceAt, this.#chanceAt + nonceBytes)
-    this.#chanceAt += nonceBytes
   }
 }

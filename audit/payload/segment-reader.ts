@@ -1,5 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { AuditError } from '../errors.js'
+import { sequenceIn } from './message-place.js'
 import { segmentsOfDay } from './payload-store.js'
 import {
   decodeStoredHead,
@@ -19,14 +20,15 @@ const windowBytes = 1024 * 1024
 export async function readStored(
   directory: string,
   day: number,
-  place: PayloadPlace,
+  whose: PayloadPlace,
   size: number,
 ): Promise<Buffer | undefined> {
-  const segment = segmentsOfDay(directory, day).findLast(({ first }) => first <= place.sequence)
+  const sequence = sequenceIn(whose.place)
+  const segment = segmentsOfDay(directory, day).findLast(({ first }) => first <= sequence)
   if (!segment) return undefined
   const file = await open(segment.path)
   try {
-    return await find(file, segment.path, place, size)
+    return await find(file, segment.path, whose, size)
   } finally {
     await file.close()
   }
@@ -37,9 +39,10 @@ interface Window {
   readonly bytes: Buffer
 }
 
-async function find(file: FileHandle, path: string, place: PayloadPlace, size: number): Promise<Buffer | undefined> {
+async function find(file: FileHandle, path: string, whose: PayloadPlace, size: number): Promise<Buffer | undefined> {
+  const sequence = sequenceIn(whose.place)
   const corrupt = (at: number, problem: string) =>
-    new AuditError('AUDIT_CORRUPT', `${path}, byte ${at}: ${problem}`, { sequence: place.sequence })
+    new AuditError('AUDIT_CORRUPT', `${path}, byte ${at}: ${problem}`, { sequence })
   let window: Window = { from: 0, bytes: Buffer.alloc(0) }
   let previous = -1
   for (let at = 0; ;) {
@@ -49,8 +52,8 @@ async function find(file: FileHandle, path: string, place: PayloadPlace, size: n
     }
     const head = decodeStoredHead(window.bytes, at - window.from)
     if (head.sequence <= previous) throw corrupt(at, 'payloads are not in the order of their records')
-    if (head.sequence > place.sequence) return undefined
-    if (isStoredFor(head, place)) {
+    if (head.sequence > sequence) return undefined
+    if (isStoredFor(head, whose)) {
       if (head.length !== size) throw corrupt(at, `${head.length} bytes, where the record says ${size}`)
       const body = await readFrom(file, at + storedHeadBytes, storedExtraBytes - storedHeadBytes + size)
       if (body.length === storedExtraBytes - storedHeadBytes + size) return body

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { AuditRecord } from '#protocol'
-import { decodeEntry } from '../entries/entry.js'
+import { decodeEntry } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { LogReader } from '../reading/reader.js'

@@ -1,4 +1,4 @@
-import { maxEntryBytes } from '../entries/entry.js'
+import { maxEntryBytes } from '../entries/write-entry.js'
 import { AuditError } from '../errors.js'
 import { type Hash, hashBytes } from '../tree/merkle.js'
 

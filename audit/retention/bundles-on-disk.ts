@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { timeOf } from '../entries/entry.js'
+import { timeOf } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { bundlePath, decodeBundle, tileWidth } from '../tree/tiles.js'

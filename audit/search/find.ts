@@ -1,5 +1,5 @@
 import type { AuditRecord } from '#protocol'
-import { decodeEntry } from '../entries/entry.js'
+import { decodeEntry } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { type AuditQuery, matcherOf } from '../reading/query.js'
 import { LogReader } from '../reading/reader.js'

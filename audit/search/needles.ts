@@ -1,5 +1,8 @@
+import { sessionNameBytes } from '#protocol'
 import { CborWriter } from '../entries/cbor.js'
-import { type FieldName, fields } from '../entries/fields.js'
+import { type FieldName, fields, flagsKey } from '../entries/fields.js'
+import { deniedBit } from '../entries/flags.js'
+
 import type { AuditQuery } from '../reading/query.js'
 
 const roomForOne = 2048
@@ -9,26 +12,40 @@ const roomForOne = 2048
  * as its field's key and its text. To look for bytes is some hundred times quicker than to decode.
  */
 export function needlesOf({ device, session, decision, operator, rule, topicFilter }: AuditQuery): readonly Buffer[] {
-  const sought: readonly (readonly [FieldName, string | undefined])[] = [
-    ['session', session],
-    ['device', device],
-    ['operator', operator],
-    ['decision', decision],
-  ]
   return [
-    ...sought.flatMap(([field, text]) => (text === undefined ? [] : [encoded(text, fields[field][0])])),
-    ...(rule === undefined ? [] : [encoded(rule)]),
+    ...(session === undefined || !isSessionName(session) ? [] : [encoded((writer) => writer.sessionName(session))]),
+    ...(device === undefined ? [] : [fieldWith('device', device)]),
+    ...(operator === undefined ? [] : [fieldWith('operator', operator)]),
+    ...(decision === 'deny' ? [denied] : []),
+    ...(rule === undefined ? [] : [encoded((writer) => writer.text(rule))]),
     ...(topicFilter === undefined ? [] : literalsOf(topicFilter.split('/'))),
   ]
 }
 
-/** As it stands in an entry, behind its key where it has one of its own; shorter than anything that is shortened. */
-function encoded(text: string, key?: number): Buffer {
+/** Its bit makes the flags of every refusal a number of two bytes, and the first of them is always the same. */
+const denied = encoded((writer) => {
+  writer.integer(flagsKey)
+  writer.integer(deniedBit)
+}).subarray(0, 2)
+
+/** As it stands in an entry; shorter than anything that is shortened. */
+function fieldWith(name: FieldName, text: string): Buffer {
+  return encoded((writer) => {
+    writer.integer(fields[name][0])
+    writer.text(text)
+  })
+}
+
+function encoded(write: (writer: CborWriter) => void): Buffer {
   const bytes = Buffer.alloc(roomForOne)
   const writer = new CborWriter(bytes, 0, roomForOne)
-  if (key !== undefined) writer.integer(key)
-  writer.text(text)
+  write(writer)
   return bytes.subarray(0, writer.at)
+}
+
+/** What is none finds nothing, but is no mistake. */
+function isSessionName(text: string): boolean {
+  return text.length === 2 * sessionNameBytes && /^[0-9a-f]*$/.test(text)
 }
 
 /** The longest run of levels without a wildcard, as bytes within a topic. */

@@ -1,6 +1,7 @@
 import type { AuditRecord } from '#protocol'
-import { decodeEntry } from '../entries/entry.js'
-import { eventKey, eventNumbers, fields } from '../entries/fields.js'
+import { decodeEntry } from '../entries/read-entry.js'
+import { entryParts, eventNumbers, fields, flagsKey } from '../entries/fields.js'
+import { deniedBit } from '../entries/flags.js'
 import type { AuditQuery } from '../reading/query.js'
 
 /*
@@ -25,9 +26,9 @@ export function termsOfQuery({ device, session, event, decision, rule, operator,
   const levels = topicFilter === undefined ? [] : topicFilter.split('/').slice(0, indexedLevels)
   return [
     ...(device === undefined ? [] : [textTerm(about.device, device)]),
-    ...(session === undefined ? [] : [textTerm(about.session, session)]),
+    ...(session === undefined ? [] : [sessionTerm(session)]),
     ...(event === undefined ? [] : [numberTerm(about.event, eventNumbers[event])]),
-    ...(decision === undefined ? [] : [textTerm(about.decision, decision)]),
+    ...(decision === undefined ? [] : [decisionTerm(decision)]),
     ...(rule === undefined ? [] : [textTerm(about.rule, rule)]),
     ...(operator === undefined ? [] : [textTerm(about.operator, operator)]),
     ...levels.flatMap((level, at) => (level === '+' || level === '#' ? [] : [textTerm(about.level + at, level)])),
@@ -48,8 +49,8 @@ function addTerms(record: AuditRecord, into: Terms): void {
   const { terms } = into
   terms.add(numberTerm(about.event, eventNumbers[record.event]))
   if ('device' in record && record.device !== undefined) terms.add(textTerm(about.device, record.device))
-  if ('session' in record) terms.add(textTerm(about.session, record.session))
-  if ('decision' in record) terms.add(textTerm(about.decision, record.decision))
+  if ('session' in record) terms.add(sessionTerm(record.session))
+  if ('decision' in record) terms.add(decisionTerm(record.decision))
   if ('operator' in record) terms.add(textTerm(about.operator, record.operator))
   if ('rules' in record) for (const rule of record.rules) terms.add(textTerm(about.rule, rule))
   if (!('topic' in record)) return
@@ -58,7 +59,7 @@ function addTerms(record: AuditRecord, into: Terms): void {
 }
 
 /*
- * CBOR as entry.ts writes it, as far as it must be understood to skip it. The place goes along outside of the functions,
+ * CBOR as write-entry.ts writes it, as far as it must be understood to skip it. The place goes along outside of the functions,
  * because to hand it back and forth would cost as much as the reading.
  */
 
@@ -69,17 +70,22 @@ let major = 0
 function skim(entry: Uint8Array, into: Terms): boolean {
   at = 0
   const { terms } = into
+  if (head(entry) !== entryParts) return false
+  head(entry) // the version
+  head(entry) // the sequence number, which its place says too
+  const time = head(entry)
+  into.time = major === negative ? -1 - time : time
+  terms.add(numberTerm(about.event, head(entry)))
   for (let left = head(entry); left > 0; left--) {
     const key = head(entry)
     const argument = head(entry)
-    if (key === fields.time[0]) into.time = major === negative ? -1 - argument : argument
-    else if (key === eventKey) terms.add(numberTerm(about.event, argument))
+    if (key === flagsKey) terms.add(numberTerm(about.decision, argument & deniedBit))
     else if (key === fields.rules[0]) {
       if (!skimTexts(entry, argument, terms)) return false
     } else {
       const kind = kindOf(key)
       if (kind < 0) skip(entry, argument)
-      else if (major !== text || at + argument > entry.length) return false
+      else if (major !== (kind === about.session ? bytes : text) || at + argument > entry.length) return false
       else {
         if (kind === about.level) addLevels(entry, at + argument, terms)
         else terms.add(bytesTerm(kind, entry, at, at + argument))
@@ -108,8 +114,6 @@ function kindOf(key: number): number {
       return about.session
     case fields.topic[0]:
       return about.level
-    case fields.decision[0]:
-      return about.decision
     case fields.operator[0]:
       return about.operator
     default:
@@ -158,6 +162,16 @@ function skip(entry: Uint8Array, argument: number): void {
 function textTerm(kind: number, value: string): number {
   const utf8 = Buffer.from(value)
   return bytesTerm(kind, utf8, 0, utf8.length)
+}
+
+/** What is no name of a session is looked for, too; no record has it. */
+function sessionTerm(name: string): number {
+  const bytes = Buffer.from(name, 'hex')
+  return bytesTerm(about.session, bytes, 0, bytes.length)
+}
+
+function decisionTerm(decision: 'allow' | 'deny'): number {
+  return numberTerm(about.decision, decision === 'deny' ? deniedBit : 0)
 }
 
 function numberTerm(kind: number, value: number): number {

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { maxEntryBytes } from '../entries/entry.js'
+import { maxEntryBytes } from '../entries/write-entry.js'
 
 /**
  * A SHA-256 as a string of 32 characters, each standing for a byte (latin1). Two of them are made for every record, and

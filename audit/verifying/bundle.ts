@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { sequenceOf } from '../entries/entry.js'
+import { sequenceOf } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { parseMinimum } from '../retention/minimum.js'
 import { Frontier, type Hash, hashBytes, hashLeaf } from '../tree/merkle.js'

@@ -1,4 +1,4 @@
-import { maxEntryBytes } from '../entries/entry.js'
+import { maxEntryBytes } from '../entries/write-entry.js'
 import { beginsBatch, headerBytes, lengthAt, readRecord } from './wal-record.js'
 
 /*

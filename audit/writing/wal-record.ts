@@ -1,5 +1,5 @@
 import { crc32c } from './crc32c.js'
-import { maxEntryBytes } from '../entries/entry.js'
+import { maxEntryBytes } from '../entries/write-entry.js'
 
 /*
  * A record as the write-ahead log holds it: `[u32 length][u32 CRC-32C of the length and the entry][entry]`, big-endian.

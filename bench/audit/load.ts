@@ -19,7 +19,6 @@ export async function openLog(folder: string): Promise<{ readonly log: AuditLog;
   const log = await AuditLog.open({
     directory: join(folder, 'audit'),
     origin: 'bench.test/log',
-    node: 'node-1',
     signingKey: generateKeyPairSync('ed25519').privateKey,
     now: Date.now,
     payload: { mode: 'commit', keyFolder: join(folder, 'payload-keys') },
@@ -61,7 +60,7 @@ export function appendMessage(log: AuditLog, number: number): void {
       event: 'message.publish',
       device: from.device,
       session: from.session,
-      sessionIndex: number,
+      sessionIndex: Math.floor(number / devices.length),
       topic: from.topic,
       decision: 'allow',
       reason: undefined,

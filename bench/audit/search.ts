@@ -97,7 +97,7 @@ async function createLog(directory: string) {
       const buffer = new EntryBuffer()
       while (next < size) {
         const end = Math.min(size, next + 2048)
-        for (; next < end; next++) buffer.add({ sequence: next, time: timeOf(next), node: 'node-1' }, eventOf(next))
+        for (; next < end; next++) buffer.add({ sequence: next, time: timeOf(next) }, eventOf(next))
         writer.write(Buffer.from(buffer.take().records))
         while (writer.grow());
         if (writer.uncovered >= 65_536 || next === size) await writer.checkpoint()
@@ -129,7 +129,7 @@ function eventOf(sequence: number): AuditEvent {
   return {
     event: 'message.publish',
     device,
-    session: `1066597f-6882-4cad-${String(day).padStart(4, '0')}-${String(number).padStart(12, '0')}`,
+    session: `1066597f${String(day).padStart(4, '0')}${String(number).padStart(8, '0')}`,
     sessionIndex: sequence,
     topic: `plants/oslo-${number % 7}/devices/${device}/vibration`,
     decision: isDenied ? 'deny' : 'allow',

@@ -18,7 +18,6 @@ const store = await openLevelStore(join(folder, 'store'))
 const audit = await AuditLog.open({
   directory: join(folder, 'audit'),
   origin: `${trustDomain}/audit`,
-  node: 'bench',
   signingKey: generateKeyPairSync('ed25519').privateKey,
   mode: mode === 'relaxed' ? 'relaxed' : 'strict',
   payload: mode === 'committed' ? { mode: 'commit', keyFolder: join(folder, 'payload-keys') } : undefined,

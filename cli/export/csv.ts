@@ -6,7 +6,6 @@ import { encodeJson } from '../output.js'
 const columns = [
   'sequence',
   'time',
-  'node',
   'event',
   'device',
   'session',

@@ -40,8 +40,8 @@ export function addPayloadRoutes(app: App, service: Service): void {
     handler: async (request) => {
       await recordRead(operators.of(request, request.query), `payload ${request.params.id} disclose`)
       const { record, blinding } = await payloads.disclose(Number(request.params.id))
-      const { sequence, time, device, topic, size, payloadNonce, payloadCommitment } = record
-      const bytes = { payloadNonce: hex(payloadNonce), payloadCommitment: hex(payloadCommitment), r: hex(blinding) }
+      const { sequence, time, device, topic, size, payloadCommitment } = record
+      const bytes = { payloadCommitment: hex(payloadCommitment), r: hex(blinding) }
       return { sequence, time: isoTime(time), device, topic, size, ...bytes }
     },
   })

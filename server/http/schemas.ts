@@ -307,7 +307,6 @@ export const payloadDisclosure = held<PayloadDisclosureView>()(
     device: deviceId,
     topic: Type.String(),
     size: count,
-    payloadNonce: hex(16),
     payloadCommitment: hex(32),
     r: hex(32),
   }),

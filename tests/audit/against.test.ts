@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Comparison, verifyLog } from '#audit'
-import { encodeEntry } from '../../audit/entries/entry.js'
+import { encodeEntry } from '../../audit/entries/write-entry.js'
 import { signCheckpoint, verifierKeyOf } from '../../audit/tree/checkpoint.js'
 import { TiledTree } from '../../audit/tree/tiled-tree.js'
 import { changeFile, flip, sample, writeSample } from './tampering.js'
@@ -76,7 +76,7 @@ async function writeHistory(directory: string, size: number, topic?: string): Pr
   const tree = new TiledTree()
   for (let index = 0; index < size; index++) {
     const event = published(index, topic === undefined ? {} : { topic })
-    tree.append(encodeEntry({ sequence: index, time: 0, node: 'node-1' }, event))
+    tree.append(encodeEntry({ sequence: index, time: 0 }, event))
   }
   await writeTree(directory, tree)
 }

@@ -14,7 +14,7 @@ let shown = ''
 let nextIndex = Number(firstIndex)
 
 console.log('opening')
-const log = await AuditLog.open({ directory, origin, node: 'node-1', signingKey, now: Date.now })
+const log = await AuditLog.open({ directory, origin, signingKey, now: Date.now })
 showCheckpoint()
 await Promise.all([1, 2, 3].map(appendForEver))
 

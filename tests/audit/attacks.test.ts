@@ -40,7 +40,6 @@ test('case 62: topics of control characters, ANSI and 64 KiB stay one field each
       ...events[index],
       sequence: index,
       time: 1_700_000_000_000,
-      node: 'node-1',
       topic: expected,
     })
   }
@@ -97,7 +96,7 @@ for (const [damage, change] of [
   test(`case 100: ${damage} in the write-ahead log below the checkpoint stops the node`, async (context) => {
     const world = await createWorld(context)
     const log = await world.open()
-    for (let index = 0; index < 10; index++) log.append(published(index))
+    for (let index = 0; index < 20; index++) log.append(published(index))
     await log.close()
     const [segment = ''] = readdirSync(join(world.directory, 'wal')).filter((name) => name.endsWith('.seg'))
     const path = join(world.directory, 'wal', segment)

@@ -122,7 +122,7 @@ test('a start on a full disk is on record out of the reserve; nothing else is ta
   await log.close()
   disk.free = 0
   const again = await world.open({ connectWriter: inThisThread(disk) })
-  await again.whenDurable(again.append({ event: 'server.start', version: '1', runtime: 'Node.js v20' }))
+  await again.whenDurable(again.append({ event: 'server.start', node: 'n', version: '1', runtime: 'Node.js v20' }))
   await until(again, () => again.room === 'full')
   assert.throws(() => again.append(published(1)), { code: 'AUDIT_FULL' })
   await requireAfterCrash(world, again, again.size)

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test'
 import type { AuditLog } from '#audit'
 import type { AuditMode, AuditRecord } from '#protocol'
-import { decodeEntry } from '../../audit/entries/entry.js'
+import { decodeEntry } from '../../audit/entries/read-entry.js'
 import { recordsOf } from '../../audit/writing/wal-record.js'
 import type { Room } from '../../audit/writing/writer.js'
 import type { FromWriter } from '../../audit/writing/writer-service.js'

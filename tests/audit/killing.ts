@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { AuditLog, verifyLog } from '#audit'
-import { encodeEntry } from '../../audit/entries/entry.js'
+import { encodeEntry } from '../../audit/entries/write-entry.js'
 import { verifyCheckpoint } from '../../audit/tree/checkpoint.js'
 import { Frontier, hashLeaf } from '../../audit/tree/merkle.js'
 import type { World } from './world.js'
@@ -89,8 +89,8 @@ export async function requirePrefixes(
     }
   }
   requireRoots(0)
-  for await (const { sequence, time, node, ...event } of log.records(0)) {
-    tree.append(hashLeaf(encodeEntry({ sequence, time, node }, event)))
+  for await (const { sequence, time, ...event } of log.records(0)) {
+    tree.append(hashLeaf(encodeEntry({ sequence, time }, event)))
     requireRoots(sequence + 1)
   }
   assert.deepEqual(bySize, [], 'checkpoints that are larger than the log')

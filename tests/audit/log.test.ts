@@ -7,12 +7,12 @@ import { appendMany, createWorld, published } from './world.js'
 test('gives records back as they were appended, with place, time and node', async (context) => {
   const log = await (await createWorld(context)).open()
   assert.equal(log.durable, -1)
-  assert.equal(log.append({ event: 'server.start', version: '1', runtime: 'Node.js v20' }), 0)
+  assert.equal(log.append({ event: 'server.start', node: 'n', version: '1', runtime: 'Node.js v20' }), 0)
   assert.equal(log.append(published(0)), 1)
   await log.whenDurable(1)
-  const place = { time: 1_700_000_000_000, node: 'node-1' }
+  const place = { time: 1_700_000_000_000 }
   assert.deepEqual(await collect(log.records(0)), [
-    { event: 'server.start', version: '1', runtime: 'Node.js v20', sequence: 0, ...place },
+    { event: 'server.start', node: 'n', version: '1', runtime: 'Node.js v20', sequence: 0, ...place },
     { ...published(0), sequence: 1, ...place },
   ])
 })

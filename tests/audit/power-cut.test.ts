@@ -15,7 +15,7 @@ import { createForgetfulDisk, type ForgetfulDisk } from './forgetful-disk.js'
 import { createWorld, origin, published } from './world.js'
 
 /** Small, so that segments come and go within some thousand records. */
-const limits = { settleAfterMs: 3000, maxWalBytes: 200_000, leastSegmentBytes: 30_000 }
+const limits = { settleAfterMs: 3000, maxWalBytes: 140_000, leastSegmentBytes: 20_000 }
 
 /** Of so many moments one is tried. */
 const oneOf = 8
@@ -151,7 +151,7 @@ function createModel() {
     batch(count: number): Buffer {
       const buffer = new EntryBuffer()
       for (let sequence = roots.length - 1, left = count; left > 0; sequence++, left--) {
-        buffer.add({ sequence, time: 0, node: 'node-1' }, published(sequence))
+        buffer.add({ sequence, time: 0 }, published(sequence))
       }
       const records = Buffer.from(buffer.take().records)
       for (const entry of recordsOf(records)) {

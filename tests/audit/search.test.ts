@@ -34,6 +34,9 @@ import { writeLog } from './written-log.js'
 const recordsPerChunk = 65_536
 const below = seeded(11)
 
+/** Of one record only. */
+const once = 'c0ffee'.padEnd(20, '0')
+
 /** Two chunks, 100 complete bundles of a third, and what lies above the last bundle and the checkpoint. */
 const log = await writeLog(events(2 * recordsPerChunk + 100 * 256 + 77), { uncovered: 300 })
 after(log.remove)
@@ -58,7 +61,7 @@ test('without an index, and while it is being made, a search finds the same', as
 test('an index of what is rare leaves nearly all of the log unread', async (t) => {
   const { index, directory } = await open(t)
   let pieces = 0
-  const query: AuditQuery = { session: 'once' }
+  const query: AuditQuery = { session: once }
   for await (const _piece of find({ directory, index, query, last: log.records.length - 1 })) pieces++
   assert.ok(pieces < 15, `${pieces} pieces of 612`)
 })
@@ -182,7 +185,7 @@ function* events(count: number): Iterable<{ event: AuditEvent; time: number }> {
   for (let sequence = 0; sequence < count; sequence++) {
     time += below(20) - (below(5000) === 0 ? 300_000 : 0)
     const device = deviceOf(Math.min(below(40), below(40), below(40), below(40)))
-    const session = sequence === 20_000 ? 'once' : `s${below(300)}`
+    const session = sequence === 20_000 ? once : sessionOf(below(300))
     const topic = below(3) === 0 ? `devices/${device}/state` : (topics[below(topics.length)] ?? '')
     const message = published(sequence, { device, session, topic, rules: [`r/${below(3)}`, 'r/all'] })
     const kind = below(5000)
@@ -212,6 +215,10 @@ function revoked(device: DeviceId): AuditEvent {
   }
 }
 
+function sessionOf(number: number): string {
+  return number.toString(16).padStart(20, '0')
+}
+
 function deviceOf(number: number): DeviceId {
   return parseDeviceId(`d${number}`)
 }
@@ -223,7 +230,7 @@ function someQuery(): AuditQuery {
   const time = () => times[below(times.length)] ?? 0
   return {
     ...(maybe(2) && { device: deviceOf(20 + below(21)) }),
-    ...(maybe(5) && { session: `s${below(300)}` }),
+    ...(maybe(5) && { session: sessionOf(below(300)) }),
     ...(maybe(4) && { decision: maybe(3) ? 'allow' : 'deny' }),
     ...(maybe(4) && { rule: maybe(4) ? 'r/none' : `r/${below(3)}` }),
     ...(maybe(8) && { operator: parseOperatorName('ada') }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { cp, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { encodeEntry } from '../../audit/entries/entry.js'
+import { encodeEntry } from '../../audit/entries/write-entry.js'
 import { EntryBuffer } from '../../audit/entries/entry-buffer.js'
 import { parseCheckpoint, signCheckpoint } from '../../audit/tree/checkpoint.js'
 import { TiledTree } from '../../audit/tree/tiled-tree.js'
@@ -37,7 +37,7 @@ export async function writeSample(directory: string, signingKey: KeyObject): Pro
 function append(writer: LogWriter, from: number, to: number): void {
   const records = new EntryBuffer()
   for (let index = from; index < to; index++) {
-    records.add({ sequence: index, time: 0, node: 'node-1' }, published(index))
+    records.add({ sequence: index, time: 0 }, published(index))
   }
   writer.write(Buffer.from(records.take().records))
   while (writer.grow());
@@ -109,7 +109,7 @@ export const tamperings: readonly Tampering[] = [
   files('everything written anew but the checkpoint', 0, async (at) => {
     const tree = new TiledTree()
     for (let index = 0; index < sample.covered; index++) {
-      const place = { sequence: index, time: 0, node: 'n' }
+      const place = { sequence: index, time: 0 }
       tree.append(encodeEntry(place, published(index, { topic: index === 400 ? 'forged' : 'true' })))
     }
     for (const { path, bytes } of [...tree.takeComplete(), ...tree.partials()])

@@ -109,7 +109,7 @@ function refused(name: string, damage: Damage): void {
 }
 
 function open(directory: string): Promise<AuditLog> {
-  return AuditLog.open({ directory, origin, node: 'node-1', signingKey, now: () => 0 })
+  return AuditLog.open({ directory, origin, signingKey, now: () => 0 })
 }
 
 function intact(): string {

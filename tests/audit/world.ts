@@ -29,7 +29,7 @@ export async function createWorld(context: TestContext): Promise<World> {
     await rm(directory, { recursive: true, force: true, maxRetries: 20 }) // a writer that fails may be at a checkpoint
   })
   const { privateKey: signingKey } = generateKeyPairSync('ed25519')
-  const place = { directory, origin, node: 'node-1', signingKey }
+  const place = { directory, origin, signingKey }
   const defaults = { ...place, now: () => 1_700_000_000_000, reserveBytes: 64 * 1024 }
   return {
     directory,
@@ -57,7 +57,7 @@ export function published(sessionIndex: number, differently: Partial<Published> 
   return {
     event: 'message.publish',
     device,
-    session: 'session-1',
+    session: '5e55105e55105e551001',
     sessionIndex,
     topic: 'site/oslo/temperature',
     decision: 'allow',
@@ -94,9 +94,10 @@ export async function createWriter(context: TestContext) {
   return { directory, signingKey, writer, append }
 }
 
-export function writeMany(writer: LogWriter, first: number, count: number, node = 'node-1'): void {
+export function writeMany(writer: LogWriter, first: number, count: number, differently: Partial<Published> = {}): void {
   const records = new EntryBuffer()
-  for (let next = first; next < first + count; next++) records.add({ sequence: next, time: 0, node }, published(next))
+  for (let next = first; next < first + count; next++)
+    records.add({ sequence: next, time: 0 }, published(next, differently))
   writer.write(Buffer.from(records.take().records))
   while (writer.grow());
 }

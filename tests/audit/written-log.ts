@@ -22,7 +22,7 @@ export async function writeLog(
   const directory = await mkdtemp(join(tmpdir(), 'touchmark-search-'))
   const { privateKey: signingKey } = generateKeyPairSync('ed25519')
   const { writer } = await LogWriter.open({ directory, origin, signingKey }, createDisk())
-  const records = [...events].map(({ event, time }, sequence): AuditRecord => ({ ...event, sequence, time, node: 'n' }))
+  const records = [...events].map(({ event, time }, sequence): AuditRecord => ({ ...event, sequence, time }))
   const covered = records.length - uncovered
   for (const part of [records.slice(0, covered), records.slice(covered)]) {
     for (let at = 0; at < part.length; at += 4096) write(writer, part.slice(at, at + 4096))
@@ -34,7 +34,7 @@ export async function writeLog(
 
 function write(writer: LogWriter, records: readonly AuditRecord[]): void {
   const buffer = new EntryBuffer()
-  for (const { sequence, time, node, ...event } of records) buffer.add({ sequence, time, node }, event)
+  for (const { sequence, time, ...event } of records) buffer.add({ sequence, time }, event)
   writer.write(Buffer.from(buffer.take().records))
   while (writer.grow());
 }

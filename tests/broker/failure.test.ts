@@ -266,7 +266,7 @@ test('a policy that throws denies each packet as internal, and costs nobody the 
 test('the longest names that can be said are recorded in the log on disk, whole or shortened', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'touchmark-broker-'))
   const { privateKey: signingKey } = generateKeyPairSync('ed25519')
-  const audit = await AuditLog.open({ directory, origin: 'test/audit', node: 'n', signingKey, now: Date.now })
+  const audit = await AuditLog.open({ directory, origin: 'test/audit', signingKey, now: Date.now })
   const world = await makeWorld(t, { change: { audit } })
   t.after(async () => {
     await audit.close()

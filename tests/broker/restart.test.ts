@@ -130,7 +130,7 @@ async function makeService(t: TestContext) {
 
 /** All of the log, which must be whole. */
 async function recordsOf(directory: string, signingKey: KeyObject): Promise<readonly AuditRecord[]> {
-  const log = await AuditLog.open({ directory, origin: 'test/audit', node: 'node-1', signingKey, now: Date.now })
+  const log = await AuditLog.open({ directory, origin: 'test/audit', signingKey, now: Date.now })
   const records: AuditRecord[] = []
   for await (const record of log.records(0)) records.push(record)
   await log.close()

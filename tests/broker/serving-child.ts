@@ -23,7 +23,6 @@ const store = await openLevelStore(join(folder, 'store'))
 const audit = await AuditLog.open({
   directory: join(folder, 'audit'),
   origin: 'test/audit',
-  node: 'node-1',
   signingKey: createPrivateKey(given.signingKey),
   now: Date.now,
 })

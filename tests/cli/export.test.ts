@@ -9,7 +9,7 @@ import { run, temporaryFolder, up } from '../server/running.js'
 
 const origin = 'plant.example/audit'
 const publish: Record = {
-  ...{ sequence: 14, time: '2026-11-23T00:02:02.218Z', node: 'n1', event: 'message.publish', device: 'd1' },
+  ...{ sequence: 14, time: '2026-11-23T00:02:02.218Z', event: 'message.publish', device: 'd1' },
   ...{ topic: 'a/b', decision: 'allow', rules: ['r/one', 'r/two'], qos: 1, novel: { deep: [1] } },
 }
 
@@ -43,12 +43,12 @@ test('a record is one line in every format, whatever it holds, and the line says
 
 test('no spreadsheet calculates what a device has sent', () => {
   const { encode, header } = encodingOf('csv', origin)
-  assert.match(header ?? '', /^sequence,time,node,event,device,/)
+  assert.match(header ?? '', /^sequence,time,event,device,/)
   for (const formula of ['=HYPERLINK("x")', '+1', '-1', '@SUM(1)', '＝1']) {
     const line = encode({ sequence: 1, time: 't', event: 'e', topic: formula })
     assert.ok(line.includes(`"'${formula.replaceAll('"', '""')}"`), line)
   }
-  assert.match(encode(publish), /^14,2026-11-23T00:02:02\.218Z,n1,message\.publish,d1,,,a\/b,allow,,r\/one r\/two,/)
+  assert.match(encode(publish), /^14,2026-11-23T00:02:02\.218Z,message\.publish,d1,,,a\/b,allow,,r\/one r\/two,/)
   assert.match(encode(publish), /,"\{""novel"":\{""deep"":\[1\]\}\}"$/)
 })
 

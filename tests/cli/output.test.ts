@@ -7,7 +7,7 @@ import { csvLine } from '../../cli/csv.js'
 import { csvHeader, encodeCsvRecord } from '../../cli/export/csv.js'
 import { type Format, Output } from '../../cli/output.js'
 
-const place = { sequence: 14, time: '2026-11-23T00:02:02.218Z', node: 'n1' }
+const place = { sequence: 14, time: '2026-11-23T00:02:02.218Z' }
 const session = { device: 'd1', session: '7f090d4e', sessionIndex: 3 }
 const publish = { ...place, ...session, event: 'message.publish', policyVersion: 2, action: 'publish', qos: 1, size: 5 }
 
@@ -29,16 +29,23 @@ test('wide adds everything that the line leaves out, but whole certificates', ()
   const record = { ...publish, topic: 'a', decision: 'allow', rules: ['r/one', 'r/two'], certificate: 'MII' }
   assert.match(
     line('wide', record),
-    /a {2}allowed {2}r\/one,r\/two {2}sequence=14 node=n1 session=7f090d4e sessionIndex=3 policyVersion=2 action=publish qos=1 size=5$/,
+    /a {2}allowed {2}r\/one,r\/two {2}sequence=14 session=7f090d4e sessionIndex=3 policyVersion=2 action=publish qos=1 size=5$/,
   )
 })
 
 test('CSV is what an export writes, in the same columns below the same header', () => {
-  const denied = { ...publish, topic: '=1+1', decision: 'deny', rules: ['a/b', 'c/d'], origin: -1, payloadNonce: 'AA' }
+  const denied = {
+    ...publish,
+    topic: '=1+1',
+    decision: 'deny',
+    rules: ['a/b', 'c/d'],
+    origin: -1,
+    payloadCommitment: 'AA',
+  }
   assert.equal(line('csv', denied), `${csvHeader}\n${encodeCsvRecord(denied)}`)
   assert.match(
     line('csv', denied),
-    /\n14,2026-11-23T00:02:02\.218Z,n1,message\.publish,d1,7f090d4e,3,"'=1\+1",deny,,a\/b c\/d,2,/,
+    /\n14,2026-11-23T00:02:02\.218Z,message\.publish,d1,7f090d4e,3,"'=1\+1",deny,,a\/b c\/d,2,/,
   )
 })
 
@@ -71,7 +78,7 @@ test('nothing from outside breaks the line, forges a field or steers the termina
 
 test('an event of a later version is shown with all its fields, and what is no record is refused', () => {
   const text = JSON.stringify({ ...place, event: 'toString', device: 'd1', novel: { a: ['b', 1] } })
-  assert.match(line('wide', parseRecord(text)), /toString {13}d1 {16} {2}sequence=14 node=n1 novel=a=b,1$/)
+  assert.match(line('wide', parseRecord(text)), /toString {13}d1 {16} {2}sequence=14 novel=a=b,1$/)
   for (const bad of ['', '[]', 'null', '{"event":"a","time":"b"}', '{"sequence":1,"event":"a"}']) {
     assert.throws(() => parseRecord(bad), { code: 'BAD_ANSWER' })
   }

@@ -21,7 +21,7 @@ async function createWorld(t: TestContext) {
   const now = () => clock.now
   const open = async () => {
     const keys = await CheckpointKeys.open({ folder, origin, now })
-    const log = await AuditLog.open({ directory: join(folder, 'log'), origin, node: 'n', now, ...keys.signing })
+    const log = await AuditLog.open({ directory: join(folder, 'log'), origin, now, ...keys.signing })
     logs.push(log)
     return { keys, log }
   }

@@ -121,7 +121,7 @@ interface Survey {
 async function append(data: string, count: number): Promise<void> {
   const signingKey = createPrivateKey(readFileSync(join(data, 'keys', 'audit.key')))
   const origin = 'touchmark.local/audit'
-  const log = await AuditLog.open({ directory: join(data, 'audit'), origin, node: 'n', signingKey, now: Date.now })
+  const log = await AuditLog.open({ directory: join(data, 'audit'), origin, signingKey, now: Date.now })
   for (let index = 0; index < count; index++) log.append(published(index))
   await log.close()
 }

@@ -69,14 +69,13 @@ function show(output: Output, id: string, payload: Buffer, out: string | undefin
 }
 
 function showDisclosure(output: Output, disclosure: PayloadDisclosureView): void {
-  const { sequence, time, device, topic, size, payloadNonce, payloadCommitment, r } = disclosure
+  const { sequence, time, device, topic, size, payloadCommitment, r } = disclosure
   output.one(disclosure, [
     ['record', String(sequence)],
     ['time', formatTime(time, 'milliseconds')],
     ['device', device],
     ['topic', topic],
     ['size', String(size)],
-    ['payloadNonce', payloadNonce],
     ['payloadCommitment', payloadCommitment],
     ['r', r],
   ])

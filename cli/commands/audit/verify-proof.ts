@@ -73,7 +73,7 @@ const place = integer(0, Number.MAX_SAFE_INTEGER)
 const forPeople = optional(text(64 * 1024))
 const decodeDisclosure = object({
   ...{ sequence: place, r: parsed(parseHash), size: optional(place), time: forPeople, device: forPeople },
-  ...{ topic: forPeople, payloadNonce: forPeople, payloadCommitment: forPeople },
+  ...{ topic: forPeople, payloadCommitment: forPeople },
 })
 
 function readDisclosure(file: string) {

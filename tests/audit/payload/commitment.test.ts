@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type AuditLog, verifyLog } from '#audit'
 import { type AuditRecord, parseDeviceId } from '#protocol'
+import { encodeMessagePlace } from '../../../audit/payload/message-place.js'
 import { blindingOf, commitmentOf, DayKey } from '../../../audit/payload/day-key.js'
 import { createWorld, device, published, type World } from '../world.js'
 
@@ -24,7 +25,7 @@ test('the commitment of every message is what node:crypto alone makes of the key
     const dayKey = await readDayKey(world.directory, keyFolder, record.device)
     assert.deepEqual(record.payloadCommitment, commitmentByHand(dayKey, record, payload))
     assert.deepEqual(
-      commitmentOf(blindingOf(dayKey, record.sequence, record.payloadNonce), payload),
+      commitmentOf(blindingOf(dayKey, encodeMessagePlace(record)), payload),
       Buffer.from(record.payloadCommitment),
     )
   }
@@ -34,11 +35,11 @@ test('the commitment of every message is what node:crypto alone makes of the key
   assert.ok((await verifyLog(world.directory, log.verifierKey)).ok)
 })
 
-test('a known key, place, nonce and payload have the known commitment', () => {
+test('a known key, place and payload have the known commitment', () => {
   // Made with: openssl kdf -keylen 32 -kdfopt digest:SHA256 -kdfopt hexkey:… -kdfopt info:commit HKDF; openssl dgst -mac HMAC; sha256sum
   const opening = Buffer.concat([Buffer.alloc(32), Buffer.of(0, 0, 0, 4), Buffer.from('21.5')])
-  const nonce = Buffer.from('000102030405060708090a0b0c0d0e0f', 'hex')
-  const commitment = new DayKey(Buffer.alloc(32, 7)).commit(opening, 2 ** 32 + 5, nonce, 0)
+  const place = { sequence: 2 ** 32 + 5, session: '00010203040506070809', sessionIndex: 0x0a0b0c0d0e0f }
+  const commitment = new DayKey(Buffer.alloc(32, 7)).commit(opening, encodeMessagePlace(place))
   assert.equal(opening.toString('hex', 0, 32), '2b345f954abf3017ee29ce96ff01e2bd2654a29f95544c5d34f69f93140884e4')
   assert.equal(
     Buffer.from(commitment, 'latin1').toString('hex'),
@@ -48,7 +49,7 @@ test('a known key, place, nonce and payload have the known commitment', () => {
 
 test('only what a device publishes is committed to, and only where a log is told to', async (context) => {
   const { log } = await openCommitting(context)
-  log.append({ event: 'server.start', version: '1', runtime: 'Node.js' }, Buffer.from('nobody said this'))
+  log.append({ event: 'server.start', node: 'n', version: '1', runtime: 'Node.js' }, Buffer.from('nobody said this'))
   log.append(published(0))
   log.append(published(1, { decision: 'deny', reason: 'no_rule', rules: [], count: 3 }), Buffer.from('refused'))
   await log.whenDurable(2)
@@ -100,10 +101,7 @@ async function openCommitting(context: TestContext): Promise<{ world: World; log
   return { world, keyFolder, log: await world.open({ payload: { mode: 'commit', keyFolder } }) }
 }
 
-type Committing = AuditRecord & { readonly event: 'message.publish' } & Record<
-    'payloadNonce' | 'payloadCommitment',
-    Uint8Array
-  >
+type Committing = AuditRecord & { readonly event: 'message.publish' } & Record<'payloadCommitment', Uint8Array>
 
 async function recordsOf(log: AuditLog): Promise<readonly Committing[]> {
   const records: Committing[] = []
@@ -130,16 +128,18 @@ async function readDayKey(directory: string, keyFolder: string, device: string, 
 
 function commitmentByHand(
   dayKey: Buffer,
-  record: { readonly sequence: number; readonly payloadNonce?: Uint8Array },
+  record: { readonly sequence: number; readonly session: string; readonly sessionIndex: number },
   payload: Buffer,
 ): Uint8Array {
   const committing = Buffer.from(hkdfSync('sha256', dayKey, '', 'commit', 32))
-  const numbers = Buffer.alloc(12)
+  const numbers = Buffer.alloc(18)
   numbers.writeBigUInt64BE(BigInt(record.sequence))
-  numbers.writeUInt32BE(payload.length, 8)
+  numbers.writeUIntBE(record.sessionIndex, 8, 6)
+  numbers.writeUInt32BE(payload.length, 14)
   const blinding = createHmac('sha256', committing)
     .update(numbers.subarray(0, 8))
-    .update(record.payloadNonce ?? '')
+    .update(record.session, 'hex')
+    .update(numbers.subarray(8, 14))
     .digest()
-  return Uint8Array.from(createHash('sha256').update(blinding).update(numbers.subarray(8)).update(payload).digest())
+  return Uint8Array.from(createHash('sha256').update(blinding).update(numbers.subarray(14)).update(payload).digest())
 }

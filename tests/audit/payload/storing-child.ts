@@ -9,7 +9,6 @@ const [, , directory = '', keyFolder = '', signingKeyPem = '', run = ''] = proce
 const log = await AuditLog.open({
   directory,
   origin,
-  node: 'node-1',
   signingKey: createPrivateKey(signingKeyPem),
   now: Date.now,
   payload: { mode: 'store', keyFolder },

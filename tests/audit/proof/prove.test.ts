@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { proveRecord, verifyRecordProof } from '#audit'
-import { encodeEntry, maxEntryBytes } from '../../../audit/entries/entry.js'
+import { encodeEntry, maxEntryBytes } from '../../../audit/entries/write-entry.js'
 import { encodeTlogProof, maxProofBytes } from '../../../audit/proof/tlog-proof.js'
 import { signCheckpoint, verifierKeyOf } from '../../../audit/tree/checkpoint.js'
 import { hashLeaf } from '../../../audit/tree/merkle.js'
@@ -23,7 +23,7 @@ test('a proof is a file that shows its record to whoever has the verifier key', 
   const { directory, verifierKey } = await createLog(t)
   for (const sequence of [0, 255, 256, 511, 512, 699]) {
     const { record, head } = verifyRecordProof(await proveRecord(directory, sequence), [verifierKey])
-    assert.deepEqual(record, { ...published(sequence), sequence, time: 0, node: 'node-1' })
+    assert.deepEqual(record, { ...published(sequence), sequence, time: 0 })
     assert.deepEqual([head.origin, head.size], [origin, size])
   }
 })
@@ -35,7 +35,7 @@ test('it is written as C2SP tlog-proof says: the record, its index, the hashes, 
   assert.ok(proof.endsWith(`\n\n${checkpoint}`))
   const [first, extra, index, ...hashes] = proof.slice(0, -checkpoint.length - 2).split('\n')
   assert.equal(first, 'c2sp.org/tlog-proof@v1')
-  const entry = encodeEntry({ sequence: 300, time: 0, node: 'node-1' }, published(300))
+  const entry = encodeEntry({ sequence: 300, time: 0 }, published(300))
   assert.equal(extra, `extra ${Buffer.from(entry).toString('base64')}`)
   assert.equal(index, 'index 300')
   for (const hash of hashes) assert.match(hash, /^[A-Za-z0-9+/]{43}=$/)
@@ -98,7 +98,7 @@ test('what is no proof is refused at once, however large', () => {
 
 test('a signed entry that is no record, or says another place, is not shown as one', () => {
   const { privateKey } = generateKeyPairSync('ed25519')
-  for (const entry of [encodeEntry({ sequence: 1, time: 0, node: 'n' }, published(0)), Buffer.from('hello')]) {
+  for (const entry of [encodeEntry({ sequence: 1, time: 0 }, published(0)), Buffer.from('hello')]) {
     const checkpoint = signCheckpoint({ origin, size: 1, root: Buffer.from(hashLeaf(entry), 'latin1') }, privateKey)
     const proof = encodeTlogProof({ entry, index: 0, hashes: [], checkpoint })
     assert.throws(() => verifyRecordProof(proof, [verifierKeyOf(origin, privateKey)]), { code: 'AUDIT_INVALID' })

@@ -49,7 +49,7 @@ for (const seed of [1, 2, 3]) {
       const buffer = new EntryBuffer()
       for (let left = count; left > 0; left--) {
         const time = times.length + random(300) // clocks are set back
-        buffer.add({ sequence: times.length, time, node: 'node-1' }, event)
+        buffer.add({ sequence: times.length, time }, event)
         times.push(time)
       }
       writer.write(Buffer.from(buffer.take().records))

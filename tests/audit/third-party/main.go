@@ -211,14 +211,14 @@ func openCheckpoint(text []byte, vkey string) (tlog.Tree, error) {
 	return tlog.Tree{N: size, Hash: root}, err
 }
 
-// checkPlace reads as much of the CBOR as it takes: a map, key 0 with the version 1, key 1 with the sequence number.
+// checkPlace reads as much of the CBOR as it takes: an array of five, the version 1, the sequence number.
 func checkPlace(entry []byte, want int64) error {
 	wrong := fmt.Errorf("record %d does not say that this is its place", want)
-	_, rest, ok := cborHead(entry, 5)
-	if !ok || !bytes.HasPrefix(rest, []byte{0, 1, 1}) {
+	begin := []byte{0x85, 1}
+	if !bytes.HasPrefix(entry, begin) {
 		return wrong
 	}
-	if sequence, _, ok := cborHead(rest[3:], 0); !ok || sequence != uint64(want) {
+	if sequence, _, ok := cborHead(entry[len(begin):], 0); !ok || sequence != uint64(want) {
 		return wrong
 	}
 	return nil

@@ -432,7 +432,7 @@ async function createWorld(t: TestContext) {
     /** Goes on with other records than this log; the new checkpoint. */
     goOn: async (at: string, count: number) => {
       const { writer: other, opened } = await LogWriter.open({ directory: at, origin, signingKey }, createDisk())
-      writeMany(other, opened.size, count, 'another')
+      writeMany(other, opened.size, count, { topic: 'another' })
       const checkpoint = await other.checkpoint()
       await other.close()
       return checkpoint
