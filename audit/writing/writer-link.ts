@@ -33,17 +33,22 @@ export async function openWriter(connect: ConnectWriter, options: WriterOptions)
 
 export type ConnectWriter = (options: WriterOptions, receive: (message: FromWriter) => void) => WriterLink
 
-/** Starts the writer in a thread of its own. A thread that dies counts as a disk that failed. */
-export const startWorker: ConnectWriter = (options, receive) => {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: options })
-  const failed = (message: string) => receive({ kind: 'failed', code: 'AUDIT_FAILED', message })
-  worker.on('message', receive)
-  worker.on('error', (error: Error) => failed(error.message))
-  worker.on('exit', () => failed('the writer has ended'))
-  return {
-    send(message) {
-      worker.postMessage(message, message.kind === 'batch' ? handedOver(message) : [])
-    },
+/** Starts the writer in a thread of its own. */
+export const startWorker = workerOf(new URL('./worker.js', import.meta.url))
+
+/** A thread that dies counts as a disk that failed. */
+export function workerOf(script: URL): ConnectWriter {
+  return (options, receive) => {
+    const worker = new Worker(script, { workerData: options })
+    const failed = (message: string) => receive({ kind: 'failed', code: 'AUDIT_FAILED', message })
+    worker.on('message', receive)
+    worker.on('error', (error: Error) => failed(error.message))
+    worker.on('exit', () => failed('the writer has ended'))
+    return {
+      send(message) {
+        worker.postMessage(message, message.kind === 'batch' ? handedOver(message) : [])
+      },
+    }
   }
 }
 

@@ -13,7 +13,10 @@ export interface Batch {
 }
 
 /** A log as the server opens it, and the batches that it writes. */
-export async function openLog(folder: string): Promise<{ readonly log: AuditLog; readonly batches: Batch[] }> {
+export async function openLog(
+  folder: string,
+  startWriter = startWorker,
+): Promise<{ readonly log: AuditLog; readonly batches: Batch[] }> {
   const batches: Batch[] = []
   let sent = 0
   const log = await AuditLog.open({
@@ -23,7 +26,7 @@ export async function openLog(folder: string): Promise<{ readonly log: AuditLog;
     now: Date.now,
     payload: { mode: 'commit', keyFolder: join(folder, 'payload-keys') },
     connectWriter(options, receive) {
-      const link = startWorker(options, receive)
+      const link = startWriter(options, receive)
       return {
         send(message) {
           if (message.kind === 'batch') {
