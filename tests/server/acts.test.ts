@@ -86,7 +86,13 @@ async function openWorld(t: TestContext) {
   const ada = await world.operator()
   const traffic = { in: 0, out: 0 }
   world.sessions.push({
-    ...{ session: 's1', device: await world.device('d0'), clientId: 'd1~pub', connected: true, subscriptions: [] },
+    ...{
+      session: '5e55105e55105e551001',
+      device: await world.device('d0'),
+      clientId: 'd1~pub',
+      connected: true,
+      subscriptions: [],
+    },
     ...{ since: '2026-03-01T12:00:00.000Z', peer: '192.0.2.1:1', queued: 0, queuedBytes: 0 },
     ...{ rates: traffic, messages: traffic, bytes: traffic },
   })

@@ -20,7 +20,7 @@ test('an operator kicks a session; the record of it is on disk before it acts', 
   assert.ok(record?.event === 'session.kick')
   assert.deepEqual(
     [record.operator, record.device, record.session, record.forget, record.comment],
-    ['ada', 'd1', 's-d1', false, 'noisy'],
+    ['ada', 'd1', '00000000000000000001', false, 'noisy'],
   )
 })
 
@@ -79,7 +79,7 @@ test('sessions are found by the labels of their device and by how they are', asy
 function sessionOf(device: string, more: Partial<SessionView> = {}): SessionView {
   const id: DeviceId = parseDeviceId(device)
   return {
-    ...{ session: `s-${device}`, device: id, clientId: `${device}~pub`, connected: true },
+    ...{ session: device.slice(1).padStart(20, '0'), device: id, clientId: `${device}~pub`, connected: true },
     ...{ since: '2026-03-01T12:00:00.000Z', peer: '192.0.2.1:1', subscriptions: [] },
     ...{ rates: { in: 0, out: 0 }, messages: { in: 0, out: 0 }, bytes: { in: 0, out: 0 } },
     ...{ queued: 0, queuedBytes: 0, ...more },
