@@ -75,7 +75,7 @@ const touchmark = fileURLToPath(new URL('../../bin/touchmark.js', import.meta.ur
 async function appendOffline(data: string, count: number): Promise<void> {
   const signingKey = createPrivateKey(readFileSync(join(data, 'keys', 'audit.key')))
   const origin = 'touchmark.local/audit'
-  const log = await AuditLog.open({ directory: join(data, 'audit'), origin, node: 'n', signingKey, now: Date.now })
+  const log = await AuditLog.open({ directory: join(data, 'audit'), origin, signingKey, now: Date.now })
   await appendMany(log, count)
   await log.close()
 }
