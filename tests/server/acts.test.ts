@@ -72,6 +72,18 @@ test('whatever operators can change is tried here', () => {
   assert.deepEqual([...acts.keys()].map(String).toSorted(), expected.toSorted())
 })
 
+test('the OpenAPI document says of each act where its reason belongs', async (t) => {
+  const { send } = await createWorld(t)
+  const { paths } = (await send({ method: 'GET', path: '/openapi.json' })).json() as OpenApi
+  for (const [name, { said }] of acts) {
+    const { method, path } = routes[name]
+    const operation = paths[path.replace(':id', '{id}')]?.[method.toLowerCase()]
+    const inBody = operation?.requestBody?.content['application/json']?.schema.properties?.['comment']
+    const inQuery = operation?.parameters?.find((one) => one.in === 'query' && one.name === 'comment')?.schema
+    assert.equal((said === 'body' ? inBody : inQuery)?.maxLength, 512, name)
+  }
+})
+
 test('what is wrong with a refused policy is not hidden by the reason that was given for it', async (t) => {
   const { audit, perform } = await openWorld(t)
   const nonsense: Tried = { event: 'policy.refuse', said: 'query', body: 'nonsense' }
@@ -79,6 +91,24 @@ test('what is wrong with a refused policy is not hidden by the reason that was g
   const record = audit.records.findLast((record) => record.event === 'policy.refuse')
   assert.deepEqual([record?.operator, record?.comment?.includes('4711')], ['ada', false])
 })
+
+interface Text {
+  readonly maxLength?: number
+}
+
+/** As much of the document as is looked at. */
+interface OpenApi {
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+}
+
+interface Operation {
+  readonly parameters?: readonly { readonly in: string; readonly name: string; readonly schema: Text }[]
+  readonly requestBody?: {
+    readonly content: Readonly<
+      Record<string, { readonly schema: { readonly properties?: Readonly<Record<string, Text>> } }>
+    >
+  }
+}
 
 /** With a session to end. */
 async function openWorld(t: TestContext) {
