@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import type { Stage } from '../../demo/stage.js'
 import { publishes, RawClient } from './raw-client.js'
-import { connected, credentialOf, emptyStage, enroll, searchAudit } from './world.js'
+import { connected, credentialOf, emptyStage, enroll, next, searchAudit } from './world.js'
 
 const topics = 'devices/thermo-1/telemetry'
 
@@ -77,6 +77,32 @@ test(
     assert.equal(await second.stop(), 0)
   },
 )
+
+test('case 95: a disk that denials have filled still records a revocation', asRoot(), async (t) => {
+  const stage = emptyStage(t)
+  mountSmallDisk(stage, 176)
+  await stage.openService()
+  const [thermo] = [await enroll(stage, 'thermo-1'), await enroll(stage, 'pump-1')]
+  const nosy = await connected(t, stage, thermo, { clientId: 'thermo-1', protocolVersion: 5 })
+  await becomes(stage, true)
+  fillDisk(stage, 4096)
+  const closed = next(nosy, 'close') // what it has sent by then nobody answers
+  let denials = 0
+  const trying = (async () => {
+    for (let at = 0; nosy.connected; at++) {
+      const publishing = nosy.publishAsync(`devices/pump-1/cmd/${at}`, '', { qos: 1 })
+      await Promise.race([publishing.catch(() => denials++), closed])
+    }
+  })()
+  assert.match(await becomes(stage, false), /disk is full/)
+  const revoked = await stage.ask<{ recorded: boolean }>('devices', 'revoke', 'thermo-1', '--reason', 'keyCompromise')
+  assert.equal(revoked.recorded, true)
+  await trying
+  const recorded = await searchAudit(stage, '--event', 'message.publish', '--decision', 'deny')
+  assert.ok(denials > 0 && recorded.length > 0)
+  assert.equal((await searchAudit(stage, '--event', 'device.revoke')).length, 1)
+  await stage.operator('audit', 'verify')
+})
 
 test('a service that waits for room is ended in order', asRoot(), async (t) => {
   const stage = emptyStage(t)
