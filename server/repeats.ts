@@ -4,11 +4,16 @@ const windowMilliseconds = 10_000
 /** Keeps what repeats itself from filling the log: the first of a kind is recorded at once, the others of its window as one. */
 export class Repeats<Fact> {
   readonly #record: (fact: Fact, count: number) => void
-  readonly #open = new Map<string, { readonly fact: Fact; count: number; readonly timer: NodeJS.Timeout }>()
+  readonly #asOne: (one: Fact, other: Fact) => Fact
+  readonly #open = new Map<string, { fact: Fact; count: number; readonly timer: NodeJS.Timeout }>()
 
-  /** `record` may throw when the log takes nothing: what comes first passes that on, what was only counted does not. */
-  constructor(record: (fact: Fact, count: number) => void) {
+  /**
+   * `record` may throw when the log takes nothing: what comes first passes that on, what was only counted does not.
+   * `asOne` says two of a kind in one; by default the first speaks for both.
+   */
+  constructor(record: (fact: Fact, count: number) => void, asOne: (one: Fact, other: Fact) => Fact = (one) => one) {
     this.#record = record
+    this.#asOne = asOne
   }
 
   /** How many kinds are being counted. */
@@ -23,6 +28,8 @@ export class Repeats<Fact> {
   add(kind: string, fact: Fact): void {
     const open = this.#open.get(kind)
     if (open !== undefined) {
+      // The one that opened the window stands in the log already.
+      open.fact = open.count === 0 ? fact : this.#asOne(open.fact, fact)
       open.count++
       return
     }

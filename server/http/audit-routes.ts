@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { routes } from '#protocol'
 import { type App, at } from './app.js'
-import { describeSearch, readAuditSearch } from './audit-search.js'
+import { readAuditSearch } from './audit-search.js'
 import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas.js'
 import type { Service } from './service.js'
 
@@ -20,7 +20,7 @@ export function addAuditRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const search = readAuditSearch(request.query, now())
-      auditReads.add(describeSearch(search), operators.of(request))
+      auditReads.add({ of: 'records', search }, operators.of(request))
       const leaving = new AbortController()
       const stop = () => leaving.abort()
       reply.raw.once('close', stop)
@@ -58,8 +58,7 @@ export function addAuditRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const sequence = Number(request.params.id)
-      const text = `proof of record ${sequence}` // which holds the record
-      auditReads.add({ text, question: text }, operators.of(request))
+      auditReads.add({ of: 'proofs', lowest: sequence, highest: sequence }, operators.of(request))
       return reply.type('text/plain; charset=utf-8').send(await service.proveRecord(sequence))
     },
   })
