@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { CommanderError } from 'commander'
 import { CodedError } from '#protocol'
 import { readConfig, type ServerConfig } from './config.js'
@@ -25,7 +26,7 @@ async function run(config: ServerConfig): Promise<void> {
   const server = await openWhenThereIsRoom(config, surroundings, stopping)
   if (!server) return
   process.stdout.write(greet(server, config))
-  await stopping
+  if (!stopping.aborted) await once(stopping, 'abort')
   if (config.output === 'text') process.stdout.write('Stopping …\n')
   await server.close()
   if (config.output === 'text') process.stdout.write('Stopped; everything is on disk.\n')
@@ -36,17 +37,15 @@ function warn(sentence: string): void {
 }
 
 /** The first signal ends the service in order; a second one at once. */
-function stopSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false
-    const stop = () => {
-      if (asked) process.exit(1)
-      asked = true
-      resolve()
-    }
-    process.on('SIGTERM', stop)
-    process.on('SIGINT', stop)
-  })
+function stopSignal(): AbortSignal {
+  const stopping = new AbortController()
+  const stop = () => {
+    if (stopping.signal.aborted) process.exit(1)
+    stopping.abort()
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+  return stopping.signal
 }
 
 /** What happened, what to do about it where we know, and the code to search for. */

@@ -14,7 +14,7 @@ const againAfterMs = 5000
 export async function openWhenThereIsRoom(
   config: ServerConfig,
   surroundings: Surroundings,
-  stopped: Promise<void>,
+  stopping: AbortSignal,
 ): Promise<OpenServer | undefined> {
   for (let tries = 0; ; tries++) {
     try {
@@ -23,22 +23,20 @@ export async function openWhenThereIsRoom(
       if (!isWantOfRoom(error)) throw error
       const problem = `the disk is full: ${error.message}`
       if (tries === 0) surroundings.warn(`${problem}. It starts as soon as there is room`)
-      if (await isStoppedWhileUnready(config, problem, stopped)) return undefined
+      await beUnready(config, problem, stopping)
+      if (stopping.aborted) return undefined
     }
   }
 }
 
-async function isStoppedWhileUnready(
+async function beUnready(
   { healthHost: host, healthPort: port }: ServerConfig,
   problem: string,
-  stopped: Promise<void>,
-): Promise<boolean> {
+  signal: AbortSignal,
+): Promise<void> {
   const health = await serveHealth({ host, port }, [{ name: 'disk', problem: () => problem }])
-  try {
-    return await Promise.race([stopped.then(() => true), setTimeout(againAfterMs, false, { ref: false })])
-  } finally {
-    await health.close()
-  }
+  await setTimeout(againAfterMs, undefined, { signal }).catch(() => undefined)
+  await health.close()
 }
 
 /** The store says it in words only, and so does the thread of the log. */
