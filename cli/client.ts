@@ -8,6 +8,7 @@ import {
   type DeviceView,
   type ErasePayloadsAnswer,
   type Explanation,
+  isProblemLine,
   type KickAnswer,
   type PayloadDisclosureView,
   type PolicyView,
@@ -95,17 +96,24 @@ export class ApiClient {
     }
   }
 
-  /** One JSON document a line (NDJSON), as long as the server sends. */
+  /** One JSON document a line (NDJSON), as long as the server sends. @throws ServerRefusal, also from its last line */
   async *lines(name: RouteName, call: Call = {}): AsyncIterable<string> {
     const response = await this.#send(name, call)
     if ((response.statusCode ?? 500) >= 400) throw refusal(response, await text(response))
     let rest = ''
-    try {
-      for await (const chunk of response.setEncoding('utf8')) {
-        const lines = `${rest}${String(chunk)}`.split('\n')
-        rest = lines.pop() ?? ''
-        yield* lines
+    for await (const chunk of this.#chunks(response)) {
+      const lines = `${rest}${chunk}`.split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) {
+        if (isProblemLine(line)) throw refusalIn(line)
+        yield line
       }
+    }
+  }
+
+  async *#chunks(response: IncomingMessage): AsyncIterable<string> {
+    try {
+      for await (const chunk of response.setEncoding('utf8')) yield String(chunk)
     } catch (cause) {
       throw new CliError('UNREACHABLE', `${this.#server.origin} closed the connection midway`, { cause })
     } finally {
@@ -147,6 +155,15 @@ function refusal(response: IncomingMessage, body: string): ServerRefusal {
   const problem = parseJson(body)
   if (isProblem(problem)) return new ServerRefusal(status, problem.code, problem.detail ?? problem.title)
   return new ServerRefusal(status, 'BAD_ANSWER', `status ${status}, and no problem document that says why`)
+}
+
+/** Of what the server could not give to its end. */
+function refusalIn(line: string): ServerRefusal {
+  const last = parseJson(line)
+  const problem = typeof last === 'object' && last !== null && 'problem' in last ? last.problem : undefined
+  if (!isProblem(problem)) return new ServerRefusal(500, 'BAD_ANSWER', 'the answer breaks off and does not say why')
+  const status = 'status' in problem && typeof problem.status === 'number' ? problem.status : 500
+  return new ServerRefusal(status, problem.code, problem.detail ?? problem.title)
 }
 
 function isProblem(value: unknown): value is Pick<Problem, 'code' | 'title' | 'detail'> {

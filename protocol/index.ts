@@ -33,6 +33,7 @@ export type {
 } from './api.js'
 export { parseByteSize } from './byte-size.js'
 export { routes } from './api.js'
+export { encodeProblemLine, isProblemLine } from './problem-line.js'
 export type {
   AuditEvent,
   AuditEventName,

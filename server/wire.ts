@@ -34,6 +34,7 @@ import { CheckpointKeys } from './checkpoint-keys.js'
 import { Closing } from './closing.js'
 import { certificateHosts, publicHost, type ServerConfig } from './config.js'
 import { renderConfigFile } from './config-file.js'
+import { ServerError } from './errors.js'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
 import { serveHealth } from './health.js'
 import { formatAddress, secured } from './http/app.js'
@@ -142,7 +143,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   closing.add(() => outside.end()) // after the log, whose last checkpoint it takes along
   closing.add(() => audit.close())
   await outside.requireContained() // before anything is recorded: that would be a fork
-  const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable })
+  const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable, warn })
   closing.add(() => search.close())
   const { verifierKey } = audit
   audit.append({
@@ -267,7 +268,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   const faces = await createFaces(service, { version: config.version, tls: tlsOf(upkeep.server), log: config.log })
   upkeep.onServerRenewed((credential) => faces.server.setSecureContext(secured(tlsOf(credential))))
   closing.add(async () => {
-    stopping.abort()
+    stopping.abort(new ServerError('NOT_READY', 'the service stops'))
     await faces.close()
   })
   await listening('HTTPS', config.host, config.httpsPort, () =>

@@ -102,8 +102,7 @@ export class LogReader {
       }
       if (first < (await this.first()))
         throw new AuditError('AUDIT_GONE', `record ${first} is not kept any more`, { sequence: first })
-      if (covered === tried)
-        throw new AuditError('AUDIT_CORRUPT', `cannot read record ${first}`, { cause, sequence: first })
+      if (covered === tried) throw unreadable(first, cause)
       tried = covered
     }
   }
@@ -139,6 +138,11 @@ export class LogReader {
     if (record.sequence !== sequence) throw new AuditError('AUDIT_CORRUPT', `record ${sequence} says another place`)
     return record
   }
+}
+
+function unreadable(sequence: number, cause: unknown): AuditError {
+  const why = cause instanceof Error ? `: ${cause.message}` : ''
+  return new AuditError('AUDIT_CORRUPT', `cannot read record ${sequence}${why}`, { cause, sequence })
 }
 
 function orNothingGone(error: unknown): undefined {

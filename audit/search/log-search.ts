@@ -8,6 +8,8 @@ export interface LogSearchOptions {
   readonly directory: string
   /** The last record that is durable; only up to there is searched. */
   readonly durable: () => number
+  /** Told of records that are not what was written, whoever's search has come by there. */
+  readonly warn?: (sentence: string) => void
   /** How to reach the searcher. Default: a worker thread. */
   readonly connectSearcher?: ConnectSearcher
 }
@@ -30,7 +32,8 @@ export class LogSearch {
 
   /**
    * The durable records that match, as NDJSON in pieces of whole lines. Nothing is read ahead of who takes them but two
-   * pieces, and nothing at all after the signal or the end of the iteration.
+   * pieces, and nothing at all after the end of the iteration or the signal, whose reason it throws: what was broken off
+   * must not look whole.
    * @throws AuditError AUDIT_BUSY, AUDIT_CORRUPT, AUDIT_FAILED, AUDIT_CLOSED
    */
   async *lines(query: AuditQuery, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
@@ -49,11 +52,12 @@ export class LogSearch {
     try {
       link.send({ kind: 'search', id, query, last: this.#options.durable() })
       for (let message = await inbox.take(); message.kind !== 'end'; message = await inbox.take()) {
-        if (signal?.aborted) return
-        if (message.kind === 'failed') throw new AuditError(message.code, message.message)
+        if (signal?.aborted) break
+        if (message.kind === 'failed') throw this.#failure(message)
         yield message.lines
         link.send({ kind: 'more', id })
       }
+      signal?.throwIfAborted()
     } finally {
       signal?.removeEventListener('abort', leave)
       leave()
@@ -63,6 +67,11 @@ export class LogSearch {
   async close(): Promise<void> {
     this.#closed = true
     await this.#link?.close()
+  }
+
+  #failure({ code, message }: Extract<FromSearcher, { readonly kind: 'failed' }>): AuditError {
+    if (code === 'AUDIT_CORRUPT') this.#options.warn?.(`a search has found the audit log damaged: ${message}`)
+    return new AuditError(code, message)
   }
 
   /** A thread that dies takes its searches along; the next search starts another one. */

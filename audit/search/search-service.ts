@@ -64,7 +64,7 @@ export class SearchService {
     this.#pagers.set(id, pager)
     try {
       await this.#index.open().catch(() => undefined)
-      await this.#run(pager, query, last)
+      await this.#run(pager, query, last).finally(() => pager.send()) // what was found before a failure comes before it
       this.#post({ kind: 'end', id })
     } catch (error) {
       const code = error instanceof AuditError ? error.code : 'AUDIT_FAILED'
@@ -85,7 +85,6 @@ export class SearchService {
       if (bundles % bundlesPerTurn === 0) await setImmediate()
       if (pager.stopped) return
     }
-    await pager.send()
   }
 }
 

@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
-import { routes } from '#protocol'
+import { encodeProblemLine, routes } from '#protocol'
 import { type App, at } from './app.js'
 import { readAuditSearch } from './audit-search.js'
+import { reportProblem } from './problems.js'
 import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas.js'
 import type { Service } from './service.js'
 
@@ -15,6 +16,7 @@ export function addAuditRoutes(app: App, service: Service): void {
     schema: {
       tags,
       summary: 'Records of the audit log, one JSON document a line, newest first unless asked otherwise',
+      description: 'Where the rest cannot be given, the last line is {"problem":…} and says why, as RFC 9457 has it.',
       querystring: auditQuery,
       produces: ['application/x-ndjson'],
     },
@@ -27,7 +29,8 @@ export function addAuditRoutes(app: App, service: Service): void {
       const lines = service.searchAudit(search, leaving.signal)
       // What is wrong from the beginning has an answer of its own; whoever follows is answered before anything comes.
       const body = search.follow ? lines : await begun(lines)
-      return reply.type('application/x-ndjson').send(Readable.from(body))
+      const explain = (error: unknown) => encodeProblemLine(reportProblem(asError(error), request))
+      return reply.type('application/x-ndjson').send(Readable.from(endingInWords(body, leaving.signal, explain)))
     },
   })
 
@@ -64,6 +67,19 @@ export function addAuditRoutes(app: App, service: Service): void {
   })
 }
 
+/** The same, and where it breaks off before one who still reads, a last piece that says why. */
+async function* endingInWords<Piece, Words>(
+  pieces: AsyncIterable<Piece>,
+  left: AbortSignal,
+  explain: (error: unknown) => Words,
+): AsyncGenerator<Piece | Words, void> {
+  try {
+    yield* pieces
+  } catch (error) {
+    if (!left.aborted) yield explain(error)
+  }
+}
+
 /** The same once its first piece is there. */
 async function begun<Piece>(pieces: AsyncIterable<Piece>): Promise<AsyncIterable<Piece>> {
   const iterator = pieces[Symbol.asyncIterator]()
@@ -73,4 +89,8 @@ async function begun<Piece>(pieces: AsyncIterable<Piece>): Promise<AsyncIterable
     yield first.value
     yield* { [Symbol.asyncIterator]: () => iterator }
   })()
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }

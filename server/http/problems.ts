@@ -161,11 +161,16 @@ const titles: Readonly<Record<number, string>> = {
 
 /** Any error as RFC 9457 `application/problem+json`. What is not ours tells its cause to the log only. */
 export function answerProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
-  const known = asCoded(error)
-  const problem = problemOf(known)
-  if (problem.status >= 500) request.log.error({ event: 'http.failed', err: error })
-  if (problem.status === 503) void reply.header('retry-after', String(retryAfterSeconds(known)))
+  const problem = reportProblem(error, request)
+  if (problem.status === 503) void reply.header('retry-after', String(retryAfterSeconds(error)))
   void reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem))
+}
+
+/** What is told to the caller; to the log goes what is not the caller's fault. */
+export function reportProblem(error: FastifyError | Error, request: FastifyRequest): Problem {
+  const problem = problemOf(asCoded(error))
+  if (problem.status >= 500) request.log.error({ event: 'http.failed', err: error })
+  return problem
 }
 
 export function answerUnknownRoute(request: FastifyRequest, reply: FastifyReply): void {
@@ -183,7 +188,7 @@ export function problemOf(error: CodedError): Problem {
   }
 }
 
-function retryAfterSeconds(error: CodedError): number {
+function retryAfterSeconds(error: Error): number {
   return (error instanceof EnrollmentError ? error.retryAfterSeconds : undefined) ?? 2
 }
 

@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { cp, mkdtemp, rm, truncate } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import test, { after, type TestContext } from 'node:test'
 import { type AuditQuery, LogSearch } from '#audit'
 import { parseDeviceId } from '#protocol'
+import type { LogSearchOptions } from '../../audit/search/log-search.js'
 import type { ConnectSearcher, SearchListener } from '../../audit/search/search-link.js'
 import { SearchService } from '../../audit/search/search-service.js'
+import { bundlePath } from '../../audit/tree/tiles.js'
 import { published } from './world.js'
 import { writeLog } from './written-log.js'
 
@@ -47,15 +52,15 @@ test('however much is found, no more than two pages wait for one who does not ta
   assert.deepEqual(posted.slice(3), ['end'])
 })
 
-test('one who leaves midway, or is made to, ends the search, and others go on', async (t) => {
+test('one who leaves midway ends the search, who is made to is told why, and others go on', async (t) => {
   const search = open(t)
   for await (const _lines of search.lines({})) break
   const leaving = new AbortController()
-  await assert.doesNotReject(async () => {
-    for await (const _lines of search.lines({}, leaving.signal)) leaving.abort()
-  })
-  const begun = search.lines({}, leaving.signal)
-  assert.equal((await begun.next()).done, true)
+  const reason = new Error('the service stops')
+  await assert.rejects(async () => {
+    for await (const _lines of search.lines({}, leaving.signal)) leaving.abort(reason)
+  }, reason)
+  await assert.rejects(search.lines({}, leaving.signal).next(), reason)
   assert.equal((await sequences(search, {})).length, size)
 })
 
@@ -67,6 +72,25 @@ test('more searches at once than there may be are refused, and a place that is l
   await many[0]?.return()
   assert.equal((await sequences(search, { limit: 1 })).length, 1)
   for (const lines of many) await lines.return()
+})
+
+test('what was found before the damage comes before the word of it, and somebody is warned', async (t) => {
+  const own = await mkdtemp(join(tmpdir(), 'touchmark-search-'))
+  t.after(() => rm(own, { recursive: true, force: true }))
+  await cp(directory, own, { recursive: true })
+  await truncate(join(own, 'log', bundlePath(70)), 1000)
+  const warnings: string[] = []
+  const search = open(t, { directory: own, warn: (sentence) => warnings.push(sentence) })
+  let found = ''
+  const reading = async () => {
+    for await (const lines of search.lines({ limit: 10_000 })) found += Buffer.from(lines).toString()
+  }
+  await assert.rejects(reading(), { code: 'AUDIT_CORRUPT', message: /record 17920: tile\/entries\/070/ })
+  assert.match(found, /{"sequence":18177,[^\n]*\n{"sequence":18176,[^\n]*\n$/)
+  assert.match(
+    warnings.join(),
+    /^a search has found the audit log damaged: cannot read record 17920: tile\/entries\/070/,
+  )
 })
 
 test('when the thread dies its searches fail, and the next one starts another', async (t) => {
@@ -95,13 +119,8 @@ test('a search of a closed log is refused', async (t) => {
   await assert.rejects(sequences(search, {}), { code: 'AUDIT_CLOSED' })
 })
 
-interface Options {
-  readonly durable?: () => number
-  readonly connectSearcher?: ConnectSearcher
-}
-
-function open(t: TestContext, { durable = () => size - 1, ...options }: Options = {}): LogSearch {
-  const search = new LogSearch({ directory, durable, ...options })
+function open(t: TestContext, options: Partial<LogSearchOptions> = {}): LogSearch {
+  const search = new LogSearch({ directory, durable: () => size - 1, ...options })
   t.after(() => search.close())
   return search
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type DeviceView, routes } from '#protocol'
+import { AuditError } from '#audit'
+import { type DeviceView, type Problem, routes } from '#protocol'
 import { type Answer, createWorld } from './world.js'
 
 const ekHash = '12'.repeat(32)
@@ -159,6 +160,30 @@ test('a search of the log answers a record a line, and is itself on record', asy
   assert.deepEqual(events, ['policy.activate', 'operator.issue', 'audit.read'])
   const read = world.audit.records.at(-1)
   assert.ok(read?.event === 'audit.read' && read.operator === 'ada' && read.query === 'event:token.create limit:3')
+})
+
+test('an answer that breaks off midway ends with a line that says why', async (t) => {
+  const record = '{"sequence":7}\n'
+  const causes = [
+    [new AuditError('AUDIT_CORRUPT', 'record 6 is damaged'), 500, 'AUDIT_CORRUPT', 'record 6 is damaged'],
+    [new AuditError('AUDIT_GONE', 'record 6 is gone'), 410, 'AUDIT_GONE', 'record 6 is gone'],
+    [new TypeError('a fault of our own'), 500, 'INTERNAL', 'something went wrong here; the log says what'],
+  ] as const
+  for (const [cause, status, code, detail] of causes) {
+    const { call, operator } = await createWorld(t, {
+      async *searchAudit() {
+        yield record
+        throw cause
+      },
+    })
+    for (const query of ['', '?follow=true']) {
+      const answer = await call('searchAudit', await operator(), { query })
+      const [first, last, ...rest] = answer.body.split('\n')
+      assert.deepEqual([answer.status, `${first}\n`, rest], [200, record, ['']])
+      const { problem } = JSON.parse(last ?? '') as { readonly problem: Problem }
+      assert.deepEqual([problem.status, problem.code, problem.detail], [status, code, detail])
+    }
+  }
 })
 
 async function problem(pending: Promise<Answer>, status: number, code: string): Promise<Answer> {

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import type { AuditQuery, QueryParameters } from '#audit'
 import type { ApiClient } from '../../client.js'
 import type { Context } from '../../context.js'
+import { ServerRefusal } from '../../errors.js'
 import { type Encoding, encodingOf, type ExportFormat, exportFormats } from '../../export/formats.js'
 import { PartFile } from '../../export/part-file.js'
 import type { Output } from '../../output.js'
@@ -73,9 +74,15 @@ async function toFile(what: Export, path: string, kind: string): Promise<void> {
     output.note(`${count.toLocaleString('en')} ${after === undefined ? '' : 'more '}records in ${path}`)
   } catch (error) {
     await file.leave()
-    output.note(`What there is stands in ${file.path}; the same command goes on with it.`)
+    output.note(`What there is stands in ${file.path}; ${whatNext(error)}.`)
     throw error
   }
+}
+
+function whatNext(error: unknown): string {
+  const code = error instanceof ServerRefusal ? error.code : undefined
+  if (code === 'AUDIT_CORRUPT') return 'it ends before the damage ("touchmark audit verify" says where that is)'
+  return 'the same command goes on with it'
 }
 
 /** The last record of an export that was broken off; undefined where it must begin anew. */
@@ -111,6 +118,9 @@ async function* pieces({
       length = 0
     }
     if (lines.length > 0) yield { lines }
+  } catch (error) {
+    if (lines.length > 0) yield { lines } // they came before it
+    throw error
   } finally {
     progress.end()
   }
