@@ -7,7 +7,7 @@ import { payloadLayout } from './files.js'
 import type { KeyFolders } from './key-file.js'
 import { encodeMessagePlace } from './message-place.js'
 import { decodeSlot, isErased, slotBytes, unwrapSlot } from './key-slot.js'
-import { readStored } from './segment-reader.js'
+import { SegmentReader } from './segment-reader.js'
 import { openPayload } from './stored-payload.js'
 import { readWrappingKey } from './wrapping-key.js'
 
@@ -30,9 +30,11 @@ export type CommittingRecord = Extract<AuditRecord, { readonly event: 'message.p
 /** What can be said later of the payloads that a log commits to; reads the files beside the log, while that goes on. */
 export class PayloadArchive {
   readonly #options: PayloadArchiveOptions
+  readonly #segments: SegmentReader
 
   constructor(options: PayloadArchiveOptions) {
     this.#options = options
+    this.#segments = new SegmentReader(options.directory)
   }
 
   /** @throws AuditError PAYLOAD_UNKNOWN, PAYLOAD_ERASED, AUDIT_CORRUPT */
@@ -48,7 +50,7 @@ export class PayloadArchive {
     const { device, payloadCommitment, size, time } = record
     const dayKey = await this.#dayKeyOf(record)
     const place = encodeMessagePlace(record)
-    const stored = await readStored(this.#options.directory, dayOf(time), { device, place }, size)
+    const stored = await this.#segments.read(dayOf(time), { device, place }, size)
     if (!stored) {
       const why = 'it came while audit.payload was not "store", was refused, or is over its days or quota'
       throw new AuditError('PAYLOAD_UNKNOWN', `the payload of record ${sequence} is not stored: ${why}`)

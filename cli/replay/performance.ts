@@ -5,6 +5,7 @@ import type { Act } from './act.js'
 import type { Answer } from './answer.js'
 import { describeOutcome, type Outcome } from './outcome.js'
 import type { Payload } from './payload.js'
+import { indexOf } from './recording.js'
 import { Tally } from './tally.js'
 import type { TargetBroker } from './target-broker.js'
 import { arrivalCells, timelineCells } from './timeline.js'
@@ -43,7 +44,7 @@ export class Performance {
     let firstIndex: number | undefined
     try {
       for await (const due of deeds) {
-        const index = Number(due.record['sessionIndex'])
+        const index = indexOf(due.record)
         firstIndex ??= index
         progress?.update(index - firstIndex, lastIndex - firstIndex + 1)
         if (untold.length >= this.#broker.mostInFlight) await untold.shift()

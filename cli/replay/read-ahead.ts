@@ -38,10 +38,21 @@ export class ReadAhead<Item, Prepared> implements AsyncIterable<Prepared> {
     void this.#fill(source)
   }
 
-  /** Resolves once everything is there, or as much of it as may be held. Throws what is wrong with any of that. */
-  async filled(): Promise<readonly Prepared[]> {
-    while (!this.#isAtEnd && this.#hasRoom()) await this.#changed
-    return Promise.all(this.#held.map(({ prepared }) => prepared))
+  /**
+   * Resolves once everything is there, or as much of it as may be held; says of each when it is. Throws what is wrong
+   * with any of it as soon as that is known. To be called before any is taken.
+   */
+  async filled(onPrepared?: (prepared: Prepared) => void): Promise<readonly Prepared[]> {
+    const filled: Prepared[] = []
+    for (;;) {
+      const next = this.#held[filled.length]
+      if (next !== undefined) {
+        const prepared = await next.prepared
+        filled.push(prepared)
+        onPrepared?.(prepared)
+      } else if (this.#isAtEnd || !this.#hasRoom()) return filled
+      else await this.#changed
+    }
   }
 
   async *[Symbol.asyncIterator](): AsyncIterator<Prepared> {

@@ -47,3 +47,8 @@ export async function lastRecordOf(client: ApiClient, session: string): Promise<
 export function noRecords(session: string): never {
   throw new CliError('NOT_FOUND', `the log holds no records of a session ${session}`)
 }
+
+/** Its place in the session. */
+export function indexOf(record: Record): number {
+  return Number(record['sessionIndex'])
+}

@@ -8,7 +8,7 @@ import { type Pace, paced } from './pace.js'
 import { emptyPayload, type PayloadChoice, payloadOf } from './payload.js'
 import { type Deed, Performance } from './performance.js'
 import { ReadAhead } from './read-ahead.js'
-import { lastRecordOf, noRecords, noteBeginning, recordsOf } from './recording.js'
+import { indexOf, lastRecordOf, noRecords, noteBeginning, recordsOf } from './recording.js'
 import type { Target } from './target.js'
 import { type ProtocolLevel, TargetBroker } from './target-broker.js'
 import { isOf, openStream } from './target-stream.js'
@@ -37,38 +37,54 @@ const aheadBounds = { items: 10_000, bytes: 64 * 2 ** 20, atOnce: 8 } as const
  * @throws CliError PARTLY_DONE where the broker refused some of it, PAYLOAD_MISSING, OWN_BROKER, CONNECTION_LOST, …
  */
 export async function resend(asked: Resend): Promise<void> {
-  const { client, output, session, target, pace } = asked
   const stop = new AbortController()
-  const orStopped = <Result>(work: Promise<Result>) => Promise.race([work, stopped(stop.signal)])
   const interrupt = (): void => stop.abort(new CliError('INTERRUPTED', 'interrupted before the end of the recording'))
+  const deeds = readAhead(asked)
   process.once('SIGINT', interrupt)
-  const acts = readAhead(asked)
   try {
-    const { sessionIndex, time } = await orStopped(lastRecordOf(client, session))
-    const [first] = await orStopped(acts.filled())
-    if (first === undefined) return noRecords(session)
-    noteBeginning(output, first.record)
-    const clientId = clientIdOf(first, asked)
-    const broker = await enter(asked, clientId, stop)
-    output.note(
-      `Session ${session}, recorded over ${span(first.record.time, time)}: to ${target.address.text} as ${clientId}.`,
-    )
-    const performance = new Performance(output, broker)
-    try {
-      await orStopped(performance.play(paced(acts, pace, stop.signal), Number(sessionIndex)))
-    } finally {
-      await broker.end()
-      performance.tell()
-    }
-    if (performance.refused > 0)
-      throw new CliError('PARTLY_DONE', `${target.address.text} refused ${performance.refused} of what was sent`)
+    await sendAll(asked, deeds, stop)
   } finally {
     process.off('SIGINT', interrupt)
-    acts.close()
+    deeds.close()
   }
 }
 
-function readAhead(asked: Resend): ReadAhead<Recorded, Deed> {
+type Deeds = ReadAhead<Recorded, Deed>
+
+async function sendAll(asked: Resend, deeds: Deeds, stop: AbortController): Promise<void> {
+  const { client, output, session, target, pace } = asked
+  const orStopped = <Result>(work: Promise<Result>) => Promise.race([work, stopped(stop.signal)])
+  const last = await orStopped(lastRecordOf(client, session))
+  const first = await orStopped(firstOf(deeds, output, last))
+  if (first === undefined) return noRecords(session)
+  noteBeginning(output, first)
+  const clientId = clientIdOf(first, asked)
+  const broker = await enter(asked, clientId, stop)
+  const length = span(first.time, last.time)
+  output.note(`Session ${session}, recorded over ${length}: to ${target.address.text} as ${clientId}.`)
+  const performance = new Performance(output, broker)
+  try {
+    await orStopped(performance.play(paced(deeds, pace, stop.signal), indexOf(last)))
+  } finally {
+    await broker.end()
+    performance.tell()
+  }
+  if (performance.refused > 0)
+    throw new CliError('PARTLY_DONE', `${target.address.text} refused ${performance.refused} of what was sent`)
+}
+
+/** Known once all is there that may be held: what is wrong with any of it is better known before anything is sent. */
+async function firstOf(deeds: Deeds, output: Output, last: Record): Promise<Record | undefined> {
+  const progress = output.progress()
+  try {
+    const held = await deeds.filled(({ record }) => progress.update(indexOf(record), indexOf(last) + 1))
+    return held[0]?.record
+  } finally {
+    progress.end()
+  }
+}
+
+function readAhead(asked: Resend): Deeds {
   const { client, session } = asked
   const prepare = async ({ record, act }: Recorded): Promise<Deed> => {
     const payload = act.does === 'publish' ? await payloadOf(client, act.message, asked) : emptyPayload
@@ -105,7 +121,7 @@ function enter({ target, level, notTo }: Resend, clientId: string, stop: AbortCo
 }
 
 /** @throws CliError USAGE */
-function clientIdOf({ record }: Deed, { clientId }: Resend): string {
+function clientIdOf(record: Record, { clientId }: Resend): string {
   const recorded = record['clientId']
   if (clientId !== undefined) return clientId
   if (typeof recorded === 'string' && !isShortened(recorded)) return recorded

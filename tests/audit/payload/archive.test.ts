@@ -64,6 +64,21 @@ test('a device’s day that was erased is never opened again, and others are', a
   assert.equal(await again.erasePayloadKeys({ day: todayNumber + 1, device }), 0, 'a day on which nothing was said')
 })
 
+test('every payload is found, in whatever order one asks, also what came after the last look', async (context) => {
+  const world = await createPayloadWorld(context)
+  const log = await world.openWith({ mode: 'store' })
+  const archive = world.archiveOf(log)
+  const textOf = (index: number) => `${index} `.repeat(1 + (index % 7) * 40)
+  const look = async (index: number) => assert.equal((await archive.read(index)).toString(), textOf(index))
+  for (let index = 0; index < 300; index++) log.append(...said(textOf(index)))
+  await log.whenDurable(299)
+  for (let index = 0; index < 300; index++) await look(index)
+  for (let index = 299; index >= 0; index -= 13) await look(index)
+  await log.whenDurable(log.append(...said(textOf(300))))
+  await Promise.all([300, 0, 150, 299].map(look))
+  await assert.rejects(archive.read(301), { code: 'PAYLOAD_UNKNOWN' })
+})
+
 test('a whole day that was erased is opened for no device, not even with what its files held before', async (context) => {
   const world = await createPayloadWorld(context)
   const log = await world.openWith({ mode: 'store' })
