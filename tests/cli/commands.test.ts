@@ -185,7 +185,12 @@ test('the key of checkpoints changes while the server runs, and the log is held 
   assert.equal(rotated['verifierKey'], newKey)
   assert.equal((await touchmark('audit', 'rotate-key')).code, 5)
   const recorded = await touchmark('audit', 'search', 'event:log.key_rotate', '-o', 'json')
-  assert.equal((JSON.parse(recorded.stdout) as { comment: string }).comment, 'once a year')
+  const { comment, sequence } = JSON.parse(recorded.stdout) as { comment: string; sequence: number }
+  assert.equal(comment, 'once a year')
+  const proof = join(folder, 'rotated.tlog-proof')
+  await touchmark('audit', 'prove', String(sequence), '-f', proof)
+  const proven = await json('audit', 'verify', '--proof', proof, '--vkey', oldKey)
+  assert.equal((proven as { record: { verifierKey: string } }).record.verifierKey, newKey, 'the old key vouches for it')
   await running.stop()
 
   const keys = ['--vkey', oldKey, '--vkey', newKey]
