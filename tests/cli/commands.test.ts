@@ -211,7 +211,7 @@ test('the log is shown, searched and verified; a changed byte fails the check', 
   const nothing = await touchmark('audit', 'search', '--decision', 'deny')
   assert.deepEqual([nothing.code, nothing.stdout], [0, ''])
   const started = await touchmark('audit', 'search', '--event', 'server.start', '--since', '1h')
-  assert.match(started.stdout, /^[-\d]{10} [\d:.]{12}Z  server\.start {9}- {15}  [\d.]+  "Node\.js v.*"\n$/)
+  assert.match(started.stdout, /^[-\d]{10} [\d:.]{12}Z  server\.start {9}- {15}  [\d.]+  "Node\.js v.*"  on \S+\n$/)
   const asText = await touchmark('audit', 'search', 'event:server.start', 'since:1h')
   assert.equal(asText.stdout, started.stdout)
   assert.match((await touchmark('audit', 'search', '--limit', '2')).stderr, /--limit N shows more, --after \d+ goes on/)
