@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import type { AuditRecord } from '#protocol'
 import { decodeEntry } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { LogReader } from '../reading/reader.js'
+import { readTextFile } from '../text-file.js'
 import { parseCheckpoint, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
 import { hashLeaf } from '../tree/merkle.js'
-import { orNothing } from '../writing/wal.js'
 import { isIncluded, proveInclusion } from './inclusion.js'
 import { TileNodes } from './nodes.js'
 import { encodeTlogProof, parseTlogProof } from './tlog-proof.js'
@@ -17,7 +16,7 @@ import { encodeTlogProof, parseTlogProof } from './tlog-proof.js'
  * @throws AuditError RECORD_UNKNOWN, AUDIT_GONE, AUDIT_CORRUPT
  */
 export async function proveRecord(directory: string, sequence: number): Promise<string> {
-  const checkpoint = await readFile(layout.checkpoint(directory), 'utf8').catch(orNothing(undefined))
+  const checkpoint = await readTextFile(layout.checkpoint(directory), 'log/checkpoint')
   if (checkpoint === undefined) throw new AuditError('RECORD_UNKNOWN', `there is no checkpoint in ${directory}`)
   const head = parseCheckpoint(checkpoint)
   if (sequence >= head.size) {

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
+import { readTextFile } from '../text-file.js'
 import { tileWidth } from '../tree/tiles.js'
-import { orNothing } from '../writing/wal.js'
 
 /**
  * The minimum index of C2SP tlog-tiles ("Pruning"): bundles of entries below it may be gone. `log/minimum` is two lines,
@@ -34,6 +33,6 @@ export function parseMinimum(text: string): Minimum {
 
 /** Undefined where nothing was ever removed. @throws AuditError AUDIT_CORRUPT */
 export async function readMinimum(directory: string): Promise<Minimum | undefined> {
-  const text = await readFile(layout.minimum(directory), 'utf8').catch(orNothing(undefined))
+  const text = await readTextFile(layout.minimum(directory), 'log/minimum')
   return text === undefined ? undefined : parseMinimum(text)
 }

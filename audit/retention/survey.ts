@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import type { RetentionReason } from '#protocol'
+import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
+import { readTextFile } from '../text-file.js'
 import { parseCheckpoint } from '../tree/checkpoint.js'
 import { tileWidth } from '../tree/tiles.js'
 import { firstWholeBundle } from '../writing/segments.js'
@@ -38,7 +39,9 @@ export interface Prunable {
  * @throws AuditError AUDIT_CORRUPT
  */
 export async function survey(directory: string, keep: Keep, bundles = new BundlesOnDisk(directory)): Promise<Survey> {
-  const covered = parseCheckpoint(await readFile(layout.checkpoint(directory), 'utf8')).size
+  const checkpoint = await readTextFile(layout.checkpoint(directory), 'log/checkpoint')
+  if (checkpoint === undefined) throw new AuditError('AUDIT_CORRUPT', `there is no log/checkpoint in ${directory}`)
+  const covered = parseCheckpoint(checkpoint).size
   const [oldest] = await listSegments(layout.wal(directory))
   const standsAlone = oldest ? firstWholeBundle(oldest.first) : Infinity
   const minimumIndex = (await readMinimum(directory))?.index ?? 0

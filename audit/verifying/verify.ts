@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { readMinimum } from '../retention/minimum.js'
 import { requireRecorded } from '../retention/recorded.js'
 import { parseVerifierKey, type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
-import { listSegments, orNothing, positionBefore, readWal } from '../writing/wal.js'
+import { listSegments, positionBefore, readWal } from '../writing/wal.js'
 import { compareWith, type Comparison } from './against.js'
-import { damaged, requirePlace } from './bundle.js'
+import { damaged, readOrEmpty, requirePlace } from './bundle.js'
 import { CheckedTree } from './checked-tree.js'
 
 export interface VerifyReport {
@@ -67,7 +66,7 @@ interface State {
 }
 
 async function look(directory: string): Promise<State> {
-  const note = await readFile(layout.checkpoint(directory)).catch(orNothing(Buffer.alloc(0)))
+  const note = readOrEmpty(layout.log(directory), 'checkpoint')
   const [segment] = await listSegments(layout.wal(directory))
   return { note: note.toString(), firstSegment: segment?.name ?? '' }
 }

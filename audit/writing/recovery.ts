@@ -5,11 +5,12 @@ import { type TreeHead, verifierKeyOf, verifyCheckpoint } from '../tree/checkpoi
 import { sequenceOf } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
+import { readTextFile } from '../text-file.js'
 import { Frontier, type Hash, hashBytes } from '../tree/merkle.js'
 import { firstWholeBundle, type KeptSegment } from './segments.js'
 import { TiledTree } from '../tree/tiled-tree.js'
 import { hashesOf, partialWidth, tilePath, tileWidth } from '../tree/tiles.js'
-import { listSegments, orNothing, readWal, type TornTail, type WalPosition } from './wal.js'
+import { listSegments, readWal, type TornTail, type WalPosition } from './wal.js'
 
 export interface Recovered {
   /** With the complete files that the WAL stands for: none of them is known to be on disk. */
@@ -33,7 +34,7 @@ export interface Recovered {
  * @throws AuditError AUDIT_CORRUPT when the folder does not hold what the checkpoint promises
  */
 export async function recover(directory: string, origin: string, keys: readonly KeyObject[]): Promise<Recovered> {
-  const note = await readFile(layout.checkpoint(directory), 'utf8').catch(orNothing(undefined))
+  const note = await readTextFile(layout.checkpoint(directory), 'log/checkpoint')
   const head =
     note === undefined
       ? undefined

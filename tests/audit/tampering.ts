@@ -103,6 +103,8 @@ export const tamperings: readonly Tampering[] = [
   files('a checkpoint that was cut', 0, (at) => cut(at('log/checkpoint'), 5)),
   files('an empty checkpoint', 0, (at) => truncate(at('log/checkpoint'))),
   files('no checkpoint', 0, (at) => rm(at('log/checkpoint'))),
+  files('a folder in the place of the checkpoint', 0, (at) => folderFor(at('log/checkpoint'))),
+  files('a folder in the place of the minimum index', 0, (at) => folderFor(at('log/minimum'))),
   files('a checkpoint signed by another key', 0, (at) =>
     changeNote(at, (note) => signCheckpoint(parseCheckpoint(note), generateKeyPairSync('ed25519').privateKey)),
   ),
@@ -154,6 +156,11 @@ export async function changeFile(path: string, change: (bytes: Buffer) => unknow
 
 async function changeNote(at: (path: string) => string, change: (note: string) => string): Promise<void> {
   await writeFile(at('log/checkpoint'), change(await readFile(at('log/checkpoint'), 'utf8')))
+}
+
+async function folderFor(path: string): Promise<void> {
+  await rm(path, { force: true })
+  await mkdir(path)
 }
 
 async function swapFiles(one: string, other: string): Promise<void> {

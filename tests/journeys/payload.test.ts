@@ -23,6 +23,8 @@ test('what a device said is proved with coreutils alone, and erased for good', o
   const found = join(stage.folder, 'found.bin')
   await stage.operator('audit', 'payload', id, '--out', found)
   assert.equal(readFileSync(found, 'utf8'), sentence)
+  const nowhere = await stage.tryOperator('audit', 'payload', id, '--out', join(stage.folder, 'absent', 'found.bin'))
+  assert.deepEqual([nowhere.exitCode, /CANNOT_WRITE/.test(nowhere.stderr)], [1, true], nowhere.stderr)
   assert.match(await stage.operator('audit', 'payload', id, '--check', reading), /is what was said/)
   const disclosure = await stage.ask<PayloadDisclosureView>('audit', 'payload', id, '--disclose')
   const handed = { proof: join(stage.folder, 'proof'), disclosure: join(stage.folder, 'disclosure'), payload: reading }

@@ -122,8 +122,12 @@ function writeFile(path: string, bytes: Buffer): void {
   try {
     writeFileSync(path, bytes, { mode: 0o600 })
   } catch (cause) {
-    throw new CliError('USAGE', `cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      cause,
-    })
+    throw new CliError(
+      'CANNOT_WRITE',
+      `cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        cause,
+      },
+    )
   }
 }

@@ -1,10 +1,11 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { proveRecord } from '#audit'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
 import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
+import { requireLogFolder } from './log-folder.js'
 
 interface ProveOptions {
   readonly dir?: string
@@ -26,16 +27,11 @@ export function addProve(audit: Command, { client, output }: Context): void {
       const proof =
         dir === undefined
           ? await client().text('auditProof', { id: String(sequence) })
-          : await proveRecord(requireFolder(dir), sequence)
+          : await proveRecord(requireLogFolder(dir), sequence)
       if (file === undefined) return void process.stdout.write(proof)
       write(file, proof)
       output().note(`${file} proves record ${sequence}: touchmark audit verify --proof ${file} --vkey KEY`)
     })
-}
-
-function requireFolder(folder: string): string {
-  if (existsSync(folder)) return folder
-  throw new CliError('CANNOT_READ', `there is no log in ${folder}`)
 }
 
 function write(file: string, proof: string): void {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { keepOf, type Retain, survey } from '#audit'
@@ -8,6 +7,7 @@ import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { formatBytes, parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
+import { requireLogFolder } from './log-folder.js'
 
 interface PruneCommandOptions extends Retain {
   readonly dryRun?: true
@@ -31,8 +31,7 @@ export function addPrune(audit: Command, { output, settings }: Context): void {
 }
 
 async function prune(output: Output, folder: string, retain: Retain): Promise<void> {
-  if (!existsSync(folder)) throw new CliError('CANNOT_READ', `there is no log in ${folder}`)
-  const found = await survey(folder, keepOf(retain, Date.now()))
+  const found = await survey(requireLogFolder(folder), keepOf(retain, Date.now()))
   const { minimumIndex, prunable } = found
   output.one(found, [
     ['kept from', String(minimumIndex)],

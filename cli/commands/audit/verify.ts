@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { verifyLog } from '#audit'
@@ -7,6 +7,7 @@ import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
+import { requireLogFolder } from './log-folder.js'
 import { readVerifierKeys, verifierKeyOption } from './verifier-keys.js'
 import { verifyProof } from './verify-proof.js'
 import { askWitnesses, witnessKeyOption } from './witnesses.js'
@@ -53,10 +54,13 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
       ),
     )
     .addHelpText('after', '\nExit codes: 0 as signed; 8 not as signed; 1 cannot be read; 2 bad usage; 130 interrupted.')
-    .action(async (folder: string | undefined, { witnessVkey: witnessKeys, ...asked }: VerifyCommandOptions) => {
-      const { vkey, against, proof, payload, disclosure, threads } = asked
+    .action(async (folder: string | undefined, options: VerifyCommandOptions) => {
+      const { vkey, witnessVkey: witnessKeys, against, proof, payload, disclosure, threads } = options
       const verifierKeys = readVerifierKeys(vkey, settings())
-      if (proof !== undefined) return verifyProof(output(), { proof, payload, disclosure }, verifierKeys)
+      if (proof !== undefined) {
+        requireNoLog(folder, options)
+        return verifyProof(output(), { proof, payload, disclosure }, verifierKeys)
+      }
       if (payload !== undefined || disclosure !== undefined) {
         throw new CliError('USAGE', '--payload and --disclosure go with --proof: a payload is held against one record')
       }
@@ -70,6 +74,19 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
     })
 }
 
+/** A proof is checked without the log. @throws CliError USAGE */
+function requireNoLog(folder: string | undefined, options: VerifyCommandOptions): void {
+  const { against, witnessVkey, threads } = options
+  const given = [
+    ...(folder === undefined ? [] : [`folder (${folder})`]),
+    ...(against.length === 0 ? [] : ['--against']),
+    ...(witnessVkey.length === 0 ? [] : ['--witness-vkey']),
+    ...(threads === undefined ? [] : ['--threads']),
+  ]
+  if (given.length === 0) return
+  throw new CliError('USAGE', `--proof checks one record by itself, without a log: expected no ${given.join(', no ')}`)
+}
+
 interface Asked {
   readonly verifierKeys: readonly string[]
   readonly witnessKeys: readonly string[]
@@ -79,7 +96,7 @@ interface Asked {
 
 async function verify(output: Output, folder: string, asked: Asked): Promise<void> {
   const { verifierKeys, witnessKeys, older, threads } = asked
-  if (!existsSync(folder)) throw new CliError('CANNOT_READ', `there is no log in ${folder}`)
+  requireLogFolder(folder)
   const against = older.map(({ note }) => note)
   const report = await withProgress(output, (watched) =>
     verifyLog(folder, verifierKeys, { ...watched, against, ...(threads !== undefined && { threads }) }),

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
@@ -43,7 +44,18 @@ export async function runWitness(options: WitnessCommand, output: Output): Promi
 function readTls({ tlsCert, tlsKey }: WitnessCommand): { cert: string; key: string } | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined) throw new CliError('USAGE', '--tls-cert and --tls-key go together')
-  return { cert: readPem(tlsCert), key: readPem(tlsKey) }
+  const tls = { cert: readPem(tlsCert), key: readPem(tlsKey) }
+  if (isPair(tls)) return tls
+  throw new CliError('BAD_CREDENTIAL', `${tlsCert} and ${tlsKey} are not a certificate and its key, both PEM`)
+}
+
+/** TLS itself lets a certificate and a key of two kinds stand side by side, and then nobody gets in. */
+function isPair({ cert, key }: { readonly cert: string; readonly key: string }): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
+  } catch {
+    return false
+  }
 }
 
 function readPem(file: string): string {

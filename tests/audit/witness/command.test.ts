@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { createCertificate, createKeyPair, encodePem, oids, spkiOf } from '#x509'
 import { parseCheckpoint } from '../../../audit/tree/checkpoint.js'
 import { createHistory, type History, origin } from './history.js'
 
@@ -79,6 +81,34 @@ test('a key that is none, and half of what TLS needs, are refused with words', a
   assert.match(await fail('--tls-cert', 'w.crt'), /USAGE/)
   assert.match(await fail('--name', 'a b'), /AUDIT_INVALID/)
 })
+
+test('a certificate and a key that do not belong together are refused before it says ready', async (t) => {
+  const { folder, start, fail } = await createFolder(t)
+  const [cert, key] = [join(folder, 'w.crt'), join(folder, 'w.key')]
+  const given = ['--tls-cert', cert, '--tls-key', key]
+  const own = createKeyPair('P-256')
+  await writeFile(cert, encodePem('CERTIFICATE', await selfSigned(own)))
+  for (const { privateKey } of [createKeyPair('P-256'), generateKeyPairSync('ed25519')]) {
+    await writeFile(key, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    assert.match(await fail(...given), /BAD_CREDENTIAL/, privateKey.asymmetricKeyType)
+  }
+  await writeFile(key, own.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+  assert.match(await fail('--tls-cert', key, '--tls-key', cert), /BAD_CREDENTIAL/, 'swapped')
+  assert.match((await start(...given)).ready.url, /^https:/)
+})
+
+async function selfSigned({ publicKey, privateKey }: ReturnType<typeof createKeyPair>): Promise<Uint8Array> {
+  const validity = { notBefore: new Date(), notAfter: new Date(Date.now() + 3_600_000) }
+  const subject = [{ type: oids.commonName, value: 'localhost' }]
+  const certificate = {
+    ...validity,
+    subject,
+    spki: spkiOf(publicKey),
+    authority: {},
+    keyUsage: ['keyCertSign'] as const,
+  }
+  return await createCertificate(certificate, { privateKey })
+}
 
 interface Ready {
   readonly event: 'ready'
