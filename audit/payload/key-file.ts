@@ -76,6 +76,16 @@ export class KeyFile {
     this.#pending = []
   }
 
+  /**
+   * Somebody may have taken the wrapping key away, which erases what the day has said up to now, or put another one in
+   * its place: what comes goes by what is there. A file that cannot be read is no answer, and changes nothing.
+   */
+  noticeWrappingKey(): void {
+    if (!this.#wrappingKey || !this.#isWrappingKeyKept || this.#isStillThere(this.#wrappingKey)) return
+    this.#wrappingKey = undefined
+    this.#ready.clear()
+  }
+
   /** Overwrites the keys of a device, or of all, where they lie; durable when it returns. @returns how many there were */
   erase(device?: string): number {
     this.sync()
@@ -129,6 +139,14 @@ export class KeyFile {
     const key = this.#wrappingKey ?? readWrappingKey(this.#wrappingKeyPath)
     this.#isWrappingKeyKept &&= key !== undefined
     return (this.#wrappingKey = key ?? createWrappingKey())
+  }
+
+  #isStillThere(wrappingKey: Buffer): boolean {
+    try {
+      return readWrappingKey(this.#wrappingKeyPath)?.equals(wrappingKey) ?? false
+    } catch {
+      return true
+    }
   }
 
   #keepWrappingKey(): void {

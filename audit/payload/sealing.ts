@@ -28,6 +28,7 @@ export class PayloadSealer {
    * records commit as always, payloads are not kept, new keys wait in memory, and it returns what is missing.
    */
   seal(records: Buffer, payloads: Payloads): string | undefined {
+    for (const keys of this.#days.values()) keys.noticeWrappingKey()
     for (const { entryEnd, day, place, device, keep, opening } of payloadFrames(payloads)) {
       const key = this.#keysOf(day).keyFor(device, sequenceIn(place))
       records.write(key.commit(opening, place), commitmentIn(entryEnd), 'latin1')
