@@ -5,9 +5,10 @@ import { EntryBuffer } from './entries/entry-buffer.js'
 import { AuditError } from './errors.js'
 import { isDispensable, isReservedFor } from './event-classes.js'
 import { Gap } from './gap.js'
-import { type AuditQuery, matcherOf } from './reading/query.js'
-import { Erasures } from './payload/erasures.js'
-import type { KeysToErase, PayloadOptions } from './payload/options.js'
+import { bestEffort, busy, coveredWithinMs, relaxed, slowAfterMs, waitingBytes } from './limits.js'
+import { follow } from './reading/follow.js'
+import type { AuditQuery } from './reading/query.js'
+import type { Erasure, KeysToErase, PayloadOptions } from './payload/options.js'
 import { requireSoundKey } from './payload/wrapping-key.js'
 import { Progress } from './progress.js'
 import { proveRecord } from './proof/prove.js'
@@ -36,38 +37,6 @@ export interface AuditLogOptions extends SigningKeys {
   readonly connectWriter?: ConnectWriter
 }
 
-/**
- * In relaxed mode records gather for so long before they are written, and while older ones have waited longer than the
- * loss window for the disk no more answers go ahead of them: that is what a crash can take away.
- */
-export const relaxed = { gatherMs: 25, lossWindowMs: 100 }
-
-/**
- * To write and sync a batch costs the processor as much as some dozens of records. So in strict mode the records that
- * come after a batch of at least so many gather too, for about as long as the sync itself takes.
- */
-const busy = { records: 16, gatherMs: 2 }
-
-const mebibyte = 1024 * 1024
-
-/**
- * Above the first mark of waiting bytes sources should pause, below the second they go on, at the third they must, but
- * for what the reserve is kept for. All that waits when the disk turns out to be full has to find room in the reserve.
- */
-const waitingBytes = {
-  ...{ congested: 8 * mebibyte, relieved: 2 * mebibyte },
-  ...{ full: 32 * mebibyte, fullForReserved: 40 * mebibyte },
-}
-
-/** A disk that takes longer for one batch is one that sources should wait for, however little they have sent. */
-const slowAfterMs = 1000
-
-/** Checkpoints are made every second; so long a proof waits for one that covers its record. */
-const coveredWithinMs = 5000
-
-/** In the mode `bestEffort`: how often it tries to write again, and how soon a gap that goes on is recorded if it can be. */
-export const bestEffort = { reopenMs: 5_000, gapMs: 10_000 }
-
 /** The place of what goes without a record. */
 const unrecorded = -1
 
@@ -89,7 +58,7 @@ export class AuditLog implements AuditTrail {
   readonly #waiting = new EntryBuffer()
   readonly #congestion = new Congestion()
   readonly #gap = new Gap()
-  readonly #erasures = new Erasures()
+  readonly #erasures = new Questions<Erasure>(keysMayRemain)
   readonly #surveys = new Questions<Survey>()
   readonly #endListeners = new Set<() => void>()
   #writer: OpenWriter
@@ -236,6 +205,11 @@ export class AuditLog implements AuditTrail {
     return this.healthy && this.#state !== 'suspended'
   }
 
+  /** It is closed or has failed: nothing more will be recorded. */
+  get ended(): boolean {
+    return this.#state === 'closed' || this.#state === 'failed'
+  }
+
   /** Called once, when the log is closed or has failed (see `healthy`). */
   onEnd(listener: () => void): () => void {
     this.#endListeners.add(listener)
@@ -288,24 +262,8 @@ export class AuditLog implements AuditTrail {
   }
 
   /** The durable records that match, oldest first, and each new one, until the signal aborts or the log ends. */
-  async *follow(
-    query: AuditQuery,
-    { signal }: { readonly signal?: AbortSignal } = {},
-  ): AsyncGenerator<AuditRecord, void> {
-    const matches = matcherOf(query)
-    let left = query.limit ?? Infinity
-    for (let next = (query.after ?? -1) + 1; left > 0 && !signal?.aborted;) {
-      for await (const record of this.#reader.forwardKept(next, this.durable)) {
-        if (signal?.aborted) return
-        next = record.sequence + 1
-        if (!matches(record)) continue
-        yield record
-        if (--left === 0) return
-      }
-      if (this.durable >= next) continue
-      if (this.#state === 'closed' || this.#state === 'failed') return
-      await this.#change(signal)
-    }
+  follow(query: AuditQuery, { signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<AuditRecord, void> {
+    return follow(this.#reader, this, query, signal)
   }
 
   /**
@@ -315,7 +273,8 @@ export class AuditLog implements AuditTrail {
    */
   async erasePayloadKeys(keys: KeysToErase): Promise<number> {
     if (this.#state !== 'open') throw new AuditError('AUDIT_CLOSED', `the audit log is ${this.#state}`)
-    return await this.#erasures.ask(keys, (message) => this.#writer.send(message))
+    const { count } = await this.#erasures.ask((id) => this.#writer.send({ kind: 'erase', id, keys }))
+    return count
   }
 
   /**
@@ -425,7 +384,7 @@ export class AuditLog implements AuditTrail {
         this.#checkpoint = message.note
         return this.#covered.advance(parseCheckpoint(message.note).size - 1)
       case 'erased':
-        return this.#erasures.answer(message)
+        return this.#erasures.answer(message.id, message.outcome)
       case 'surveyed':
         return this.#surveys.answer(message.id, message.outcome)
       case 'closed':
@@ -454,7 +413,7 @@ export class AuditLog implements AuditTrail {
   #fail(error: AuditError): void {
     if (this.#state === 'closed' || this.#state === 'failed') return
     this.#failure = error.message
-    this.#erasures.fail()
+    this.#erasures.end()
     clearTimeout(this.#gathering)
     clearTimeout(this.#slowness)
     clearTimeout(this.#reopening)
@@ -508,9 +467,9 @@ export class AuditLog implements AuditTrail {
   }
 
   #end(state: 'closed' | 'failed'): void {
-    if (this.#state === 'closed' || this.#state === 'failed') return
+    if (this.ended) return
     this.#state = state
-    this.#erasures.fail()
+    this.#erasures.end()
     this.#surveys.end()
     for (const listener of [...this.#endListeners]) listener()
   }
@@ -527,24 +486,10 @@ export class AuditLog implements AuditTrail {
     const comment = `${tornTail.segment}: an incomplete record ${tornTail.sequence} was cut`
     this.append({ event: 'log.recovery', comment, cutBytes: tornTail.bytes })
   }
+}
 
-  /** Something more is durable, the log has ended, or the signal aborts. */
-  async #change(signal: AbortSignal | undefined): Promise<void> {
-    if (signal?.aborted) return
-    const stops: (() => void)[] = []
-    await new Promise<void>((resolve) => {
-      stops.push(
-        this.onDurable(() => resolve()),
-        this.onEnd(resolve),
-      )
-      if (signal) {
-        const aborted = () => resolve()
-        signal.addEventListener('abort', aborted, { once: true })
-        stops.push(() => signal.removeEventListener('abort', aborted))
-      }
-    })
-    for (const stop of stops) stop()
-  }
+function keysMayRemain(): AuditError {
+  return new AuditError('AUDIT_FAILED', 'keys may not be erased: the log ended before it was known')
 }
 
 async function connect(options: AuditLogOptions): Promise<OpenWriter> {

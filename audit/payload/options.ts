@@ -24,3 +24,8 @@ export interface KeysToErase {
   /** Only this device's. Default: those of all */
   readonly device?: string | undefined
 }
+
+/** What was destroyed. */
+export interface Erasure {
+  readonly count: number
+}

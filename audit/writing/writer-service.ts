@@ -1,7 +1,8 @@
 import type { Disk } from './disk.js'
 import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
-import type { Erase, Erased } from '../payload/erasures.js'
+import type { Erasure, KeysToErase } from '../payload/options.js'
+import type { Outcome } from '../questions.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import { Pruner, type SurveyOrder } from '../retention/pruner.js'
 import type { Survey } from '../retention/survey.js'
@@ -18,7 +19,7 @@ import {
 export type ToWriter =
   | ({ readonly kind: 'batch' } & Batch) // only after the one before was answered
   | ({ readonly kind: 'keys' } & SigningKeys)
-  | Erase
+  | { readonly kind: 'erase'; readonly id: number; readonly keys: KeysToErase }
   | { readonly kind: 'survey'; readonly id: number; readonly order: SurveyOrder } // one at a time
   | { readonly kind: 'close' } //           only after every batch was answered
 
@@ -28,8 +29,8 @@ export type FromWriter =
   | { readonly kind: 'failover'; readonly comment: string } // a batch had to be written again elsewhere
   | { readonly kind: 'room'; readonly room: Room }
   | { readonly kind: 'checkpoint'; readonly note: string }
-  | Erased
-  | { readonly kind: 'surveyed'; readonly id: number; readonly outcome: Survey | { readonly problem: string } }
+  | { readonly kind: 'erased'; readonly id: number; readonly outcome: Outcome<Erasure> }
+  | { readonly kind: 'surveyed'; readonly id: number; readonly outcome: Outcome<Survey> }
   | { readonly kind: 'closed' }
   | { readonly kind: 'failed'; readonly code: AuditErrorCode; readonly message: string } // the last message ever
 
@@ -66,7 +67,8 @@ export class WriterService {
     void this.#attempt(async (writer) => {
       if (message.kind === 'close') await this.#close(writer)
       else if (message.kind === 'keys') writer.signWith(message)
-      else if (message.kind === 'erase') this.#post(eraseKeys(writer, message))
+      else if (message.kind === 'erase')
+        this.#post({ kind: 'erased', id: message.id, outcome: erase(writer, message.keys) })
       else if (message.kind === 'survey') await (this.#surveying = this.#survey(writer, message))
       else await this.#write(writer, Buffer.from(message.records), message.payloads)
     })
@@ -198,11 +200,10 @@ export class WriterService {
 }
 
 /** That it fails says nothing of the log: whoever asked for it is told. */
-function eraseKeys(writer: LogWriter, { id, ...keys }: Erase): Erased {
-  const answer = { kind: 'erased', id } as const
+function erase(writer: LogWriter, keys: KeysToErase): Outcome<Erasure> {
   try {
-    return { ...answer, count: writer.erasePayloadKeys(keys) }
+    return { count: writer.erasePayloadKeys(keys) }
   } catch (error) {
-    return { ...answer, count: 0, problem: error instanceof Error ? error.message : String(error) }
+    return { problem: `keys may not be erased: ${error instanceof Error ? error.message : String(error)}` }
   }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verifyLog } from '#audit'
-import { relaxed } from '../../audit/log.js'
+import { relaxed } from '../../audit/limits.js'
 import { endOfTurn, openOnHeldDisk } from './held-disk.js'
 import { createWorld, published } from './world.js'
 

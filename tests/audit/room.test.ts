@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { AuditLog } from '#audit'
 import { type AuditEvent, parseDeviceId, parseOperatorName } from '#protocol'
-import { bestEffort } from '../../audit/log.js'
+import { bestEffort } from '../../audit/limits.js'
 import { endOfTurn, type HeldDisk, openOnHeldDisk } from './held-disk.js'
 import { published } from './world.js'
 
