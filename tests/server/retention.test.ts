@@ -53,7 +53,7 @@ test('of a log whose beginning has gone all that is kept is searched, replayed a
   const server = await up(folder)
   while ((await firstKept(touchmark)) < 1024);
 
-  const said = ['--session', 'session-1']
+  const said = ['--session', published(0).session]
   const found = await touchmark('audit', 'search', ...said, '--order', 'oldest', '--limit', '9999', '-o', 'json')
   const sequences = found.stdout
     .trimEnd()
