@@ -14,7 +14,7 @@ export type CliErrorCode =
   | 'DENIED' //             the answer to the question is no
   | 'PARTLY_DONE' //        what was asked for was done, but not all that belongs to it
   | 'PAYLOAD_MISSING' //    what a message said is not stored, so that it cannot be sent again
-  | 'BROKER_REFUSED' //     the broker that a session is sent to lets us not in
+  | 'BROKER_REFUSED' //     the broker that a session is sent to does not let us in
   | 'CONNECTION_LOST' //    it ended the connection, or answers no more
   | 'OWN_BROKER' //         it is one of the installation whose log this is
   | 'CHECK_FAILED' //       a test or a verification that did not hold

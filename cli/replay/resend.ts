@@ -70,7 +70,7 @@ async function sendAll(asked: Resend, deeds: Deeds, stop: AbortController): Prom
     performance.tell()
   }
   if (performance.refused > 0)
-    throw new CliError('PARTLY_DONE', `${target.address.text} refused ${performance.refused} of what was sent`)
+    throw new CliError('PARTLY_DONE', `${target.address.text} refused ${performance.refused} messages or subscriptions`)
 }
 
 /** Known once all is there that may be held: what is wrong with any of it is better known before anything is sent. */

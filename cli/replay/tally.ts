@@ -54,11 +54,11 @@ export class Tally {
   describe(): string {
     const { acknowledged, sent, placeholders, subscribed, arrived, unanswered } = this.totals
     const lines: readonly (readonly [count: number, what: string])[] = [
-      [acknowledged, 'messages acknowledged'],
-      [sent, 'messages sent at QoS 0, which nobody acknowledges'],
-      [placeholders, 'of them with a placeholder'],
-      [subscribed, 'subscriptions'],
-      [arrived, 'messages came for these'],
+      [acknowledged, 'acknowledged'],
+      [sent, 'sent at QoS 0, which nobody acknowledges'],
+      [placeholders, 'of these with a placeholder'],
+      [subscribed, 'subscribed'],
+      [arrived, 'arrived for what was subscribed'],
       ...[...this.#refused].map(([why, count]) => [count, `REFUSED: ${why}`] as const),
       ...[...this.#skipped].map(([why, count]) => [count, `not sent: ${omissions[why]}`] as const),
       [unanswered, 'not answered'],

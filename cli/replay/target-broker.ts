@@ -200,7 +200,7 @@ class ConnectRefusal extends CliError {
   readonly reasonCode: number
 
   constructor(name: string, reasonCode: number) {
-    super('BROKER_REFUSED', `${name} lets us not in: ${refusal(reasonCode).text}`)
+    super('BROKER_REFUSED', `${name} does not let us in: ${refusal(reasonCode).text}`)
     this.reasonCode = reasonCode
   }
 }

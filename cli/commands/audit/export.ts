@@ -22,7 +22,11 @@ const pieceLength = 64 * 1024
 export function addExport(audit: Command, { client, output }: Context): void {
   addQuery(audit.command('export'), { order: 'oldest', limit: 'all' })
     .description('records that match all that is given, for other programs, oldest first')
-    .addOption(new Option('--format <format>', 'a record a line').choices(exportFormats).default('ndjson'))
+    .addOption(
+      new Option('--format <format>', 'how a record is written, one a line; -o has no say in it')
+        .choices(exportFormats)
+        .default('ndjson'),
+    )
     .option('--out <file>', 'a file, written whole or not at all; the same command goes on where one was broken off')
     .addHelpText(
       'after',

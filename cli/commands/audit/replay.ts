@@ -38,8 +38,8 @@ Properties of MQTT 5 are not recorded and so not sent.
 Payloads come from the server, where audit.payload: store kept them, and each one that is read is on record. Where one is
 missing none is made up: nothing is sent at all, or of more than 10,000 messages (64 MiB) nothing from there on.
 A broker of the installation that made the log is refused; see --to-own. Ctrl-C says goodbye to the broker.
-Exit codes: 0 all was taken; 7 the broker refused some of it; 4 it lets us not in; 6 it cannot be reached, is not trusted
-or ended the connection; 3 no such session, or a payload is missing; 2 bad usage; 130 interrupted.`
+Exit codes: 0 all was taken; 7 the broker refused some of it; 4 it does not let us in; 6 it cannot be reached, is not
+trusted or ended the connection; 3 no such session, or a payload is missing; 2 bad usage; 130 interrupted.`
 
 export function addReplay(audit: Command, { client, output, settings }: Context): void {
   audit
