@@ -100,8 +100,8 @@ export class LogReader {
       } catch (error) {
         cause = error
       }
-      if (first < (await this.first()))
-        throw new AuditError('AUDIT_GONE', `record ${first} is not kept any more`, { sequence: first })
+      const kept = await this.first()
+      if (first < kept) throw gone(first, kept)
       if (covered === tried) throw unreadable(first, cause)
       tried = covered
     }
@@ -138,6 +138,12 @@ export class LogReader {
     if (record.sequence !== sequence) throw new AuditError('AUDIT_CORRUPT', `record ${sequence} says another place`)
     return record
   }
+}
+
+/** `first` is where the log begins now. */
+export function gone(sequence: number, first: number): AuditError {
+  const what = `record ${sequence} is not kept any more: the log begins with record ${first}`
+  return new AuditError('AUDIT_GONE', what, { sequence })
 }
 
 function unreadable(sequence: number, cause: unknown): AuditError {

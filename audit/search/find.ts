@@ -2,7 +2,7 @@ import type { AuditRecord } from '#protocol'
 import { decodeEntry } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { type AuditQuery, matcherOf } from '../reading/query.js'
-import { LogReader } from '../reading/reader.js'
+import { gone, LogReader } from '../reading/reader.js'
 import { bundlePath, tileWidth } from '../tree/tiles.js'
 import { Bundles, entriesWith } from './bundles.js'
 import { bundlesPerChunk, recordsPerChunk, type Sought } from './chunk.js'
@@ -21,7 +21,9 @@ export interface FindOptions {
 /**
  * The records that match, in the order asked for, in pieces as they are found; an empty piece says that the search goes
  * on. The index says where to look, and every record is read from the log and held against the query again. What the
- * index does not know is read whole.
+ * index does not know is read whole. Where retention takes records away meanwhile, newest first ends before them, as if
+ * it had been asked later; oldest first, and behind a place that was given, there would be a hole.
+ * @throws AuditError AUDIT_GONE instead; AUDIT_CORRUPT
  */
 export async function* find({
   directory,
@@ -31,7 +33,8 @@ export async function* find({
 }: FindOptions): AsyncGenerator<readonly AuditRecord[], void> {
   const isNewestFirst = query.order !== 'oldest'
   const bundles = new Bundles(directory)
-  const first = (await bundles.first()) * tileWidth
+  const first = await firstOf(bundles)
+  if (!isNewestFirst && query.after !== undefined && query.after + 1 < first) throw gone(query.after + 1, first)
   const range = rangeOf(query, first, last)
   const indexed = { from: range.from, to: Math.min(range.to, index.end - 1) }
   const newest = { from: Math.max(range.from, index.end), to: range.to }
@@ -74,13 +77,18 @@ async function* findIndexed(
   const chunks = numbersBetween(Math.floor(from / recordsPerChunk), Math.floor(to / recordsPerChunk))
   for (const chunk of ordered(to < from ? [] : chunks, isNewestFirst)) {
     const places = index.candidates(chunk, sought) ?? numbersBetween(0, bundlesPerChunk - 1)
+    if (!isNewestFirst) await requireKept(bundles, Math.max(from, chunk * recordsPerChunk))
     yield []
     for (const place of ordered(places, isNewestFirst)) {
       const bundle = chunk * bundlesPerChunk + place
       const begin = bundle * tileWidth
       if (begin > to || begin + tileWidth <= from) continue
-      const found = await readBundle(bundles, bundle)
-      if (found === undefined) continue
+      const found = bundles.read(bundle)
+      if (found === undefined) {
+        await requireGone(bundles, bundle)
+        if (isNewestFirst) return
+        throw gone(begin, await firstOf(bundles))
+      }
       const records: AuditRecord[] = []
       for (const [at, entry] of entriesWith(found, bundle, needles)) {
         const sequence = begin + at
@@ -94,12 +102,18 @@ async function* findIndexed(
   }
 }
 
-/** Undefined for one that has been dropped since. */
-async function readBundle(bundles: Bundles, index: number): Promise<Buffer | undefined> {
-  const bundle = bundles.read(index)
-  if (bundle === undefined && index >= (await bundles.first()))
-    throw corrupt(index * tileWidth, `${bundlePath(index)} is missing`)
-  return bundle
+/** The index can have been made since the search began, and then says nothing of what had gone by then. */
+async function requireKept(bundles: Bundles, sequence: number): Promise<void> {
+  const first = await firstOf(bundles)
+  if (sequence < first) throw gone(sequence, first)
+}
+
+async function requireGone(bundles: Bundles, index: number): Promise<void> {
+  if (index >= (await bundles.first())) throw corrupt(index * tileWidth, `${bundlePath(index)} is missing`)
+}
+
+async function firstOf(bundles: Bundles): Promise<number> {
+  return (await bundles.first()) * tileWidth
 }
 
 /** Record by record: what is too new for the index. */
@@ -112,7 +126,7 @@ async function* findUnindexed(
   const matches = matcherOf(query)
   const reader = new LogReader(directory)
   let found: AuditRecord[] = []
-  for await (const record of query.order === 'oldest' ? reader.forwardKept(from, to) : reader.backward(to, from)) {
+  for await (const record of query.order === 'oldest' ? reader.forward(from, to) : reader.backward(to, from)) {
     if (matches(record)) found.push(record)
     if (record.sequence % tileWidth !== 0) continue
     yield found

@@ -160,6 +160,35 @@ test('a log whose first bundles are not kept is searched from where it begins, a
   assert.deepEqual(files.map(existsSync), [false, true], 'the index of what is gone is gone')
 })
 
+test('what retention takes away before a search gets there is no silent hole, with an index, an older one, and none', async (t) => {
+  const kept = 300
+  const query: AuditQuery = { device: deviceOf(20) }
+  for (const kind of ['index', 'made anew', 'none'] as const) {
+    const { directory, index } = await open(t, { ownLog: true, caughtUp: kind !== 'none' })
+    const oldest = steps(directory, index, { ...query, order: 'oldest' })
+    const newest = steps(directory, index, query)
+    const [early, late] = [await oldest.some(), await newest.some()]
+    forget(directory, kept)
+    if (kind === 'made anew') {
+      writeFileSync(join(directory, 'idx', '00000001.idx'), 'damaged')
+      index.candidates(1, { terms: [], since: 0, until: 1e15 })
+      await index.catchUp()
+    }
+    await assert.rejects(oldest.rest(early), { code: 'AUDIT_GONE', message: /the log begins with record 76800$/ }, kind)
+    assert.deepEqual(early, expected({ ...query, order: 'oldest' }).slice(0, early.length), kind)
+    await newest.rest(late)
+    assert.deepEqual(
+      late.filter((sequence) => sequence >= kept * 256),
+      expected(query).filter((sequence) => sequence >= kept * 256),
+      kind,
+    )
+    assert.deepEqual(late, expected(query).slice(0, late.length), kind)
+    const { search } = reopened(directory)
+    await assert.rejects(search({ ...query, order: 'oldest', after: early.at(-1) ?? 0 }), { code: 'AUDIT_GONE' }, kind)
+    await search({ ...query, order: 'oldest', after: kept * 256 - 1 })
+  }
+})
+
 test('bundles that nobody has let go are missed, be they the first', async (t) => {
   const { directory, search } = await open(t, { ownLog: true })
   rmSync(join(directory, 'log', bundlePath(0)))
@@ -282,6 +311,29 @@ function linkFiles(from: string, to: string): void {
     mkdirSync(folder, { recursive: true })
     if (entry.isFile()) linkSync(join(entry.parentPath, entry.name), join(folder, entry.name))
   }
+}
+
+/** A search that a test takes so far and then to its end. */
+function steps(directory: string, index: SearchIndex, query: AuditQuery) {
+  const pieces = find({ directory, index, query, last: log.records.length - 1 })
+  const sequences = (records: readonly AuditRecord[]) => records.map(({ sequence }) => sequence)
+  return {
+    async some(): Promise<number[]> {
+      for (;;) {
+        const { value, done } = await pieces.next()
+        if (done || value.length > 0) return done ? [] : sequences(value)
+      }
+    },
+    async rest(found: number[]): Promise<void> {
+      for await (const records of pieces) found.push(...sequences(records))
+    },
+  }
+}
+
+/** What retention does: the minimum first, and then bundles go. */
+function forget(directory: string, kept: number): void {
+  writeFileSync(join(directory, 'log', 'minimum'), encodeMinimum({ index: kept * 256, record: kept * 256 }))
+  for (let index = 0; index < kept; index++) rmSync(join(directory, 'log', bundlePath(index)), { force: true })
 }
 
 function reopened(directory: string) {

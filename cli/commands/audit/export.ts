@@ -86,6 +86,7 @@ async function toFile(what: Export, path: string, kind: string): Promise<void> {
 function whatNext(error: unknown): string {
   const code = error instanceof ServerRefusal ? error.code : undefined
   if (code === 'AUDIT_CORRUPT') return 'it ends before the damage ("touchmark audit verify" says where that is)'
+  if (code === 'AUDIT_GONE') return 'what came behind it is gone; move it away to begin anew with what is kept'
   return 'the same command goes on with it'
 }
 
