@@ -1,4 +1,5 @@
 import type { ApiClient } from '../client.js'
+import { formatTime } from '../commands/arguments.js'
 import { parseRecord, type Record } from '../commands/audit/record.js'
 import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
@@ -30,6 +31,16 @@ const withoutBeginning = { limit: '100' }
 /** Says so where the recording has lost its beginning. */
 export function noteBeginning(output: Output, { event }: Record): void {
   if (event !== 'session.connect') output.note('The session is older than what is kept: this is not its beginning.')
+}
+
+/** What has become of a session whose last record is not its end: none outlives the service that it was held with. */
+export async function howItStands(client: ApiClient, { sequence }: Record): Promise<string> {
+  const next = { event: 'server.start', order: 'oldest', after: String(sequence), limit: '1' }
+  for await (const line of client.lines('searchAudit', { query: next })) {
+    const again = formatTime(parseRecord(line).time)
+    return `The session ended without a record of it: the service was broken off, and started again ${again}.`
+  }
+  return 'The session goes on; what is said from now on: audit tail -f'
 }
 
 /** What the log holds of a session so far, oldest first. */

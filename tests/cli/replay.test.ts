@@ -33,6 +33,23 @@ test('a session is played back with what it said, heard and was refused, and whe
   assert.equal(await stage.operator('audit', 'replay', '--session', first.session, '--speed', '100x'), text)
 })
 
+test('a session that goes on is said to, and not of one that a crash of the service has ended', async (t) => {
+  const stage = emptyStage(t)
+  const service = await stage.openService()
+  const pump = await enroll(stage, 'pump-1')
+  const client = await connected(t, stage, pump, { clientId: 'pump-1', protocolVersion: 5 })
+  await client.publishAsync('devices/pump-1/telemetry', 'warm', { qos: 1 })
+  const replay = () => stage.tryOperator('audit', 'replay', '--device', 'pump-1', '--speed', 'max')
+  assert.match((await replay()).stderr, /^The session goes on/m)
+
+  await service.stop('SIGKILL')
+  await stage.openService()
+  const after = await replay()
+  assert.deepEqual([after.exitCode, after.stdout.trimEnd().split('\n').length], [0, 2])
+  assert.match(after.stderr, /^The session ended without a record of it: .* started again \d{4}-/m)
+  assert.doesNotMatch(after.stderr, /goes on/)
+})
+
 test('who names no session, two, or one that never was, is told so', async (t) => {
   const stage = emptyStage(t)
   await stage.openService()

@@ -6,7 +6,7 @@ import { readCredential } from '../../credential.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { Pace, paced, parseSpeed, type Speed } from '../../replay/pace.js'
-import { findSession, noRecords, noteBeginning, recordsOf } from '../../replay/recording.js'
+import { findSession, howItStands, noRecords, noteBeginning, recordsOf } from '../../replay/recording.js'
 import { type Resend, resend } from '../../replay/resend.js'
 import { parseAddress, readTarget, type TargetOptions } from '../../replay/target.js'
 import { timelineCells } from '../../replay/timeline.js'
@@ -107,14 +107,14 @@ export function addReplay(audit: Command, { client, output, settings }: Context)
 async function show(client: ApiClient, output: Output, options: ReplayOptions): Promise<void> {
   const session = await findSession(client, options)
   const pace = paceOf(options, longestPauseSeconds)
-  let last: string | undefined
+  let last: Record | undefined
   for await (const { record, offsetMs } of paced(asItems(recordsOf(client, session)), pace)) {
     if (last === undefined) noteBeginning(output, record)
     output.item({ offsetMs, ...record }, timelineCells(record, offsetMs))
-    last = record.event
+    last = record
   }
   if (last === undefined) noRecords(session)
-  if (last !== 'session.end') output.note('The session goes on; what is said from now on: audit tail -f')
+  if (last.event !== 'session.end') output.note(await howItStands(client, last))
 }
 
 async function send(
