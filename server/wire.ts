@@ -245,7 +245,9 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     endDevice: (device) => broker.endDevice(device, 'revoked'),
     searchAudit: ({ query, follow }, leaving) => {
       const signal = AbortSignal.any([leaving, stopping.signal])
-      return follow ? encodeLines(audit.follow(query, { signal })) : search.lines(query, signal)
+      return follow
+        ? untilBroken(audit, encodeLines(audit.follow(query, { signal })), signal)
+        : search.lines(query, signal)
     },
     payloads: new PayloadArchive({
       directory: inData('audit'),
@@ -317,6 +319,17 @@ function recordIfOpen(audit: AuditLog, event: AuditEvent): void {
   } catch (error) {
     if (!(error instanceof CodedError)) throw error
   }
+}
+
+/** Who follows is told why no more comes: what ends without a word looks like all there is. */
+async function* untilBroken(
+  audit: AuditLog,
+  lines: AsyncIterable<string>,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  yield* lines
+  signal.throwIfAborted()
+  if (!audit.healthy) throw new ServerError('NOT_READY', audit.problem ?? 'the log has ended')
 }
 
 function tlsOf({ privateKeyPem, chainPem }: ServerCredential) {

@@ -108,6 +108,30 @@ test('an export is there whole or not at all, and goes on where it was broken of
   assert.equal(searched.stdout, stdout.stdout, 'a search writes the same CSV')
 })
 
+test('an export does not go on behind the part of another installation', async (t) => {
+  const [one, other] = [temporaryFolder(t), temporaryFolder(t)]
+  const [first, second] = [await up(one), await up(other)]
+  const out = join(one, 'log')
+  mkdirSync(out) // in the way, so that the part stays
+  for (const folder of [one, other]) await run(folder, ['audit', 'export', '--out', out])
+  const parts = readdirSync(one).filter((name) => name.endsWith('.part'))
+  const [mine = '', its = ''] = parts.map((name) => readFileSync(join(one, name), 'utf8'))
+  assert.ok(mine.startsWith('{"sequence":0,') && its.startsWith('{"sequence":0,'))
+  assert.notEqual(mine.split('\n')[0], its.split('\n')[0])
+  assert.deepEqual([await first.stop(), await second.stop()], [0, 0])
+})
+
+test('who follows the log is told when the service stops, and cannot go on behind a record of the past', async (t) => {
+  const folder = temporaryFolder(t)
+  const running = await up(folder)
+  const following = run(folder, ['audit', 'tail', '-f'], {
+    onSpawn: (child) => child.stdout?.once('data', () => void running.stop()),
+  })
+  assert.equal((await run(folder, ['audit', 'tail', '-f', 'after:5'])).code, 2)
+  const { code, stderr } = await following
+  assert.deepEqual([code, /\[(NOT_READY|UNREACHABLE)\]/.test(stderr)], [6, true], stderr)
+})
+
 test('a part is gone on with behind its last whole line, or begun anew where no line fits', async (t) => {
   const folder = temporaryFolder(t)
   const path = join(folder, 'log')

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import type { AuditQuery, QueryParameters } from '#audit'
 import type { ApiClient } from '../../client.js'
 import type { Context } from '../../context.js'
+import { readCredential } from '../../credential.js'
 import { ServerRefusal } from '../../errors.js'
 import { type Encoding, encodingOf, type ExportFormat, exportFormats } from '../../export/formats.js'
 import { PartFile } from '../../export/part-file.js'
@@ -19,7 +20,7 @@ interface ExportOptions extends QueryOptions {
 /** So much is written at a time. */
 const pieceLength = 64 * 1024
 
-export function addExport(audit: Command, { client, output }: Context): void {
+export function addExport(audit: Command, { client, output, settings }: Context): void {
   addQuery(audit.command('export'), { order: 'oldest', limit: 'all' })
     .description('records that match all that is given, for other programs, oldest first')
     .addOption(
@@ -43,7 +44,7 @@ export function addExport(audit: Command, { client, output }: Context): void {
       const asked = query.order === undefined ? { ...parameters, order: 'oldest' } : parameters
       const what: Export = { client: client(), output: output(), encoding, query, parameters: asked }
       if (out === undefined) await toStdout(what)
-      else await toFile(what, out, kindOf(format, parameters))
+      else await toFile(what, out, kindOf(format, parameters, readCredential(settings().identityFolder).ca))
     })
 }
 
@@ -131,8 +132,8 @@ async function* pieces({
   }
 }
 
-/** The same command has the same kind: only then may one go on where another was broken off. */
-function kindOf(format: ExportFormat, parameters: QueryParameters): string {
-  const asked = JSON.stringify([format, ...Object.entries(parameters).sort()])
+/** The same command to the same installation has the same kind: only then may one go on where another was broken off. */
+function kindOf(format: ExportFormat, parameters: QueryParameters, root: string): string {
+  const asked = JSON.stringify([root, format, ...Object.entries(parameters).sort()])
   return createHash('sha256').update(asked).digest('hex').slice(0, 8)
 }

@@ -36,6 +36,7 @@ async function tail(
   if (query.order !== undefined || query.limit !== undefined)
     throw new CliError('USAGE', 'tail shows the newest, and -n says how many: give neither "order" nor "limit"')
   if (follow && query.until !== undefined) throw new CliError('USAGE', '-f goes on without an end: give no "until"')
+  if (follow && query.after !== undefined) throw new CliError('USAGE', '-f goes on with what comes: give no "after"')
   const size = follow ? (await client.call('status')).audit.durable + 1 : 0 // before the search, so that nothing falls between
   const newest: Record[] = []
   const limit = String(Math.max(lines, 1))
@@ -45,8 +46,7 @@ async function tail(
   const print = recordPrinter(output)
   for (const record of shown) print(record)
   if (!follow) return
-  const { after: _after, ...terms } = parameters
   const from = Math.max(size, (newest[0]?.sequence ?? -1) + 1)
-  const following = { ...terms, follow: 'true', ...(from > 0 && { after: String(from - 1) }) }
+  const following = { ...parameters, follow: 'true', ...(from > 0 && { after: String(from - 1) }) }
   for await (const line of client.lines('searchAudit', { query: following })) print(parseRecord(line))
 }
