@@ -92,7 +92,8 @@ function readTerm(name: QueryTerm, value: string, where: string, now: number): A
   try {
     return terms[name](value, now)
   } catch (cause) {
-    throw cause instanceof CodedError ? invalid(where, `${name}: ${cause.message}`, cause) : cause
+    if (!(cause instanceof CodedError)) throw cause
+    throw invalid(where, where === name ? cause.message : `${name}: ${cause.message}`, cause)
   }
 }
 
@@ -119,10 +120,16 @@ const isoForm = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2
 function parseMoment(value: string, now: number): number {
   const [, count, unit = ''] = /^(\d{1,9})([smhdw])$/.exec(value) ?? []
   if (count !== undefined) return Math.max(0, now - Number(count) * (unitMs[unit] ?? 0))
-  const moment = isoForm.test(value) ? Date.parse(value) : NaN
+  const moment = isoForm.test(value) && isInCalendar(value.slice(0, 10)) ? Date.parse(value) : NaN
   if (Number.isNaN(moment))
     throw expected('a time ago such as 90s, 15m, 2h or 7d, or one such as 2026-11-23T08:00Z', value)
   return moment
+}
+
+/** Of the 31st of February Date.parse makes the 3rd of March. */
+function isInCalendar(date: string): boolean {
+  const day = new Date(`${date}T00:00Z`)
+  return !Number.isNaN(day.getTime()) && day.toISOString().startsWith(date)
 }
 
 function oneOf<const Word extends string>(value: string, words: readonly Word[]): Word {

@@ -49,6 +49,8 @@ test('a mistake is named with its column', () => {
     ['since:yesterday', /^column 1: since: expected a time ago such as 90s/],
     ['since:2026-11-23T08:00', /^column 1: since: /],
     ['since:2026-13-01', /^column 1: since: /],
+    ['since:2026-02-31', /^column 1: since: /],
+    ['since:2026-02-29T08:00Z', /^column 1: since: /],
     ['__proto__:x', /^column 1: expected one of/],
     [`rule:${'x'.repeat(257)}`, /^column 1: rule: /],
   ]
@@ -61,7 +63,7 @@ test('terms by their names are the same language; one may not stand in both', ()
     code: 'QUERY_INVALID',
     message: 'device: device is given twice',
   })
-  assert.throws(() => parseQuery({ limit: 'x' }, now), { message: 'limit: limit: expected a whole number, got "x"' })
+  assert.throws(() => parseQuery({ limit: 'x' }, now), { message: 'limit: expected a whole number, got "x"' })
 })
 
 test('a query written out is read as the same query, whatever it holds', () => {
