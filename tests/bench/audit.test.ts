@@ -8,7 +8,13 @@ const bench = (...args: readonly string[]) =>
 test('the benchmark of the audit log still runs, and its log verifies', () => {
   const { status, stdout, stderr } = bench('--rounds', '1', '--records', '2000', '--seconds', '0.05')
   assert.equal(status, 0, stdout + stderr)
-  for (const row of ['leaf per record', 'floor', '100 records per second', '50,000 records per second']) {
+  for (const row of [
+    'leaf per record',
+    'blocks of 250 records',
+    'floor',
+    '100 records per second',
+    '50,000 records per second',
+  ]) {
     assert.match(stdout, new RegExp(`^\\| ${row} \\| [\\d,.]+ \\| [\\d,.]+ \\|`, 'm'))
   }
 })
@@ -18,7 +24,9 @@ test('the benchmark of the audit log gives every run as JSON, of the parts that 
   const { runs } = JSON.parse(stdout) as { runs: readonly { part: string; round: number; row: string }[] }
   assert.deepEqual(
     runs.map(({ part, round, row }) => [part, round, row]),
-    [0, 1].flatMap((round) => ['leaf per record', 'floor'].map((row) => ['pipeline', round, row])),
+    [0, 1].flatMap((round) =>
+      ['leaf per record', 'floor', 'blocks of 250 records'].map((row) => ['pipeline', round, row]),
+    ),
   )
 })
 
