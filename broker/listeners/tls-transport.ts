@@ -34,8 +34,8 @@ export class TlsTransport implements Transport {
     socket.on('drain', () => events.drain())
     socket.on('error', (error) => (failure = error))
     socket.on('close', () => {
-      const unread: unknown = socket.read() // what had come while it was paused
-      if (Buffer.isBuffer(unread)) events.data(unread)
+      // What had come while it was paused; while it flows, the rest comes piece by piece.
+      for (let unread: unknown = socket.read(); Buffer.isBuffer(unread); unread = socket.read()) events.data(unread)
       events.closed(failure)
     })
   }

@@ -31,6 +31,27 @@ for (const [how, go] of goings) {
   })
 }
 
+test('what came in pieces before the end of the socket is heard in full, however many turns it takes', async (t) => {
+  const { world, listener } = await makeListener(t, { packetsPerTurn: 1 })
+  const speaker = await world.raw('d1')
+  const numbers = Array.from({ length: 50 }, (_, number) => `${number}`)
+  const packets = [
+    connectPacket('d1', { will }),
+    ...numbers.map((number) => publishPacket('open/x', number)),
+    { cmd: 'disconnect' } as const,
+  ]
+  world.audit.hold() // so that all of it is there before CONNACK
+  for (const packet of packets) {
+    await new Promise<void>((resolve) => speaker.socket.write(bytesOf(packet), () => resolve()))
+  }
+  speaker.socket.destroy()
+  await speaker.closed
+  world.audit.release()
+  assert.deepEqual(await heard(listener, 50), numbers)
+  await until(() => world.records('session.end').length === 1)
+  assert.equal(world.records('session.end')[0]?.reason, 'client')
+})
+
 test('what takes many turns of the loop is handled to its end, and then the goodbye, though the socket went long before', async (t) => {
   const { world, listener } = await makeListener(t, { packetsPerTurn: 3, maxWaiting: 10 })
   const speaker = await world.raw('d1')

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+import threading
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -29,7 +30,11 @@ def say(*words):
     print(*words, flush=True)
 
 
+ready = threading.Event()  # what goes out before CONNACK is lost if the socket ends with CONNACK unread
+
+
 def connected(client, userdata, flags, code, properties=None):
+    ready.set()
     if code != 0:
         say("refused", code)
         client.disconnect()
@@ -68,6 +73,7 @@ if asked.version == 5:
 else:
     client.connect("localhost", asked.port)
 client.loop_start()
+ready.wait(60)
 for line in sys.stdin:
     client.publish(asked.topic, line.rstrip("\n"), asked.qos, asked.retain).wait_for_publish()
 client.disconnect()
