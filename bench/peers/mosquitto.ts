@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { freePort } from '../free-port.js'
 import { collector, controller } from '../fleet.js'
 import type { Contestant, RunningBroker, Setting } from './contestant.js'
 import { countInFile } from './count.js'
@@ -83,17 +84,6 @@ topic read fleet/site-7/+/telemetry/#
 user ${controller}
 topic write fleet/site-7/commands/#
 `
-
-/** It cannot tell which port it was given, so one is looked for beforehand. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new TypeError('a TCP listener has a port')
-  return address.port
-}
 
 async function listening(port: number, hasEnded: () => boolean): Promise<void> {
   while (!hasEnded()) {

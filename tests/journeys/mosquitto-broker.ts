@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
+import { freePort } from '../../bench/free-port.js'
 import { runForeign, temporaryFolder } from './world.js'
 
 /** As Debian installs it: where not everybody's PATH leads. */
@@ -119,15 +119,4 @@ export class MosquittoBroker {
     this.#child.kill('SIGTERM')
     await ended
   }
-}
-
-/** It cannot say which port it was given, so one is looked for beforehand, and another where that one was taken. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (typeof address !== 'object' || address === null) throw new TypeError('a TCP listener has a port')
-  return address.port
 }
