@@ -321,8 +321,10 @@ export type ServiceEvent =
       readonly policyHash: Fingerprint
     })
   | (OperatorFacts & {
-      /** Its `comment` is what is wrong with the policy. */ readonly event: 'policy.refuse'
+      readonly event: 'policy.refuse'
+      /** The code of what is wrong with the policy, and the same in words. */
       readonly reason: string
+      readonly problem: string
     })
   | {
       readonly event: 'policy.render_error'

@@ -13,7 +13,7 @@ export const topicLimits = { maxBytes: 1024, maxLevels: 128 } as const
 /** @throws ProtocolError INVALID_TOPIC */
 export function parseTopicName(text: string): TopicName {
   checkTopic(text, 'topic name')
-  if (/[+#]/.test(text)) throw invalid('topic name', 'holds a wildcard') // MQTT 3.1.1 §3.3.2.1 [MQTT-3.3.2-2]
+  if (/[+#]/.test(text)) throw invalid('topic name', 'that holds a wildcard') // MQTT 3.1.1 §3.3.2.1 [MQTT-3.3.2-2]
   return text as TopicName
 }
 
@@ -23,10 +23,10 @@ export function parseTopicFilter(text: string): TopicFilter {
   const levels = text.split('/')
   levels.forEach((level, at) => {
     if (level.includes('#') && (level !== '#' || at !== levels.length - 1)) {
-      throw invalid('topic filter', '"#" must be the whole last level') // [MQTT-4.7.1-2]
+      throw invalid('topic filter', 'whose "#" is not the whole last level') // [MQTT-4.7.1-2]
     }
     if (level.includes('+') && level !== '+') {
-      throw invalid('topic filter', '"+" must be a whole level') // [MQTT-4.7.1-3]
+      throw invalid('topic filter', 'whose "+" is not a whole level') // [MQTT-4.7.1-3]
     }
   })
   return text as TopicFilter
@@ -55,16 +55,16 @@ export function filterMatches(filter: readonly string[], topic: readonly string[
 }
 
 function checkTopic(text: string, what: string): void {
-  if (text === '') throw invalid(what, 'is empty') // [MQTT-4.7.3-1]
-  if (text.includes('\0')) throw invalid(what, 'holds a NUL') // [MQTT-4.7.3-2]
-  if (/\p{Surrogate}/u.test(text)) throw invalid(what, 'is not well-formed Unicode') // [MQTT-1.5.3-1]
+  if (text === '') throw invalid(what, 'that is empty') // [MQTT-4.7.3-1]
+  if (text.includes('\0')) throw invalid(what, 'that holds a NUL') // [MQTT-4.7.3-2]
+  if (/\p{Surrogate}/u.test(text)) throw invalid(what, 'that is not well-formed Unicode') // [MQTT-1.5.3-1]
   if (new TextEncoder().encode(text).length > topicLimits.maxBytes)
-    throw invalid(what, `is over ${topicLimits.maxBytes} bytes`)
+    throw invalid(what, `of over ${topicLimits.maxBytes} bytes`)
   if (text.split('/', topicLimits.maxLevels + 1).length > topicLimits.maxLevels) {
-    throw invalid(what, `has over ${topicLimits.maxLevels} levels`)
+    throw invalid(what, `of over ${topicLimits.maxLevels} levels`)
   }
 }
 
 function invalid(what: string, problem: string): ProtocolError {
-  return new ProtocolError('INVALID_TOPIC', `${what} ${problem}`)
+  return new ProtocolError('INVALID_TOPIC', `expected a ${what}, got one ${problem}`)
 }

@@ -147,8 +147,8 @@ export class PolicyInForce {
       return { active, passed: active.policy.tests.length }
     } catch (error) {
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
-      const comment = error instanceof Error ? error.message.slice(0, 1024) : ''
-      this.#options.audit.append({ event: 'policy.refuse', ...by, reason, comment })
+      const problem = error instanceof Error ? error.message.slice(0, 1024) : ''
+      this.#options.audit.append({ event: 'policy.refuse', ...by, reason, problem })
       throw error
     }
   }

@@ -117,6 +117,7 @@ export const fields: {
   from: [70, 'integer'],
   to: [71, 'integer'],
   day: [77, 'text'],
+  problem: [80, 'text'],
   witness: [90, 'text'],
   treeSize: [91, 'integer'],
   verifierKey: [85, 'text'],

@@ -37,7 +37,7 @@ export function parseQuery({ q = '', ...named }: QueryParameters, now: number): 
   let query: AuditQuery = {}
   for (const { name, value, where } of [...termsOf(q), ...Object.entries(named).map(asTerm)]) {
     if (!isTerm(name)) throw invalid(where, `expected one of ${queryTerms.join(', ')}, got ${JSON.stringify(name)}`)
-    if (given.has(name)) throw invalid(where, `${name} is given twice`)
+    if (given.has(name)) throw invalid(where, where === name ? 'is given twice' : `${name} is given twice`)
     given.add(name)
     query = { ...query, ...readTerm(name, value, where, now) }
   }

@@ -42,7 +42,7 @@ test('a mistake is named with its column', () => {
     ['topic:"a"b', /^column 1: expected NAME:VALUE/],
     ['device:d1 device:d2', /^column 11: device is given twice$/],
     ['limit:-1', /^column 1: limit: expected a whole number, got "-1"$/],
-    ['topic:a#', /^column 1: topic: /],
+    ['topic:a#', /^column 1: topic: expected a topic filter, got one whose "#" is not the whole last level$/],
     ['device:a/b', /^column 1: device: /],
     ['event:toString', /^column 1: event: /],
     ['decision:perhaps', /^column 1: decision: expected allow or deny, got "perhaps"$/],
@@ -61,7 +61,10 @@ test('terms by their names are the same language; one may not stand in both', ()
   assert.deepEqual(parseQuery({ q: 'device:d1', since: '2h' }, now), parse('device:d1 since:2h'))
   assert.throws(() => parseQuery({ q: 'device:d1', device: 'd1' }, now), {
     code: 'QUERY_INVALID',
-    message: 'device: device is given twice',
+    message: 'device: is given twice',
+  })
+  assert.throws(() => parseQuery({ topic: '' }, now), {
+    message: 'topic: expected a topic filter, got one that is empty',
   })
   assert.throws(() => parseQuery({ limit: 'x' }, now), { message: 'limit: expected a whole number, got "x"' })
 })

@@ -84,12 +84,13 @@ test('the OpenAPI document says of each act where its reason belongs', async (t)
   }
 })
 
-test('what is wrong with a refused policy is not hidden by the reason that was given for it', async (t) => {
+test('of a policy that is refused both are on record: what is wrong with it, and the reason it was given with', async (t) => {
   const { audit, perform } = await openWorld(t)
   const nonsense: Tried = { event: 'policy.refuse', said: 'query', body: 'nonsense' }
   assert.equal((await perform('applyPolicy', nonsense, 'ticket 4711')).status, 422)
   const record = audit.records.findLast((record) => record.event === 'policy.refuse')
-  assert.deepEqual([record?.operator, record?.comment?.includes('4711')], ['ada', false])
+  assert.deepEqual([record?.operator, record?.comment], ['ada', 'ticket 4711'])
+  assert.match(record?.problem ?? '', /^policy\.yaml:1:1: expected /)
 })
 
 interface Text {

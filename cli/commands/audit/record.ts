@@ -33,7 +33,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'message.deliver': ['topic', 'publisher', 'decision', 'reason', 'rules', 'count'],
   'message.drop': ['reason', 'count'],
   'policy.activate': ['policyVersion', 'comment', 'operator'],
-  'policy.refuse': ['reason', 'comment', 'operator'],
+  'policy.refuse': ['reason', 'problem', 'comment', 'operator'],
   'policy.render_error': ['policyVersion', 'comment'],
   'join.refuse': ['method', 'reason', 'token', 'comment', 'peer', 'count'],
   'audit.read': ['query', 'comment', 'operator', 'count'],

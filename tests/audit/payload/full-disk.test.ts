@@ -17,7 +17,9 @@ test('where there is no room for payloads their records are written and say so, 
   await mkdir(folder, { recursive: true })
   await symlink('/dev/full', join(folder, '0000000000000000.seg'))
   await log.whenDurable(log.append(...said('nobody keeps this')))
-  await log.whenDurable(log.append({ event: 'policy.refuse', reason: 'what operators do', operator }))
+  await log.whenDurable(
+    log.append({ event: 'policy.refuse', reason: 'REFUSED', problem: 'what operators do', operator }),
+  )
   const records = []
   for await (const record of log.records(0)) records.push(record)
   const told = records.find(({ event }) => event === 'log.failover')
@@ -63,7 +65,7 @@ test('a day that begins on a full disk: no message is taken, what operators do i
   const onItsWay = log.append(...said('nobody knew yet that it is full'))
   await log.whenDurable(onItsWay)
   assert.throws(() => log.append(...said('x')), { code: 'AUDIT_FULL' })
-  const refused = log.append({ event: 'policy.refuse', reason: 'what operators do', operator })
+  const refused = log.append({ event: 'policy.refuse', reason: 'REFUSED', problem: 'what operators do', operator })
   await log.whenDurable(refused)
   assert.deepEqual([log.healthy, log.room], [true, 'full'])
   await assert.rejects(stat(wrappingKey), { code: 'ENOENT' })
