@@ -1,9 +1,9 @@
 import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
+import { Congestion } from './appending/congestion.js'
+import { isReservedFor } from './appending/event-classes.js'
+import { Progress } from './appending/progress.js'
 import { maxEntryBytes, writeEntry } from './entries/write-entry.js'
-import { Congestion } from './congestion.js'
 import { AuditError } from './errors.js'
-import { isReservedFor } from './event-classes.js'
-import { Progress } from './progress.js'
 
 export interface MemoryAudit extends AuditTrail {
   /** Everything appended, durable or not. */

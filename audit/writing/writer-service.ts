@@ -2,19 +2,13 @@ import type { Disk } from './disk.js'
 import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
 import type { Erasure, KeysToErase } from '../payload/options.js'
-import type { Outcome } from '../questions.js'
+import type { Outcome } from './questions.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import { Pruner, type SurveyOrder } from '../retention/pruner.js'
 import type { Survey } from '../retention/survey.js'
+import type { SigningKeys } from '../tree/signing-keys.js'
 import { isWantOfRoom } from './reserve.js'
-import {
-  LogWriter,
-  type Opened,
-  recordsPerCheckpoint,
-  type Room,
-  type SigningKeys,
-  type WriterOptions,
-} from './writer.js'
+import { LogWriter, type Opened, recordsPerCheckpoint, type Room, type WriterOptions } from './writer.js'
 
 export type ToWriter =
   | ({ readonly kind: 'batch' } & Batch) // only after the one before was answered

@@ -11,16 +11,10 @@ import { PayloadSealer } from '../payload/sealing.js'
 import { recover, type Recovered } from './recovery.js'
 import { defaultReserveBytes, isWantOfRoom, Reserve } from './reserve.js'
 import { Segments } from './segments.js'
+import { keysOf, type SigningKeys } from '../tree/signing-keys.js'
 import type { TiledTree } from '../tree/tiled-tree.js'
 import type { TornTail } from './wal.js'
 import { recordsOf, sealRecords } from './wal-record.js'
-
-/** Ed25519 private keys. */
-export interface SigningKeys {
-  readonly signingKey: KeyObject
-  /** While the key changes: checkpoints carry its signature as well, and one by either is accepted on disk. */
-  readonly previousKey?: KeyObject | undefined
-}
 
 export interface WriterOptions extends SigningKeys {
   readonly directory: string
@@ -306,8 +300,4 @@ export class LogWriter {
   }
 
   readonly #inLog = (path: string): string => join(layout.log(this.#options.directory), path)
-}
-
-function keysOf({ signingKey, previousKey }: SigningKeys): readonly KeyObject[] {
-  return previousKey ? [signingKey, previousKey] : [signingKey]
 }

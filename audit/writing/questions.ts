@@ -1,4 +1,4 @@
-import { AuditError } from './errors.js'
+import { AuditError } from '../errors.js'
 
 interface Waiter<Answer> {
   readonly resolve: (answer: Answer) => void

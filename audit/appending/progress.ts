@@ -1,4 +1,4 @@
-import { AuditError } from './errors.js'
+import { AuditError } from '../errors.js'
 
 interface Waiter {
   readonly sequence: number
