@@ -213,7 +213,10 @@ export class AuditLog implements AuditTrail {
     return this.#reader.forward(from, this.durable)
   }
 
-  /** The durable records that match, oldest first, and each new one, until the signal aborts or the log ends. */
+  /**
+   * The durable records that match, oldest first, and each new one, until the signal aborts or the log ends.
+   * @throws AuditError AUDIT_GONE
+   */
   follow(query: AuditQuery, { signal }: { readonly signal?: AbortSignal } = {}): AsyncGenerator<AuditRecord, void> {
     return follow(this.#reader, this, query, signal)
   }

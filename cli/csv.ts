@@ -1,18 +1,26 @@
-import { printable } from './printable.js'
+import { escapedLine } from './printable.js'
 
-/** One line as RFC 4180 §2 has it, without its end. */
-export function csvLine(cells: readonly (string | number)[]): string {
-  return cells.map((cell) => (typeof cell === 'number' ? String(cell) : csvField(cell))).join(',')
+/** Text is escaped; JSON does that by itself and stays what a program can read. */
+export type CsvCell = string | number | { readonly json: string }
+
+/** One line as RFC 4180 §2 has it, without its end, whatever the cells hold. */
+export function csvLine(cells: readonly CsvCell[]): string {
+  return cells.map(csvField).join(',')
 }
 
-/** Text, and nothing that a spreadsheet would calculate. */
-function csvField(text: string): string {
-  const safe = printable(text.replace(formula, "$1'"))
-  return /[",;\n']/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
+function csvField(cell: CsvCell): string {
+  if (typeof cell === 'number') return String(cell)
+  const safe = typeof cell === 'string' ? escapedLine(cell).replace(formula, "$1'") : withoutSemicolons(cell.json)
+  return /[",;']/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe
 }
 
 /**
  * What a spreadsheet takes for a formula, also of full width: at the beginning, and where one that goes by semicolons and
- * knows nothing of our quotes begins a cell.
+ * knows nothing of our quotes begins a cell. Those that have a ' already get one more, so that ours can be told from it.
  */
-const formula = /(^|[;\n])(?=[=+\-@＝＋－＠])/g
+const formula = /(^|;)(?='*[=+\-@＝＋－＠])/g
+
+/** They stand in strings only, and there their escape means the same. */
+function withoutSemicolons(json: string): string {
+  return json.replaceAll(';', '\\u003b')
+}

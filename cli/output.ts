@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
 import { csvLine } from './csv.js'
-import { printable } from './printable.js'
+import { escaped, escapedLine, printable } from './printable.js'
 import { Progress } from './progress.js'
 import { Screen } from './screen.js'
 
@@ -67,14 +67,16 @@ export class Output {
     if (this.format === 'yaml') return this.text(encodeYaml(value))
     if (this.format === 'csv') return this.text(shown.map(csvLine).join('\n'))
     const width = Math.max(...shown.map(([name]) => name.length))
-    this.text(shown.map(([name, text]) => `${this.#dim(name.padEnd(width))}  ${printable(text)}`).join('\n'))
+    this.text(shown.map(([name, text]) => `${this.#dim(name.padEnd(width))}  ${escaped(text)}`).join('\n'))
   }
 
-  /** One item of a stream: a JSON document a line, or a line of cells, which can only guess how wide the next ones are. */
+  /**
+   * One item of a stream: a JSON document a line, or a line of cells, which can only guess how wide the next ones are.
+   * CSV begins with a header, so it is for those who know what comes. Values in cells are escaped by who made these.
+   */
   item(value: unknown, cells: readonly Cell[]): void {
     if (this.format === 'json') return this.text(encodeJson(value))
     if (this.format === 'yaml') return this.text(`---\n${encodeYaml(value)}`)
-    if (this.format === 'csv') return this.text(csvLine(cells.map(({ text }) => text)))
     const shown = cells.filter(({ wide }) => this.format === 'wide' || wide === undefined)
     const fields = shown.map(({ text, width = 0 }) => printable(text).replaceAll('\n', '\\n').padEnd(width))
     this.text(fields.join('  ').trimEnd())
@@ -108,7 +110,7 @@ export class Output {
   /** A line a row, in columns as wide as they need to be. */
   table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], { header = true } = {}): readonly string[] {
     const shown = columns.filter((column) => this.format === 'wide' || column.wide === undefined)
-    const cells = rows.map((row) => shown.map((column) => printable(column.of(row)).replaceAll('\n', '\\n') || '-'))
+    const cells = rows.map((row) => shown.map((column) => escapedLine(column.of(row)) || '-'))
     const widths = shown.map(({ name }, at) => Math.max(name.length, ...cells.map((line) => line[at]?.length ?? 0)))
     const line = (fields: readonly string[]) =>
       fields

@@ -5,7 +5,11 @@ import type { LogReader } from './reader.js'
 /** A log that may grow while it is read. */
 type Growing = Pick<AuditTrail, 'durable' | 'onDurable' | 'onEnd'> & { readonly ended: boolean }
 
-/** The durable records that match, oldest first, and each new one, until the signal aborts or the log ends. */
+/**
+ * The durable records that match, oldest first, and each new one, until the signal aborts or the log ends: behind
+ * `after`, or from the first that is kept. One whom retention overtakes is not handed a hole.
+ * @throws AuditError AUDIT_GONE
+ */
 export async function* follow(
   reader: LogReader,
   log: Growing,
@@ -14,8 +18,9 @@ export async function* follow(
 ): AsyncGenerator<AuditRecord, void> {
   const matches = matcherOf(query)
   let left = query.limit ?? Infinity
-  for (let next = (query.after ?? -1) + 1; left > 0 && !signal?.aborted;) {
-    for await (const record of reader.forwardKept(next, log.durable)) {
+  const first = query.after === undefined ? await reader.first() : query.after + 1
+  for (let next = first; left > 0 && !signal?.aborted;) {
+    for await (const record of reader.forward(next, log.durable)) {
       if (signal?.aborted) return
       next = record.sequence + 1
       if (!matches(record)) continue

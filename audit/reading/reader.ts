@@ -35,21 +35,6 @@ export class LogReader {
     }
   }
 
-  /** The same, without those that retention has taken away, or takes away meanwhile. */
-  async *forwardKept(from: number, to: number): AsyncGenerator<AuditRecord, void> {
-    for (let next = from; next <= to;) {
-      try {
-        for await (const record of this.forward(next, to)) {
-          next = record.sequence + 1
-          yield record
-        }
-      } catch (error) {
-        orNothingGone(error)
-        next = await this.first()
-      }
-    }
-  }
-
   /** The first record that is kept, whatever is still on disk below it. */
   async first(): Promise<number> {
     return (await readMinimum(this.#directory))?.index ?? 0

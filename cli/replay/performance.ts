@@ -1,4 +1,5 @@
 import type { IPublishPacket } from 'mqtt'
+import { itemPrinter } from '../commands/audit/printer.js'
 import type { Record } from '../commands/audit/record.js'
 import type { Output } from '../output.js'
 import type { Act } from './act.js'
@@ -22,12 +23,14 @@ type Due = Deed & { readonly offsetMs: number }
 /** Does again at a broker what a device did, and says of each deed what became of it. */
 export class Performance {
   readonly #output: Output
+  readonly #print: ReturnType<typeof itemPrinter>
   readonly #broker: TargetBroker
   readonly #tally = new Tally()
   #offsetMs = 0
 
   constructor(output: Output, broker: TargetBroker) {
     this.#output = output
+    this.#print = itemPrinter(output)
     this.#broker = broker
     broker.onMessage((message) => this.#hear(message))
   }
@@ -61,7 +64,7 @@ export class Performance {
 
   /** The sum of it all. */
   tell(): void {
-    if (!this.#output.isForPeople) this.#output.item({ event: 'replay.end', ...this.#tally.totals }, [])
+    if (!this.#output.isForPeople) this.#print({ event: 'replay.end', ...this.#tally.totals }, () => [])
     this.#output.note(this.#tally.describe())
   }
 
@@ -92,14 +95,14 @@ export class Performance {
     const [, replay] = await Promise.all([told, outcome])
     const { count } = record
     this.#tally.end(replay, typeof count === 'number' ? count : 1)
-    this.#output.item({ offsetMs, replay, ...record }, timelineCells(record, offsetMs, describeOutcome(replay)))
+    this.#print({ offsetMs, replay, ...record }, () => timelineCells(record, offsetMs, describeOutcome(replay)))
   }
 
   #hear({ topic, qos, retain, payload }: IPublishPacket): void {
     this.#tally.arrive()
     const arrival = { topic, qos, retain, size: Buffer.byteLength(payload) }
     const offsetMs = this.#offsetMs
-    this.#output.item({ offsetMs, event: 'replay.receive', ...arrival }, arrivalCells(arrival, offsetMs))
+    this.#print({ offsetMs, event: 'replay.receive', ...arrival }, () => arrivalCells(arrival, offsetMs))
   }
 }
 

@@ -1,5 +1,5 @@
 import { formatBytes } from '../commands/arguments.js'
-import type { Record } from '../commands/audit/record.js'
+import { formatValue, type Record } from '../commands/audit/record.js'
 import type { Cell } from '../output.js'
 
 /** Who did something: the device that the session is of, the broker, or somebody else. */
@@ -20,7 +20,11 @@ export function timelineCells(record: Record, offsetMs: number, outcome?: string
 
 /** What arrives while a session is played again, which no record speaks of. */
 export function arrivalCells({ topic, ...message }: Arrival, offsetMs: number): readonly Cell[] {
-  return cellsOf({ mark: '←', what: 'arrives', topic, detail: messageDetail(message) }, offsetMs, '')
+  return cellsOf(
+    { mark: '←', what: 'arrives', topic: formatValue(topic), detail: messageDetail(message) },
+    offsetMs,
+    '',
+  )
 }
 
 export interface Arrival {
@@ -108,7 +112,7 @@ function qosOf({ qos }: Readonly<{ [name: string]: unknown }>): string {
 
 function textOf(record: Record, name: string): string {
   const value = record[name]
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+  return value === undefined || value === '' ? '' : formatValue(value)
 }
 
 /** Milliseconds → `1:02:03.045`, as short as it can be. */

@@ -51,14 +51,58 @@ test('CSV is what an export writes, in the same columns below the same header', 
 
 test('a cell is one cell, and no formula, for a spreadsheet of any country', () => {
   const cells = ['a', 'a,b', 'a"b', "a'b", 'a;b', 'a\nb', '', -1, 0.5]
-  assert.equal(csvLine(cells), `a,"a,b","a""b","a'b","a;b","a\nb",,-1,0.5`)
+  assert.equal(csvLine(cells), `a,"a,b","a""b","a'b","a;b",a\\nb,,-1,0.5`)
   for (const sign of ['=', '+', '-', '@', '＝', '＋', '－', '＠']) {
-    for (const before of ['', 'x;', 'x\n', 'x;y;']) {
-      assert.equal(csvLine([`${before}${sign}cmd()`]), `"${before}'${sign}cmd()"`)
+    for (const before of ['', 'x;', 'x;y;', "'", "x;'"]) {
+      const cell = csvLine([`${before}${sign}cmd()`])
+      assert.equal(cell, `"${before.replace(/'?$/, "'$&")}${sign}cmd()"`)
     }
     assert.equal(csvLine([`x${sign}y`]), `x${sign}y`)
   }
   assert.equal(csvLine(['\t=1', '\r=1', '\u0000=1', '\u001b[2J']), '\\u{9}=1,\\u{d}=1,\\u{0}=1,\\u{1b}[2J')
+})
+
+test('what was typed like an escape is told from what was escaped, in CSV and in a table', () => {
+  const texts = [
+    '\u001b',
+    '\\u{1b}',
+    '\\',
+    '\\\\u{1b}',
+    '\\\u001b',
+    '\n',
+    '\\n',
+    'C:\\new',
+    '=1',
+    "'=1",
+    "x;''=1",
+    'x;=1',
+  ]
+  const column = { name: 'comment', of: (comment: string) => comment }
+  const lines = (format: Format) =>
+    written(format, (output) => output.list(texts, [column]))
+      .split('\n')
+      .slice(1)
+  assert.deepEqual(lines('table').map(unescaped), texts)
+  assert.deepEqual(
+    lines('csv').flatMap((row) => readCsv(row).map(readCell)),
+    texts,
+  )
+})
+
+test('of a record too, and what stands in its details is JSON for any program', () => {
+  for (const text of ['\u001b', '\\u{1b}', '\n', '\\n', 'say "hi"', "x;'=1", ';=cmd()', 'a,b']) {
+    const cells = readCsv(encodeCsvRecord({ ...place, event: 'token.revoke', comment: text, novel: { text } }))
+    assert.equal(readCell(cells[csvHeader.split(',').indexOf('comment')] ?? ''), text)
+    assert.deepEqual(JSON.parse(cells.at(-1) ?? ''), { novel: { text } })
+    assert.doesNotMatch(cells.at(-1) ?? '', /;/)
+  }
+})
+
+test('of a record, too, what is shown bare or in quotes is one text only', () => {
+  const shown = ['\\u001b', '\u001b', '\\u{1b}', '\\n', '\n', 'plain'].map((comment) =>
+    line('table', { ...place, event: 'token.revoke', comment }).slice(65),
+  )
+  assert.deepEqual(shown, ['"\\\\u001b"', '"\\u001b"', '"\\\\u{1b}"', '"\\\\n"', '"\\n"', 'plain'])
 })
 
 test('JSON is the record as the server wrote it', () => {
@@ -84,15 +128,38 @@ test('an event of a later version is shown with all its fields, and what is no r
   }
 })
 
-/** What stands on stdout for one record, without its line end. */
+/** What stands on stdout for one record. */
 function line(format: Format, record: Record): string {
-  let written = ''
+  return written(format, (output) => recordPrinter(output)(record))
+}
+
+/** What an output was made to write, without the last line end. */
+function written(format: Format, write: (output: Output) => void): string {
+  let text = ''
   const stdout = new Writable({
     write(chunk, _encoding, done) {
-      written += String(chunk)
+      text += String(chunk)
       done()
     },
   })
-  recordPrinter(new Output(format, { stdout, stderr: stdout, env: {} }))(record)
-  return written.replace(/\n$/, '')
+  write(new Output(format, { stdout, stderr: stdout, env: {} }))
+  return text.replace(/\n$/, '')
+}
+
+/** The cells of a line, as RFC 4180 has it. */
+function readCsv(row: string): readonly string[] {
+  const cells = row.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^",]*))/g)
+  return Array.from(cells, ([, quoted, bare = '']) => quoted?.replaceAll('""', '"') ?? bare)
+}
+
+/** What a cell was made of. */
+function readCell(cell: string): string {
+  return unescaped(cell.replace(/(^|;)'(?='*[=+\-@])/g, '$1'))
+}
+
+function unescaped(text: string): string {
+  return text.replace(/\\(\\|n|u\{([0-9a-f]+)\})/g, (_escape, kind: string, hex: string | undefined) => {
+    if (hex !== undefined) return String.fromCodePoint(Number.parseInt(hex, 16))
+    return kind === 'n' ? '\n' : kind
+  })
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { csvHeader } from '../../cli/export/csv.js'
 import { Pace, parseSpeed } from '../../cli/replay/pace.js'
 import { connected, emptyStage, enroll, next } from '../journeys/world.js'
 
@@ -22,7 +23,7 @@ test('a session is played back with what it said, heard and was refused, and whe
   assert.match(lines[2] ?? '', /^\d\.\d{3} +→ +publishes +devices\/pump-1\/telemetry +QoS 1 +4 B +by /)
   assert.match(
     lines[3] ?? '',
-    /^\d\.\d{3} +→ +publishes +devices\/pump-2\/\\u\{1b\}\[2Jtelemetry +QoS 1 +4 B +DENIED +\S/,
+    /^\d\.\d{3} +→ +publishes +"devices\/pump-2\/\\u001b\[2Jtelemetry" +QoS 1 +4 B +DENIED +\S/,
   )
   assert.match(lines[4] ?? '', /^\d\.\d{3} +○ +ends +client$/)
   assert.equal(lines.length, 5)
@@ -31,6 +32,12 @@ test('a session is played back with what it said, heard and was refused, and whe
   const [first] = records.split('\n').map((line) => JSON.parse(line || '{}') as { session: string; offsetMs: number })
   assert.equal(first?.offsetMs, 0)
   assert.equal(await stage.operator('audit', 'replay', '--session', first.session, '--speed', '100x'), text)
+
+  const csv = await stage.operator('audit', 'replay', '--device', 'pump-1', '--speed', 'max', '-o', 'csv')
+  const [header = '', ...rows] = csv.trimEnd().split('\n')
+  assert.equal(header, csvHeader)
+  assert.equal(rows.length, 5)
+  assert.match(rows[0] ?? '', /^\d+,2[^,]+Z,session\.connect,pump-1,.*""offsetMs"":0,/)
 })
 
 test('a session that goes on is said to, and not of one that a crash of the service has ended', async (t) => {

@@ -109,8 +109,8 @@ function say(event: string, name: string, value: unknown): string {
   return text === '' || phrase === undefined ? text : phrase(text)
 }
 
-/** One word each, whatever it holds: text with a space, a quote or anything that does not show is quoted. */
-function formatValue(value: unknown): string {
+/** One word each, whatever it holds: text with a space, a quote, a backslash or anything that does not show is quoted. */
+export function formatValue(value: unknown): string {
   if (value === undefined) return ''
   if (Array.isArray(value)) return value.map(formatValue).join(',')
   if (typeof value === 'object' && value !== null) {
@@ -119,7 +119,7 @@ function formatValue(value: unknown): string {
       .join(',')
   }
   if (typeof value !== 'string') return JSON.stringify(value)
-  return /^[^"\s\p{C}\p{M}]+$/u.test(value) ? value : JSON.stringify(value)
+  return /^[^"\\\s\p{C}\p{M}]+$/u.test(value) ? value : JSON.stringify(value)
 }
 
 function isKnown(event: string): event is AuditEventName {

@@ -12,6 +12,7 @@ import { parseAddress, readTarget, type TargetOptions } from '../../replay/targe
 import { timelineCells } from '../../replay/timeline.js'
 import { parseDuration } from '../arguments.js'
 import { examples } from '../examples.js'
+import { itemPrinter } from './printer.js'
 import type { Record } from './record.js'
 
 interface ReplayOptions extends Partial<TargetOptions>, Act {
@@ -107,10 +108,11 @@ export function addReplay(audit: Command, { client, output, settings }: Context)
 async function show(client: ApiClient, output: Output, options: ReplayOptions): Promise<void> {
   const session = await findSession(client, options)
   const pace = paceOf(options, longestPauseSeconds)
+  const print = itemPrinter(output)
   let last: Record | undefined
   for await (const { record, offsetMs } of paced(asItems(recordsOf(client, session)), pace)) {
     if (last === undefined) noteBeginning(output, record)
-    output.item({ offsetMs, ...record }, timelineCells(record, offsetMs))
+    print({ offsetMs, ...record }, () => timelineCells(record, offsetMs))
     last = record
   }
   if (last === undefined) noRecords(session)

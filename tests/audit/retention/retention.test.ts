@@ -76,7 +76,7 @@ test('nothing goes before everyone has read it, and nothing at all where someone
   assert.deepEqual(asked, [512, [0, 1, 2]])
 })
 
-test('who reads what has gone is told so, who searches or follows begins with what is kept', async (context) => {
+test('who reads what has gone is told so, who asks for no beginning begins with what is kept', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0, 0])
   const log = await world.reopen()
   world.clock.now = 100 * day
@@ -87,20 +87,25 @@ test('who reads what has gone is told so, who searches or follows begins with wh
   await assert.rejects(sequencesOf(log.records(767)), { code: 'AUDIT_GONE' })
   assert.deepEqual(await sequencesOf(log.records(768)), kept)
   const reader = new LogReader(world.directory)
-  assert.deepEqual(await sequencesOf(reader.forwardKept(0, durable)), kept)
   assert.deepEqual(await sequencesOf(reader.backward(durable)), kept.toReversed())
-  assert.deepEqual(await sequencesOf(log.follow({ after: 3, limit: kept.length })), kept)
+  assert.deepEqual(await sequencesOf(log.follow({ limit: kept.length })), kept)
+  assert.deepEqual(await sequencesOf(log.follow({ after: 767, limit: kept.length })), kept)
+  await assert.rejects(sequencesOf(log.follow({ after: 766 })), { code: 'AUDIT_GONE', sequence: 767 })
 })
 
-test('a reader that is overtaken goes on with what is kept', async (context) => {
+test('who follows and is overtaken is told where the log begins now', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0, 0])
   const log = await world.reopen()
   world.clock.now = 100 * day
   const following = log.follow({ limit: 400 })
   assert.equal((await following.next()).value?.sequence, 0)
   await world.look({ days: 1 })
-  const sequences = await sequencesOf(following)
-  assert.deepEqual(sequences.slice(254, 257), [255, 768, 769])
+  const seen: number[] = []
+  const reading = async () => {
+    for await (const { sequence } of following) seen.push(sequence)
+  }
+  await assert.rejects(reading(), { code: 'AUDIT_GONE', sequence: 256, message: /begins with record 768$/ })
+  assert.deepEqual([seen.at(0), seen.at(-1)], [1, 255])
 })
 
 test('it goes on from where it was, and a log that nothing was taken from has no minimum', async (context) => {
@@ -209,7 +214,8 @@ test('a copy of log/ alone says what was taken away, and verifies', async (conte
 /** What the log says of what it has let go. */
 async function saidBy({ directory }: ForgetfulWorld, log: AuditLog): Promise<readonly object[]> {
   const said: object[] = []
-  for await (const record of new LogReader(directory).forwardKept(0, log.durable)) {
+  const reader = new LogReader(directory)
+  for await (const record of reader.forward(await reader.first(), log.durable)) {
     if (record.event !== 'log.retention') continue
     const { formerMinimumIndex, minimumIndex, reason } = record
     said.push({ formerMinimumIndex, minimumIndex, reason })
