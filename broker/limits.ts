@@ -90,7 +90,7 @@ export interface BrokerLimits {
 
 export const defaultLimits: BrokerLimits = {
   maxConnections: 20_000,
-  maxUnconnected: 2_000,
+  maxUnconnected: 1_000,
   maxPacketBytes: 256 * 1024,
   maxConnectBytes: 128 * 1024,
   maxFiltersPerPacket: 1000,

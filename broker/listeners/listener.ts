@@ -1,7 +1,9 @@
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { BrokerError } from '../errors.js'
 import type { BrokerLimits } from '../limits.js'
 import { Arrival, type RefusedArrival } from './arrival.js'
+import { untilClientHello } from './client-hello.js'
+import { readFirstBytes } from './first-bytes.js'
 import type { HalfOpen } from './half-open.js'
 import { inNetworks } from './networks.js'
 import { readProxyHeader } from './proxy.js'
@@ -64,7 +66,7 @@ export async function listen(options: ListenOptions, surroundings: Surroundings)
     const arrival = new Arrival(socket, { seen: 'directly', address, port }, halfOpen, refused)
     if (!arrival.alive) return
     arrival.begin('handshake', elapsed() + limits.handshakeSeconds * 1000)
-    const begin = (): void => whenSpeaking(socket, () => secure.begin(arrival))
+    const begin = (): void => readFirstBytes(socket, untilClientHello, () => secure.begin(arrival))
     if (isProxy(address)) readProxyHeader(arrival, limits, begin)
     else begin()
   })
@@ -74,16 +76,6 @@ export async function listen(options: ListenOptions, surroundings: Surroundings)
     renewTls: (tls) => secure.renew(tls),
     close: () => server.close(),
   }
-}
-
-/** TLS takes its memory, ten times that of the socket, only for those who have said something. */
-function whenSpeaking(socket: Socket, then: () => void): void {
-  const speak = (): void => {
-    if (socket.readableLength > 0) then()
-    else socket.destroy() // it has gone without a word
-  }
-  if (socket.readableLength > 0) then()
-  else socket.once('readable', speak)
 }
 
 async function bind(server: ReturnType<typeof createServer>, { host, port }: ListenOptions): Promise<number> {

@@ -1,27 +1,21 @@
 import type { BrokerLimits } from '../limits.js'
 import type { Arrival } from './arrival.js'
+import { readFirstBytes } from './first-bytes.js'
 import { decodeProxyHeader, type ProxyHeader } from './proxy-header.js'
 
 /** Takes the header off the start of a connection from a proxy, and goes on as if the client itself had connected. */
 export function readProxyHeader(arrival: Arrival, { maxProxyHeaderBytes }: BrokerLimits, then: () => void): void {
-  const { socket } = arrival
-  let received: Buffer = Buffer.alloc(0)
-  const read = (): void => {
-    const chunk: unknown = socket.read()
-    if (!Buffer.isBuffer(chunk)) return void socket.destroy() // it has gone; to look whether we are there, perhaps
-    received = Buffer.concat([received, chunk])
+  const take = (received: Buffer): number | undefined => {
     try {
       const decoded = decodeProxyHeader(received, maxProxyHeaderBytes)
-      if (!decoded) return
-      socket.off('readable', read)
-      if (received.length > decoded.bytes) socket.unshift(received.subarray(decoded.bytes))
-      believe(arrival, decoded.header)
-      then()
+      if (decoded) believe(arrival, decoded.header)
+      return decoded?.bytes
     } catch (error) {
       arrival.refuse('proxy_header', error instanceof Error ? error.message : String(error))
+      return undefined
     }
   }
-  socket.on('readable', read)
+  readFirstBytes(arrival.socket, take, then)
 }
 
 function believe(arrival: Arrival, header: ProxyHeader): void {
