@@ -34,6 +34,7 @@ export const attacks: readonly Attack[] = [
   { name: 'a subscriber that never reads', run: neverRead },
   { name: 'CONNECT and gone, eight at a time', run: comeAndGo },
   { name: '10,000 half-open connections', run: (target) => halfOpen(target, 10_000) },
+  { name: '10,000 half-open, replaced when closed', run: (target) => halfOpen(target, 10_000, true) },
 ]
 
 /** Writes the bytes whenever the socket takes them, and comes back when it is thrown out. */
@@ -82,11 +83,12 @@ async function comeAndGo({ fleet, port }: Target): Promise<void> {
   await Promise.all(Array.from({ length: 8 }, loop))
 }
 
-/** Begins to shake hands and never ends, over and over; whatever is closed is replaced. */
-async function halfOpen({ port }: Target, count: number): Promise<void> {
+/** Begins to shake hands and never ends. What is closed is left at that, or replaced a tenth of a second later. */
+async function halfOpen({ port }: Target, count: number, replaced = false): Promise<void> {
   const open = (): void => {
     const socket = connect(port, '127.0.0.1', () => socket.write(beginningOfClientHello))
-    socket.on('error', () => undefined).on('close', () => setTimeout(open, 100))
+    socket.on('error', () => undefined)
+    if (replaced) socket.on('close', () => setTimeout(open, 100))
   }
   for (let opened = 0; opened < count; opened += 100) {
     for (let more = 0; more < 100; more++) open()

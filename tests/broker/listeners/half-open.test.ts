@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
-import { connect as tcpConnect, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { connect as tcpConnect, createServer, Socket } from 'node:net'
 import test, { type TestContext } from 'node:test'
+import { connect as tlsConnect } from 'node:tls'
 import { defaultLimits } from '#broker'
 import { type Eviction, HalfOpen, type Place } from '../../../broker/listeners/half-open.js'
 import { makeWorld, until } from '../harness.js'
@@ -65,6 +67,7 @@ test('who takes too long over a step loses the place', () => {
 test('10,000 connections that say nothing hold few places and little memory, and keep nobody else out', async (t) => {
   const world = await makeWorld(t)
   const speaker = await world.client('d1')
+  const hello = await clientHello()
   const before = process.memoryUsage().rss
   const sources = ['127.0.0.2', '127.0.0.3', '127.0.0.4', '127.0.0.5']
   const silent: Socket[] = []
@@ -75,7 +78,7 @@ test('10,000 connections that say nothing hold few places and little memory, and
     await newcomer.publishAsync('f/d2/x', 'at once', { qos: 1 })
     await newcomer.endAsync()
     world.clock += 500
-    if (wave % 4 === 0) for (const socket of silent) if (!socket.destroyed) socket.write(Uint8Array.of(0x16)) // and now TLS state, too
+    if (wave % 4 === 0) for (const socket of silent.slice(-500)) if (!socket.destroyed) socket.write(hello) // and now TLS state, too
   }
   const open = () => silent.filter((socket) => !socket.destroyed).length
   await until(() => open() <= defaultLimits.maxUnconnected)
@@ -84,6 +87,37 @@ test('10,000 connections that say nothing hold few places and little memory, and
   assert.equal(world.records('session.end').filter(({ reason }) => reason !== 'client').length, 0)
   assert.ok(world.records('session.refuse').every(({ peer }) => peer !== '127.0.0.1'))
   await speaker.publishAsync('f/d1/x', 'to the end', { qos: 1 })
+})
+
+test('TLS begins with a whole ClientHello, in however many pieces it comes', async (t) => {
+  const world = await makeWorld(t)
+  const hello = await clientHello()
+  const socket = openSilent(t, world.port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.setNoDelay(true)
+  let answered = false
+  socket.on('data', () => (answered = true))
+  for (const [from, to] of [
+    [0, 1],
+    [1, 4],
+    [4, 6],
+    [6, hello.length - 1],
+  ] as const) {
+    socket.write(hello.subarray(from, to))
+    await world.client('d1').then((client) => client.endAsync()) // whoever comes later has been answered by then
+    assert.equal(answered, false)
+  }
+  socket.write(hello.subarray(-1))
+  await until(() => answered)
+})
+
+test('half a ClientHello and gone leaves no place taken', async (t) => {
+  const world = await makeWorld(t, { limits: { maxUnconnected: 1 } })
+  const socket = openSilent(t, world.port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.end((await clientHello()).subarray(0, 100))
+  await once(socket, 'close')
+  await world.client('d1') // with no time passing
 })
 
 function makePlaces(maxUnconnected: number) {
@@ -103,6 +137,26 @@ function makePlaces(maxUnconnected: number) {
 function openSilent(t: TestContext, port: number, localAddress: string): Socket {
   const socket = tcpConnect({ host: '127.0.0.1', port, localAddress })
   socket.on('error', () => undefined)
+  socket.resume() // else it never sees the end behind an answer
   t.after(() => socket.destroy())
   return socket
+}
+
+/** The first thing that a client of TLS says. */
+async function clientHello(): Promise<Buffer> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  assert.ok(address !== null && typeof address === 'object')
+  const client = tlsConnect({ host: '127.0.0.1', port: address.port })
+  client.on('error', () => undefined)
+  const [accepted] = await once(server, 'connection')
+  assert.ok(accepted instanceof Socket)
+  const [hello] = await once(accepted, 'data')
+  assert.ok(Buffer.isBuffer(hello))
+  client.destroy()
+  accepted.destroy()
+  server.close()
+  return hello
 }
