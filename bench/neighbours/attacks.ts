@@ -26,6 +26,7 @@ export const attacks: readonly Attack[] = [
   { name: 'retained messages without end', run: (target) => flood(target, retained(500)) },
   { name: 'a topic of its own with each message', run: (target) => flood(target, topics(20_000)) },
   { name: '1,000 filters in one packet, again', run: (target) => flood(target, manyFilters(1000)) },
+  { name: '10,000 filters in one packet', run: (target) => once(target, manyFilters(10_000)) },
   { name: 'CONNECT, 10,000 filters in one packet, again', run: (target) => again(target, manyFilters(10_000)) },
   {
     name: 'PINGREQ as fast as it can, answers unread',
@@ -52,13 +53,16 @@ async function flood({ fleet, port }: Target, bytes: Buffer, level: 4 | 5 = 4, d
   }
 }
 
-/** Says one thing that no limit allows, and is back at once. */
-async function again({ fleet, port }: Target, bytes: Buffer): Promise<void> {
-  for (;;) {
-    const client = await comeBack(fleet, port, 5)
-    client.socket.write(bytes)
-    await client.gone
-  }
+/** Says one thing that no limit allows. */
+async function once({ fleet, port }: Target, bytes: Buffer): Promise<void> {
+  const client = await comeBack(fleet, port, 5)
+  client.socket.write(bytes)
+  await client.gone
+}
+
+/** The same, and is back at once. */
+async function again(target: Target, bytes: Buffer): Promise<void> {
+  for (;;) await once(target, bytes)
 }
 
 async function neverRead({ fleet, port }: Target): Promise<void> {
