@@ -2,7 +2,7 @@ import { CodedError } from '#protocol'
 
 export type AuditErrorCode =
   | 'AUDIT_CLOSED' //  nothing can be appended any more: the log was closed, or has failed
-  | 'AUDIT_FULL' //    too much waits for the disk; nothing was appended
+  | 'AUDIT_FULL' //    the disk has no room, or too much waits for it; nothing was appended
   | 'AUDIT_FAILED' //  this record is not durable and never will be
   | 'AUDIT_CORRUPT' // what is on disk is not what was written; the message names the place
   | 'AUDIT_GONE' //    retention took the record away; its hash is still in the tree

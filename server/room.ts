@@ -1,4 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
+import { isDiskFull } from '#protocol'
 import type { ServerConfig } from './config.js'
 import { serveHealth } from './health.js'
 import { type OpenServer, openServer, type Surroundings } from './wire.js'
@@ -20,7 +21,7 @@ export async function openWhenThereIsRoom(
     try {
       return await openServer(config, surroundings)
     } catch (error) {
-      if (!isWantOfRoom(error)) throw error
+      if (!isDiskFull(error)) throw error
       const problem = `the disk is full: ${error.message}`
       if (tries === 0) surroundings.warn(`${problem}. It starts as soon as there is room`)
       await beUnready(config, problem, stopping)
@@ -37,12 +38,4 @@ async function beUnready(
   const health = await serveHealth({ host, port }, [{ name: 'disk', problem: () => problem }])
   await setTimeout(againAfterMs, undefined, { signal }).catch(() => undefined)
   await health.close()
-}
-
-/** The store says it in words only, and so does the thread of the log. */
-const said = /\bENOSPC\b|\bEDQUOT\b|no space left on device|disk quota exceeded/i
-
-function isWantOfRoom(error: unknown): error is Error {
-  if (!(error instanceof Error)) return false
-  return ('code' in error && error.code === 'AUDIT_FULL') || said.test(error.message) || isWantOfRoom(error.cause)
 }

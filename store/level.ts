@@ -1,6 +1,6 @@
 import { Level } from 'level'
 import { findConflict } from './conditions.js'
-import { StoreError } from './errors.js'
+import { StoreError, type StoreErrorCode } from './errors.js'
 import type { Changes, Store } from './store.js'
 
 type Database = Level<string, Uint8Array>
@@ -14,7 +14,7 @@ interface Waiting {
 
 /**
  * Opens the store in a folder, and makes the folder where there is none. One process at a time.
- * @throws StoreError STORE_LOCKED, STORE_DAMAGED, STORE_FAILED
+ * @throws StoreError STORE_LOCKED, STORE_DAMAGED, STORE_FAILED, STORE_FULL
  */
 export async function openLevelStore(folder: string): Promise<Store> {
   const database: Database = new Level(folder, { keyEncoding: 'utf8', valueEncoding: 'view' })
@@ -126,7 +126,7 @@ function operation([key, value]: [string, Uint8Array | undefined]): Operation {
 function failed(folder: string, doing: string, cause: unknown): StoreError {
   if (isCorruption(cause)) return damaged(folder, cause)
   return new StoreError(
-    'STORE_FAILED',
+    codeOf(cause),
     `${doing} failed (${reasonOf(cause)}): check the disk and its free space, then start again`,
     { cause },
   )
@@ -150,6 +150,12 @@ function isCorruption(cause: unknown): boolean {
   return cause.code === 'LEVEL_IO_ERROR' && /: (No such file or directory|Invalid argument)$/.test(cause.message)
 }
 
+/** Level has a code for what the disk says, and only words for what that is. */
+function codeOf(cause: unknown): StoreErrorCode {
+  const isFull = /No space left on device|Disk quota exceeded/.test(reasonOf(cause))
+  return isFull ? 'STORE_FULL' : 'STORE_FAILED'
+}
+
 function explainOpening(folder: string, error: unknown): StoreError {
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error
   if (cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED') {
@@ -160,7 +166,7 @@ function explainOpening(folder: string, error: unknown): StoreError {
     )
   }
   if (isCorruption(cause)) return damaged(folder, cause)
-  return new StoreError('STORE_FAILED', `cannot open ${folder}: ${reasonOf(cause)}`, { cause })
+  return new StoreError(codeOf(cause), `cannot open ${folder}: ${reasonOf(cause)}`, { cause })
 }
 
 function reasonOf(cause: unknown): string {

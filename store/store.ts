@@ -11,7 +11,7 @@ export interface Store {
   /**
    * Makes all changes or none. Resolves only when they are durable; commits that are made while one is being synced
    * share the next sync, and take effect in the order of the calls.
-   * @throws StoreError CONFLICT when a condition does not hold (then nothing was written), STORE_FAILED, STORE_CLOSED
+   * @throws StoreError CONFLICT when a condition does not hold (then nothing was written), STORE_FAILED, STORE_FULL, STORE_CLOSED
    */
   commit(changes: Changes): Promise<void>
 

@@ -1,3 +1,4 @@
+import { isDiskFull } from '#protocol'
 import { commitmentIn } from '../entries/commitment-room.js'
 import { payloadLayout } from './files.js'
 import { KeyFile, type KeyFolders } from './key-file.js'
@@ -5,7 +6,6 @@ import type { KeysToErase, PayloadOptions } from './options.js'
 import { sequenceIn } from './message-place.js'
 import { payloadFrames, type Payloads } from './payload-buffer.js'
 import { PayloadStore } from './payload-store.js'
-import { isWantOfRoom } from '../writing/reserve.js'
 import { destroyWrappingKey } from './wrapping-key.js'
 
 /** Days whose keys are open: today, yesterday around midnight, and another one when a clock is set. */
@@ -44,7 +44,7 @@ export class PayloadSealer {
       this.#store?.sync()
       return undefined
     } catch (error) {
-      if (!isWantOfRoom(error)) throw error
+      if (!isDiskFull(error)) throw error
       return `${error.message}; payloads of the last batch are not kept, and what is new of their keys only in memory`
     }
   }

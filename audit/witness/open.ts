@@ -21,7 +21,7 @@ export interface OpenWitness {
 
 /**
  * Opens a witness, or makes one with a new key.
- * @throws AuditError AUDIT_INVALID when it has another name; StoreError STORE_LOCKED, STORE_DAMAGED, STORE_FAILED
+ * @throws AuditError AUDIT_INVALID when it has another name; StoreError STORE_LOCKED, STORE_DAMAGED, STORE_FAILED, STORE_FULL
  */
 export async function openWitness(options: OpenWitnessOptions): Promise<OpenWitness> {
   const { folder } = options

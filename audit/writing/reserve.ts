@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { isDiskFull } from '#protocol'
 import type { Disk, Segment } from './disk.js'
 
 /** For what operators do, for the ends of sessions, and for what waits in memory when the disk turns out to be full. */
@@ -39,7 +40,7 @@ export class Reserve {
     try {
       await this.#disk.allocate(this.#path, this.#bytes)
     } catch (error) {
-      if (isWantOfRoom(error)) return false
+      if (isDiskFull(error)) return false
       throw error
     }
     return (this.#isThere = true)
@@ -51,9 +52,4 @@ export class Reserve {
     this.#isThere = false
     return segment
   }
-}
-
-/** The disk is full, or the share of it that this user may have. */
-export function isWantOfRoom(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT')
 }

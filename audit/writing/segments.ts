@@ -1,7 +1,8 @@
 import { basename, join } from 'node:path'
+import { isDiskFull } from '#protocol'
 import type { Disk, Segment } from './disk.js'
 import { tileWidth } from '../tree/tiles.js'
-import { isWantOfRoom, type Reserve } from './reserve.js'
+import type { Reserve } from './reserve.js'
 import { type SegmentName, segmentName } from './wal.js'
 
 export interface KeptSegment extends Pick<SegmentName, 'first' | 'generation'> {
@@ -95,9 +96,9 @@ export class Segments {
 
   #repeat(records: Buffer, failure: Error): void {
     const { reserve } = this.#options
-    const again = isWantOfRoom(failure) && reserve.isThere ? failure : this.#tryAnother(records, this.#openNew)
+    const again = isDiskFull(failure) && reserve.isThere ? failure : this.#tryAnother(records, this.#openNew)
     if (!again) return
-    const last = isWantOfRoom(again) && reserve.isThere ? this.#tryAnother(records, this.#openReserve) : again
+    const last = isDiskFull(again) && reserve.isThere ? this.#tryAnother(records, this.#openReserve) : again
     if (last) throw last
   }
 
@@ -137,7 +138,7 @@ export class Segments {
     try {
       return this.#openNew(this.#path)
     } catch (error) {
-      if (isWantOfRoom(error) && this.#options.reserve.isThere) return this.#openReserve(this.#path)
+      if (isDiskFull(error) && this.#options.reserve.isThere) return this.#openReserve(this.#path)
       throw error
     }
   }

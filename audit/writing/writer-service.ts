@@ -1,3 +1,4 @@
+import { isDiskFull } from '#protocol'
 import type { Disk } from './disk.js'
 import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
@@ -7,7 +8,6 @@ import type { Payloads } from '../payload/payload-buffer.js'
 import { Pruner, type SurveyOrder } from '../retention/pruner.js'
 import type { Survey } from '../retention/survey.js'
 import type { SigningKeys } from '../tree/signing-keys.js'
-import { isWantOfRoom } from './reserve.js'
 import { LogWriter, type Opened, recordsPerCheckpoint, type Room, type WriterOptions } from './writer.js'
 
 export type ToWriter =
@@ -75,9 +75,8 @@ export class WriterService {
       setImmediate(() => void this.#attempt(async () => await this.#look(writer)))
       return writer
     } catch (error) {
-      this.#fail(
-        isWantOfRoom(error) ? new AuditError('AUDIT_FULL', `the log cannot be opened: ${error.message}`) : error,
-      )
+      const full = isDiskFull(error)
+      this.#fail(full ? new AuditError('AUDIT_FULL', `the log cannot be opened: ${error.message}`) : error)
       return undefined
     }
   }
@@ -183,14 +182,18 @@ export class WriterService {
   #fail(error: unknown): void {
     if (this.#ended) return
     this.#end()
-    const code = error instanceof AuditError ? error.code : 'AUDIT_FAILED'
-    this.#post({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error) })
+    this.#post({ kind: 'failed', code: codeOf(error), message: error instanceof Error ? error.message : String(error) })
   }
 
   #end(): void {
     this.#ended = true
     clearInterval(this.#timer)
   }
+}
+
+function codeOf(error: unknown): AuditErrorCode {
+  if (error instanceof AuditError) return error.code
+  return isDiskFull(error) ? 'AUDIT_FULL' : 'AUDIT_FAILED'
 }
 
 /** That it fails says nothing of the log: whoever asked for it is told. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
+import { isDiskFull } from '#protocol'
 import { signCheckpoint } from '../tree/checkpoint.js'
 import { AuditError } from '../errors.js'
 import { requireWitnessed } from '../witness/witnessed.js'
@@ -9,7 +10,7 @@ import type { KeysToErase, PayloadOptions } from '../payload/options.js'
 import type { Payloads } from '../payload/payload-buffer.js'
 import { PayloadSealer } from '../payload/sealing.js'
 import { recover, type Recovered } from './recovery.js'
-import { defaultReserveBytes, isWantOfRoom, Reserve } from './reserve.js'
+import { defaultReserveBytes, Reserve } from './reserve.js'
 import { Segments } from './segments.js'
 import { keysOf, type SigningKeys } from '../tree/signing-keys.js'
 import type { TiledTree } from '../tree/tiled-tree.js'
@@ -195,7 +196,7 @@ export class LogWriter {
     try {
       if (this.room !== 'full') return await this.#checkpoint()
     } catch (error) {
-      if (!isWantOfRoom(error)) throw error
+      if (!isDiskFull(error)) throw error
       this.#isShort = true
     }
     throw new AuditError('AUDIT_FULL', 'there is no room for a checkpoint')
@@ -274,7 +275,7 @@ export class LogWriter {
         this.#complete.push(file.path)
       }
     } catch (error) {
-      if (!isWantOfRoom(error)) throw error
+      if (!isDiskFull(error)) throw error
       this.#isShort = true
     }
   }

@@ -118,6 +118,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   RECORD_UNCOVERED: 503,
   REGISTRY_FAILED: 503,
   STORE_FAILED: 503,
+  STORE_FULL: 503,
   STORE_CLOSED: 503,
   BUSY: 503,
   CA_STORAGE_FAILED: 503,

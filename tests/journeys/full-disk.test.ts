@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import test from 'node:test'
 import type { Stage } from '../../demo/stage.js'
+import { asRoot, fillDisk, mountSmallDisk, removeFillers } from '../small-disk.js'
 import { publishes, RawClient } from './raw-client.js'
 import { connected, credentialOf, emptyStage, enroll, next, searchAudit } from './world.js'
 
@@ -14,7 +12,7 @@ test(
   asRoot(),
   async (t) => {
     const stage = emptyStage(t)
-    mountSmallDisk(stage, 176)
+    giveSmallDisk(stage, 176)
     await stage.openService()
     const [thermo, pump] = [await enroll(stage, 'thermo-1'), await enroll(stage, 'pump-1')]
     const client = new RawClient(t, stage.ports.mqtt, credentialOf(thermo))
@@ -23,7 +21,7 @@ test(
     await client.until(() => client.count('puback') === 100)
     await becomes(stage, true)
 
-    fillDisk(stage)
+    fillDisk(stage.serverData)
     client.send(publishes(topics, 1, 100, 3000))
     await client.closed
     assert.match(await becomes(stage, false), /disk is full/)
@@ -32,7 +30,7 @@ test(
     assert.equal((JSON.parse(revoked) as { recorded: boolean }).recorded, true)
     await assert.rejects(connected(t, stage, thermo, { clientId: 'thermo-1' }))
 
-    removeFillers(stage)
+    removeFillers(stage.serverData)
     await becomes(stage, true)
     const back = await connected(t, stage, thermo, { clientId: 'thermo-1' })
     await back.publishAsync(topics, 'x', { qos: 1 })
@@ -49,24 +47,24 @@ test(
   asRoot(),
   async (t) => {
     const stage = emptyStage(t)
-    mountSmallDisk(stage, 176)
+    giveSmallDisk(stage, 176)
     const first = await stage.openService()
     const [thermo, pump] = [await enroll(stage, 'thermo-1'), await enroll(stage, 'pump-1')]
     const client = new RawClient(t, stage.ports.mqtt, credentialOf(thermo))
     await client.open('thermo-1')
     await becomes(stage, true)
-    fillDisk(stage)
+    fillDisk(stage.serverData)
     client.send(publishes(topics, 1, 0, 3000))
     await client.closed
     await becomes(stage, false)
     await stage.operator('devices', 'revoke', 'pump-1', '--reason', 'keyCompromise')
     await first.stop('SIGKILL')
 
-    fillDisk(stage, 0)
+    fillDisk(stage.serverData, 0)
     const starting = stage.openService()
     assert.match(await becomes(stage, false), /disk is full.*No space left/)
     await assert.rejects(connected(t, stage, thermo, { clientId: 'thermo-1' }))
-    removeFillers(stage)
+    removeFillers(stage.serverData)
     const second = await starting
     await becomes(stage, true)
     const back = await connected(t, stage, thermo, { clientId: 'thermo-1' })
@@ -80,12 +78,12 @@ test(
 
 test('case 95: a disk that denials have filled still records a revocation', asRoot(), async (t) => {
   const stage = emptyStage(t)
-  mountSmallDisk(stage, 176)
+  giveSmallDisk(stage, 176)
   await stage.openService()
   const [thermo] = [await enroll(stage, 'thermo-1'), await enroll(stage, 'pump-1')]
   const nosy = await connected(t, stage, thermo, { clientId: 'thermo-1', protocolVersion: 5 })
   await becomes(stage, true)
-  fillDisk(stage, 4096)
+  fillDisk(stage.serverData, 4096)
   const closed = next(nosy, 'close') // what it has sent by then nobody answers
   let denials = 0
   const trying = (async () => {
@@ -106,8 +104,8 @@ test('case 95: a disk that denials have filled still records a revocation', asRo
 
 test('a service that waits for room is ended in order', asRoot(), async (t) => {
   const stage = emptyStage(t)
-  mountSmallDisk(stage, 8)
-  fillDisk(stage, 0)
+  giveSmallDisk(stage, 8)
+  fillDisk(stage.serverData, 0)
   const waiting = stage.startService()
   await waiting.line((line) => line.includes('starts as soon as there is room'))
   assert.equal(await waiting.stop(), 0)
@@ -118,7 +116,7 @@ test(
   asRoot(),
   async (t) => {
     const stage = emptyStage(t)
-    mountSmallDisk(stage, 8)
+    giveSmallDisk(stage, 8)
     await stage.openService()
     const thermo = await enroll(stage, 'thermo-1')
     const client = new RawClient(t, stage.ports.mqtt, credentialOf(thermo))
@@ -126,7 +124,7 @@ test(
     client.send(publishes(topics, 1, 0, 100))
     await client.until(() => client.count('puback') === 100)
 
-    fillDisk(stage)
+    fillDisk(stage.serverData)
     client.send(publishes(topics, 1, 100, 5000))
     await client.closed // nothing can be promised any more
     assert.ok(client.count('puback') < 5100)
@@ -140,20 +138,9 @@ test(
 )
 
 /** Under the data folder only; gone when the service, which is started later, has ended. */
-function mountSmallDisk(stage: Stage, mebibytes: number): void {
-  mkdirSync(stage.serverData)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=0700`, 'tmpfs', stage.serverData])
-  stage.track({ stop: async () => execFileSync('umount', ['--lazy', stage.serverData]) })
-}
-
-/** But for what a few records need. */
-function fillDisk(stage: Stage, leave = 64 * 1024): void {
-  const { bavail, bsize } = statfsSync(stage.serverData)
-  writeFileSync(join(stage.serverData, `${leave}.filler`), Buffer.alloc(Math.max(bavail * bsize - leave, 0)))
-}
-
-function removeFillers({ serverData }: Stage): void {
-  for (const name of readdirSync(serverData)) if (name.endsWith('.filler')) rmSync(join(serverData, name))
+function giveSmallDisk(stage: Stage, mebibytes: number): void {
+  const unmount = mountSmallDisk(stage.serverData, mebibytes)
+  stage.track({ stop: () => Promise.resolve(unmount()) })
 }
 
 /** Asks until the service is ready, or is not; gives what it says. */
@@ -163,8 +150,4 @@ async function becomes(stage: Stage, ready: boolean): Promise<string> {
     const text = (await answer?.text()) ?? ''
     if (answer?.ok === ready) return text
   }
-}
-
-function asRoot(): { skip?: string } {
-  return process.getuid?.() === 0 ? {} : { skip: 'needs root, to mount a small disk' }
 }

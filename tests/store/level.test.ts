@@ -9,6 +9,7 @@ import { createInterface } from 'node:readline'
 import { after, test } from 'node:test'
 import { openLevelStore, StoreError } from '#store'
 import { testStoreContract } from '../../store/contract.js'
+import { asRoot, fillDisk, mountSmallDisk } from '../small-disk.js'
 
 const folders: string[] = []
 after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
@@ -99,6 +100,19 @@ test('a disk that takes no more bytes rejects the commit with STORE_FAILED and k
   const store = await openLevelStore(folder)
   for (const key of promised) assert.equal((await store.get(key))?.length, 1000, key)
   await store.close()
+})
+
+test('a full disk rejects the commit with STORE_FULL, and opening, too', asRoot(), async (t) => {
+  const disk = join(await newFolder(), 'disk')
+  const unmount = mountSmallDisk(disk, 2)
+  t.after(unmount)
+  const folder = join(disk, 'store')
+  const store = await openLevelStore(folder)
+  fillDisk(disk, 0)
+  const large = [['a', new Uint8Array(100_000)]] as const
+  await assert.rejects(store.commit({ puts: large }), { code: 'STORE_FULL' })
+  await store.close()
+  await assert.rejects(openLevelStore(folder), { code: 'STORE_FULL' })
 })
 
 /** `fileBlocks` bounds the size of any file it writes, in units of 512 or 1024 bytes: the shell's stand-in for a full disk. */
