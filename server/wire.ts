@@ -143,7 +143,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   closing.add(() => outside.end()) // after the log, whose last checkpoint it takes along
   closing.add(() => audit.close())
   await outside.requireContained() // before anything is recorded: that would be a fork
-  const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable, warn })
+  const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable, elapsed, warn })
   closing.add(() => search.close())
   const { verifierKey } = audit
   audit.append({
@@ -243,11 +243,11 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),
     endDevice: (device) => broker.endDevice(device, 'revoked'),
-    searchAudit: ({ query, follow }, leaving) => {
+    searchAudit: ({ query, follow }, { operator, leaving }) => {
       const signal = AbortSignal.any([leaving, stopping.signal])
       return follow
         ? untilBroken(audit, encodeLines(audit.follow(query, { signal })), signal)
-        : search.lines(query, signal)
+        : search.lines(query, { operator, signal })
     },
     payloads: new PayloadArchive({
       directory: inData('audit'),

@@ -1,5 +1,6 @@
 import { AuditError } from '../errors.js'
 import type { AuditQuery } from '../reading/query.js'
+import { SearchPlaces } from './places.js'
 import { type ConnectSearcher, type SearchLink, startSearcher } from './search-link.js'
 import type { FromSearcher } from './search-service.js'
 
@@ -10,16 +11,22 @@ export interface LogSearchOptions {
   readonly durable: () => number
   /** Told of records that are not what was written, whoever's search has come by there. */
   readonly warn?: (sentence: string) => void
+  /** Milliseconds by a clock that nobody sets: how long a search has not been read. */
+  readonly elapsed: () => number
   /** How to reach the searcher. Default: a worker thread. */
   readonly connectSearcher?: ConnectSearcher
 }
 
-/** More at once are refused. */
-const maxSearches = 64
+/** Who asked, and how it is known that nobody waits any more. */
+export interface SearchReader {
+  readonly operator: string
+  readonly signal?: AbortSignal
+}
 
 /** Searches a log that may be growing, and keeps an index of it. */
 export class LogSearch {
   readonly #options: LogSearchOptions
+  readonly #places: SearchPlaces
   readonly #inboxes = new Map<number, Inbox>()
   #link: SearchLink | undefined
   #closed = false
@@ -27,25 +34,33 @@ export class LogSearch {
 
   constructor(options: LogSearchOptions) {
     this.#options = options
+    this.#places = new SearchPlaces(options.elapsed)
     this.#link = this.#connect()
   }
 
   /**
    * The durable records that match, as NDJSON in pieces of whole lines. Nothing is read ahead of who takes them but two
    * pieces, and nothing at all after the end of the iteration or the signal, whose reason it throws: what was broken off
-   * must not look whole.
+   * must not look whole. One that is not read may have to give its place up: see places.ts.
    * @throws AuditError AUDIT_BUSY, AUDIT_CORRUPT, AUDIT_FAILED, AUDIT_CLOSED
    */
-  async *lines(query: AuditQuery, signal?: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  async *lines(query: AuditQuery, { operator, signal }: SearchReader): AsyncGenerator<Uint8Array, void> {
     if (this.#closed) throw new AuditError('AUDIT_CLOSED', 'the audit log is closed')
-    if (this.#inboxes.size >= maxSearches)
-      throw new AuditError('AUDIT_BUSY', `${maxSearches} searches of the log run at once; try again later`)
+    const link = (this.#link ??= this.#connect())
     const id = this.#nextId++
     const inbox = new Inbox()
-    const link = (this.#link ??= this.#connect())
-    const leave = (): void => {
-      inbox.put({ kind: 'end', id })
+    const place = this.#places.take(operator, ({ code, message }) => {
+      stop()
+      inbox.empty()
+      inbox.put({ kind: 'failed', id, code, message })
+    })
+    const stop = (): void => {
       if (this.#inboxes.delete(id)) link.send({ kind: 'stop', id })
+    }
+    const leave = (): void => {
+      place.leave()
+      stop()
+      inbox.put({ kind: 'end', id })
     }
     this.#inboxes.set(id, inbox)
     signal?.addEventListener('abort', leave, { once: true })
@@ -54,7 +69,9 @@ export class LogSearch {
       for (let message = await inbox.take(); message.kind !== 'end'; message = await inbox.take()) {
         if (signal?.aborted) break
         if (message.kind === 'failed') throw this.#failure(message)
+        place.offered()
         yield message.lines
+        place.taken()
         link.send({ kind: 'more', id })
       }
       signal?.throwIfAborted()
@@ -97,6 +114,10 @@ class Inbox {
   put(message: FromSearcher): void {
     this.#messages.push(message)
     this.#wake()
+  }
+
+  empty(): void {
+    this.#messages.length = 0
   }
 
   async take(): Promise<FromSearcher> {

@@ -22,11 +22,12 @@ export function addAuditRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const search = readAuditSearch(request.query, now())
-      auditReads.add({ of: 'records', search }, operators.of(request))
+      const by = operators.of(request)
+      auditReads.add({ of: 'records', search }, by)
       const leaving = new AbortController()
       const stop = () => leaving.abort()
       reply.raw.once('close', stop)
-      const lines = service.searchAudit(search, leaving.signal)
+      const lines = service.searchAudit(search, { operator: by.operator, leaving: leaving.signal })
       // What is wrong from the beginning has an answer of its own; whoever follows is answered before anything comes.
       const body = search.follow ? lines : await begun(lines)
       const explain = (error: unknown) => encodeProblemLine(reportProblem(asError(error), request))

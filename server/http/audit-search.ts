@@ -1,5 +1,6 @@
 import type { Static } from 'typebox'
 import { type AuditQuery, parseQuery } from '#audit'
+import type { OperatorName } from '#protocol'
 import { ServerError } from '../errors.js'
 import type { auditQuery } from './schemas.js'
 
@@ -7,6 +8,12 @@ import type { auditQuery } from './schemas.js'
 export interface AuditSearch {
   readonly query: AuditQuery
   readonly follow: boolean
+}
+
+export interface AuditReader {
+  readonly operator: OperatorName
+  /** Aborted when nobody waits for more. */
+  readonly leaving: AbortSignal
 }
 
 /** @throws ServerError, AuditError QUERY_INVALID */

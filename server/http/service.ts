@@ -23,7 +23,7 @@ import type { Kicked } from '#broker'
 import type { Registry } from '#registry'
 import type { AuditReads } from '../audit-reads.js'
 import type { PolicyInForce } from '../policy-in-force.js'
-import type { AuditSearch } from './audit-search.js'
+import type { AuditReader, AuditSearch } from './audit-search.js'
 import type { OperatorGate } from './operators.js'
 
 /** The other end of a connection, as far as a join is bound to it. */
@@ -57,7 +57,7 @@ export interface Service {
   /** Ends every session of a device; when it returns, nothing more of it is delivered. */
   readonly endDevice: (device: DeviceId) => { readonly sessions: number; readonly purged: number }
   /** NDJSON, in pieces of whole lines. */
-  readonly searchAudit: (search: AuditSearch, leaving: AbortSignal) => AsyncIterable<Uint8Array | string>
+  readonly searchAudit: (search: AuditSearch, reader: AuditReader) => AsyncIterable<Uint8Array | string>
   readonly checkpoint: () => AuditCheckpoint
   readonly rotateAuditKey: (request: RotateKeyRequest, by: OperatorFacts) => Promise<RotateKeyAnswer>
   readonly proveRecord: (sequence: number) => Promise<string>

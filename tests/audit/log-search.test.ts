@@ -54,24 +54,41 @@ test('however much is found, no more than two pages wait for one who does not ta
 
 test('one who leaves midway ends the search, who is made to is told why, and others go on', async (t) => {
   const search = open(t)
-  for await (const _lines of search.lines({})) break
+  for await (const _lines of search.lines({}, ada)) break
   const leaving = new AbortController()
   const reason = new Error('the service stops')
   await assert.rejects(async () => {
-    for await (const _lines of search.lines({}, leaving.signal)) leaving.abort(reason)
+    for await (const _lines of search.lines({}, { ...ada, signal: leaving.signal })) leaving.abort(reason)
   }, reason)
-  await assert.rejects(search.lines({}, leaving.signal).next(), reason)
+  await assert.rejects(search.lines({}, { ...ada, signal: leaving.signal }).next(), reason)
   assert.equal((await sequences(search, {})).length, size)
 })
 
-test('more searches at once than there may be are refused, and a place that is left is free', async (t) => {
+test('more searches at once than there may be, or than one may have, are refused, and a place that is left is free', async (t) => {
   const search = open(t)
-  const many = Array.from({ length: 64 }, () => search.lines({}))
-  for (const lines of many) await lines.next()
-  await assert.rejects(sequences(search, {}), { code: 'AUDIT_BUSY' })
-  await many[0]?.return()
-  assert.equal((await sequences(search, { limit: 1 })).length, 1)
-  for (const lines of many) await lines.return()
+  const first = await begin(search, 'ada')
+  for (let more = 1; more < 16; more++) await begin(search, 'ada')
+  await assert.rejects(begin(search, 'ada'), { code: 'AUDIT_BUSY', message: /^16 searches of ada run/ })
+  for (const operator of ['bob', 'cleo', 'dan']) for (let more = 0; more < 16; more++) await begin(search, operator)
+  await assert.rejects(begin(search, 'eve'), { code: 'AUDIT_BUSY', message: /^64 searches of the log run/ })
+  await first.return()
+  await begin(search, 'eve')
+})
+
+test('who reads nothing keeps the place until another needs it, and is told so then; who reads keeps it', async (t) => {
+  const clock = { elapsed: 0 }
+  const search = open(t, { elapsed: () => clock.elapsed })
+  const [slow, quick, ...others] = await Promise.all(Array.from({ length: 16 }, () => begin(search, 'ada')))
+  assert.ok(slow && quick)
+  await slow.next()
+  clock.elapsed = 9_000
+  await Promise.all([quick, ...others].map((one) => one.next()))
+  await assert.rejects(begin(search, 'ada'), { code: 'AUDIT_BUSY' })
+  clock.elapsed = 10_000
+  await begin(search, 'ada')
+  await assert.rejects(begin(search, 'ada'), { code: 'AUDIT_BUSY' })
+  await assert.rejects(slow.next(), { code: 'AUDIT_BUSY', message: /was read for 10 s.*its place went to another$/ })
+  assert.equal((await quick.next()).done, false)
 })
 
 test('what was found before the damage comes before the word of it, and somebody is warned', async (t) => {
@@ -83,7 +100,7 @@ test('what was found before the damage comes before the word of it, and somebody
   const search = open(t, { directory: own, warn: (sentence) => warnings.push(sentence) })
   let found = ''
   const reading = async () => {
-    for await (const lines of search.lines({ limit: 10_000 })) found += Buffer.from(lines).toString()
+    for await (const lines of search.lines({ limit: 10_000 }, ada)) found += Buffer.from(lines).toString()
   }
   await assert.rejects(reading(), { code: 'AUDIT_CORRUPT', message: /record 17920: tile\/entries\/070/ })
   assert.match(found, /{"sequence":18177,[^\n]*\n{"sequence":18176,[^\n]*\n$/)
@@ -102,7 +119,7 @@ test('when the thread dies its searches fail, and the next one starts another', 
     return { send: (message) => service.handle(message), close: async () => service.close() }
   }
   const search = open(t, { connectSearcher })
-  const lines = search.lines({})
+  const lines = search.lines({}, ada)
   await lines.next()
   listeners[0]?.end(new Error('out of memory'))
   const rest = async () => {
@@ -119,15 +136,24 @@ test('a search of a closed log is refused', async (t) => {
   await assert.rejects(sequences(search, {}), { code: 'AUDIT_CLOSED' })
 })
 
+const ada = { operator: 'ada' }
+
+/** A search that nobody reads. */
+async function begin(search: LogSearch, operator: string) {
+  const lines = search.lines({}, { operator })
+  await lines.next()
+  return lines
+}
+
 function open(t: TestContext, options: Partial<LogSearchOptions> = {}): LogSearch {
-  const search = new LogSearch({ directory, durable: () => size - 1, ...options })
+  const search = new LogSearch({ directory, durable: () => size - 1, elapsed: () => 0, ...options })
   t.after(() => search.close())
   return search
 }
 
 async function sequences(search: LogSearch, query: AuditQuery): Promise<readonly number[]> {
   const found: number[] = []
-  for await (const lines of search.lines(query)) {
+  for await (const lines of search.lines(query, ada)) {
     const text = Buffer.from(lines).toString()
     assert.ok(text.endsWith('\n'))
     for (const line of text.trimEnd().split('\n')) found.push((JSON.parse(line) as { sequence: number }).sequence)

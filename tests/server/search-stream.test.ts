@@ -9,8 +9,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { AuditLog } from '#audit'
+import { AuditLog, LogSearch } from '#audit'
 import { routes } from '#protocol'
+import type { ConnectSearcher } from '../../audit/search/search-link.js'
 import { appendMany } from '../audit/world.js'
 import { run, temporaryFolder, up } from './running.js'
 import { type Client, createWorld } from './world.js'
@@ -23,7 +24,10 @@ test('a search that finds without end waits for its reader, others are answered 
   const found = { pieces: 0 }
   let end = (): void => undefined
   const ended = new Promise<void>((resolve) => (end = resolve))
-  async function* searchAudit(_search: unknown, leaving: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  async function* searchAudit(
+    _search: unknown,
+    { leaving }: { readonly leaving: AbortSignal },
+  ): AsyncGenerator<Uint8Array, void> {
     try {
       for (; !leaving.aborted; found.pieces++) yield Buffer.alloc(pieceBytes, '{}\n')
     } finally {
@@ -48,6 +52,39 @@ test('a search that finds without end waits for its reader, others are answered 
   response.destroy()
   await ended
   assert.equal((await world.call('listDevices', operator)).status, 200)
+})
+
+test('connections that ask for much and read nothing keep nobody from searching; who reads on is told the reason', async (t) => {
+  const stuck: IncomingMessage[] = []
+  t.after(() => stuck.forEach((response) => response.destroy()))
+  const clock = { elapsed: 0 }
+  const { connectSearcher, running } = createEndlessSearcher()
+  const elapsed = () => clock.elapsed
+  const log = new LogSearch({ directory: '/nowhere', durable: () => 0, elapsed, connectSearcher })
+  const world = await createWorld(t, {
+    searchAudit: ({ query }, { operator, leaving }) => log.lines(query, { operator, signal: leaving }),
+  })
+  const readNothing = async (client: Client) => {
+    const response = await search(world, client)
+    stuck.push(response)
+    await once(response, 'readable')
+    return response.statusCode
+  }
+  const operators = await Promise.all(['ada', 'bob', 'cleo', 'dan'].map((name) => world.operator(name)))
+  for (const client of operators) for (let more = 0; more < 16; more++) assert.equal(await readNothing(client), 200)
+  assert.equal(running.size, 64)
+
+  const eve = await world.operator('eve')
+  let status = await readNothing(eve)
+  assert.equal(status, 503, 'nobody has been waited for yet')
+  for (; status === 503; clock.elapsed += 10_000) status = await readNothing(eve)
+  assert.equal(status, 200)
+  assert.equal(running.size, 64)
+  const evicted = stuck.find((response, id) => response.statusCode === 200 && !running.has(id))
+  assert.ok(evicted)
+  const lines = (await text(evicted)).trimEnd().split('\n')
+  assert.match(lines.at(-1) ?? '', /^{"problem":{.*"code":"AUDIT_BUSY".*its place went to another/)
+  assert.equal(lines.at(-2), '{}')
 })
 
 test('a command whose reader has seen enough ends in peace, and leaves no search behind', async (t) => {
@@ -78,6 +115,21 @@ async function appendOffline(data: string, count: number): Promise<void> {
   const log = await AuditLog.open({ directory: join(data, 'audit'), origin, signingKey, now: Date.now })
   await appendMany(log, count)
   await log.close()
+}
+
+/** Finds more than anybody can read; a search is running until it is stopped. */
+function createEndlessSearcher() {
+  const running = new Set<number>()
+  const connectSearcher: ConnectSearcher = (_directory, { receive }) => ({
+    send({ kind, id }) {
+      if (kind === 'stop') running.delete(id)
+      else
+        setImmediate(() => receive({ kind: 'page', id, lines: new Uint8Array(Buffer.alloc(pieceBytes - 1, '{}\n')) }))
+      if (kind === 'search') running.add(id)
+    },
+    close: async () => undefined,
+  })
+  return { connectSearcher, running }
 }
 
 async function search({ port, ca }: { readonly port: number; readonly ca: string }, { cert, key }: Client) {
