@@ -1,5 +1,5 @@
 import type { DeviceIdentity, OperatorName, TrustDomain } from '#protocol'
-import { readDeviceIdentity, readOperatorName, verifyPath } from '#x509'
+import { ClientCertificates, readDeviceIdentity, readOperatorName } from '#x509'
 
 /** As much of the CA as this needs; certificates are DER. */
 export interface Authority {
@@ -11,35 +11,29 @@ export interface Authority {
 /** Who holds a client certificate of ours: the path to our root is checked, then the name is read. */
 export class Issuers {
   readonly #ca: Authority
-  readonly #trustDomain: TrustDomain
   readonly #now: () => number
+  readonly #devices: ClientCertificates<DeviceIdentity>
+  readonly #operators: ClientCertificates<OperatorName>
 
   constructor(ca: Authority, trustDomain: TrustDomain, now: () => number) {
     this.#ca = ca
-    this.#trustDomain = trustDomain
     this.#now = now
+    this.#devices = new ClientCertificates((der) => readDeviceIdentity(der, trustDomain))
+    this.#operators = new ClientCertificates((der) => readOperatorName(der, trustDomain))
   }
 
   /** @throws X509Error */
   identifyDevice(der: Uint8Array): DeviceIdentity {
-    this.#verify(der)
-    return readDeviceIdentity(der, this.#trustDomain)
+    return this.#devices.holderOf(der, this.#trust())
   }
 
   /** @throws X509Error */
   identifyOperator(der: Uint8Array): OperatorName {
-    this.#verify(der)
-    return readOperatorName(der, this.#trustDomain)
+    return this.#operators.holderOf(der, this.#trust())
   }
 
-  #verify(leaf: Uint8Array): void {
+  #trust() {
     const { root, intermediates } = this.#ca
-    verifyPath({
-      leaf,
-      intermediates: intermediates.map(({ der }) => der),
-      anchors: [root.der],
-      at: new Date(this.#now()),
-      purpose: 'device',
-    })
+    return { intermediates: intermediates.map(({ der }) => der), anchors: [root.der], at: new Date(this.#now()) }
   }
 }

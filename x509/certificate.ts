@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import {
   contextTag,
   decodeBitString,
@@ -12,6 +13,7 @@ import {
 } from './der-reader.js'
 import { X509Error } from './errors.js'
 import type { Extension } from './extensions.js'
+import { decodeSpki } from './keys.js'
 import type { Signed } from './signatures.js'
 
 /** More than any certificate we have seen of a TPM maker or made ourselves. */
@@ -46,6 +48,18 @@ export function decodeCertificate(der: Uint8Array): Certificate {
   const signature = decodeBitString(outer.next(tags.bitString).content)
   outer.end()
   return { der, ...readTbs(data, algorithm), signed: { data, algorithm, signature } }
+}
+
+const publicKeys = new WeakMap<Certificate, KeyObject>()
+
+/**
+ * The key that it certifies. To import one takes longer than to check a signature with it, and a CA's comes again with
+ * every path. @throws X509Error KEY_UNSUPPORTED, MALFORMED
+ */
+export function publicKeyOf(certificate: Certificate): KeyObject {
+  const publicKey = publicKeys.get(certificate) ?? decodeSpki(certificate.spki).publicKey
+  publicKeys.set(certificate, publicKey)
+  return publicKey
 }
 
 function readTbs(data: Uint8Array, algorithm: Uint8Array): Omit<Certificate, 'der' | 'signed'> {

@@ -1,7 +1,7 @@
-import type { Certificate } from './certificate.js'
+import { type Certificate, publicKeyOf } from './certificate.js'
 import { X509Error } from './errors.js'
 import { type KeyUsage, readBasicConstraints, readExtKeyUsage, readKeyUsage } from './extensions.js'
-import { decodeSpki, type KeyKind } from './keys.js'
+import { type KeyKind, kindOf } from './keys.js'
 import { checkNameConstraints } from './name-constraints.js'
 import { oids } from './oids.js'
 import { hasRocaFingerprint } from './roca.js'
@@ -36,7 +36,7 @@ const leafKeys: Readonly<Record<Purpose, readonly KeyKind[]>> = {
 /** @throws X509Error */
 export function checkLeaf(leaf: Certificate, rules: PathRules): void {
   checkEvery(leaf, rules)
-  const { kind } = decodeSpki(leaf.spki)
+  const kind = kindOf(leaf.spki)
   if (!leafKeys[rules.purpose].includes(kind)) throw new X509Error('KEY_UNSUPPORTED', `a leaf with a ${kind} key`)
   if (isAuthority(leaf)) throw new X509Error('PURPOSE_MISMATCH', 'a CA certificate where a leaf is expected')
   const mayLackPurpose = rules.purpose === 'ek' && rules.ekUsageOptional === true
@@ -69,8 +69,9 @@ function checkEvery(certificate: Certificate, rules: PathRules): void {
   if (rules.at < certificate.notBefore) throw new X509Error('NOT_YET_VALID', validity(certificate, rules.at))
   if (rules.at > certificate.notAfter) throw new X509Error('EXPIRED', validity(certificate, rules.at))
   checkCriticalExtensions(certificate)
-  const { kind, publicKey } = decodeSpki(certificate.spki)
-  if (rules.purpose === 'ek' && kind === 'RSA' && hasRocaFingerprint(publicKey)) {
+  if (kindOf(certificate.spki) !== 'RSA') return
+  const publicKey = publicKeyOf(certificate) // not of too few bits, nor of too many
+  if (rules.purpose === 'ek' && hasRocaFingerprint(publicKey)) {
     throw new X509Error('KEY_WEAK', 'an RSA key with the ROCA fingerprint (CVE-2017-15361)')
   }
 }

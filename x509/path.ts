@@ -1,7 +1,6 @@
-import { type Certificate, decodeCertificate } from './certificate.js'
+import { type Certificate, decodeCertificate, publicKeyOf } from './certificate.js'
 import { X509Error } from './errors.js'
 import { readAuthorityKeyIdentifier, readSubjectKeyIdentifier } from './extensions.js'
-import { decodeSpki } from './keys.js'
 import { oids } from './oids.js'
 import { checkIssuer, checkLeaf, type PathRules } from './path-rules.js'
 import { verifySignature } from './signatures.js'
@@ -18,16 +17,28 @@ export interface PathRequest extends PathRules {
 /** Bounds on the work that a stranger's certificates can ask for; real paths have at most three intermediates. */
 export const pathLimits = { maxIntermediatesInPath: 4, maxCandidates: 16 } as const
 
+export interface VerifiedPath {
+  /** DER, leaf first, anchor last. */
+  readonly path: readonly Uint8Array[]
+  /** The time in which all of them are valid, its first and last moment included. */
+  readonly notBefore: Date
+  readonly notAfter: Date
+}
+
 /**
- * A path from the leaf to an anchor (RFC 5280 §6), leaf first, anchor last. When there is none, the error says what was
- * wrong with the first candidate; ISSUER_UNKNOWN when there was no candidate at all.
+ * A path from the leaf to an anchor (RFC 5280 §6). When there is none, the error says what was wrong with the first
+ * candidate; ISSUER_UNKNOWN when there was no candidate at all.
  * @throws X509Error
  */
-export function verifyPath(request: PathRequest): { readonly path: readonly Uint8Array[] } {
+export function verifyPath(request: PathRequest): VerifiedPath {
   const leaf = decodeCertificate(request.leaf)
   checkLeaf(leaf, request)
   const path = new PathSearch(request).extend([leaf])
-  return { path: path.map((certificate) => certificate.der) }
+  return {
+    path: path.map((certificate) => certificate.der),
+    notBefore: new Date(Math.max(...path.map(({ notBefore }) => notBefore.getTime()))),
+    notAfter: new Date(Math.min(...path.map(({ notAfter }) => notAfter.getTime()))),
+  }
 }
 
 /**
@@ -81,7 +92,7 @@ class PathSearch {
 /** From the anchor down. */
 function verifySignatures(path: readonly Certificate[]): void {
   path.reduceRight((issuer, certificate) => {
-    verifySignature(certificate.signed, decodeSpki(issuer.spki).publicKey)
+    verifySignature(certificate.signed, publicKeyOf(issuer))
     return certificate
   })
 }

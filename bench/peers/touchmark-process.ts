@@ -5,7 +5,7 @@ import { AuditLog } from '#audit'
 import { Broker } from '#broker'
 import { parsePolicy, RateLimiter, renderPolicy } from '#policy'
 import { openLevelStore } from '#store'
-import { readDeviceIdentity } from '#x509'
+import { ClientCertificates, decodePem, readDeviceIdentity } from '#x509'
 import { labelsOf, policySource, trustDomain } from '../fleet.js'
 import { type Given, serveBenchmark } from './node-broker.js'
 
@@ -25,10 +25,12 @@ const audit = await AuditLog.open({
 })
 const policy = parsePolicy(policySource, 'policy.yaml')
 const rates = new RateLimiter({ now })
+const devices = new ClientCertificates((der) => readDeviceIdentity(der, trustDomain))
+const anchors = decodePem(tls.ca, 'CERTIFICATE')
 const broker = await Broker.open({
   audit,
   store,
-  identify: (der) => readDeviceIdentity(der, trustDomain),
+  identify: (der) => devices.holderOf(der, { intermediates: [], anchors, at: new Date(now()) }),
   admit: () => ({ admitted: true, state: 'current' }),
   promote: () => Promise.resolve(),
   policyFor: (id) => renderPolicy(policy, { id, tier: 'tpm', labels: labelsOf(id) }, rates),

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Admission } from '#broker'
 import type { DeviceIdentity } from '#protocol'
-import { device, makeWorld, publishPacket, subscribePacket, until, type World } from './harness.js'
+import { ClientCertificates, decodePem, readDeviceIdentity } from '#x509'
+import {
+  authority,
+  device,
+  makeWorld,
+  publishPacket,
+  subscribePacket,
+  trustDomain,
+  until,
+  type World,
+} from './harness.js'
 
 function revoke(world: World, id: string) {
   world.refused.set(device(id), 'revoked')
@@ -100,6 +110,33 @@ test('a revoked device does not get back in, nor does one that is revoked while 
   await late.closed
   const [refused] = world.records('session.refuse')
   assert.deepEqual([refused?.reason, refused?.device, refused?.count], ['revoked', 'd1', 1])
+})
+
+test('what is remembered of a certificate lets nobody back in: neither who is revoked nor who is expired', async (t) => {
+  const { ca } = await authority
+  const certificates = new ClientCertificates((der) => readDeviceIdentity(der, trustDomain))
+  const world: World = await makeWorld(t, {
+    change: {
+      identify: (der) => {
+        const trust = { intermediates: [], anchors: decodePem(ca, 'CERTIFICATE'), at: new Date(world.clock) }
+        return certificates.holderOf(der, trust)
+      },
+    },
+  })
+  for (const id of ['d1', 'd1', 'd2', 'd2']) {
+    const known = await world.raw(id)
+    assert.equal((await known.connect(id)).returnCode, 0)
+  }
+  revoke(world, 'd1')
+  assert.equal((await (await world.raw('d1')).connect('d1')).returnCode, 5)
+  world.clock += 2 * 86_400_000
+  assert.equal((await (await world.raw('d2')).connect('d2')).returnCode, 5)
+  await until(() => world.records('session.refuse').length === 2)
+  const refused = world.records('session.refuse').map(({ reason, comment }) => [reason, comment])
+  assert.deepEqual(refused, [
+    ['revoked', undefined],
+    ['identity_invalid', 'EXPIRED'],
+  ])
 })
 
 test('when the device joins anew, sessions of its old machine end without their will; those before a renewal go on', async (t) => {
