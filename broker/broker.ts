@@ -176,7 +176,7 @@ export class Broker {
     decisions.sweep({ all: true })
     await deadline.before(this.#allGone())
     for (const connection of this.#connections) connection.destroy()
-    for (const session of sessions) delivery.finishReplays(session)
+    for (const session of sessions) delivery.replays.finish(session)
     await deadline.before(store.flushed())
     deadline.end()
     this.#stop()

@@ -69,7 +69,7 @@ function endLink(hub: Hub, session: Session, reason: SessionEndReason, commented
   hub.decisions.flush(session)
   if (withoutVoice.includes(reason)) dropWill(hub, session)
   else if (reason !== 'shutdown') attempt(() => awaitWill(hub, session))
-  hub.delivery.endReplays(session)
+  hub.delivery.replays.end(session)
   if (hub.sessions.get(session.clientId) !== session) return // it could not hold what it was still to be given
   hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason, ...commented })
   if (session.persistent) hub.store.putSession(session)
