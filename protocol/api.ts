@@ -1,4 +1,4 @@
-import type { AuditMode } from './audit.js'
+import type { AuditMode } from './audit-trail.js'
 import type { Anchor, Decision, Labels, RevocationReason, Tier, TopicAction } from './identity.js'
 import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName, TokenId } from './ids.js'
 

@@ -37,9 +37,7 @@ export { encodeProblemLine, isProblemLine } from './problem-line.js'
 export type {
   AuditEvent,
   AuditEventName,
-  AuditMode,
   AuditRecord,
-  AuditTrail,
   CertificateFacts,
   CertificateOfOperator,
   DropReason,
@@ -53,6 +51,7 @@ export type {
   TopicDecisionFacts,
 } from './audit.js'
 export { sessionNameBytes } from './audit.js'
+export type { AuditMode, AuditTrail } from './audit-trail.js'
 export type { Brand } from './brand.js'
 export {
   boolean,
