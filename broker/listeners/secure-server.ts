@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls'
 import { peerCertificateOf } from '#x509'
 import type { Arrival } from './arrival.js'
+import { withIssuers } from './server-chain.js'
 
 export interface TlsCredential {
   /** PEM */
@@ -81,8 +82,9 @@ function pathOf({ remoteAddress, remotePort, localAddress, localPort }: Socket):
 
 /** All that a handshake goes by: a new context keeps nothing of the one before. */
 function contextOf({ key, cert, ca }: TlsCredential): SecureContextOptions {
+  const authorities = typeof ca === 'string' ? [ca] : [...ca]
   return {
-    ...{ key, cert, ca: typeof ca === 'string' ? ca : [...ca] },
+    ...{ key, cert: withIssuers(cert, authorities), ca: authorities },
     ...{ minVersion: 'TLSv1.2', ciphers, honorCipherOrder: true },
     // Whoever is on the other end at the start stays there; and asking again and again is work for us alone.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
