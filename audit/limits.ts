@@ -8,7 +8,8 @@ export const relaxed = { gatherMs: 25, lossWindowMs: 100 }
 
 /**
  * To write and sync a batch costs the processor as much as some dozens of records. So in strict mode the records that
- * come after a batch of at least so many gather too, for about as long as the sync itself takes.
+ * come after a batch of at least so many gather too, for as long as that one took, and at most for so long. On a disk
+ * that takes no millisecond they do not: what comes during a sync is a batch already.
  */
 export const busy = { records: 16, gatherMs: 2 }
 

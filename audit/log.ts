@@ -248,7 +248,7 @@ export class AuditLog implements AuditTrail {
     switch (news.kind) {
       case 'durable':
         this.onSyncTime?.(news.seconds)
-        return this.#intake.written()
+        return this.#intake.written(news.seconds)
       case 'failover':
         this.#failovers++
         return this.#intake.appendIfPossible({ event: 'log.failover', comment: news.comment })

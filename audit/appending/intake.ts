@@ -96,14 +96,16 @@ export class Intake {
     return this.durable.when(sequence)
   }
 
-  /** The batch that was sent is on disk. The next is on its way before anybody hears of this one. */
-  written(): void {
+  /** The batch that was sent is on disk, after so long. The next is on its way before anybody hears of this one. */
+  written(seconds: number): void {
     const sent = this.#sent
     if (!sent) return
     this.#sent = undefined
     this.pressure.batchWritten()
-    if (this.#options.mode === 'strict')
-      this.#gatherMs = sent.last - this.durable.reached < busy.records ? 0 : busy.gatherMs
+    if (this.#options.mode === 'strict') {
+      const isBusy = sent.last - this.durable.reached >= busy.records
+      this.#gatherMs = isBusy ? Math.min(busy.gatherMs, Math.floor(seconds * 1000)) : 0
+    }
     this.#writeOrGather()
     this.answerable.advance(sent.last)
     this.durable.advance(sent.last)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verifyLog } from '#audit'
-import { relaxed } from '../../audit/limits.js'
+import { busy, relaxed } from '../../audit/limits.js'
 import { endOfTurn, openOnHeldDisk } from './held-disk.js'
 import { createWorld, published } from './world.js'
 
@@ -41,7 +41,7 @@ test('relaxed lets records gather, unless somebody waits for the disk itself', a
   await durable
 })
 
-test('strict lets records gather only after a batch of many', async (context) => {
+test('strict lets records gather after a batch of many, for as long as the disk took for it', async (context) => {
   context.mock.timers.enable({ apis: ['setTimeout'] })
   const { log, disk } = await openOnHeldDisk(context, 'strict')
   const appendInOneTurn = async (count: number) => {
@@ -50,14 +50,20 @@ test('strict lets records gather only after a batch of many', async (context) =>
     return disk.batches
   }
   assert.equal(await appendInOneTurn(3), 1)
-  disk.answer()
-  assert.equal(await appendInOneTurn(100), 2)
-  disk.answer()
+  disk.answer(0.0015)
+  assert.equal(await appendInOneTurn(100), 2, 'at once after a few')
+  disk.answer(0.0015)
   assert.equal(await appendInOneTurn(3), 2)
-  context.mock.timers.tick(10)
+  context.mock.timers.tick(1)
   assert.equal(disk.batches, 3)
-  disk.answer()
-  assert.equal(await appendInOneTurn(3), 4)
+  disk.answer(0.0015)
+  assert.equal(await appendInOneTurn(100), 4)
+  disk.answer(0.0005)
+  assert.equal(await appendInOneTurn(100), 5, 'at once on a quick disk')
+  disk.answer(10)
+  assert.equal(await appendInOneTurn(3), 5)
+  context.mock.timers.tick(busy.gatherMs)
+  assert.equal(disk.batches, 6, 'no longer than that on a slow one')
 })
 
 test('no answer goes further ahead of a slow disk than the loss window', async (context) => {

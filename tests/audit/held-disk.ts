@@ -17,8 +17,8 @@ export interface HeldDisk {
   /** How often the log was opened, and how many records it says to hold. */
   opened: number
   size: number
-  /** The batch that was sent last is on disk. */
-  answer(): void
+  /** The batch that was sent last is on disk, after so long (default: no time at all). */
+  answer(seconds?: number): void
   has(room: Room): void
   fail(): void
 }
@@ -34,7 +34,7 @@ export async function openOnHeldDisk(
     records: [],
     opened: 0,
     size: 0,
-    answer: () => receive({ kind: 'durable', seconds: 0 }),
+    answer: (seconds = 0) => receive({ kind: 'durable', seconds }),
     has: (room) => receive({ kind: 'room', room }),
     fail: () => receive({ kind: 'failed', code: 'AUDIT_FAILED', message: 'EIO: i/o error' }),
   }
