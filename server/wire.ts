@@ -39,6 +39,7 @@ import { makeFolder, readIfThere, writeDurably } from './files.js'
 import { serveHealth } from './health.js'
 import { formatAddress, secured } from './http/app.js'
 import { createFaces } from './http/faces.js'
+import { OpenRequests } from './http/open-requests.js'
 import { OperatorGate } from './http/operators.js'
 import type { Service } from './http/service.js'
 import { Issuers } from './issuers.js'
@@ -141,6 +142,8 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     warn,
   })
   closing.add(() => outside.end()) // after the log, whose last checkpoint it takes along
+  const requests = new OpenRequests()
+  closing.add(() => requests.ended()) // after the log, whose last records go to who follows it
   closing.add(() => audit.close())
   await outside.requireContained() // before anything is recorded: that would be a fork
   const search = new LogSearch({ directory: inData('audit'), durable: () => audit.durable, elapsed, warn })
@@ -239,15 +242,14 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
     enrollment,
     audit,
     auditReads,
+    requests,
     operators: new OperatorGate({ identifyOperator: (der) => issuers.identifyOperator(der), admitOperator, refusals }),
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),
     endDevice: (device) => broker.endDevice(device, 'revoked'),
     searchAudit: ({ query, follow }, { operator, leaving }) => {
-      const signal = AbortSignal.any([leaving, stopping.signal])
-      return follow
-        ? untilBroken(audit, encodeLines(audit.follow(query, { signal })), signal)
-        : search.lines(query, { operator, signal })
+      if (follow) return untilEnded(audit, encodeLines(audit.follow(query, { signal: leaving })))
+      return search.lines(query, { operator, signal: AbortSignal.any([leaving, stopping.signal]) })
     },
     payloads: new PayloadArchive({
       directory: inData('audit'),
@@ -271,7 +273,7 @@ async function wire(config: ServerConfig, { now, elapsed, warn }: Surroundings, 
   upkeep.onServerRenewed((credential) => faces.server.setSecureContext(secured(tlsOf(credential))))
   closing.add(async () => {
     stopping.abort(new ServerError('NOT_READY', 'the service stops'))
-    await faces.close()
+    await requests.settled()
   })
   await listening('HTTPS', config.host, config.httpsPort, () =>
     faces.listen({ host: config.host, port: config.httpsPort }),
@@ -321,14 +323,9 @@ function recordIfOpen(audit: AuditLog, event: AuditEvent): void {
   }
 }
 
-/** Who follows is told why no more comes: what ends without a word looks like all there is. */
-async function* untilBroken(
-  audit: AuditLog,
-  lines: AsyncIterable<string>,
-  signal: AbortSignal,
-): AsyncGenerator<string> {
+/** Who follows hears of the service's stop by its record, and of a failure, after which there is none, in so many words. */
+async function* untilEnded(audit: AuditLog, lines: AsyncIterable<string>): AsyncGenerator<string> {
   yield* lines
-  signal.throwIfAborted()
   if (!audit.healthy) throw new ServerError('NOT_READY', audit.problem ?? 'the log has ended')
 }
 

@@ -28,6 +28,7 @@ export function addAuditRoutes(app: App, service: Service): void {
       const stop = () => leaving.abort()
       reply.raw.once('close', stop)
       const lines = service.searchAudit(search, { operator: by.operator, leaving: leaving.signal })
+      if (search.follow) service.requests.follows(reply.raw)
       // What is wrong from the beginning has an answer of its own; whoever follows is answered before anything comes.
       const body = search.follow ? lines : await begun(lines)
       const explain = (error: unknown) => encodeProblemLine(reportProblem(asError(error), request))

@@ -22,6 +22,7 @@ const operatorFaces = [
 /** Everything that is served over HTTPS: joining is open to strangers, all else to operators only. */
 export async function createFaces(service: Service, options: HttpOptions): Promise<App> {
   const app = await createApp(options)
+  service.requests.watch(app)
   await app.register(async (strangers: App) => addJoinRoutes(strangers, service))
   await app.register(async (operators: App) => {
     operators.addHook('onRequest', async (request) => service.operators.admit(request))

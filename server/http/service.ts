@@ -24,6 +24,7 @@ import type { Registry } from '#registry'
 import type { AuditReads } from '../audit-reads.js'
 import type { PolicyInForce } from '../policy-in-force.js'
 import type { AuditReader, AuditSearch } from './audit-search.js'
+import type { OpenRequests } from './open-requests.js'
 import type { OperatorGate } from './operators.js'
 
 /** The other end of a connection, as far as a join is bound to it. */
@@ -51,6 +52,7 @@ export interface Service {
   readonly audit: AuditTrail
   readonly auditReads: AuditReads
   readonly operators: OperatorGate
+  readonly requests: OpenRequests
   readonly sessions: () => readonly SessionView[]
   /** Ends a session's connection, with `forget` the session; undefined when there is no such session. */
   readonly kick: (clientId: string, how: { readonly forget: boolean }) => Kicked | undefined

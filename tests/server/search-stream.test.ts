@@ -6,12 +6,16 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { AuditLog, LogSearch } from '#audit'
+import { AuditLog, encodeLines, LogSearch } from '#audit'
 import { routes } from '#protocol'
 import type { ConnectSearcher } from '../../audit/search/search-link.js'
+import { ServerError } from '../../server/errors.js'
+import type { AuditReader, AuditSearch } from '../../server/http/audit-search.js'
+import { createForgetfulWorld, day } from '../audit/retention/world.js'
 import { appendMany } from '../audit/world.js'
 import { run, temporaryFolder, up } from './running.js'
 import { type Client, createWorld } from './world.js'
@@ -40,12 +44,10 @@ test('a search that finds without end waits for its reader, others are answered 
   t.after(() => response.destroy())
   await once(response, 'readable')
 
-  for (let quiet = 0, before = -1; quiet < 20; quiet++) {
+  await untilStuck(found, async () => {
     assert.equal((await world.call('listDevices', operator)).status, 200)
     assert.ok(found.pieces < most, `${found.pieces} pieces for a reader that took none`)
-    if (found.pieces !== before) quiet = 0
-    before = found.pieces
-  }
+  })
   const held = found.pieces
   for await (const _piece of response) if (found.pieces > held + 100) break
   assert.ok(found.pieces > held, 'it goes on as its reader does')
@@ -85,6 +87,64 @@ test('connections that ask for much and read nothing keep nobody from searching;
   const lines = (await text(evicted)).trimEnd().split('\n')
   assert.match(lines.at(-1) ?? '', /^{"problem":{.*"code":"AUDIT_BUSY".*its place went to another/)
   assert.equal(lines.at(-2), '{}')
+})
+
+test('a service that stops ends searches first, whoever follows when the log has ended, and waits for nobody who does not read', async (t) => {
+  const open: IncomingMessage[] = []
+  t.after(() => open.forEach((response) => response.destroy()))
+  const ends = { log: new AbortController(), searches: new AbortController() }
+  const found = { pieces: 0 }
+  async function* searchAudit({ query, follow }: AuditSearch, { leaving }: AuditReader): AsyncGenerator<string, void> {
+    const end = follow ? ends.log.signal : ends.searches.signal
+    const broken = AbortSignal.any([leaving, end])
+    yield '{}\n'
+    if (query.limit === 1) await once(broken, 'abort')
+    for (; !broken.aborted; found.pieces++) yield '{}\n'.repeat(20_000)
+    if (follow) yield 'the last record\n'
+    else end.throwIfAborted()
+  }
+  const world = await createWorld(t, { searchAudit })
+  const operator = await world.operator()
+  const stuck = [await search(world, operator), await search(world, operator, '?follow=true')]
+  open.push(...stuck)
+  await untilStuck(found, async () => void (await world.call('listDevices', operator)))
+  const searching = await search(world, operator, '?limit=1')
+  const following = await search(world, operator, '?limit=1&follow=true')
+  open.push(searching, following)
+  const [searched, followed] = [lastLine(searching), lastLine(following)]
+  const cut = stuck.map((response) => once(response, 'error'))
+
+  ends.searches.abort(new ServerError('NOT_READY', 'the service stops'))
+  await world.requests.settled()
+  assert.match(await searched, /"code":"NOT_READY"/)
+  await assert.rejects(world.call('listDevices', operator), { code: 'ECONNREFUSED' })
+  ends.log.abort()
+  await world.requests.ended()
+  assert.equal(await followed, 'the last record')
+  for (const response of stuck) response.resume()
+  assert.deepEqual(
+    (await Promise.all(cut)).map(([error]) => (error as NodeJS.ErrnoException).code),
+    ['ECONNRESET', 'ECONNRESET'],
+  )
+})
+
+test('who follows too slowly for retention is told in the last line what is gone', async (t) => {
+  const forgetful = await createForgetfulWorld(t, Array<number>(120).fill(0))
+  const log = await forgetful.reopen()
+  const found = { pieces: 0 }
+  async function* searchAudit({ query }: AuditSearch, { leaving }: AuditReader): AsyncGenerator<string, void> {
+    for await (const line of encodeLines(log.follow(query, { signal: leaving }))) {
+      yield line
+      found.pieces++
+    }
+  }
+  const world = await createWorld(t, { searchAudit })
+  const operator = await world.operator()
+  const response = await search(world, operator, '?follow=true')
+  await untilStuck(found, async () => void (await world.call('listDevices', operator)))
+  forgetful.clock.now = 100 * day
+  await forgetful.look({ days: 1 })
+  assert.match(await lastLine(response), /^{"problem":{.*"code":"AUDIT_GONE".*begins with record 30720"/)
 })
 
 test('a command whose reader has seen enough ends in peace, and leaves no search behind', async (t) => {
@@ -132,10 +192,29 @@ function createEndlessSearcher() {
   return { connectSearcher, running }
 }
 
-async function search({ port, ca }: { readonly port: number; readonly ca: string }, { cert, key }: Client) {
+/** Nothing more is taken, however often something else is done meanwhile. */
+async function untilStuck(found: { readonly pieces: number }, meanwhile: () => Promise<void>): Promise<void> {
+  for (let quiet = 0, before = -1; quiet < 20; quiet++) {
+    await meanwhile()
+    if (found.pieces !== before) quiet = 0
+    before = found.pieces
+  }
+}
+
+async function lastLine(response: IncomingMessage): Promise<string> {
+  let last = ''
+  for await (const line of createInterface({ input: response })) last = line
+  return last
+}
+
+async function search(
+  { port, ca }: { readonly port: number; readonly ca: string },
+  { cert, key }: Client,
+  query = '',
+): Promise<IncomingMessage> {
   const sending = request({
     ...{ host: '127.0.0.1', servername: 'localhost', port, ca, cert, key, agent: false },
-    path: routes.searchAudit.path,
+    path: `${routes.searchAudit.path}${query}`,
   })
   sending.end()
   const [response] = (await once(sending, 'response')) as [IncomingMessage]

@@ -23,6 +23,7 @@ import { createMemoryStore } from '#store'
 import { createCertificate, createKeyPair, encodePem, fingerprintOf, oids, readSerial, spkiOf } from '#x509'
 import { AuditReads } from '../../server/audit-reads.js'
 import { createFaces } from '../../server/http/faces.js'
+import { OpenRequests } from '../../server/http/open-requests.js'
 import { OperatorGate } from '../../server/http/operators.js'
 import type { Channel, Service } from '../../server/http/service.js'
 import { Issuers } from '../../server/issuers.js'
@@ -66,12 +67,14 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
   const channels: Channel[] = []
   const turnedAway: string[] = []
   const erased: unknown[] = []
+  const requests = new OpenRequests({ restMs: 50 })
   const service: Service = {
     registry,
     policy,
     audit,
     auditReads,
     enrollment: createEnrollmentDouble(channels, turnedAway),
+    requests,
     operators: new OperatorGate({
       identifyOperator: (der) => issuers.identifyOperator(der),
       admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
@@ -143,6 +146,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       app,
       refusals,
       auditReads,
+      requests,
     },
     /** An operator whose certificate the registry knows. */
     async operator(name = 'ada', lifeSeconds = 3600): Promise<Client> {

@@ -49,4 +49,5 @@ async function tail(
   const from = Math.max(size, (newest[0]?.sequence ?? -1) + 1)
   const following = { ...parameters, follow: 'true', ...(from > 0 && { after: String(from - 1) }) }
   for await (const line of client.lines('searchAudit', { query: following })) print(parseRecord(line))
+  output.note('The service has stopped.') // without an error only then
 }
