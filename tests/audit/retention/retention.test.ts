@@ -61,9 +61,8 @@ test('nothing goes that the write-ahead log would make again, nor the last bundl
 test('nothing goes before everyone has read it, and nothing at all where someone cannot', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0])
   const log = await world.reopen()
-  world.clock.now = 100 * day
   world.release = () => Promise.reject(new Error('the store has failed'))
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   assert.deepEqual(await world.bundles(), [0, 1, 2])
   assert.match(world.warnings.join(), /the store has failed/)
   assert.deepEqual(await saidBy(world, log), [])
@@ -72,15 +71,14 @@ test('nothing goes before everyone has read it, and nothing at all where someone
   world.release = async (minimumIndex) => {
     asked = [minimumIndex, await world.bundles()]
   }
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   assert.deepEqual(asked, [512, [0, 1, 2]])
 })
 
 test('who reads what has gone is told so, who asks for no beginning begins with what is kept', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0, 0])
   const log = await world.reopen()
-  world.clock.now = 100 * day
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   const { durable } = log
   const kept = Array.from({ length: durable + 1 - 768 }, (_, at) => 768 + at)
   await assert.rejects(sequencesOf(log.records(0)), { code: 'AUDIT_GONE', sequence: 0 })
@@ -96,10 +94,9 @@ test('who reads what has gone is told so, who asks for no beginning begins with 
 test('who follows and is overtaken is told where the log begins now', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0, 0])
   const log = await world.reopen()
-  world.clock.now = 100 * day
   const following = log.follow({ limit: 400 })
   assert.equal((await following.next()).value?.sequence, 0)
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   const seen: number[] = []
   const reading = async () => {
     for await (const { sequence } of following) seen.push(sequence)
@@ -128,8 +125,7 @@ test('a checkpoint from before is still proven to be of a beginning of the log',
   const world = await createForgetfulWorld(context, [0, 0, 0])
   const log = await world.reopen()
   const older = parseCheckpoint(log.checkpoint())
-  world.clock.now = 100 * day
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   await log.close()
   const newer = parseCheckpoint(log.checkpoint())
   assert.ok(newer.size > older.size)
@@ -167,8 +163,7 @@ test('a minimum that the log itself does not name is found out, and nothing goes
 test('a bundle that is missing above the minimum is damage, and so is a hash that is not as it was below it', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0, 0, 0])
   const log = await world.reopen()
-  world.clock.now = 100 * day
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   await log.close()
   const at = (name: string) => join(world.directory, name)
   const firstBad = async () => (await verifyLog(world.directory, log.verifierKey)).firstBad?.index
@@ -192,8 +187,7 @@ test('an older copy with the minimum of a newer log is found out', async (contex
   const copy = join(world.directory, 'copy')
   await cp(join(world.directory, 'log'), join(copy, 'log'), { recursive: true })
   assert.equal((await verifyLog(copy, log.verifierKey)).ok, true)
-  world.clock.now = 100 * day
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   await cp(join(world.directory, 'log/minimum'), join(copy, 'log/minimum'))
   const { ok, firstBad } = await verifyLog(copy, log.verifierKey)
   assert.equal(ok, false)
@@ -203,8 +197,7 @@ test('an older copy with the minimum of a newer log is found out', async (contex
 test('a copy of log/ alone says what was taken away, and verifies', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0, 0, 0])
   const log = await world.reopen()
-  world.clock.now = 100 * day
-  await world.look({ days: 1 })
+  await world.lookMuchLater()
   const copy = join(world.directory, 'copy')
   await cp(join(world.directory, 'log'), join(copy, 'log'), { recursive: true })
   const { ok, gone, firstBad } = await verifyLog(copy, log.verifierKey)

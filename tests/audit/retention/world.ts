@@ -21,6 +21,8 @@ export interface ForgetfulWorld {
   reopen(): Promise<AuditLog>
   /** One look with these bounds. */
   look(retain: Retain): Promise<Retention>
+  /** One look so long after everything that each complete bundle goes. */
+  lookMuchLater(): Promise<Retention>
   /** Numbers of the complete bundles on disk. */
   bundles(): Promise<readonly number[]>
 }
@@ -54,6 +56,10 @@ export async function createForgetfulWorld(
       const retention = new Retention(options)
       await retention.look()
       return retention
+    },
+    lookMuchLater() {
+      clock.now = 100 * day
+      return world.look({ days: 1 })
     },
     async bundles() {
       const names = await readdir(join(directory, 'log', 'tile', 'entries'))
