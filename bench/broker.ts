@@ -2,11 +2,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { runWith } from './arguments.js'
 import { type Case, cases } from './cases.js'
 import { createFleet, type Fleet } from './fleet.js'
 import type { Answer } from './load/main.js'
 import type { Order } from './load/measure.js'
-import { readOptions, type Options, usage } from './options.js'
+import { commandLine, type Options } from './options.js'
 import { aedes } from './peers/aedes.js'
 import type { Contestant, RunningBroker } from './peers/contestant.js'
 import { mosquitto } from './peers/mosquitto.js'
@@ -16,14 +17,9 @@ import { type Run, renderTables, surroundings } from './tables.js'
 
 const contestants: readonly Contestant[] = [mosquitto, aedes, ...touchmark]
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await runWith(commandLine([...contestants, ...cases]), main)
 
-async function main(args: readonly string[]): Promise<number> {
-  const options = readOptions(args, [...contestants, ...cases])
-  if (options === undefined || options.help) {
-    process.stderr.write(usage([...contestants, ...cases]))
-    return options?.help ? 0 : 2
-  }
+async function main(options: Options): Promise<number> {
   const chosen = chosenBy(options, contestants)
   const missing = chosen.flatMap((contestant) => contestant.missing() ?? [])
   if (missing.length > 0) {

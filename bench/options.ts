@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { describeCommand, oneOf, positive } from './arguments.js'
 
 export interface Options {
   readonly rounds: number
@@ -11,10 +11,47 @@ export interface Options {
   readonly only: readonly string[]
   readonly output: 'table' | 'json'
   readonly profiles?: string
-  readonly help: boolean
 }
 
-export const usage = (named: readonly { readonly name: string }[]): string => `npm run bench:broker [-- OPTION …]
+interface Named {
+  readonly name: string
+}
+
+/** Of a benchmark of these brokers and cases. */
+export function commandLine(named: readonly Named[]) {
+  return describeCommand({
+    usage: usage(named),
+    options: {
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '4' },
+      connections: { type: 'string', default: '2000' },
+      only: { type: 'string', multiple: true, default: [] },
+      output: { type: 'string', short: 'o', default: 'table' },
+      profiles: { type: 'string' },
+    },
+    understand({ only, profiles, ...given }): Options {
+      for (const beginning of only)
+        if (!named.some(({ name }) => name.startsWith(beginning))) throw new RangeError(beginning)
+      const seconds = positive(given.seconds)
+      return {
+        rounds: positive(given.rounds),
+        seconds,
+        // In its first seconds under load Node compiles: that is a cost of starting, not of a message.
+        warmUpSeconds: Math.min(3, seconds),
+        settleSeconds: Math.min(0.5, seconds / 4),
+        connections: Math.max(positive(given.connections), fewestDevices),
+        only,
+        output: oneOf(['table', 'json'], given.output),
+        ...(profiles !== undefined && { profiles }),
+      }
+    },
+  })
+}
+
+/** So many take part in the other cases. */
+const fewestDevices = 100
+
+const usage = (named: readonly Named[]): string => `npm run bench:broker [-- OPTION …]
 
 Measures this broker and its peers in turn, each in a process of its own and with the same duties.
 
@@ -27,41 +64,3 @@ Measures this broker and its peers in turn, each in a process of its own and wit
 
 Names: ${named.map(({ name }) => name).join(' ')}
 `
-
-/** Undefined where they cannot be understood. */
-export function readOptions(args: readonly string[], named: readonly { readonly name: string }[]): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        rounds: { type: 'string', default: '5' },
-        seconds: { type: 'string', default: '4' },
-        connections: { type: 'string', default: '2000' },
-        only: { type: 'string', multiple: true, default: [] },
-        output: { type: 'string', short: 'o', default: 'table' },
-        profiles: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const [rounds, seconds, connections] = [values.rounds, values.seconds, values.connections].map(Number)
-    if (!isPositive(rounds) || !isPositive(seconds) || !isPositive(connections)) return undefined
-    if (values.output !== 'table' && values.output !== 'json') return undefined
-    if (!values.only.every((prefix) => named.some(({ name }) => name.startsWith(prefix)))) return undefined
-    const { only, output, help, profiles } = values
-    return {
-      ...{ rounds, seconds, connections: Math.max(connections, fewestDevices), only, output, help },
-      // In its first seconds under load Node compiles: that is a cost of starting, not of a message.
-      ...{ warmUpSeconds: Math.min(3, seconds), settleSeconds: Math.min(0.5, seconds / 4) },
-      ...(profiles !== undefined && { profiles }),
-    }
-  } catch {
-    return undefined
-  }
-}
-
-/** So many take part in the other cases. */
-const fewestDevices = 100
-
-function isPositive(number: number | undefined): number is number {
-  return number !== undefined && number > 0 && Number.isFinite(number)
-}

@@ -1,12 +1,24 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { describeCommand, positive, runWith } from './arguments.js'
 
 const usage = `npm run bench:profile -- DIR [--per N] [--top N]
 
 Reads the CPU profiles that \`npm run bench:broker -- --profiles DIR\` has left: for each thread the duties, the files and
 the functions that it spent its time on, in milliseconds, or in microseconds for each of N messages.
 `
+
+interface Options {
+  readonly folder: string
+  /** How many of each are shown. */
+  readonly top: number
+  readonly scale: Scale
+}
+
+interface Scale {
+  readonly unit: string
+  readonly divisor: number
+}
 
 /** https://chromedevtools.github.io/devtools-protocol/tot/Profiler/#type-Profile */
 interface Profile {
@@ -37,28 +49,28 @@ const duties: readonly (readonly [pattern: RegExp, duty: string])[] = [
   [/^node:/, 'sockets and TLS'],
 ]
 
-process.exitCode = main(process.argv.slice(2))
+const command = describeCommand({
+  usage,
+  options: { per: { type: 'string' }, top: { type: 'string', default: '25' } },
+  allowPositionals: true,
+  understand({ per, top }, [folder]): Options {
+    if (folder === undefined) throw new RangeError('expected a folder')
+    const scale = per === undefined ? { unit: 'ms', divisor: 1000 } : { unit: 'µs', divisor: positive(per) }
+    return { folder, top: positive(top), scale }
+  },
+})
 
-function main(args: readonly string[]): number {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    options: { per: { type: 'string' }, top: { type: 'string', default: '25' }, help: { type: 'boolean', short: 'h' } },
-  })
-  const [folder] = positionals
-  if (folder === undefined || values.help) {
-    process.stderr.write(usage)
-    return values.help ? 0 : 2
-  }
-  const scale = values.per === undefined ? { unit: 'ms', divisor: 1000 } : { unit: 'µs', divisor: Number(values.per) }
+process.exitCode = await runWith(command, main)
+
+function main({ folder, top, scale }: Options): number {
   for (const name of readdirSync(folder).filter((file) => file.endsWith('.cpuprofile'))) {
     const profile = JSON.parse(readFileSync(join(folder, name), 'utf8')) as Profile
-    process.stdout.write(`${describe(profile, Number(values.top), scale)}\n`)
+    process.stdout.write(`${describe(profile, top, scale)}\n`)
   }
   return 0
 }
 
-function describe(profile: Profile, top: number, scale: { readonly unit: string; readonly divisor: number }): string {
+function describe(profile: Profile, top: number, scale: Scale): string {
   const [byDuty, byFile, byFunction] = [new Map<string, number>(), new Map<string, number>(), new Map<string, number>()]
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]))
   const parents = new Map(profile.nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])))

@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { runWith } from '../arguments.js'
 import { latencyColumns, measureLatency } from './latency.js'
-import { type Options, readOptions, usage } from './options.js'
+import { commandLine, type Options } from './options.js'
 import { type Part, type Run, renderParts } from './parts.js'
 import { measurePipeline, pipelineColumns } from './pipeline.js'
 import { measureSearch, searchColumns } from './search.js'
@@ -36,14 +37,9 @@ const parts: readonly Part[] = [
   },
 ]
 
-process.exitCode = await main(process.argv.slice(2))
+process.exitCode = await runWith(commandLine(parts), main)
 
-async function main(args: readonly string[]): Promise<number> {
-  const options = readOptions(args, parts)
-  if (options === undefined || options.help) {
-    process.stderr.write(usage(parts))
-    return options?.help ? 0 : 2
-  }
+async function main(options: Options): Promise<number> {
   const runs = await measureAll(options)
   const about = { date: new Date().toISOString().slice(0, 10), cores: availableParallelism(), node: process.version }
   const { rounds, records, seconds } = options

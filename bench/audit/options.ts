@@ -1,4 +1,4 @@
-import { parseArgs } from 'node:util'
+import { describeCommand, oneOf, positive } from '../arguments.js'
 
 export interface Options {
   readonly rounds: number
@@ -12,10 +12,46 @@ export interface Options {
   /** Where to write; default: the system's folder for temporary files. */
   readonly folder?: string
   readonly output: 'table' | 'json'
-  readonly help: boolean
 }
 
-export const usage = (parts: readonly { readonly name: string; readonly title: string }[]): string =>
+interface Named {
+  readonly name: string
+  readonly title: string
+}
+
+/** Of a benchmark of these parts. */
+export function commandLine(parts: readonly Named[]) {
+  return describeCommand({
+    usage: usage(parts),
+    options: {
+      rounds: { type: 'string', default: '3' },
+      records: { type: 'string', default: '300000' },
+      seconds: { type: 'string', default: '4' },
+      'largest-log': { type: 'string', default: '10000000' },
+      only: { type: 'string', multiple: true, default: [] },
+      folder: { type: 'string' },
+      output: { type: 'string', short: 'o', default: 'table' },
+    },
+    understand({ only, folder, ...given }): Options {
+      for (const part of only)
+        oneOf(
+          parts.map(({ name }) => name),
+          part,
+        )
+      return {
+        rounds: positive(given.rounds),
+        records: positive(given.records),
+        seconds: positive(given.seconds),
+        largestLog: positive(given['largest-log']),
+        only,
+        output: oneOf(['table', 'json'], given.output),
+        ...(folder !== undefined && { folder }),
+      }
+    },
+  })
+}
+
+const usage = (parts: readonly Named[]): string =>
   `npm run bench:audit [-- OPTION …]
 
 What the audit log does in a second and what it adds to the time that the disk takes. Beside it, in the same run, the floor:
@@ -35,32 +71,3 @@ ${parts.map(({ name, title }) => `  ${name.padEnd(10)} ${title}`).join('\n')}
 A first look takes a quarter of a minute:  npm run bench:audit -- --rounds 1 --records 100000 --seconds 1
 Search is measured when it is asked for:   npm run bench:audit -- --only search --rounds 1
 `
-
-/** Undefined where they cannot be understood. */
-export function readOptions(args: readonly string[], parts: readonly { readonly name: string }[]): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        rounds: { type: 'string', default: '3' },
-        records: { type: 'string', default: '300000' },
-        seconds: { type: 'string', default: '4' },
-        'largest-log': { type: 'string', default: '10000000' },
-        only: { type: 'string', multiple: true, default: [] },
-        folder: { type: 'string' },
-        output: { type: 'string', short: 'o', default: 'table' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    })
-    const given = [values.rounds, values.records, values.seconds, values['largest-log']]
-    const [rounds = NaN, records = NaN, seconds = NaN, largestLog = NaN] = given.map(Number)
-    if (![rounds, records, seconds, largestLog].every((number) => number > 0 && Number.isFinite(number)))
-      return undefined
-    if (values.output !== 'table' && values.output !== 'json') return undefined
-    const { only, output, help, folder } = values
-    if (!only.every((part) => parts.some(({ name }) => name === part))) return undefined
-    return { rounds, records, seconds, largestLog, only, output, help, ...(folder !== undefined && { folder }) }
-  } catch {
-    return undefined
-  }
-}

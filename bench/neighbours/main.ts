@@ -1,13 +1,18 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { constants, setPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { describeCommand, positive, runWith } from '../arguments.js'
 import { createFleet } from '../fleet.js'
 import { startTouchmark } from '../peers/touchmark.js'
 import { residentBytesOf, Worker } from '../processes.js'
 import type { AttackOrder } from './attacker.js'
 import { attacks } from './attacks.js'
 import { type Latencies, Pair } from './pair.js'
+
+interface Options {
+  readonly seconds: number
+  readonly only: string
+}
 
 const usage = `npm run bench:neighbours [-- OPTION …]
 
@@ -21,14 +26,15 @@ Attacks:
 ${attacks.map(({ name }) => `  ${name}`).join('\n')}
 `
 
-process.exitCode = await main(process.argv.slice(2))
+const command = describeCommand({
+  usage,
+  options: { seconds: { type: 'string', default: '5' }, only: { type: 'string', default: '' } },
+  understand: ({ seconds, only }): Options => ({ seconds: positive(seconds), only }),
+})
 
-async function main(args: readonly string[]): Promise<number> {
-  const options = readOptions(args)
-  if (options === undefined) {
-    process.stderr.write(usage)
-    return args.includes('--help') ? 0 : 2
-  }
+process.exitCode = await runWith(command, main)
+
+async function main(options: Options): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'touchmark-bench-'))
   try {
     return await measureAll(folder, options)
@@ -38,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** Returns 1 when something was lost that had been acknowledged. */
-async function measureAll(folder: string, { seconds, only }: { readonly seconds: number; readonly only: string }) {
+async function measureAll(folder: string, { seconds, only }: Options): Promise<number> {
   const fleet = await createFleet(2)
   const broker = await startTouchmark('committed', { folder, fleet })
   const pair = await Pair.connect(fleet, broker.port)
@@ -74,17 +80,4 @@ function rowOf(name: string, { sorted, lost }: Latencies, calm: Latencies, resid
 
 function percentile(sorted: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Infinity
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: { seconds: { type: 'string', default: '5' }, only: { type: 'string', default: '' } },
-    })
-    const seconds = Number(values.seconds)
-    return seconds > 0 ? { seconds, only: values.only } : undefined
-  } catch {
-    return undefined
-  }
 }

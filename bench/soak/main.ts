@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { verifyLog } from '#audit'
+import { describeCommand, positive, runWith } from '../arguments.js'
 import { createFleet, type Fleet } from '../fleet.js'
 import type { NodeBroker } from '../peers/node-broker.js'
 import { type Mode, startTouchmark } from '../peers/touchmark.js'
@@ -29,19 +29,34 @@ const tableHead = `
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 `
 
+interface Options {
+  readonly minutes: number
+  readonly mode: Mode
+  /** Messages per second. Default: half of what it can do */
+  readonly rate?: number
+}
+
 interface Sample {
   readonly residentBytes: number
   readonly heapBytes: number
 }
 
-process.exitCode = await main(process.argv.slice(2))
+const command = describeCommand({
+  usage,
+  options: {
+    minutes: { type: 'string', default: '30' },
+    rate: { type: 'string' },
+    relaxed: { type: 'boolean', default: false },
+  },
+  understand({ minutes, rate, relaxed }): Options {
+    const mode: Mode = relaxed ? 'relaxed' : 'committed'
+    return { minutes: positive(minutes), mode, ...(rate !== undefined && { rate: positive(rate) }) }
+  },
+})
 
-async function main(args: readonly string[]): Promise<number> {
-  const options = readOptions(args)
-  if (options === undefined) {
-    process.stderr.write(usage)
-    return args.includes('--help') ? 0 : 2
-  }
+process.exitCode = await runWith(command, main)
+
+async function main(options: Options): Promise<number> {
   const fleet = await createFleet(100)
   const rate = options.rate ?? Math.floor((await capacityOf(fleet, options.mode)) / 2)
   say(`${rate} messages per second for ${options.minutes} minutes`)
@@ -153,25 +168,6 @@ async function inFolder<Value>(work: (folder: string) => Promise<Value>): Promis
     return await work(folder)
   } finally {
     await rm(folder, { recursive: true, force: true })
-  }
-}
-
-function readOptions(args: readonly string[]) {
-  try {
-    const { values } = parseArgs({
-      args: [...args],
-      options: {
-        minutes: { type: 'string', default: '30' },
-        rate: { type: 'string' },
-        relaxed: { type: 'boolean', default: false },
-      },
-    })
-    const [minutes, rate] = [Number(values.minutes), values.rate === undefined ? undefined : Number(values.rate)]
-    if (!(minutes > 0) || (rate !== undefined && !(rate > 0))) return undefined
-    const mode: Mode = values.relaxed ? 'relaxed' : 'committed'
-    return { minutes, mode, ...(rate !== undefined && { rate }) }
-  } catch {
-    return undefined
   }
 }
 
