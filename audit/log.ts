@@ -2,7 +2,7 @@ import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
 import { Intake } from './appending/intake.js'
 import { Checkpoints } from './checkpoints.js'
 import type { KeysToErase, PayloadOptions } from './payload/options.js'
-import { requireSoundKey } from './payload/wrapping-key.js'
+import { requireSoundKeys } from './payload/wrapping-key.js'
 import { problemOf } from './problem.js'
 import { follow } from './reading/follow.js'
 import type { AuditQuery } from './reading/query.js'
@@ -74,12 +74,12 @@ export class AuditLog implements AuditTrail {
 
   /**
    * Opens the log in a folder, or begins one; records that a crash left behind are covered before it resolves.
-   * @throws AuditError AUDIT_CORRUPT when the folder does not hold what its checkpoint promises, or today's key is none;
+   * @throws AuditError AUDIT_CORRUPT when the folder does not hold what its checkpoint promises, or a day's key is none;
    * AUDIT_FULL, AUDIT_FAILED
    */
   static async open(options: AuditLogOptions): Promise<AuditLog> {
     verifierKeyOf(options.origin, options.signingKey)
-    requireSoundKey(options.payload, options.now())
+    requireSoundKeys(options.payload, options.now())
     const writer = await connect(options)
     const log = new AuditLog(options, writer)
     log.#recordRecovery(writer.opened)

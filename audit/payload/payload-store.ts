@@ -1,8 +1,8 @@
-import { closeSync, fdatasyncSync, openSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { closeSync, fdatasyncSync, openSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DayKey } from './day-key.js'
 import { parseDay } from './day.js'
-import { makeFolderNow, payloadLayout, syncFolderNow, writeAllAt } from './files.js'
+import { makeFolderNow, namesIn, payloadLayout, syncFolderNow, writeAllAt } from './files.js'
 import { sequenceIn } from './message-place.js'
 import { payloadDefaults, type PayloadOptions } from './options.js'
 import { type PayloadPlace, sealPayload } from './stored-payload.js'
@@ -125,13 +125,4 @@ export function segmentsOfDay(directory: string, day: number): readonly StoredSe
       const path = join(folder, name)
       return { day, path, first: Number.parseInt(name, 10), bytes: statSync(path).size }
     })
-}
-
-function namesIn(folder: string): readonly string[] {
-  try {
-    return readdirSync(folder)
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
-    throw error
-  }
 }

@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, renameSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { AuditError } from '../errors.js'
-import { dayOf } from './day.js'
-import { makeFolderNow, openIfThere, payloadLayout, readAt, syncFolderNow, writeAllAt } from './files.js'
+import { dayOf, parseDay } from './day.js'
+import { makeFolderNow, namesIn, openIfThere, payloadLayout, readAt, syncFolderNow, writeAllAt } from './files.js'
 import type { PayloadOptions } from './options.js'
 
 /*
@@ -14,11 +14,20 @@ import type { PayloadOptions } from './options.js'
 export const wrappingKeyBytes = 32
 
 /**
- * For a log that is about to be opened: the first message of a day whose key is damaged would be its end.
+ * For a log that is about to be opened: the first message of a day whose key is damaged would be its end. Asked are
+ * all days that can come while it runs: also those to come, which a clock that was ahead can have begun, and yesterday,
+ * where one is again that is set back over midnight. What is wrong with older ones is told to who asks for their payloads.
  * @throws AuditError AUDIT_CORRUPT
  */
-export function requireSoundKey(payload: PayloadOptions | undefined, now: number): void {
-  if (payload && payload.mode !== 'none') readWrappingKey(payloadLayout.wrappingKey(payload.keyFolder, dayOf(now)))
+export function requireSoundKeys(payload: PayloadOptions | undefined, now: number): void {
+  if (!payload || payload.mode === 'none') return
+  const days = namesIn(payload.keyFolder).flatMap((name) => dayOfKey(name) ?? [])
+  for (const day of days) if (day >= dayOf(now) - 1) readWrappingKey(payloadLayout.wrappingKey(payload.keyFolder, day))
+}
+
+/** @returns undefined for what is no name of a day's key */
+function dayOfKey(name: string): number | undefined {
+  return name.endsWith('.key') ? parseDay(name.slice(0, -'.key'.length)) : undefined
 }
 
 /** @returns undefined when there is none. @throws AuditError AUDIT_CORRUPT */

@@ -162,6 +162,21 @@ test('a log whose key of today is none does not open, and says which file it is'
   await again.whenDurable(again.append(...said('x')))
 })
 
+test('nor does one whose key of a day that may come is none; one of a day that is over is for who asks about it', async (context) => {
+  const world = await createPayloadWorld(context)
+  await mkdir(world.keyFolder)
+  for (const day of ['2023-11-13', '2023-11-15', '2031-01-01']) {
+    const key = join(world.keyFolder, `${day}.key`)
+    await writeFile(key, 'not')
+    await assert.rejects(world.openWith({}), { code: 'AUDIT_CORRUPT', message: new RegExp(`${day}\\.key: expected`) })
+    await rm(key)
+  }
+  for (const name of ['2023-11-12.key', '2023-11-14.key.new', 'notes'])
+    await writeFile(join(world.keyFolder, name), 'not')
+  const log = await world.openWith({})
+  await log.whenDurable(log.append(...said('x')))
+})
+
 test('a wrapping key that turns out to be none stops the writer, and all that is said of it names the file', async (context) => {
   for (const mode of ['strict', 'bestEffort'] as const) {
     const world = await createPayloadWorld(context)
