@@ -1,10 +1,11 @@
 import type { DeviceId } from '#protocol'
+import { LazyMap } from './lazy-map.js'
 import type { Held, Outgoing } from './queue.js'
 
 /** QoS 1 and 2 messages that were sent and not acknowledged, by packet identifier, in the order they were sent. */
 export class Inflight {
   readonly #held: Held
-  readonly #sent = new Map<number, Outgoing>()
+  readonly #sent = new LazyMap<number, Outgoing>()
   #lastId = 0
   #bytes = 0
 
@@ -66,7 +67,7 @@ export class Inflight {
   }
 
   [Symbol.iterator](): Iterator<Outgoing> {
-    return this.#sent.values()
+    return this.#sent.values()[Symbol.iterator]()
   }
 
   #hold(packetId: number, outgoing: Outgoing): void {

@@ -11,6 +11,7 @@ import {
 import type { EffectivePolicy } from '#policy'
 import type { OutgoingAliases } from './aliases.js'
 import { Inflight } from './inflight.js'
+import { LazyMap } from './lazy-map.js'
 import type { ListenerKind } from './listeners/transport.js'
 import { type Held, type Outgoing, Queue } from './queue.js'
 import type { Message } from './message.js'
@@ -72,7 +73,7 @@ export class Session {
   readonly device: DeviceId
   /** How long it is kept without a connection; 0: it ends with its connection. */
   expirySeconds: number
-  readonly subscriptions = new Map<TopicFilter, Subscription>()
+  readonly subscriptions = new LazyMap<TopicFilter, Subscription>()
   readonly queue: Queue
   readonly inflight: Inflight
   /** Those in flight that this connection has not been sent again yet. */
@@ -80,13 +81,13 @@ export class Session {
   /** QoS 1 and 2 messages that were sent on this connection and are not acknowledged. */
   outstanding = 0
   /** Retained messages that new subscriptions are still to be given, by the name of the subscription. */
-  readonly replays = new Map<TopicFilter, Replay>()
+  readonly replays = new LazyMap<TopicFilter, Replay>()
   /** Whether a later turn goes on with these. */
   drainsLater = false
   /** Subscriptions that were granted and begin when that is durable, with their weight: they count already. */
-  readonly granted = new Map<TopicFilter, number>()
+  readonly granted = new LazyMap<TopicFilter, number>()
   /** By packet identifier. */
-  readonly received = new Map<number, Received>()
+  readonly received = new LazyMap<number, Received>()
   /** Rendered anew at every CONNECT and on every change of policy. */
   rights: Rights
   link: Link | undefined

@@ -4,7 +4,7 @@ import type { Session } from './session.js'
 /** All sessions, connected or not, by client id and by device. */
 export class Sessions {
   readonly #byClientId = new Map<string, Session>()
-  readonly #byDevice = new Map<DeviceId, Set<Session>>()
+  readonly #byDevice = new Map<DeviceId, readonly Session[]>()
 
   get(clientId: string): Session | undefined {
     return this.#byClientId.get(clientId)
@@ -12,21 +12,19 @@ export class Sessions {
 
   /** Those of one device, oldest first. */
   of(device: DeviceId): readonly Session[] {
-    return [...(this.#byDevice.get(device) ?? [])]
+    return this.#byDevice.get(device) ?? []
   }
 
   add(session: Session): void {
     this.#byClientId.set(session.clientId, session)
-    const siblings = this.#byDevice.get(session.device)
-    if (siblings) siblings.add(session)
-    else this.#byDevice.set(session.device, new Set([session]))
+    this.#byDevice.set(session.device, [...this.of(session.device), session])
   }
 
   remove(session: Session): void {
     this.#byClientId.delete(session.clientId)
-    const siblings = this.#byDevice.get(session.device)
-    siblings?.delete(session)
-    if (siblings?.size === 0) this.#byDevice.delete(session.device)
+    const siblings = this.of(session.device).filter((sibling) => sibling !== session)
+    if (siblings.length > 0) this.#byDevice.set(session.device, siblings)
+    else this.#byDevice.delete(session.device)
   }
 
   [Symbol.iterator](): Iterator<Session> {

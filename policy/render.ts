@@ -10,7 +10,7 @@ import {
   type TopicPolicy,
 } from './policy.js'
 import { RateLimiter } from './rate-limiter.js'
-import type { Rendered } from './rule-table.js'
+import { compact, type Rendered } from './rule-table.js'
 import { ownLabel, renderTemplate } from './template.js'
 
 /**
@@ -49,7 +49,7 @@ export function renderPolicy(
       maxSessions: Math.max(1, ...given.map(({ role }) => role.maxSessions)),
       allow: given.flatMap(({ rules }) => rules),
       deny: denies.rules,
-      renderErrors: rendered.flatMap(({ errors }) => errors),
+      renderErrors: compact(rendered.flatMap(({ errors }) => errors)),
     },
     rates,
   )
@@ -79,8 +79,10 @@ function render<R extends Rule>(rules: readonly R[], device: DeviceAttributes) {
       const topics = rule.topics.map((topic) => renderTemplate(topic, device))
       rendered.push({
         rule,
-        filters: topics.filter(([first]) => first !== '$share'),
-        shares: topics.flatMap(([first, group = '', ...filter]) => (first === '$share' ? [{ group, filter }] : [])),
+        filters: compact(topics.filter(([first]) => first !== '$share')),
+        shares: compact(
+          topics.flatMap(([first, group = '', ...filter]) => (first === '$share' ? [{ group, filter }] : [])),
+        ),
       })
     } catch (error) {
       errors.push(`${rule.at}: ${rule.id}: ${error instanceof Error ? error.message : 'not rendered'}`)

@@ -102,8 +102,15 @@ function forAction<R extends Rule>(
   rules: readonly Rendered<R>[],
   ...actions: readonly TopicAction[]
 ): readonly Rendered<R>[] {
-  return rules.filter(({ rule }) => rule.actions.some((action) => actions.includes(action)))
+  return compact(rules.filter(({ rule }) => rule.actions.some((action) => actions.includes(action))))
 }
+
+/** For lists that are kept for every device: what `filter` and `push` make has room for sixteen more. */
+export function compact<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? nothing : [...list]
+}
+
+const nothing: readonly never[] = []
 
 /** Starts anew when there are too many. */
 export function remember<Value>(remembered: Map<TopicName, Value>, topic: TopicName, value: Value): void {

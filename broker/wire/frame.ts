@@ -20,7 +20,7 @@ export interface Frame {
 export class FrameReader {
   /** The largest packet from now on, header included. */
   maxBytes: number
-  #bytes: Buffer = Buffer.alloc(0)
+  #bytes: Buffer = nothing
   #at = 0
   #end = 0
   /** Whether the buffer is one that we made, with room behind `#end`. */
@@ -38,7 +38,7 @@ export class FrameReader {
 
   /** How much memory is held for what has not been read yet. */
   get heldBytes(): number {
-    return this.partial ? this.#bytes.length : 0
+    return this.#bytes.length
   }
 
   push(chunk: Buffer): void {
@@ -56,7 +56,10 @@ export class FrameReader {
 
   /** The next whole packet. @throws BrokerError MALFORMED_PACKET | PACKET_TOO_LARGE | PROTOCOL_VIOLATION */
   next(): Frame | undefined {
-    if (this.#at >= this.#end) return undefined
+    if (!this.partial) {
+      this.#bytes = nothing // who falls silent keeps no memory
+      return undefined
+    }
     const header = this.#bytes[this.#at] ?? 0
     const type = header >> 4
     const flags = header & 0x0f
@@ -121,6 +124,8 @@ export class FrameReader {
     this.#owned = true
   }
 }
+
+const nothing = Buffer.alloc(0)
 
 /** The packet types that a client sends, with their fixed flags (MQTT 5.0 tables 2-1 and 2-2). */
 const clientFlags: readonly (number | undefined)[] = (() => {
