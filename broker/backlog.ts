@@ -2,18 +2,24 @@ import { BrokerError } from './errors.js'
 import type { BrokerLimits } from './limits.js'
 import type { Session } from './session.js'
 
+/** Whoever reads what a connection sends. */
+interface Reading {
+  hold(): void
+  release(): void
+}
+
 /** What a connection has sent and is not answered for. Too much of it, and its socket is not read. */
 export class Backlog {
   readonly #limits: BrokerLimits
-  readonly #on: { readonly full: () => void; readonly relieved: () => void }
+  readonly #reading: Reading
   #count = 0
   #bytes = 0
   #full = false
   #receiving = 0
 
-  constructor(limits: BrokerLimits, on: { readonly full: () => void; readonly relieved: () => void }) {
+  constructor(limits: BrokerLimits, reading: Reading) {
     this.#limits = limits
-    this.#on = on
+    this.#reading = reading
   }
 
   get isEmpty(): boolean {
@@ -27,7 +33,7 @@ export class Backlog {
     const { maxWaiting, maxWaitingBytes } = this.#limits
     if (this.#full || (this.#count < maxWaiting && this.#bytes < maxWaitingBytes)) return
     this.#full = true
-    this.#on.full()
+    this.#reading.hold()
   }
 
   end(bytes: number, count = 1): void {
@@ -36,7 +42,7 @@ export class Backlog {
     const { maxWaiting, maxWaitingBytes } = this.#limits
     if (!this.#full || this.#count > maxWaiting / 2 || this.#bytes > maxWaitingBytes / 2) return
     this.#full = false
-    this.#on.relieved()
+    this.#reading.release()
   }
 
   /**

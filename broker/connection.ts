@@ -107,7 +107,7 @@ export class Connection implements Link {
     this.address = address
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
     this.#reader = new FrameReader(limits.maxConnectBytes)
-    this.backlog = new Backlog(limits, { full: () => this.hold(), relieved: () => this.release() })
+    this.backlog = new Backlog(limits, this)
     const sink = {
       write: (bytes: Uint8Array) => {
         this.traffic.wrote(bytes.length)

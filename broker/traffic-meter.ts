@@ -14,8 +14,10 @@ interface Mark {
 /** Counts what one connection says and hears: for itself, and for the sum of all. */
 export class TrafficMeter {
   readonly #total: Statistics
-  readonly #messages = { in: 0, out: 0 }
-  readonly #bytes = { in: 0, out: 0 }
+  #messagesIn = 0
+  #messagesOut = 0
+  #bytesIn = 0
+  #bytesOut = 0
   #older: Mark
   #newer: Mark
 
@@ -30,45 +32,45 @@ export class TrafficMeter {
   }
 
   read(bytes: number): void {
-    this.#bytes.in += bytes
+    this.#bytesIn += bytes
     this.#total.bytesIn += bytes
   }
 
   wrote(bytes: number): void {
-    this.#bytes.out += bytes
+    this.#bytesOut += bytes
     this.#total.bytesOut += bytes
   }
 
   /** A PUBLISH came, whatever becomes of it. */
   received(qos: Qos): void {
-    this.#messages.in++
+    this.#messagesIn++
     this.#total.messagesIn[qos]++
   }
 
   /** A PUBLISH is on its way. */
   sent(qos: Qos): void {
-    this.#messages.out++
+    this.#messagesOut++
     this.#total.messagesOut[qos]++
   }
 
   get messages(): Traffic {
-    return this.#messages
+    return { in: this.#messagesIn, out: this.#messagesOut }
   }
 
   get bytes(): Traffic {
-    return this.#bytes
+    return { in: this.#bytesIn, out: this.#bytesOut }
   }
 
   /** Called every now and then; without it, rates are means since the beginning. */
   mark(now: number): void {
     if (now - this.#newer.at < spanMilliseconds) return
     this.#older = this.#newer
-    this.#newer = { at: now, ...this.#messages }
+    this.#newer = { at: now, in: this.#messagesIn, out: this.#messagesOut }
   }
 
   /** Messages a second. A connection's first second counts as a whole one. */
   rates(now: number): Traffic {
     const seconds = Math.max((now - this.#older.at) / 1000, 1)
-    return { in: (this.#messages.in - this.#older.in) / seconds, out: (this.#messages.out - this.#older.out) / seconds }
+    return { in: (this.#messagesIn - this.#older.in) / seconds, out: (this.#messagesOut - this.#older.out) / seconds }
   }
 }

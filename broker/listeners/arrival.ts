@@ -19,6 +19,8 @@ export class Arrival {
   certificate: Uint8Array | undefined
   /** Told when the place is lost after the connection was handed over. */
   crowdedOut: (() => void) | undefined
+  /** Told when the socket closes before the connection is established. */
+  gone: (() => void) | undefined
   #peer: Peer
   #step: Step = 'handshake'
   #settled = false
@@ -29,9 +31,9 @@ export class Arrival {
     this.socket = socket
     this.#peer = peer
     this.#refused = refused
-    socket.on('error', () => undefined) // 'close' follows, and is all that matters here
+    socket.on('error', ignore) // 'close' follows, and is all that matters here
     this.#place = halfOpen.enter(peer.address, (why) => this.#evict(why))
-    if (this.#place) socket.once('close', () => this.leave())
+    if (this.#place) socket.once('close', this.#close)
     else this.refuse('quota', 'too many connections before CONNACK')
   }
 
@@ -62,9 +64,10 @@ export class Arrival {
     if (this.#place) this.#place.deadline = Infinity
   }
 
-  /** It is established, or gone. */
+  /** It is established, or gone. The socket forgets all about its arrival: most of its life is still to come. */
   leave(): void {
     this.certificate = undefined
+    this.socket.off('close', this.#close)
     this.#place?.leave()
   }
 
@@ -80,9 +83,16 @@ export class Arrival {
     this.#refused({ address: this.#peer.address, reason, ...(comment !== undefined && { comment }) })
   }
 
+  readonly #close = (): void => {
+    this.leave()
+    this.gone?.()
+  }
+
   #evict(why: Eviction): void {
     if (why === 'quota' && this.crowdedOut) this.crowdedOut()
     else if (why === 'quota') this.refuse('quota', 'too many connections before CONNACK')
     else this.refuse(`${this.#step}_timeout`)
   }
 }
+
+function ignore(): void {}

@@ -58,7 +58,7 @@ export class SecureServer {
     const { socket } = arrival
     const path = pathOf(socket)
     this.#arrivals.set(path, arrival)
-    socket.once('close', () => this.#take(path)?.record('tls', 'closed during the handshake'))
+    arrival.gone = () => this.#take(path)?.record('tls', 'closed during the handshake')
     this.#server.emit('connection', socket)
   }
 

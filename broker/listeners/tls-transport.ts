@@ -8,30 +8,29 @@ export class TlsTransport implements Transport {
   readonly kind = 'tls'
   /** Each piece is handed over as it comes. */
   readonly partialSince = undefined
+  readonly peer: Peer
   readonly #socket: TLSSocket
-  readonly #arrival: Arrival
+  /** Until it is established. */
+  #arrival: Arrival | undefined
 
   constructor(socket: TLSSocket, arrival: Arrival) {
+    this.peer = arrival.peer
     this.#socket = socket
     this.#arrival = arrival
     arrival.handOver()
   }
 
-  get peer(): Peer {
-    return this.#arrival.peer
-  }
-
   get peerCertificate(): Uint8Array | undefined {
-    return this.#arrival.certificate
+    return this.#arrival?.certificate
   }
 
   begin(events: TransportEvents): void {
     const socket = this.#socket
     let failure: Error | undefined
-    this.#arrival.crowdedOut = () => events.crowdedOut()
+    if (this.#arrival) this.#arrival.crowdedOut = events.crowdedOut
     socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => events.data(chunk))
-    socket.on('drain', () => events.drain())
+    socket.on('data', events.data)
+    socket.on('drain', events.drain)
     socket.on('error', (error) => (failure = error))
     socket.on('close', () => {
       // What had come while it was paused; while it flows, the rest comes piece by piece.
@@ -41,7 +40,8 @@ export class TlsTransport implements Transport {
   }
 
   established(): void {
-    this.#arrival.leave()
+    this.#arrival?.leave()
+    this.#arrival = undefined
   }
 
   write(bytes: Uint8Array): boolean {

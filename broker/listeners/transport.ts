@@ -5,15 +5,15 @@ export type ListenerKind = 'tls' | 'websocket'
 
 /** What a transport tells the one who uses it. */
 export interface TransportEvents {
-  data(chunk: Buffer): void
+  readonly data: (chunk: Buffer) => void
   /** It takes bytes again after {@link Transport.write} has said no. */
-  drain(): void
+  readonly drain: () => void
   /** The peer broke the rules of what carries the bytes; the connection has to end. */
-  failed(error: Error): void
+  readonly failed: (error: Error) => void
   /** Its place is needed for a connection of someone who holds fewer; never told once it is established. */
-  crowdedOut(): void
+  readonly crowdedOut: () => void
   /** The bytes have ended, both ways; told once. `error` where that was nobody's wish. */
-  closed(error?: Error): void
+  readonly closed: (error?: Error) => void
 }
 
 /** The bytes of one client whose certificate the TLS handshake has verified, whatever carries them. */

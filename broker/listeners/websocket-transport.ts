@@ -41,7 +41,7 @@ export class WebSocketTransport implements Transport {
 
   begin(events: TransportEvents): void {
     const [webSocket, socket] = [this.#webSocket, this.#socket]
-    this.#arrival.crowdedOut = () => events.crowdedOut()
+    this.#arrival.crowdedOut = events.crowdedOut
     socket.setNoDelay(true)
     this.#watchForPartialMessages()
     webSocket.on('message', (data, isBinary) => {
@@ -50,7 +50,7 @@ export class WebSocketTransport implements Transport {
       events.failed(new BrokerError('PROTOCOL_VIOLATION', 'a WebSocket message of text'))
     })
     webSocket.on('error', (error) => events.failed(faultOf(error)))
-    socket.on('drain', () => events.drain())
+    socket.on('drain', events.drain)
     webSocket.on('close', () => events.closed())
   }
 
