@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import test from 'node:test'
 import type { Record } from '../../cli/commands/audit/record.js'
 import { encodingOf, exportFormats } from '../../cli/export/formats.js'
@@ -108,6 +110,26 @@ test('an export is there whole or not at all, and goes on where it was broken of
   assert.equal(searched.stdout, stdout.stdout, 'a search writes the same CSV')
 })
 
+test('a line of an export names its place in the log, and is what a proof of that place shows', async (t) => {
+  const folder = temporaryFolder(t)
+  const running = await up(folder)
+  t.after(() => running.stop())
+  const verifierKey = join(folder, 'data', 'operator', 'audit.vkey')
+  const { stdout: ndjson } = await run(folder, ['audit', 'export'])
+  const { stdout: events } = await run(folder, ['audit', 'export', '--format', 'cloudevents'])
+  const lines = ndjson.trimEnd().split('\n')
+  for (const sequence of [0, lines.length - 1]) {
+    const proof = join(folder, `${sequence}.tlog-proof`)
+    assert.equal((await run(folder, ['audit', 'prove', String(sequence), '-f', proof])).code, 0)
+    const shown = await run(folder, ['audit', 'verify', '--proof', proof, '--vkey', verifierKey, '-o', 'json'])
+    const { record, origin } = JSON.parse(shown.stdout) as { record: Record; origin: string }
+    assert.equal(record.sequence, sequence)
+    assert.deepEqual(JSON.parse(lines[sequence] ?? ''), record)
+    const event = JSON.parse(events.split('\n')[sequence] ?? '') as { id: string; data: Record }
+    assert.deepEqual([event.id, event.data], [`${origin}/${sequence}`, record])
+  }
+})
+
 test('an export does not go on behind the part of another installation', async (t) => {
   const [one, other] = [temporaryFolder(t), temporaryFolder(t)]
   const [first, second] = [await up(one), await up(other)]
@@ -124,10 +146,14 @@ test('an export does not go on behind the part of another installation', async (
 test('who follows the log sees it to its last record when the service stops, and cannot go on behind one of the past', async (t) => {
   const folder = temporaryFolder(t)
   const running = await up(folder)
-  const following = run(folder, ['audit', 'tail', '-f'], {
-    onSpawn: (child) => child.stdout?.once('data', () => void running.stop()),
-  })
   assert.equal((await run(folder, ['audit', 'tail', '-f', 'after:5'])).code, 2)
+  const following = run(folder, ['audit', 'tail', '-f'], {
+    onSpawn: (child) => child.stdout && void stopWhenFollowed(child.stdout),
+  })
+  async function stopWhenFollowed(stdout: Readable): Promise<void> {
+    for await (const line of createInterface({ input: stdout })) if (/audit\.read .*follow/.test(line)) break
+    await running.stop()
+  }
   const { code, stdout, stderr } = await following
   assert.deepEqual([code, stderr], [0, 'The service has stopped.\n'])
   assert.match(stdout, / server\.stop +-\n$/)
