@@ -100,12 +100,6 @@ const offline = Buffer.from('{"online":false}')
 /** Seconds: never, of which the broker keeps what it allows (§3.1.2.11.2). */
 const asLongAsItGets = 0xffff_ffff
 
-/**
- * What a broker says of itself with CONNACK is no reason to doubt this device's certificate (MQTT 5.0 §3.2.2.2): that it
- * does not speak our version (0x01 where it knows only older ones), is unavailable, or busy.
- */
-const aboutItself: ReadonlySet<number> = new Set([0x01, 0x84, 0x88, 0x89])
-
 /** Waits for CONNACK (§3.2). */
 function acknowledged(client: MqttClient, reason: BrokerSession['reason'], ended: Promise<AgentError>): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -115,12 +109,8 @@ function acknowledged(client: MqttClient, reason: BrokerSession['reason'], ended
     client.once('error', (error) => {
       const said = reason()
       if (said?.packet !== 'connack') return
-      const isAboutUs = !aboutItself.has(said.code)
-      reject(
-        new AgentError(isAboutUs ? 'BROKER_REFUSED' : 'UNREACHABLE', `the broker refused: ${said.text}`, {
-          cause: error,
-        }),
-      )
+      const code = said.isAboutUs ? 'BROKER_REFUSED' : 'UNREACHABLE'
+      reject(new AgentError(code, `the broker refused: ${said.text}`, { cause: error }))
     })
     void ended.then(reject)
   })
@@ -141,6 +131,8 @@ function whyEnded(where: string, said: SpokenReason | undefined, cause: Error | 
   if (said?.packet !== 'disconnect') {
     return new AgentError('CONNECTION_LOST', `${where} closed the MQTT connection`, { cause })
   }
-  const isAboutUs = said.code === 0x87 || said.code === 0x98
-  return new AgentError(isAboutUs ? 'SESSION_ENDED' : 'CONNECTION_LOST', `${where} ended the session: ${said.text}`)
+  return new AgentError(
+    said.isAboutUs ? 'SESSION_ENDED' : 'CONNECTION_LOST',
+    `${where} ended the session: ${said.text}`,
+  )
 }
