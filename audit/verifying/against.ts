@@ -1,3 +1,4 @@
+import { encodeHex } from '#protocol'
 import { isConsistent, proveConsistency } from '../proof/consistency.js'
 import { rootOfRange, TileNodes } from '../proof/nodes.js'
 import { type TreeHead, verifyCheckpoint } from '../tree/checkpoint.js'
@@ -37,8 +38,8 @@ export async function compareWith(
   if (isConsistent(head, present, proof)) {
     return { outcome: 'prefix', size, what: `${was}; the log begins with just these` }
   }
-  const roots = `${was} with root ${hex(head.root)}`
-  const now = size === 0 ? 'none' : Buffer.from(await rootOfRange(0, size, read), 'latin1').toString('hex')
+  const roots = `${was} with root ${encodeHex(head.root)}`
+  const now = size === 0 ? 'none' : encodeHex(Buffer.from(await rootOfRange(0, size, read), 'latin1'))
   return {
     outcome: 'fork',
     size,
@@ -52,8 +53,4 @@ function openOlder(older: string, verifierKeys: readonly string[]): TreeHead | C
   } catch (error) {
     return { outcome: 'untrusted', what: error instanceof Error ? error.message : 'unreadable' }
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -1,3 +1,4 @@
+import { encodeHex } from '#protocol'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { readMinimum } from '../retention/minimum.js'
@@ -97,7 +98,7 @@ async function verifyAt(
   return {
     ok: firstBad === undefined && against.every(({ outcome }) => outcome === 'prefix'),
     size: head?.size ?? 0,
-    root: Buffer.from(head?.root ?? []).toString('hex'),
+    root: head ? encodeHex(head.root) : '',
     ...(firstBad && { firstBad }),
     uncovered,
     against,

@@ -3,7 +3,7 @@ import { encodeProblemLine, routes } from '#protocol'
 import { type App, at } from './app.js'
 import { readAuditSearch } from './audit-search.js'
 import { reportProblem } from './problems.js'
-import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas.js'
+import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas/audit.js'
 import type { Service } from './service.js'
 
 const tags = ['audit']

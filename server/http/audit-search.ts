@@ -2,7 +2,7 @@ import type { Static } from 'typebox'
 import { type AuditQuery, parseQuery } from '#audit'
 import type { OperatorName } from '#protocol'
 import { ServerError } from '../errors.js'
-import type { auditQuery } from './schemas.js'
+import type { auditQuery } from './schemas/audit.js'
 
 /** What is asked of the log: the records that match and are there, or, with `follow`, also those to come. */
 export interface AuditSearch {

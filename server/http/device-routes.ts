@@ -4,16 +4,14 @@ import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { deviceTerms, parseQuery } from './query.js'
 import {
-  actQuery,
   deviceList,
   deviceParams,
   deviceView,
-  labels,
-  listQuery,
   registerDeviceRequest,
   revokeAnswer,
   revokeRequest,
-} from './schemas.js'
+} from './schemas/devices.js'
+import { actQuery, labels, listQuery } from './schemas/fields.js'
 import type { Service } from './service.js'
 import { onlineDevices, viewDevice } from './views.js'
 

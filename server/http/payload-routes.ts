@@ -1,8 +1,9 @@
 import { parseDay } from '#audit'
-import { type OperatorFacts, routes } from '#protocol'
+import { encodeHex, type OperatorFacts, routes } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { actQuery, erasePayloadsAnswer, erasePayloadsRequest, payloadDisclosure, payloadParams } from './schemas.js'
+import { erasePayloadsAnswer, erasePayloadsRequest, payloadDisclosure, recordParams } from './schemas/audit.js'
+import { actQuery } from './schemas/fields.js'
 import type { Service } from './service.js'
 import { isoTime } from './views.js'
 
@@ -17,7 +18,7 @@ export function addPayloadRoutes(app: App, service: Service): void {
     schema: {
       tags,
       summary: 'The payload of a message, where it is stored, by the sequence number of its message.publish record',
-      params: payloadParams,
+      params: recordParams,
       querystring: actQuery,
       produces: ['application/octet-stream'],
     },
@@ -33,7 +34,7 @@ export function addPayloadRoutes(app: App, service: Service): void {
     schema: {
       tags,
       summary: 'What lets a third party check a payload against its record; it says nothing of any other record',
-      params: payloadParams,
+      params: recordParams,
       querystring: actQuery,
       response: { 200: payloadDisclosure },
     },
@@ -41,7 +42,7 @@ export function addPayloadRoutes(app: App, service: Service): void {
       await recordRead(operators.of(request, request.query), `payload ${request.params.id} disclose`)
       const { record, blinding } = await payloads.disclose(Number(request.params.id))
       const { sequence, time, device, topic, size, payloadCommitment } = record
-      const bytes = { payloadCommitment: hex(payloadCommitment), r: hex(blinding) }
+      const bytes = { payloadCommitment: encodeHex(payloadCommitment), r: encodeHex(blinding) }
       return { sequence, time: isoTime(time), device, topic, size, ...bytes }
     },
   })
@@ -72,8 +73,4 @@ export function addPayloadRoutes(app: App, service: Service): void {
   async function recordRead(by: OperatorFacts, query: string): Promise<void> {
     await audit.whenDurable(audit.append({ event: 'audit.read', query, ...by }))
   }
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex')
 }

@@ -7,7 +7,7 @@ import {
   explanation,
   policySource,
   policyView,
-} from './schemas.js'
+} from './schemas/policies.js'
 import type { Service } from './service.js'
 
 const tags = ['policy']

@@ -2,7 +2,8 @@ import { routes, type SessionView } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { parseQuery, sessionTerms } from './query.js'
-import { kickAnswer, kickRequest, listQuery, sessionList, sessionParams } from './schemas.js'
+import { listQuery } from './schemas/fields.js'
+import { kickAnswer, kickRequest, sessionList, sessionParams } from './schemas/sessions.js'
 import type { Service } from './service.js'
 
 const tags = ['sessions']

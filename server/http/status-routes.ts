@@ -1,6 +1,6 @@
 import { routes } from '#protocol'
 import { type App, at } from './app.js'
-import { statusView } from './schemas.js'
+import { statusView } from './schemas/status.js'
 import type { Service } from './service.js'
 
 const tags = ['service']

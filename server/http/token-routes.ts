@@ -1,7 +1,8 @@
 import { parseProfileName, routes, type TokenId, type TokenView } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { actQuery, createTokenAnswer, createTokenRequest, tokenList, tokenParams, tokenView } from './schemas.js'
+import { actQuery } from './schemas/fields.js'
+import { createTokenAnswer, createTokenRequest, tokenList, tokenParams, tokenView } from './schemas/tokens.js'
 import type { Service } from './service.js'
 import { viewToken } from './views.js'
 

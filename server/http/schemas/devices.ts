@@ -1,0 +1,60 @@
+import Type from 'typebox'
+import type { CertificateView, DeviceView, RegisterDeviceRequest, RevokeAnswer, RevokeRequest } from '#protocol'
+import {
+  act,
+  comment,
+  count,
+  deviceId,
+  fingerprint,
+  instanceId,
+  labels,
+  operatorName,
+  profile,
+  reason,
+  serial,
+  strict,
+  tier,
+  time,
+  words,
+} from './fields.js'
+import { held } from './held.js'
+
+export const deviceParams = strict({ id: deviceId })
+
+const certificateView = held<CertificateView>()(
+  strict({
+    serial,
+    fingerprint,
+    state: words('pending', 'current', 'previous', 'superseded', 'revoked'),
+    tier,
+    notBefore: time,
+    notAfter: time,
+  }),
+)
+
+const anchor = strict({ kind: words('ek', 'idevid', 'token', 'oidc'), hash: fingerprint })
+
+export const deviceView = held<DeviceView>()(
+  strict({
+    id: deviceId,
+    state: words('registered', 'active', 'revoked'),
+    profile,
+    labels,
+    anchors: Type.Array(anchor),
+    online: Type.Boolean(),
+    instances: Type.Array(strict({ id: instanceId, certificates: Type.Array(certificateView) })),
+    revoked: Type.Optional(strict({ at: time, reason, by: operatorName, comment: Type.Optional(comment) })),
+  }),
+)
+
+export const deviceList = Type.Unsafe<readonly DeviceView[]>(Type.Array(deviceView))
+
+export const registerDeviceRequest = held<RegisterDeviceRequest>()(
+  strict({ id: deviceId, profile: Type.Optional(profile), labels: Type.Optional(labels), ekHash: fingerprint, ...act }),
+)
+
+export const revokeRequest = held<RevokeRequest>()(strict({ reason, ...act }))
+
+export const revokeAnswer = held<RevokeAnswer>()(
+  strict({ device: deviceId, sessions: count, purged: count, recorded: Type.Boolean() }),
+)

@@ -1,0 +1,76 @@
+import Type from 'typebox'
+import type { ApplyPolicyAnswer, ExplainRequest, Explanation, PolicyView } from '#protocol'
+import { act, count, deviceId, fingerprint, labels, qos, strict, tier, topic, topicAction, words } from './fields.js'
+import { held } from './held.js'
+
+export const policySource = Type.String({ description: 'A TopicPolicy as YAML or JSON' })
+
+export const policyView = held<PolicyView>()(strict({ version: count, hash: fingerprint, source: Type.String() }))
+
+/** The file as it is, YAML or JSON; a dry run changes nothing. */
+export const applyPolicyQuery = strict({
+  dryRun: Type.Optional(words('true', 'false')),
+  file: Type.Optional(Type.String({ maxLength: 256 })),
+  ...act,
+})
+
+export const applyPolicyAnswer = held<ApplyPolicyAnswer>()(
+  strict({
+    version: count,
+    hash: fingerprint,
+    tests: strict({ passed: count }),
+    dryRun: Type.Boolean(),
+    sessions: count,
+  }),
+)
+
+export const explainRequest = held<ExplainRequest>()(
+  strict({
+    as: strict({ id: deviceId, tier: Type.Optional(tier), labels: Type.Optional(labels) }),
+    action: topicAction,
+    topic,
+    qos: Type.Optional(qos),
+    retain: Type.Optional(Type.Boolean()),
+    size: Type.Optional(count),
+  }),
+)
+
+const rules = Type.Array(Type.String())
+
+export const explanation = held<Explanation>()(
+  strict({
+    decision: Type.Union([
+      strict({ effect: Type.Literal('allow'), rules, policyVersion: count }),
+      strict({
+        effect: Type.Literal('deny'),
+        reason: words(
+          'no_rule',
+          'denied',
+          'not_contained',
+          'overlaps_deny',
+          'qos',
+          'retain',
+          'size',
+          'rate',
+          'quota',
+          'condition',
+          'reserved',
+          'no_rights',
+          'response_topic',
+          'invalid_share',
+          'internal',
+        ),
+        rules,
+        policyVersion: count,
+      }),
+    ]),
+    considered: Type.Array(
+      strict({
+        rule: Type.String(),
+        effect: words('allow', 'deny'),
+        at: Type.String(),
+        failed: Type.Optional(words('topic', 'qos', 'retain', 'size', 'rate', 'condition')),
+      }),
+    ),
+  }),
+)

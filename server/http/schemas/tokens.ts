@@ -1,0 +1,35 @@
+import Type from 'typebox'
+import type { CreateTokenAnswer, CreateTokenRequest, TokenView } from '#protocol'
+import { act, count, deviceId, labels, profile, strict, time, tokenId, words } from './fields.js'
+import { held } from './held.js'
+
+export const tokenParams = strict({ id: tokenId })
+
+const tokenFields = {
+  id: tokenId,
+  profile,
+  state: words('usable', 'spent', 'expired', 'revoked'),
+  device: Type.Optional(deviceId),
+  labels,
+  uses: strict({ allowed: count, spent: count }),
+  notAfter: time,
+}
+
+export const tokenView = held<TokenView>()(strict(tokenFields))
+
+export const tokenList = Type.Unsafe<readonly TokenView[]>(Type.Array(tokenView))
+
+export const createTokenRequest = held<CreateTokenRequest>()(
+  strict({
+    profile: Type.Optional(profile),
+    device: Type.Optional(deviceId),
+    labels: Type.Optional(labels),
+    uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
+    ttlSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 7 * 86_400 })),
+    ...act,
+  }),
+)
+
+export const createTokenAnswer = held<CreateTokenAnswer>()(
+  strict({ ...tokenFields, token: Type.String(), joinUri: Type.String() }),
+)
