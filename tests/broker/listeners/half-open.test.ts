@@ -111,6 +111,15 @@ test('TLS begins with a whole ClientHello, in however many pieces it comes', asy
   await until(() => answered)
 })
 
+test('whoever announces a ClientHello larger than any is left to TLS, which ends it', async (t) => {
+  const world = await makeWorld(t)
+  const socket = openSilent(t, world.port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write(Buffer.concat([Buffer.of(22, 3, 1, 0xff, 0xff), Buffer.alloc(4096, 1)]))
+  await once(socket, 'close')
+  await until(() => world.records('session.refuse')[0]?.reason === 'tls')
+})
+
 test('half a ClientHello and gone leaves no place taken', async (t) => {
   const world = await makeWorld(t, { limits: { maxUnconnected: 1 } })
   const socket = openSilent(t, world.port, '127.0.0.1')
