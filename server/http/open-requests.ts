@@ -36,7 +36,7 @@ export class OpenRequests {
     this.#leave(response)
   }
 
-  /** No more come; resolves when those that came are answered, but for who follows. */
+  /** No more come, and what has not come wholly does not either; resolves when those that came are answered, but for who follows. */
   async settled(): Promise<void> {
     this.#closing = this.#app?.close()
     this.#closing?.catch(() => undefined) // whoever waits for the end is told
@@ -46,7 +46,7 @@ export class OpenRequests {
   /** To be called when the log has ended; resolves when nobody is connected any more. */
   async ended(): Promise<void> {
     await this.#emptied(this.#following)
-    this.#app?.server.closeIdleConnections()
+    this.#app?.server.closeAllConnections() // also those on which nothing was ever asked: Node waits for them
     await this.#closing
   }
 
@@ -55,10 +55,10 @@ export class OpenRequests {
     this.#onLeave()
   }
 
-  /** Where there is no answer yet it is we who are slow, and what was asked for is done first. */
+  /** Where all was said and there is no answer it is we who are slow, and what was asked for is done first. */
   async #emptied(responses: ReadonlySet<ServerResponse>): Promise<void> {
     const impatience = setInterval(() => {
-      for (const response of responses) if (response.headersSent) response.destroy()
+      for (const response of responses) if (response.headersSent || !response.req.complete) response.destroy()
     }, this.#restMs)
     while (responses.size > 0) await new Promise<void>((resolve) => (this.#onLeave = resolve))
     clearInterval(impatience)

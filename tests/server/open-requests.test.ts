@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type TLSSocket } from 'node:tls'
+import test, { type TestContext } from 'node:test'
+import { routes } from '#protocol'
+import { createWorld } from './world.js'
+
+test('no stranger keeps a service from stopping, however much of a request has come', async (t) => {
+  const { port, ca, requests, call, operator } = await createWorld(t)
+  const ada = await operator()
+  const { method, path } = routes.joinToken
+  const head = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n`
+  const whole = `GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  const sockets = await Promise.all(
+    ['', 'POST', head, `${head}Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{`, whole].map((said) =>
+      opened(t, { port, ca }, said),
+    ),
+  )
+  await once(sockets.at(-1) ?? assert.fail(), 'data') // it keeps its connection for the next one
+  const closed = sockets.map((socket) => once(socket.resume(), 'close'))
+  assert.equal((await call('listDevices', ada)).status, 200)
+
+  await requests.settled()
+  await requests.ended()
+  await Promise.all(closed)
+  await assert.rejects(call('listDevices', ada), { code: 'ECONNREFUSED' })
+})
+
+test('what was asked for is done and answered before the service stops', async (t) => {
+  const { audit, requests, call, operator } = await createWorld(t)
+  const ada = await operator()
+  audit.hold()
+  const before = audit.records.length
+  const creating = call('createToken', ada, { body: { uses: 1, ttlSeconds: 60 } })
+  while (audit.records.length === before) await new Promise(setImmediate)
+  let isSettled = false
+  const settled = requests.settled().then(() => (isSettled = true))
+  for (let turns = 0; turns < 1000; turns++) await new Promise(setImmediate)
+  assert.equal(isSettled, false)
+  audit.release()
+  assert.equal((await creating).status, 201)
+  await settled
+  await requests.ended()
+})
+
+/** A connection on which something was said. */
+async function opened(t: TestContext, { port, ca }: { port: number; ca: string }, said: string): Promise<TLSSocket> {
+  const socket = connect({ port, ca, host: '127.0.0.1', servername: 'localhost' })
+  t.after(() => socket.destroy())
+  socket.on('error', () => undefined)
+  await once(socket, 'secureConnect')
+  socket.write(said)
+  return socket
+}
