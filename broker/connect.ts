@@ -210,6 +210,7 @@ function open(
   if (session.persistent) hub.store.putSession(session)
   if (present) recheckSubscriptions(hub, session) // of what it was granted then, policy may have taken some back
   connection.session = session
+  connection.opening = undefined
 
   const answer = connection.guarded(() => {
     if (connection.closed) return

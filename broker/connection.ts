@@ -108,15 +108,7 @@ export class Connection implements Link {
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
     this.#reader = new FrameReader(limits.maxConnectBytes)
     this.backlog = new Backlog(limits, this)
-    const sink = {
-      write: (bytes: Uint8Array) => {
-        this.traffic.wrote(bytes.length)
-        return transport.write(bytes)
-      },
-      end: () => transport.end(),
-      room: () => this.#goOn(),
-    }
-    this.writer = new Writer(sink, limits, elapsed)
+    this.writer = new Writer({ sink: transport, traffic: this.traffic, limits, now: elapsed, room: () => this.#goOn() })
     transport.begin({
       data: (chunk) => this.#read(chunk),
       drain: () => this.writer.drained(),

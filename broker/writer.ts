@@ -1,12 +1,19 @@
 import type { DeviceId } from '#protocol'
 
-/** The part of a socket that is written to. */
-export interface Sink {
+/** The part of a connection that is written to. */
+interface Sink {
   /** False when the bytes wait for the peer to read; then `drained` is told when they have gone. */
   write(bytes: Uint8Array): boolean
   end(): void
+}
+
+export interface WriterOptions {
+  readonly sink: Sink
+  readonly traffic: { wrote(bytes: number): void }
+  readonly limits: { readonly maxOutputBytes: number; readonly maxAnswers: number }
+  readonly now: () => number
   /** The writer was found full, and no longer is. */
-  room(): void
+  readonly room: () => void
 }
 
 /** Written at once at most: what is in the socket's hands can no longer be taken back from a revoked publisher. */
@@ -18,8 +25,10 @@ const maxWriteBytes = 64 * 1024
  */
 export class Writer {
   readonly #sink: Sink
-  readonly #limits: { readonly maxOutputBytes: number; readonly maxAnswers: number }
+  readonly #traffic: WriterOptions['traffic']
+  readonly #limits: WriterOptions['limits']
   readonly #now: () => number
+  readonly #room: () => void
   #chunks: Chunk[] = []
   #waitingBytes = 0
   /** Chunks that wait and are no messages. */
@@ -32,10 +41,12 @@ export class Writer {
   /** When the socket last took something, or had nothing to take. */
   #progressAt: number
 
-  constructor(sink: Sink, limits: { readonly maxOutputBytes: number; readonly maxAnswers: number }, now: () => number) {
+  constructor({ sink, traffic, limits, now, room }: WriterOptions) {
     this.#sink = sink
+    this.#traffic = traffic
     this.#limits = limits
     this.#now = now
+    this.#room = room
     this.#progressAt = now()
   }
 
@@ -127,6 +138,7 @@ export class Writer {
   #flush(): void {
     const batch = this.#takeBatch()
     if (batch.length > 0) {
+      this.#traffic.wrote(batch.length)
       this.#blocked = !this.#sink.write(batch)
       this.#progressAt = this.#now()
       if (this.#blocked) this.#handedOver = batch.length
@@ -139,7 +151,7 @@ export class Writer {
   #tellRoom(): void {
     if (!this.#foundFull || this.#ending || this.full || this.crowded) return
     this.#foundFull = false
-    this.#sink.room()
+    this.#room()
   }
 
   #takeBatch(): Uint8Array {
