@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { AuditLog } from '#audit'
 import { Broker } from '#broker'
-import { parsePolicy, RateLimiter, renderPolicy } from '#policy'
+import { type EffectivePolicy, parsePolicy, RateLimiter, renderPolicy } from '#policy'
+import type { DeviceId } from '#protocol'
 import { openLevelStore } from '#store'
 import { ClientCertificates, decodePem, readDeviceIdentity } from '#x509'
 import { labelsOf, policySource, trustDomain } from '../fleet.js'
@@ -25,6 +26,7 @@ const audit = await AuditLog.open({
 })
 const policy = parsePolicy(policySource, 'policy.yaml')
 const rates = new RateLimiter({ now })
+const rendered = new Map<DeviceId, EffectivePolicy>()
 const devices = new ClientCertificates((der) => readDeviceIdentity(der, trustDomain))
 const anchors = decodePem(tls.ca, 'CERTIFICATE')
 const broker = await Broker.open({
@@ -33,9 +35,17 @@ const broker = await Broker.open({
   identify: (der) => devices.holderOf(der, { intermediates: [], anchors, at: new Date(now()) }),
   admit: () => ({ admitted: true, state: 'current' }),
   promote: () => Promise.resolve(),
-  policyFor: (id) => renderPolicy(policy, { id, tier: 'tpm', labels: labelsOf(id) }, rates),
+  policyFor: rightsOf,
   now,
 })
+
+/** Once for each device, as the service does. */
+function rightsOf(id: DeviceId): EffectivePolicy {
+  const known = rendered.get(id) ?? renderPolicy(policy, { id, tier: 'tpm', labels: labelsOf(id) }, rates)
+  rendered.set(id, known)
+  return known
+}
+
 const { port } = await broker.listen({ host: '127.0.0.1', port: 0, tls })
 serveBenchmark(port, async () => {
   await broker.closeGracefully()

@@ -16,5 +16,6 @@ export function inNetworks(networks: readonly string[]): (address: string) => bo
     }
     list.addSubnet(address, Number(prefix ?? bits), family === 6 ? 'ipv6' : 'ipv4')
   }
+  if (networks.length === 0) return () => false // a list takes ten microseconds to say so
   return (address) => isIP(address) !== 0 && list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
 }
