@@ -2,7 +2,8 @@ import { setTimeout } from 'node:timers/promises'
 import { isDiskFull } from '#protocol'
 import type { ServerConfig } from './config.js'
 import { serveHealth } from './health.js'
-import { type OpenServer, openServer, type Surroundings } from './wire.js'
+import { type OpenServer, openServer } from './wire.js'
+import type { Surroundings } from './wiring.js'
 
 /** So long after it found no room a service tries again to start. */
 const againAfterMs = 5000

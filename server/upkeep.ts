@@ -86,3 +86,8 @@ async function issueServer({ ca, hosts, now }: UpkeepOptions): Promise<ServerInU
   const credential = await ca.issueServer(hosts)
   return { credential, issuer, dueAt: now() + ((credential.notAfter.getTime() - now()) * 2) / 3 }
 }
+
+/** The same as listeners take it. */
+export function tlsOf({ privateKeyPem, chainPem }: ServerCredential): { readonly key: string; readonly cert: string } {
+  return { key: privateKeyPem, cert: chainPem }
+}

@@ -1,0 +1,127 @@
+import type { AddressInfo } from 'node:net'
+import { type AuditLog, encodeLines, PayloadArchive } from '#audit'
+import type { CertificateAuthority } from '#ca'
+import { createJoinToken, type Enrollment } from '#enrollment'
+import { type AuditRecord, encodeJoinUri, type ProfileName, type StatusView } from '#protocol'
+import type { Registry } from '#registry'
+import type { AuditReads } from './audit-reads.js'
+import { publicHost } from './config.js'
+import { ServerError } from './errors.js'
+import { secured } from './http/app.js'
+import { createFaces } from './http/faces.js'
+import type { OpenRequests } from './http/open-requests.js'
+import { OperatorGate } from './http/operators.js'
+import type { Service } from './http/service.js'
+import type { Issuers } from './issuers.js'
+import { listening } from './listening.js'
+import type { PolicyInForce } from './policy-in-force.js'
+import type { OperatorRefusals } from './refusals.js'
+import { tlsOf, type Upkeep } from './upkeep.js'
+import type { OpenBroker } from './wire-broker.js'
+import type { OpenLog } from './wire-log.js'
+import type { Wiring } from './wiring.js'
+
+export interface ApiParts extends OpenLog, Pick<OpenBroker, 'broker'> {
+  readonly registry: Registry
+  readonly ca: CertificateAuthority
+  readonly issuers: Issuers
+  readonly policy: PolicyInForce
+  readonly enrollment: Enrollment
+  readonly upkeep: Upkeep
+  readonly refusals: OperatorRefusals
+  readonly auditReads: AuditReads
+  readonly requests: OpenRequests
+  readonly status: () => StatusView
+  /** To be called when the log's key has changed. */
+  readonly handOutVerifierKey: () => Promise<void>
+}
+
+/** An API that listens. */
+export interface OpenApi {
+  readonly port: number
+  readonly joinUri: (profile: ProfileName) => string
+}
+
+/** Opens what is served over HTTPS: joining, for strangers, and all that operators do. */
+export async function openApi(wiring: Wiring, parts: ApiParts): Promise<OpenApi> {
+  const { config, closing } = wiring
+  const { requests, upkeep, ca } = parts
+  const stopping = new AbortController()
+  const joinUri = (profile: ProfileName) =>
+    encodeJoinUri({ host: publicHost(config), port, profile, pins: [ca.root.spkiHash] })
+  const service = serviceOf(wiring, parts, { joinUri, stopping: stopping.signal })
+  const faces = await createFaces(service, { version: config.version, tls: tlsOf(upkeep.server), log: config.log })
+  upkeep.onServerRenewed((credential) => faces.server.setSecureContext(secured(tlsOf(credential))))
+  closing.add(async () => {
+    stopping.abort(new ServerError('NOT_READY', 'the service stops'))
+    await requests.settled()
+  })
+  const { host, httpsPort } = config
+  await listening('HTTPS', host, httpsPort, () => faces.listen({ host, port: httpsPort }))
+  const port = portOf(faces.server.address())
+  return { port, joinUri }
+}
+
+interface Surrounded {
+  readonly joinUri: (profile: ProfileName) => string
+  /** Aborted when the service stops. */
+  readonly stopping: AbortSignal
+}
+
+function serviceOf({ config, now, inData }: Wiring, parts: ApiParts, { joinUri, stopping }: Surrounded): Service {
+  const { audit, checkpointKeys, search, broker, registry, issuers, refusals } = parts
+  const { policy, enrollment, auditReads, requests, status } = parts
+  return {
+    registry,
+    policy,
+    enrollment,
+    audit,
+    auditReads,
+    requests,
+    operators: new OperatorGate({
+      identifyOperator: (der) => issuers.identifyOperator(der),
+      admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
+      refusals,
+    }),
+    sessions: () => broker.sessions(),
+    kick: (clientId, how) => broker.kick(clientId, how),
+    endDevice: (device) => broker.endDevice(device, 'revoked'),
+    searchAudit: ({ query, follow }, { operator, leaving }) => {
+      if (follow) return untilEnded(audit, encodeLines(audit.follow(query, { signal: leaving })))
+      return search.lines(query, { operator, signal: AbortSignal.any([leaving, stopping]) })
+    },
+    payloads: new PayloadArchive({
+      directory: inData('audit'),
+      keyFolder: config.payload.keyFolder,
+      recordAt: (sequence) => recordAt(audit, sequence),
+    }),
+    erasePayloadKeys: (keys) => audit.erasePayloadKeys(keys),
+    checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
+    rotateAuditKey: async (request, by) => {
+      const answer = await checkpointKeys.rotate(audit, request, by)
+      await parts.handOutVerifierKey()
+      return answer
+    },
+    proveRecord: (sequence) => audit.prove(sequence),
+    status,
+    createJoinToken,
+    joinUri,
+    now,
+  }
+}
+
+/** Who follows hears of the service's stop by its record, and of a failure, after which there is none, in so many words. */
+async function* untilEnded(audit: AuditLog, lines: AsyncIterable<string>): AsyncGenerator<string> {
+  yield* lines
+  if (!audit.healthy) throw new ServerError('NOT_READY', audit.problem ?? 'the log has ended')
+}
+
+async function recordAt(audit: AuditLog, sequence: number): Promise<AuditRecord | undefined> {
+  for await (const record of audit.records(sequence)) return record
+  return undefined
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  if (typeof address !== 'object' || address === null) throw new TypeError('a TCP listener has a port')
+  return address.port
+}

@@ -1,0 +1,67 @@
+import type { AuditLog } from '#audit'
+import { Broker } from '#broker'
+import type { CertificateAuthority } from '#ca'
+import type { Registry } from '#registry'
+import type { Store } from '#store'
+import { publicHost } from './config.js'
+import type { Issuers } from './issuers.js'
+import { listening } from './listening.js'
+import type { PolicyInForce } from './policy-in-force.js'
+import { tlsOf, type Upkeep } from './upkeep.js'
+import type { Wiring } from './wiring.js'
+
+export interface BrokerParts {
+  readonly store: Store
+  readonly audit: AuditLog
+  readonly registry: Registry
+  readonly ca: CertificateAuthority
+  readonly issuers: Issuers
+  readonly policy: PolicyInForce
+  readonly upkeep: Upkeep
+}
+
+/** A broker that listens. */
+export interface OpenBroker {
+  readonly broker: Broker
+  readonly ports: { readonly mqtt: number; readonly websocket: number }
+  readonly addresses: { readonly mqtts: string; readonly wss: string }
+}
+
+/** Opens the broker and its listeners, and has it hear of each change of what devices may do. */
+export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<OpenBroker> {
+  const { config, now, elapsed, closing } = wiring
+  const { store, audit, registry, ca, issuers, policy, upkeep } = parts
+  const broker = await Broker.open({
+    audit,
+    store,
+    identify: (peerDer) => issuers.identifyDevice(peerDer),
+    admit: (identity) => registry.admit(identity),
+    promote: (identity, peer) => registry.promote(identity, peer),
+    policyFor: (device) => policy.effectiveFor(device),
+    now,
+    elapsed,
+    version: `touchmark ${config.version}`,
+  })
+  closing.add(() => broker.closeGracefully())
+  policy.onChange(() => broker.policyChanged())
+  registry.onChange(({ kind, device }) => {
+    if (kind === 'labels') broker.policyChanged()
+    if (kind === 'promoted') broker.certificatesChanged(device)
+  })
+
+  const tls = () => ({ ...tlsOf(upkeep.server), ca: ca.chain })
+  const listen = async (kind: 'tls' | 'websocket', what: string, port: number): Promise<number> => {
+    const { host, proxies, allowedOrigins } = config
+    const open = () => broker.listen({ kind, host, port, tls: tls(), proxies, allowedOrigins })
+    return (await listening(what, host, port, open)).port
+  }
+  const ports = {
+    mqtt: await listen('tls', 'MQTT', config.mqttPort),
+    websocket: await listen('websocket', 'MQTT over WebSocket', config.websocketPort),
+  }
+  upkeep.onServerRenewed(() => broker.renewTls(tls()))
+
+  const host = publicHost(config)
+  const addresses = { mqtts: `mqtts://${host}:${ports.mqtt}`, wss: `wss://${host}:${ports.websocket}/mqtt` }
+  return { broker, ports, addresses }
+}
