@@ -1,7 +1,7 @@
 import { AuditError } from '../errors.js'
 
-/** So many searches run at once, of all operators and of each. */
-export const searchPlaces = { all: 64, ofEach: 16 } as const
+/** So many searches run at once, of all operators and of each: one never has them all. */
+export const searchPlaces = { all: 64, ofEach: 48 } as const
 
 /** Whoever has taken nothing for so long gives up the place when another needs it: someone reads slowly, another never. */
 export const patienceMs = 10_000

@@ -16,7 +16,9 @@ export function addAuditRoutes(app: App, service: Service): void {
     schema: {
       tags,
       summary: 'Records of the audit log, one JSON document a line, newest first unless asked otherwise',
-      description: 'Where the rest cannot be given, the last line is {"problem":…} and says why, as RFC 9457 has it.',
+      description:
+        'Where the rest cannot be given, the last line is {"problem":…} and says why, as RFC 9457 has it. With follow, ' +
+        'new records come until the service stops; then it ends behind the last one.',
       querystring: auditQuery,
       produces: ['application/x-ndjson'],
     },

@@ -67,7 +67,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
   const channels: Channel[] = []
   const turnedAway: string[] = []
   const erased: unknown[] = []
-  const requests = new OpenRequests({ restMs: 50 })
+  const requests = new OpenRequests({ restMs: 500 })
   const service: Service = {
     registry,
     policy,
