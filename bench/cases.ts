@@ -25,9 +25,6 @@ export interface Case {
   readonly load: Load
 }
 
-/** How many devices the fleet needs for all cases. */
-export const fleetSize = 2000
-
 const fanIn = { kind: 'exchange', publishers: 50, subscribers: 1 } as const
 
 export const cases: readonly Case[] = [

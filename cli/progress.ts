@@ -39,7 +39,7 @@ export class Progress {
 }
 
 /** `1,245,184 of 9,000,000 records, 13 %, 312,000 a second, 25 s left` */
-export function describeProgress(done: number, total: number, seconds: number): string {
+function describeProgress(done: number, total: number, seconds: number): string {
   const rate = done / seconds
   const left = Math.ceil((total - done) / rate)
   const share = Math.floor((done / total) * 100)

@@ -1,7 +1,7 @@
 /**
  * No device with this software has ever been switched on before this instant; each release moves it on.
  */
-export const buildTime = Date.parse('2026-11-01T00:00:00Z')
+const buildTime = Date.parse('2026-11-01T00:00:00Z')
 
 /**
  * The agent's own idea of time (enrollment spec §7). A device without a battery wakes up in 1970; what it knows then is

@@ -11,7 +11,7 @@ export interface ServiceLimits {
   readonly maxAnswerBytes: number
 }
 
-export const defaultServiceLimits: ServiceLimits = { timeoutMs: 30_000, maxAnswerBytes: joinLimits.maxRequestBytes }
+const defaultServiceLimits: ServiceLimits = { timeoutMs: 30_000, maxAnswerBytes: joinLimits.maxRequestBytes }
 
 export interface Route {
   readonly method: string

@@ -6,8 +6,6 @@ import type { IssuedGeneration } from './generation.js'
 /** What the agent is doing, for people and for watchers: `status.json` in the state folder, replaced as a whole. */
 export type AgentStatus = ReturnType<typeof decodeStatus>
 
-export type AgentState = AgentStatus['state']
-
 const time = text(32)
 
 /** Times are ISO 8601. */

@@ -8,7 +8,7 @@ export function policyHash(policy: TopicPolicy): Fingerprint {
 }
 
 /** JSON with sorted keys and no white space (RFC 8785; JSON.stringify writes numbers and strings as it asks). */
-export function canonicalJson(value: Json): string {
+function canonicalJson(value: Json): string {
   if (isList(value)) return `[${value.map(canonicalJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   // RFC 8785 §3.2.3: by UTF-16 code units, which is what sort() does.

@@ -15,7 +15,7 @@ export interface PathRequest extends PathRules {
 }
 
 /** Bounds on the work that a stranger's certificates can ask for; real paths have at most three intermediates. */
-export const pathLimits = { maxIntermediatesInPath: 4, maxCandidates: 16 } as const
+const pathLimits = { maxIntermediatesInPath: 4, maxCandidates: 16 } as const
 
 export interface VerifiedPath {
   /** DER, leaf first, anchor last. */

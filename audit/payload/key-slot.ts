@@ -19,7 +19,7 @@ const longestDevice = 64
 const headBytes = 1 + longestDevice + 8
 const nonceBytes = 12
 const tagBytes = 16
-export const sealedBytes = nonceBytes + dayKeyBytes + tagBytes
+const sealedBytes = nonceBytes + dayKeyBytes + tagBytes
 export const slotBytes = headBytes + sealedBytes
 /** Where in a slot the part begins that is overwritten. */
 export const sealedAt = headBytes

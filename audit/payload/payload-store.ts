@@ -110,7 +110,7 @@ interface StoredSegment {
 }
 
 /** Oldest first. */
-export function storedSegments(directory: string): readonly StoredSegment[] {
+function storedSegments(directory: string): readonly StoredSegment[] {
   const days = namesIn(payloadLayout.folder(directory)).flatMap((name) => parseDay(name) ?? [])
   const segments = days.flatMap((day) => segmentsOfDay(directory, day))
   return segments.sort((one, other) => one.day - other.day || one.first - other.first)

@@ -11,7 +11,7 @@ import type { PayloadOptions } from './options.js'
  * backups. Whoever has it not can open nothing of that day.
  */
 
-export const wrappingKeyBytes = 32
+const wrappingKeyBytes = 32
 
 /**
  * For a log that is about to be opened: the first message of a day whose key is damaged would be its end. Asked are

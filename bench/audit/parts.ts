@@ -42,7 +42,7 @@ function renderPart({ name, columns }: Part, runs: readonly Run[]): string {
   return [['', ...columns], rule, ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = [...values].sort((one, other) => one - other)
   const middle = sorted.length / 2
   return ((sorted[Math.floor(middle)] ?? NaN) + (sorted[Math.ceil(middle) - 1] ?? NaN)) / 2

@@ -1,6 +1,5 @@
 import { BrokerError } from '../errors.js'
 import { isQos, messageProperties } from './decode-publish.js'
-import type { Frame } from './frame.js'
 import type { ConnectPacket, ProtocolLevel, Qos, Will } from './packet.js'
 import { decodeProperties, noProperties, type PacketLimits, places } from './properties.js'
 import type { PacketReader } from './reader.js'
@@ -38,13 +37,6 @@ export function decodeConnect(reader: PacketReader, limits: PacketLimits): Conne
     requestProblemInformation: properties.requestProblemInformation !== 0,
     ...(properties.authenticationMethod !== undefined && { authenticationMethod: properties.authenticationMethod }),
   }
-}
-
-/** In which version a CONNECT that was refused wants its answer; undefined where it names neither. */
-export function levelOf({ bytes, start, end }: Frame): ProtocolLevel | undefined {
-  if (end - start < 7 || bytes.toString('latin1', start, start + 6) !== '\0\x04MQTT') return undefined
-  const level = bytes[start + 6]
-  return level === 4 || level === 5 ? level : undefined
 }
 
 const neverExpires = 0xffffffff

@@ -42,7 +42,7 @@ export function isQos(value: number): value is Qos {
 }
 
 /** What nearly all messages have; one for all of them. */
-export const noMessageProperties: MessageProperties = Object.freeze({})
+const noMessageProperties: MessageProperties = Object.freeze({})
 
 /** Of a PUBLISH or a will, that which its receivers get. */
 export function messageProperties(from: Readonly<Properties>): MessageProperties {

@@ -56,7 +56,7 @@ export function userProperty([name, value]: UserProperty): Uint8Array {
 
 /* Each is empty where there is no value. */
 
-export function byteProperty(id: PropertyId, value: number | undefined): Uint8Array {
+function byteProperty(id: PropertyId, value: number | undefined): Uint8Array {
   return value === undefined ? nothing : Uint8Array.of(id, value)
 }
 
@@ -78,6 +78,6 @@ export function textProperty(id: PropertyId, value: string | undefined): Uint8Ar
   return value === undefined ? nothing : binaryProperty(id, Buffer.from(value))
 }
 
-export function binaryProperty(id: PropertyId, value: Uint8Array | undefined): Uint8Array {
+function binaryProperty(id: PropertyId, value: Uint8Array | undefined): Uint8Array {
   return value === undefined ? nothing : Buffer.concat([Uint8Array.of(id), prefixed(value)])
 }

@@ -39,17 +39,6 @@ export function encodePublish(fields: PublishFields): Buffer {
   return frame
 }
 
-/** The same QoS 1 or 2 packet under another identifier: how one encoded message goes to many sessions. */
-export function publishWithId(publish: Uint8Array, packetId: number): Buffer {
-  const frame = Buffer.allocUnsafe(publish.length)
-  frame.set(publish)
-  let at = 1
-  while ((frame[at] ?? 0) >= 0x80) at++
-  const topicBytes = ((frame[at + 1] ?? 0) << 8) | (frame[at + 2] ?? 0)
-  writeUint16(packetId, frame, at + 3 + topicBytes)
-  return frame
-}
-
 function propertyLength({
   properties,
   messageExpirySeconds,

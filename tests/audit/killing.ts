@@ -40,7 +40,7 @@ export async function appendUntilKilled(
 }
 
 /** `fileBlocks` bounds the size of any file it writes, in units of 512 or 1024 bytes. */
-export function appending(
+function appending(
   { directory, signingKey }: World,
   { firstIndex = 0, fileBlocks }: { readonly firstIndex?: number; readonly fileBlocks?: number } = {},
 ) {

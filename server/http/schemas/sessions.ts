@@ -10,7 +10,7 @@ export const sessionParams = strict({ id: clientId })
 
 const traffic = strict({ in: Type.Number({ minimum: 0 }), out: Type.Number({ minimum: 0 }) })
 
-export const sessionView = held<SessionView>()(
+const sessionView = held<SessionView>()(
   strict({
     session: Type.String(),
     device: deviceId,

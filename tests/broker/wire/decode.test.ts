@@ -2,8 +2,6 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { WireErrorCode } from '../../../broker/errors.js'
 import { decodePacket } from '../../../broker/wire/decode.js'
-import { levelOf } from '../../../broker/wire/decode-connect.js'
-import { FrameReader } from '../../../broker/wire/frame.js'
 import { packetTypes, type ProtocolLevel } from '../../../broker/wire/packet.js'
 import { bytes, connectOf, decodeStream, field, hello, packetOf } from './wire.js'
 
@@ -248,20 +246,6 @@ test('never takes one topic for another, whatever was read before', () => {
     read.slice(1).map((packet) => packet.type === 'publish' && packet.topic),
     said,
   )
-})
-
-test('a refused CONNECT still tells in which version it wants to hear so', () => {
-  const levelIn = (bytes: Buffer) => {
-    const reader = new FrameReader(1024)
-    reader.push(bytes)
-    const frame = reader.next()
-    return frame && levelOf(frame)
-  }
-  assert.equal(levelIn(connectOf(5, 0x01, field('d1'))), 5)
-  assert.equal(levelIn(packetOf(0x10, field('MQTT'), 4)), 4)
-  assert.equal(levelIn(packetOf(0x10, field('MQTT'))), undefined)
-  assert.equal(levelIn(connectOf(6, 2, field('d1'))), undefined)
-  assert.equal(levelIn(packetOf(0x10, field('HTTP'), 5, 2, 0, 60)), undefined)
 })
 
 test('leaves an empty client id to the session layer, with the flag that decides', () => {

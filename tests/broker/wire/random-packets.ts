@@ -190,7 +190,7 @@ function textOf(random: Random, length: number): string {
   return Array.from({ length }, () => oneOf(random, characters)).join('')
 }
 
-export function randomTopic(random: Random): string {
+function randomTopic(random: Random): string {
   const topic = Array.from({ length: 1 + random(4) }, () => textOf(random, random(8))).join('/')
   return topic === '' ? '/' : topic
 }

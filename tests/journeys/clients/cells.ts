@@ -3,7 +3,7 @@ import { type FeatureName, features } from './features.js'
 
 /* The matrix of clients, versions, transports and features, as `docs/mqtt-conformance.md` shows it. */
 
-export const ways: readonly Way[] = [
+const ways: readonly Way[] = [
   { version: '3.1.1', transport: 'TLS' },
   { version: '5', transport: 'TLS' },
   { version: '3.1.1', transport: 'WebSocket' },
