@@ -13,6 +13,9 @@ export const relaxed = { gatherMs: 25, lossWindowMs: 100 }
  */
 export const busy = { records: 16, gatherMs: 2 }
 
+/** So long those records gather of which nobody waits for one; with the first that somebody waits for, all are written. */
+export const unawaited = { gatherMs: 10 }
+
 const mebibyte = 1024 * 1024
 
 /**

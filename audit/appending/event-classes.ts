@@ -45,10 +45,25 @@ const dispensable: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'operator.refuse',
 ])
 
+/**
+ * What tells of something that has happened already, so that nobody waits for its record to be durable before anything
+ * else happens. What is asked for and answered is not among it.
+ */
+const unawaited: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
+  'message.deliver',
+  'message.drop',
+  'session.end',
+  'session.refuse',
+])
+
 export function isReservedFor(event: AuditEventName): boolean {
   return reservedFor.has(event)
 }
 
 export function isDispensable(event: AuditEventName): boolean {
   return dispensable.has(event)
+}
+
+export function isAwaited(event: AuditEventName): boolean {
+  return !unawaited.has(event)
 }

@@ -1,9 +1,9 @@
 import type { AuditEvent, AuditEventName, AuditMode } from '#protocol'
 import { EntryBuffer } from '../entries/entry-buffer.js'
 import { AuditError } from '../errors.js'
-import { bestEffort, busy, relaxed, waitingBytes } from '../limits.js'
+import { bestEffort, busy, relaxed, unawaited, waitingBytes } from '../limits.js'
 import type { WriterConnection } from '../writing/writer-connection.js'
-import { isDispensable, isReservedFor } from './event-classes.js'
+import { isAwaited, isDispensable, isReservedFor } from './event-classes.js'
 import { Gap } from './gap.js'
 import { Pressure } from './pressure.js'
 import { Progress } from './progress.js'
@@ -38,6 +38,8 @@ export class Intake {
   #next: number
   #sent: { readonly last: number; readonly bytes: number; readonly since: number } | undefined
   #turnEnding = false
+  /** Whether somebody may wait for one of those that wait; only strict mode asks. */
+  #awaited: boolean
   #gatherMs: number
   #gathering: NodeJS.Timeout | undefined
   /** When the oldest record was appended of which a failure left open whether it is on disk. */
@@ -47,6 +49,7 @@ export class Intake {
     const { mode, size } = options
     this.#options = options
     this.#gatherMs = mode === 'strict' ? 0 : relaxed.gatherMs
+    this.#awaited = mode !== 'strict'
     this.#next = size
     this.durable = new Progress(size - 1)
     this.answerable = mode === 'strict' ? this.durable : new Progress(size - 1)
@@ -92,7 +95,7 @@ export class Intake {
 
   /** Somebody waits: what gathers is written without delay. */
   whenDurable(sequence: number): Promise<void> {
-    if (this.#gatherMs > 0 && sequence > this.durable.reached) this.#write()
+    if ((this.#gatherMs > 0 || !this.#awaited) && sequence > this.durable.reached) this.#write()
     return this.durable.when(sequence)
   }
 
@@ -161,10 +164,18 @@ export class Intake {
     const sequence = this.#next
     this.#waiting.add({ sequence, time: now() }, event, commits ? payload : undefined)
     this.#next++
+    if (!this.#awaited && isAwaited(event.event)) this.#beAwaited()
     this.pressure.update()
     if (!this.#turnEnding) queueMicrotask(() => this.#endTurn()) // whatever this turn still appends goes along
     this.#turnEnding = true
     return sequence
+  }
+
+  /** What has gathered for nobody goes along. */
+  #beAwaited(): void {
+    this.#awaited = true
+    clearTimeout(this.#gathering)
+    this.#gathering = undefined
   }
 
   #endTurn(): void {
@@ -175,14 +186,16 @@ export class Intake {
 
   #writeOrGather(): void {
     if (this.#sent || this.#waiting.byteLength === 0) return
-    if (this.#gatherMs === 0) this.#write()
-    else this.#gathering ??= setTimeout(() => this.#write(), this.#gatherMs)
+    const gatherMs = this.#awaited ? this.#gatherMs : unawaited.gatherMs
+    if (gatherMs === 0) this.#write()
+    else this.#gathering ??= setTimeout(() => this.#write(), gatherMs)
   }
 
   #write(): void {
     if (this.#sent || this.#waiting.byteLength === 0) return
     clearTimeout(this.#gathering)
     this.#gathering = undefined
+    this.#awaited = this.#options.mode !== 'strict'
     const { since, byteLength: bytes } = this.#waiting
     this.#sent = { last: this.#next - 1, bytes, since }
     this.#options.writer.send({ kind: 'batch', ...this.#waiting.take() })

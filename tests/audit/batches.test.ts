@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { verifyLog } from '#audit'
-import { busy, relaxed } from '../../audit/limits.js'
+import type { AuditEvent } from '#protocol'
+import { busy, relaxed, unawaited } from '../../audit/limits.js'
 import { endOfTurn, openOnHeldDisk } from './held-disk.js'
-import { createWorld, published } from './world.js'
+import { createWorld, device, published } from './world.js'
+
+const ended: AuditEvent = {
+  event: 'session.end',
+  device,
+  session: '5e55105e55105e551001',
+  sessionIndex: 1,
+  reason: 'client',
+}
 
 test('strict answers when the disk has the record, relaxed in the turn that queued it', async (context) => {
   for (const mode of ['strict', 'relaxed'] as const) {
@@ -64,6 +73,36 @@ test('strict lets records gather after a batch of many, for as long as the disk 
   assert.equal(await appendInOneTurn(3), 5)
   context.mock.timers.tick(busy.gatherMs)
   assert.equal(disk.batches, 6, 'no longer than that on a slow one')
+})
+
+test('strict lets gather what nobody waits for, until somebody waits for what comes after it', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const { log, disk } = await openOnHeldDisk(context, 'strict')
+  const appendInOneTurn = async (...events: readonly AuditEvent[]) => {
+    for (const event of events) log.append(event)
+    await endOfTurn()
+    return disk.batches
+  }
+  assert.equal(await appendInOneTurn(ended, ended), 0)
+  context.mock.timers.tick(unawaited.gatherMs - 1)
+  assert.equal(await appendInOneTurn(ended), 0)
+  context.mock.timers.tick(1)
+  assert.equal(disk.batches, 1)
+  disk.answer()
+  assert.equal(log.durable, 2)
+
+  assert.equal(await appendInOneTurn(ended), 1)
+  assert.equal(await appendInOneTurn(published(0)), 2, 'both at once')
+  assert.equal(await appendInOneTurn(ended), 2)
+  disk.answer()
+  assert.deepEqual([log.durable, disk.batches], [4, 2])
+  assert.equal(await appendInOneTurn(ended, published(1), ended), 3)
+  disk.answer()
+
+  const durable = log.whenDurable(log.append(ended))
+  assert.equal(disk.batches, 4, 'who asks does wait')
+  disk.answer()
+  await durable
 })
 
 test('no answer goes further ahead of a slow disk than the loss window', async (context) => {
