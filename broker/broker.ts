@@ -1,4 +1,5 @@
 import type { DeviceId, SessionView } from '#protocol'
+import { isWithin } from '#policy'
 import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
@@ -50,6 +51,7 @@ export class Broker {
       storeFailure: (error) => this.#endAll(codeOf(error)),
       overflow: (session) => overflow(this.#hub, session),
       crowded: () => relieve(this.#hub),
+      rightsOver: () => this.#renewRights(),
     })
     this.#systemTopics = new SystemTopics(this.#hub)
     this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.elapsed)
@@ -189,8 +191,18 @@ export class Broker {
     else if (this.#holding && this.healthy) connection.hold()
   }
 
+  /** A condition of policy has begun or ceased to hold: the rights of some follow. */
+  #renewRights(): void {
+    const { sessions, rightsTerm, now } = this.#hub
+    rightsTerm.begin()
+    for (const session of sessions) {
+      if (isWithin(session.rights.term, now())) rightsTerm.note(session.rights.term)
+      else this.#recheck(session)
+    }
+  }
+
   #recheck(session: Session): void {
-    const rights = this.#hub.rightsOf(session.device)
+    const rights = this.#hub.rightsOf(session.device, session.address)
     if (!rights || !isOwnClientId(session.device, rights, session.clientId)) {
       expire(this.#hub, session, 'denied')
       return
@@ -215,7 +227,7 @@ export class Broker {
   }
 
   #sweep(): void {
-    const { refusals, decisions, sessions, delivery, drops, retained, limits, elapsed } = this.#hub
+    const { refusals, decisions, sessions, delivery, drops, retained, rightsTerm, limits, elapsed } = this.#hub
     this.#halfOpen.sweep()
     for (const connection of this.#connections) connection.sweep()
     if (this.#congestedSince !== undefined && elapsed() - this.#congestedSince >= limits.congestionSeconds * 1000) {
@@ -225,6 +237,7 @@ export class Broker {
     decisions.sweep()
     retained.sweep()
     this.#systemTopics.sweep()
+    rightsTerm.sweep()
     if (this.#hub.crowded) relieve(this.#hub) // what a start has found, or what was waiting when connections ended
     for (const session of sessions) {
       delivery.dropExpired(session)
@@ -266,6 +279,7 @@ export class Broker {
   #stop(): void {
     clearInterval(this.#sweeper)
     for (const stop of this.#stopListening) stop()
+    this.#hub.rightsTerm.end()
     this.#hub.trail.close()
   }
 }

@@ -44,7 +44,7 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
     if (!second.admitted) return refuse(connection, notAdmitted(second.reason))
   }
 
-  const rights = hub.rightsOf(identity.deviceId)
+  const rights = hub.rightsOf(identity.deviceId, connection.address)
   if (!rights || hub.revoked.has(identity.deviceId)) return refuse(connection, notAdmitted('no_rights'))
   const refusal =
     refuseTime(hub, identity) ??
@@ -188,7 +188,7 @@ function open(
   will: Will | undefined,
   { device, session: name }: SessionFacts,
 ): void {
-  const rights = hub.rightsOf(device) // again: it may have changed while the record was written
+  const rights = hub.rightsOf(device, connection.address) // again: it may have changed while the record was written
   if (!rights) return refuse(connection, notAdmitted('no_rights'))
   const refusal = refuseAnother(hub, device, rights, packet) // again: siblings may have come meanwhile
   if (refusal) return refuse(connection, refusal)
@@ -200,7 +200,9 @@ function open(
   if (old && !present) forget(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6], [MQTT-3.1.2-23]
   makeRoom(hub, device, rights, clientId)
   const expirySeconds = grantedExpiry(packet, hub.limits)
-  const session = present ?? new Session({ clientId, device, expirySeconds, rights, since: hub.now(), held: hub.held })
+  const { held } = hub
+  const { address } = connection
+  const session = present ?? new Session({ clientId, device, expirySeconds, rights, address, since: hub.now(), held })
   if (!present) hub.sessions.add(session)
   // In time, a delayed will is not published [MQTT-3.1.3-9]; one that a restart has deferred is.
   if (session.will && session.will.delaySeconds === 0) fireWill(hub, session)

@@ -10,6 +10,7 @@ import { type BrokerLimits, defaultLimits } from './limits.js'
 import type { Message } from './message.js'
 import type { Held } from './queue.js'
 import { Refusals } from './refusals.js'
+import { RightsTerm } from './rights-term.js'
 import { Retained } from './routing/retained.js'
 import { Router } from './routing/router.js'
 import type { Member, Readiness, ShareGroup } from './routing/share-group.js'
@@ -34,8 +35,11 @@ export interface BrokerOptions {
   readonly admit: (identity: DeviceIdentity) => Admission
   /** First use of a pending certificate; durable when it resolves. */
   readonly promote: (identity: DeviceIdentity, peer: string) => Promise<void>
-  /** Undefined for a device that is not, or no longer, to be served. */
-  readonly policyFor: (device: DeviceId) => Rights | undefined
+  /**
+   * Undefined for a device that is not, or no longer, to be served. `from`: the address of its client, as far as it is
+   * known; of a session that is away, the last one.
+   */
+  readonly policyFor: (device: DeviceId, from: string | undefined) => Rights | undefined
   /** Milliseconds since 1970. */
   readonly now: () => number
   /**
@@ -65,6 +69,7 @@ export class Hub {
   readonly drops: Drops
   readonly refusals: Refusals
   readonly filterRate: FilterRate
+  readonly rightsTerm: RightsTerm
   readonly statistics = new Statistics()
   /** Wills on their way: by client id, the sequence number of the record that they wait for. */
   readonly speaking = new Map<string, number>()
@@ -81,6 +86,8 @@ export class Hub {
       readonly overflow: (session: Session) => void
       /** More waits for all sessions together than may. */
       readonly crowded: () => void
+      /** The rights of some sessions are no longer what they were. */
+      readonly rightsOver: () => void
     },
   ) {
     const { now } = options
@@ -90,6 +97,7 @@ export class Hub {
     this.now = now
     this.elapsed = options.elapsed ?? now
     const { limits, elapsed } = this
+    this.rightsTerm = new RightsTerm(now, on.rightsOver)
     this.trail = new Trail(options.audit)
     this.decisions = new DecisionLog({ trail: this.trail, statistics: this.statistics, limits, now, elapsed })
     this.store = new SessionStore(options.store, on.storeFailure)
@@ -116,10 +124,12 @@ export class Hub {
     }
   }
 
-  /** The device's rights now; none when they cannot be told. */
-  rightsOf(device: DeviceId): Rights | undefined {
+  /** The device's rights now, for a client at this address; none when they cannot be told. */
+  rightsOf(device: DeviceId, from: string | undefined): Rights | undefined {
     try {
-      return this.options.policyFor(device)
+      const rights = this.options.policyFor(device, from)
+      if (rights) this.rightsTerm.note(rights.term)
+      return rights
     } catch {
       return undefined
     }

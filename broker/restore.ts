@@ -12,7 +12,7 @@ import { loadRetained, loadSessions, type StoredSession } from './storage/stored
 export async function restore(hub: Hub): Promise<void> {
   const { options } = hub
   for (const stored of await loadSessions(options.store)) {
-    const rights = stored.device === undefined ? undefined : hub.rightsOf(stored.device)
+    const rights = stored.device === undefined ? undefined : hub.rightsOf(stored.device, stored.address)
     if (stored.problem !== undefined) await quarantine(hub, stored.keys, stored.problem, { clientId: stored.clientId })
     else if (rights && stored.device !== undefined) restoreSession(hub, stored, stored.device, rights)
     else for (const key of stored.keys) hub.store.deleteRow(key)
@@ -25,9 +25,10 @@ export async function restore(hub: Hub): Promise<void> {
 }
 
 function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, rights: Rights): void {
-  const { clientId, expirySeconds, will } = stored
+  const { clientId, expirySeconds, address, will } = stored
   const { held } = hub
-  const session = new Session({ clientId, device, expirySeconds, rights, since: stored.since ?? hub.now(), held })
+  const since = stored.since ?? hub.now()
+  const session = new Session({ clientId, device, expirySeconds, rights, address, since, held })
   for (const subscription of stored.subscriptions) {
     session.subscriptions.set(subscription.name, subscription)
     hub.router.add(subscription, session)
@@ -67,5 +68,5 @@ async function quarantine(
 }
 
 function isServed(hub: Hub, device: DeviceId | undefined): boolean {
-  return device !== undefined && hub.rightsOf(device) !== undefined
+  return device !== undefined && hub.rightsOf(device, undefined) !== undefined
 }

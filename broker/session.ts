@@ -23,12 +23,13 @@ import type { Writer } from './writer.js'
 /** What the broker asks of a device's effective policy. */
 export type Rights = Pick<
   EffectivePolicy,
-  'version' | 'maxSessions' | 'onDenyPublish' | 'renderErrors' | 'publish' | 'will' | 'subscribe' | 'receive'
+  'version' | 'maxSessions' | 'onDenyPublish' | 'renderErrors' | 'term' | 'publish' | 'will' | 'subscribe' | 'receive'
 >
 
 /** The connection of a session, and what the client on it has asked for. */
 export interface Link {
   readonly writer: Writer
+  readonly address: string
   readonly peer: string
   readonly level: ProtocolLevel
   readonly over: ListenerKind
@@ -88,8 +89,10 @@ export class Session {
   readonly granted = new LazyMap<TopicFilter, number>()
   /** By packet identifier. */
   readonly received = new LazyMap<number, Received>()
-  /** Rendered anew at every CONNECT and on every change of policy. */
+  /** Rendered anew at every CONNECT, on every change of policy and when a condition of it begins or ceases to hold. */
   rights: Rights
+  /** Where its client is, or was last; policy can make rights depend on it. */
+  address: string | undefined
   link: Link | undefined
   /** Whether CONNACK has gone out, so that messages may follow. */
   ready = false
@@ -115,6 +118,7 @@ export class Session {
     readonly device: DeviceId
     readonly expirySeconds: number
     readonly rights: Rights
+    readonly address: string | undefined
     readonly since: number
     readonly held: Held
   }) {
@@ -124,6 +128,7 @@ export class Session {
     this.device = begin.device
     this.expirySeconds = begin.expirySeconds
     this.rights = begin.rights
+    this.address = begin.address
     this.since = begin.since
     this.#name = newSessionName()
   }
@@ -155,6 +160,7 @@ export class Session {
     this.#index = 1
     this.since = connection.since
     this.link = connection.link
+    this.address = connection.link.address
     this.expirySeconds = connection.expirySeconds
     this.rights = connection.rights
   }

@@ -51,9 +51,9 @@ export function awaitWill(hub: Hub, session: Session): void {
  * stays due.
  */
 export function fireWill(hub: Hub, session: Session): void {
-  const { will, device } = session
+  const { will, device, address } = session
   if (!will) return
-  const rights = hub.revoked.has(device) ? undefined : hub.rightsOf(device)
+  const rights = hub.revoked.has(device) ? undefined : hub.rightsOf(device, address)
   if (!rights) {
     dropWill(hub, session)
     return

@@ -60,6 +60,8 @@ bindings:
   # Devices that an operator labelled so:   touchmark devices label ID role=gateway
   - role: gateway
     match: { labels: { role: gateway } }
+    # Where from and when it has the role; rights come and go with that, on live connections too:
+    # when: { cidr: ["10.0.0.0/8", "2001:db8::/32"], notBefore: 2027-01-01T00:00:00Z, notAfter: 2028-01-01T00:00:00Z }
 
 # Questions with their answers. A policy that fails one of them is never put in force.
 tests:

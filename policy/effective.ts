@@ -7,6 +7,7 @@ import {
   type TopicFilter,
   type TopicName,
 } from '#protocol'
+import type { Term } from './conditions.js'
 import { covered, type Levels } from './containment.js'
 import type { AllowRule, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
@@ -19,6 +20,11 @@ export interface Rights {
   readonly maxSessions: number
   readonly allow: readonly Rendered<AllowRule>[]
   readonly deny: readonly Rendered[]
+  /** Of roles that are bound under conditions which do not hold: they decide nothing, and tell what was nearest. */
+  readonly withheld: Pick<Rights, 'allow' | 'deny'>
+  /** While no time limit passes and the device stays where it is, these are its rights. */
+  readonly term: Term
+  readonly dependsOnAddress: boolean
   /** Why a role or all rights are missing; for the audit log. */
   readonly renderErrors: readonly string[]
 }
@@ -36,19 +42,24 @@ interface Judged {
 }
 
 type Constraint = Extract<DenyReason, 'qos' | 'retain' | 'size' | 'rate'>
+type Failure = Constraint | 'topic' | 'condition'
 
 /**
  * The rights of one device: any matching deny refuses; else any matching allow whose constraints all hold allows; else
- * it is refused. Answers at once and from memory. Made by `renderPolicy`, anew on any change of policy or device.
+ * it is refused. Answers at once and from memory. Made by `renderPolicy`, anew on any change of policy or device, when
+ * its term is over, and where it depends on the address, for another one.
  */
 export class EffectivePolicy {
   readonly version: number
   readonly maxSessions: number
   readonly onDenyPublish: 'disconnect' | 'drop'
   readonly renderErrors: readonly string[]
+  readonly term: Term
+  readonly dependsOnAddress: boolean
   readonly #device: DeviceId
   readonly #onOverlap: 'filter' | 'reject'
   readonly #rules: RuleTable
+  readonly #withheld: RuleTable
   readonly #rates: RateLimiter
   /** Decisions that were taken before and that nothing can change: the broker asks for every message and recipient. */
   #received: Map<TopicName, QosDecision> | undefined
@@ -59,9 +70,13 @@ export class EffectivePolicy {
     this.maxSessions = rights.maxSessions
     this.onDenyPublish = rights.policy.onDenyPublish
     this.renderErrors = rights.renderErrors
+    this.term = rights.term
+    this.dependsOnAddress = rights.dependsOnAddress
     this.#device = rights.device
     this.#onOverlap = rights.policy.onOverlap
     this.#rules = new RuleTable(rights.allow, rights.deny)
+    const { allow, deny } = rights.withheld
+    this.#withheld = allow.length + deny.length === 0 ? emptyTable : new RuleTable(allow, deny)
     this.#rates = rates
   }
 
@@ -87,9 +102,8 @@ export class EffectivePolicy {
     const qos = ([2, 1, 0] as const).find(
       (qos) => qos <= requestedQos && covered(requested, filtersOf(atQos(allow, qos))),
     )
-    if (qos === undefined) {
-      return allow.length > 0 ? this.#denied('not_contained', []) : this.#unmatched(name, 'not_contained')
-    }
+    if (qos === undefined)
+      return this.#uncovered(name, requested, allow, this.#withheld.overlapping(subscription).allow)
     if (this.#onOverlap === 'reject' && deny.length > 0) return this.#denied('overlaps_deny', deny)
     const together = atQos(allow, qos)
     const alone = together.find(({ filters }) => covered(requested, filters))
@@ -110,30 +124,26 @@ export class EffectivePolicy {
   explain(question: Question): Explanation {
     const { action } = question
     const decision = this.#judge(question)
-    const { deny, allow } =
-      action === 'subscribe' ? this.#about(question.filter) : this.#rules.matching(action, question.topic)
-    const involved = new Set<Rule>([...deny, ...allow].map(({ rule }) => rule))
-    const covers = decision.effect === 'allow' || decision.reason !== 'not_contained'
+    const reason = decision.effect === 'deny' ? decision.reason : undefined
+    const covers = reason !== 'not_contained' && reason !== 'condition'
+    const involved = involvedIn(this.#rules, question)
+    const withheld = involvedIn(this.#withheld, question)
+    const failingAllow = (rule: AllowRule): Failure | undefined => {
+      const matches = involved.has(rule) && (covers || action !== 'subscribe')
+      return matches ? this.#failingOf(rule, question) : 'topic'
+    }
+    const failingDeny = (rule: Rule): Failure | undefined => (involved.has(rule) ? undefined : 'topic')
+    const failingWithheld = (rule: Rule): Failure =>
+      withheld.has(rule) && reason !== 'not_contained' ? 'condition' : 'topic'
     return {
       decision,
       considered: [
-        ...this.#rules.deny[action].map((entry) =>
-          considered(entry, 'deny', involved.has(entry.rule) ? undefined : 'topic'),
-        ),
-        ...this.#rules.allow[action].map((entry) =>
-          considered(
-            entry,
-            'allow',
-            covers && involved.has(entry.rule) ? this.#failingOf(entry.rule, question) : 'topic',
-          ),
-        ),
+        ...this.#rules.deny[action].map(({ rule }) => considered(rule, 'deny', failingDeny(rule))),
+        ...this.#rules.allow[action].map(({ rule }) => considered(rule, 'allow', failingAllow(rule))),
+        ...this.#withheld.deny[action].map(({ rule }) => considered(rule, 'deny', failingWithheld(rule))),
+        ...this.#withheld.allow[action].map(({ rule }) => considered(rule, 'allow', failingWithheld(rule))),
       ],
     }
-  }
-
-  #about(name: TopicFilter): Matches {
-    const subscription = parseShare(name)
-    return subscription.valid ? this.#rules.overlapping(subscription) : { deny: [], allow: [] }
   }
 
   #judge(question: Question): Decision {
@@ -155,7 +165,7 @@ export class EffectivePolicy {
       (best, next) => (best === undefined || next.rule.maxQos > best.rule.maxQos ? next : best),
       undefined,
     )
-    if (widest === undefined) return this.#unmatched(topic, 'no_rule')
+    if (widest === undefined) return this.#unmatched(topic, 'no_rule', this.#withheld.matching('receive', topic).allow)
     return { effect: 'allow', rules: [widest.rule.id], policyVersion: this.version, qos: widest.rule.maxQos }
   }
 
@@ -166,7 +176,10 @@ export class EffectivePolicy {
       if (this.#failing(entry.rule, action, message) === undefined) return this.#allowedBy(entry)
     }
     const [nearest] = allow
-    if (nearest === undefined) return { decision: this.#unmatched(message.topic, 'no_rule') }
+    if (nearest === undefined) {
+      const { allow: withheld } = this.#withheld.matching(action, message.topic)
+      return { decision: this.#unmatched(message.topic, 'no_rule', withheld) }
+    }
     const constraint = this.#failing(nearest.rule, action, message)
     return { decision: this.#denied(constraint ?? 'internal', [nearest]) }
   }
@@ -191,7 +204,18 @@ export class EffectivePolicy {
     return `${this.#device}/${rule.id}`
   }
 
-  #unmatched(topic: TopicName | TopicFilter, reason: 'no_rule' | 'not_contained'): Denied {
+  #uncovered(name: TopicFilter, requested: Levels, allow: readonly Rendered[], withheld: readonly Rendered[]): Denied {
+    if (covered(requested, filtersOf([...allow, ...withheld]))) return this.#denied('condition', withheld)
+    return allow.length > 0 ? this.#denied('not_contained', []) : this.#unmatched(name, 'not_contained', [])
+  }
+
+  /** `withheld`: the rules that would match if the conditions of their roles held. */
+  #unmatched(
+    topic: TopicName | TopicFilter,
+    reason: 'no_rule' | 'not_contained',
+    withheld: readonly Rendered[],
+  ): Denied {
+    if (withheld.length > 0) return this.#denied('condition', withheld)
     if (this.#rules.isEmpty) return this.#denied('no_rights', [])
     return this.#denied(topic.startsWith('$') ? 'reserved' : reason, [])
   }
@@ -213,6 +237,20 @@ export class EffectivePolicy {
   }
 }
 
+const emptyTable = new RuleTable([], [])
+
+/** The rules that have to do with the topic or filter of a question. */
+function involvedIn(rules: RuleTable, question: Question): ReadonlySet<Rule> {
+  const { deny, allow } = matchesOf(rules, question)
+  return new Set([...deny, ...allow].map(({ rule }) => rule))
+}
+
+function matchesOf(rules: RuleTable, question: Question): Matches {
+  if (question.action !== 'subscribe') return rules.matching(question.action, question.topic)
+  const subscription = parseShare(question.filter)
+  return subscription.valid ? rules.overlapping(subscription) : { deny: [], allow: [] }
+}
+
 function atQos(allows: readonly Rendered<AllowRule>[], qos: Qos): readonly Rendered<AllowRule>[] {
   return allows.filter(({ rule }) => rule.maxQos >= qos)
 }
@@ -223,10 +261,6 @@ function filtersOf(rules: readonly Rendered[]): readonly Levels[] {
 
 type Considered = Explanation['considered'][number]
 
-function considered(
-  { rule }: Rendered,
-  effect: 'allow' | 'deny',
-  failed: Constraint | 'topic' | undefined,
-): Considered {
+function considered(rule: Rule, effect: 'allow' | 'deny', failed: Failure | undefined): Considered {
   return { rule: rule.id, effect, at: rule.at, ...(failed === undefined ? {} : { failed }) }
 }

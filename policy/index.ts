@@ -1,8 +1,10 @@
+export { always, type Circumstances, isWithin, shorter, type Term } from './conditions.js'
 export { covered, type Levels, overlaps } from './containment.js'
 export { defaultPolicy } from './default-policy.js'
 export { EffectivePolicy, type QosDecision } from './effective.js'
 export { PolicyError, type PolicyErrorCode } from './errors.js'
 export { policyHash } from './hash.js'
+export { parseAddress } from './networks.js'
 export { parsePolicy } from './parse.js'
 export {
   type DeviceAttributes,
@@ -17,3 +19,4 @@ export {
 export { RateLimiter } from './rate-limiter.js'
 export { renderPolicy } from './render.js'
 export { runPolicyTests, type TestReport } from './self-test.js'
+export { parseTime } from './values.js'

@@ -1,4 +1,5 @@
 import type { DenyReason, DeviceId, Labels, Tier, TopicAction, TopicFilter, TopicName } from '#protocol'
+import type { Circumstances, Conditions } from './conditions.js'
 
 /*
  * A policy file after it was read and checked, still independent of any device. `parsePolicy` makes it,
@@ -65,12 +66,14 @@ export interface Rate {
   readonly burst: number
 }
 
-/** Gives a role to every device that meets all the conditions named; there is always at least one. */
+/** Gives a role to every device that is as described; something is always said of it. */
 export interface Binding {
   readonly role: string
   readonly tiers?: readonly Tier[]
   readonly labels?: Labels
   readonly ids?: readonly DeviceId[]
+  /** Where from and when it has the role; default: everywhere and always. */
+  readonly when?: Conditions
 }
 
 /** What a policy may know about a device. Nothing of it ever comes from CONNECT. */
@@ -83,6 +86,7 @@ export interface DeviceAttributes {
 export interface PolicyTest {
   readonly at: string
   readonly as: DeviceAttributes
+  readonly circumstances: Circumstances
   readonly question: Question
   readonly expect: 'allow' | 'deny'
   /** `role/rule` or `rule` that must be among the deciding ones. */

@@ -1,4 +1,5 @@
 import { isName, type Labels } from '#protocol'
+import { always, any, type Circumstances, evaluate, type Holding, termOf } from './conditions.js'
 import { EffectivePolicy } from './effective.js'
 import {
   type AllowRule,
@@ -16,7 +17,7 @@ import { ownLabel, renderTemplate } from './template.js'
 /**
  * The rights that a policy gives to one device: the union of its roles, with its attributes in the place of variables.
  * An allow that cannot be rendered takes all allows of its role with it, a deny that cannot be rendered takes all rights:
- * a missing label never opens anything.
+ * a missing label never opens anything. Of a role whose conditions cannot be judged, the denies alone count.
  *
  * `rates` holds the buckets and outlives this object; without it each bucket is filled once, which is right for a
  * question asked offline.
@@ -24,41 +25,70 @@ import { ownLabel, renderTemplate } from './template.js'
 export function renderPolicy(
   policy: TopicPolicy,
   device: DeviceAttributes,
+  circumstances: Circumstances = {},
   rates: RateLimiter = new RateLimiter({ now: () => 0 }),
 ): EffectivePolicy {
   const nothing = (renderErrors: readonly string[]) =>
-    new EffectivePolicy({ policy, device: device.id, maxSessions: 1, allow: [], deny: [], renderErrors }, rates)
+    new EffectivePolicy({ ...noRights, policy, device: device.id, renderErrors }, rates)
   if (!isName(device.id)) return nothing(['device.id does not fit into one topic level'])
-  const roles = boundRoles(policy, device)
+  const bindings = policy.bindings.filter((binding) => matches(binding, device))
+  const roles = boundRoles(policy, bindings, circumstances)
   if (roles.length > policyLimits.rolesPerDevice) {
     return nothing([`${roles.length} roles are bound, ${policyLimits.rolesPerDevice} is the limit`])
   }
 
-  const denies = render<Rule>(
-    roles.flatMap((role) => role.deny),
-    device,
-  )
-  if (denies.errors.length > 0) return nothing(denies.errors)
+  const rendered = roles.map(({ role, bound }) => ({
+    ...{ role, bound },
+    allow: render<AllowRule>(role.allow, device),
+    deny: render<Rule>(role.deny, device),
+  }))
+  const denying = rendered.filter(({ bound }) => bound !== 'no')
+  const denyErrors = denying.flatMap(({ deny }) => deny.errors)
+  if (denyErrors.length > 0) return nothing(denyErrors)
 
-  const rendered = roles.map((role) => ({ role, ...render<AllowRule>(role.allow, device) }))
-  const given = rendered.filter(({ errors }) => errors.length === 0)
+  const allowing = rendered.filter(({ bound }) => bound === 'yes')
+  const given = allowing.filter(({ allow }) => allow.errors.length === 0)
+  const conditions = bindings.flatMap(({ when }) => when ?? [])
   return new EffectivePolicy(
     {
       policy,
       device: device.id,
       maxSessions: Math.max(1, ...given.map(({ role }) => role.maxSessions)),
-      allow: given.flatMap(({ rules }) => rules),
-      deny: denies.rules,
-      renderErrors: compact(rendered.flatMap(({ errors }) => errors)),
+      allow: given.flatMap(({ allow }) => allow.rules),
+      deny: denying.flatMap(({ deny }) => deny.rules),
+      withheld: {
+        allow: rendered.filter(({ bound }) => bound !== 'yes').flatMap(({ allow }) => allow.rules),
+        deny: rendered.filter(({ bound }) => bound === 'no').flatMap(({ deny }) => deny.rules),
+      },
+      term: termOf(conditions, circumstances.at),
+      dependsOnAddress: conditions.some(({ networks }) => networks !== undefined),
+      renderErrors: compact(allowing.flatMap(({ allow }) => allow.errors)),
     },
     rates,
   )
 }
 
+const noRights = {
+  maxSessions: 1,
+  ...{ allow: [], deny: [], withheld: { allow: [], deny: [] } },
+  ...{ term: always, dependsOnAddress: false },
+}
+
 /** Each role once, by name. */
-function boundRoles(policy: TopicPolicy, device: DeviceAttributes): readonly Role[] {
-  const names = new Set(policy.bindings.filter((binding) => matches(binding, device)).map(({ role }) => role))
-  return [...names].sort().flatMap((name) => policy.roles.get(name) ?? [])
+function boundRoles(
+  policy: TopicPolicy,
+  bindings: readonly Binding[],
+  circumstances: Circumstances,
+): readonly { readonly role: Role; readonly bound: Holding }[] {
+  const holdings = new Map<string, Holding>()
+  for (const { role, when = {} } of bindings) {
+    holdings.set(role, any([holdings.get(role) ?? 'no', evaluate(when, circumstances)]))
+  }
+  const names = [...holdings].sort(([one], [other]) => (one < other ? -1 : 1))
+  return names.flatMap(([name, bound]) => {
+    const role = policy.roles.get(name)
+    return role ? [{ role, bound }] : []
+  })
 }
 
 function matches({ tiers, labels, ids }: Binding, device: DeviceAttributes): boolean {

@@ -10,7 +10,7 @@ export interface TestReport {
 /** Asks a policy the questions of its own `tests`. A policy with a failing one must not be activated. */
 export function runPolicyTests(policy: TopicPolicy): TestReport {
   const failed = policy.tests.flatMap((test) => {
-    const { decision } = renderPolicy(policy, test.as).explain(test.question)
+    const { decision } = renderPolicy(policy, test.as, test.circumstances).explain(test.question)
     const problem = problemOf(test, decision)
     return problem === undefined ? [] : [{ at: test.at, problem }]
   })

@@ -212,6 +212,10 @@ export interface ExplainRequest {
   readonly qos?: 0 | 1 | 2
   readonly retain?: boolean
   readonly size?: number
+  /** The address of a client; without one, what depends on it is not granted. */
+  readonly from?: string
+  /** Another moment than now (RFC 3339). */
+  readonly at?: string
 }
 
 export interface Explanation {

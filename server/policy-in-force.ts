@@ -11,9 +11,13 @@ import {
   type PolicyView,
 } from '#protocol'
 import {
+  type Circumstances,
   type DeviceAttributes,
   type EffectivePolicy,
+  isWithin,
+  parseAddress,
   parsePolicy,
+  parseTime,
   policyHash,
   type Question,
   RateLimiter,
@@ -50,6 +54,7 @@ interface Active {
 
 interface Rendered {
   readonly attributes: DeviceAttributes
+  readonly from: string | undefined
   readonly effective: EffectivePolicy
 }
 
@@ -87,18 +92,21 @@ export class PolicyInForce {
     return { version: policy.version, hash, source }
   }
 
-  /** The rights of a device now; none when the registry does not know it. Rendered once for each change of either. */
-  effectiveFor(device: DeviceId): EffectivePolicy | undefined {
+  /**
+   * The rights of a device now, for a client at this address; none when the registry does not know it. Rendered once for
+   * each change of what they depend on.
+   */
+  effectiveFor(device: DeviceId, from: string | undefined): EffectivePolicy | undefined {
     const attributes = this.#options.attributesOf(device)
     if (attributes === undefined) {
       this.#rendered.delete(device)
       return undefined
     }
+    const at = this.#options.now()
     const known = this.#rendered.get(device)
-    if (known?.attributes.tier === attributes.tier && known.attributes.labels === attributes.labels)
-      return known.effective
-    const effective = renderPolicy(this.#active.policy, attributes, this.#rates)
-    this.#rendered.set(device, { attributes, effective })
+    if (known && isStillSo(known, attributes, { from, at })) return known.effective
+    const effective = renderPolicy(this.#active.policy, attributes, { from, at }, this.#rates)
+    this.#rendered.set(device, { attributes, from, effective })
     for (const comment of effective.renderErrors) this.#recordRenderError(device, comment)
     return effective
   }
@@ -120,7 +128,7 @@ export class PolicyInForce {
     return { ...answer, sessions }
   }
 
-  /** @throws ServerError NOT_FOUND; ProtocolError INVALID_TOPIC */
+  /** @throws ServerError NOT_FOUND, REQUEST_INVALID; ProtocolError INVALID_TOPIC */
   explain(request: ExplainRequest): Explanation {
     const known = this.#options.attributesOf(request.as.id)
     const tier = request.as.tier ?? known?.tier
@@ -131,7 +139,8 @@ export class PolicyInForce {
       )
     }
     const attributes = { id: request.as.id, tier, labels: request.as.labels ?? known?.labels ?? {} }
-    return renderPolicy(this.#active.policy, attributes, this.#rates).explain(questionOf(request))
+    const circumstances = circumstancesOf(request, this.#options.now())
+    return renderPolicy(this.#active.policy, attributes, circumstances, this.#rates).explain(questionOf(request))
   }
 
   /** Called when another policy has come into force; answers how many sessions it looked at again. */
@@ -192,6 +201,16 @@ export class PolicyInForce {
   }
 }
 
+function isStillSo(
+  known: Rendered,
+  { tier, labels }: DeviceAttributes,
+  { from, at }: { readonly from: string | undefined; readonly at: number },
+): boolean {
+  const { attributes, effective } = known
+  if (attributes.tier !== tier || attributes.labels !== labels) return false
+  return isWithin(effective.term, at) && (known.from === from || !effective.dependsOnAddress)
+}
+
 /** Reads a policy and asks it its own tests. @throws PolicyError; ServerError POLICY_TESTS_FAILED */
 function check(source: string, file: string): Active {
   const policy = parsePolicy(source, file)
@@ -208,6 +227,15 @@ async function readCurrent(store: Store): Promise<string | undefined> {
   const key = await store.get(currentKey)
   const source = key && (await store.get(decode(key)))
   return source && decode(source)
+}
+
+/** Now, unless another moment is given; from nowhere in particular, unless an address is. */
+function circumstancesOf({ from, at }: ExplainRequest, now: number): Circumstances {
+  try {
+    return { from: from && parseAddress(from), at: at === undefined ? now : parseTime(at) }
+  } catch (cause) {
+    throw new ServerError('REQUEST_INVALID', cause instanceof Error ? cause.message : 'not readable', { cause })
+  }
 }
 
 function questionOf({ action, topic, qos = 0, retain = false, size = 0 }: ExplainRequest): Question {

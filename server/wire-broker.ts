@@ -37,7 +37,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
     identify: (peerDer) => issuers.identifyDevice(peerDer),
     admit: (identity) => registry.admit(identity),
     promote: (identity, peer) => registry.promote(identity, peer),
-    policyFor: (device) => policy.effectiveFor(device),
+    policyFor: (device, from) => policy.effectiveFor(device, from),
     now,
     elapsed,
     version: `touchmark ${config.version}`,

@@ -41,7 +41,7 @@ const broker = await Broker.open({
 
 /** Once for each device, as the service does. */
 function rightsOf(id: DeviceId): EffectivePolicy {
-  const known = rendered.get(id) ?? renderPolicy(policy, { id, tier: 'tpm', labels: labelsOf(id) }, rates)
+  const known = rendered.get(id) ?? renderPolicy(policy, { id, tier: 'tpm', labels: labelsOf(id) }, {}, rates)
   rendered.set(id, known)
   return known
 }

@@ -34,6 +34,8 @@ const sealBytes = 4
 const lengthBytes = 4
 const maxText = 65_535 // of a string on the wire
 
+const maxAddress = 64 // IPv6 with the name of an interface behind it has 61
+
 const wholeNumber = integer(0, Number.MAX_SAFE_INTEGER)
 const qosNumber = integer(0, 2)
 
@@ -52,6 +54,7 @@ const messageProperties = object({
 
 const sessionHeader = object({
   device: parsed(parseDeviceId),
+  address: optional(text(maxAddress)),
   /** When its client went, in milliseconds since 1970; not there while it is connected. */
   since: optional(wholeNumber),
   expirySeconds: wholeNumber,
@@ -84,6 +87,7 @@ const outgoingHeader = object({
 })
 const willHeader = object({
   device: parsed(parseDeviceId),
+  address: optional(text(maxAddress)),
   topic: parsed(parseTopicName, maxText),
   qos: qosNumber,
   retain: boolean,
@@ -94,8 +98,8 @@ const willHeader = object({
 
 export type SessionRow = ReturnType<typeof sessionHeader>
 
-export function encodeSession(key: string, { device, since, expirySeconds }: SessionRow): Buffer {
-  return encodeRow(key, { device, since, expirySeconds })
+export function encodeSession(key: string, { device, address, since, expirySeconds }: SessionRow): Buffer {
+  return encodeRow(key, { device, address, since, expirySeconds })
 }
 
 export function decodeSession(key: string, row: Uint8Array): SessionRow {
@@ -155,18 +159,20 @@ export function decodeOutgoing(key: string, order: number, row: Uint8Array): Out
 
 export interface WillRow {
   readonly device: SessionRow['device']
+  readonly address: string | undefined
   readonly will: Will
 }
 
-export function encodeWill(key: string, { device, will }: WillRow): Buffer {
+export function encodeWill(key: string, { device, address, will }: WillRow): Buffer {
   const { topic, qos, retain, delaySeconds, messageExpirySeconds, properties } = will
-  return encodeRow(key, { device, topic, qos, retain, delaySeconds, messageExpirySeconds, properties }, will.payload)
+  const header = { device, address, topic, qos, retain, delaySeconds, messageExpirySeconds, properties }
+  return encodeRow(key, header, will.payload)
 }
 
 export function decodeWill(key: string, row: Uint8Array): WillRow {
   const { header, payload } = readRow(key, row)
-  const { device, qos, messageExpirySeconds, ...rest } = decodeJson(header, willHeader, 'will')
-  return { device, will: { ...rest, payload, qos: asQos(qos), messageExpirySeconds } }
+  const { device, address, qos, messageExpirySeconds, ...rest } = decodeJson(header, willHeader, 'will')
+  return { device, address, will: { ...rest, payload, qos: asQos(qos), messageExpirySeconds } }
 }
 
 function headerOf({ topic, qos, retain, publisher, clientId, origin, properties, expiresAt }: Message) {

@@ -1,4 +1,4 @@
-import type { DeviceId, TopicFilter, TopicName } from '#protocol'
+import type { TopicFilter, TopicName } from '#protocol'
 import type { Changes, Store } from '#store'
 import type { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
@@ -35,9 +35,10 @@ export class SessionStore {
     return this.#failed
   }
 
-  putSession({ clientId, device, link, since, expirySeconds }: Session): void {
+  putSession({ clientId, device, address, link, since, expirySeconds }: Session): void {
     const key = keys.session(clientId)
-    this.#change(key, encodeSession(key, { device, expirySeconds, ...(!link && { since }) }))
+    const known = { ...(address !== undefined && { address }), ...(!link && { since }) }
+    this.#change(key, encodeSession(key, { device, expirySeconds, ...known }))
   }
 
   /** The session with all that belongs to it. */
@@ -76,9 +77,9 @@ export class SessionStore {
     this.#change(keys.received(clientId, packetId), undefined)
   }
 
-  putWill({ clientId, device }: Named & { readonly device: DeviceId }, will: Will): void {
+  putWill({ clientId, device, address }: Pick<Session, 'clientId' | 'device' | 'address'>, will: Will): void {
     const key = keys.will(clientId)
-    this.#change(key, encodeWill(key, { device, will }))
+    this.#change(key, encodeWill(key, { device, address, will }))
   }
 
   deleteWill({ clientId }: Named): void {

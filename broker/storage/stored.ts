@@ -19,6 +19,8 @@ import {
 export interface StoredSession {
   readonly clientId: string
   device: DeviceId | undefined
+  /** Where its client was last. */
+  address: string | undefined
   /** When its client went; undefined where it was there until the process ended. */
   since: number | undefined
   /** 0 where only a will is left, of a session that has ended with its connection. */
@@ -96,8 +98,9 @@ function readInto(
       session.received.push([Number(rest), decodeReceived(key, row)])
       return
     case prefixes.will: {
-      const { device, will } = decodeWill(key, row)
+      const { device, address, will } = decodeWill(key, row)
       session.device = device
+      session.address = address
       session.will = will
       return
     }
@@ -143,6 +146,7 @@ function emptySession(clientId: string): StoredSession {
   return {
     clientId,
     device: undefined,
+    address: undefined,
     since: undefined,
     expirySeconds: 0,
     subscriptions: [],

@@ -27,6 +27,8 @@ interface CanOptions {
   readonly qos?: '0' | '1' | '2'
   readonly retain?: true
   readonly size?: number
+  readonly from?: string
+  readonly at?: string
   readonly explain?: true
 }
 
@@ -61,6 +63,7 @@ export function addPolicy(program: Command, { client, output }: Context): void {
         'policy can pump-7 publish devices/pump-7/telemetry/t --explain',
         "policy can pump-7 subscribe 'devices/+/state'",
         'policy can new-pump publish plant/state --tier tpm --label site=oslo',
+        'policy can svc-1 publish plant/state --from 10.1.2.3 --at 2027-01-01T00:00:00Z',
       ),
     )
     .argument('<device>', 'one that is not known yet needs --tier')
@@ -71,6 +74,8 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     .addOption(new Option('--qos <qos>').choices(['0', '1', '2']))
     .option('--retain', 'as a retained message')
     .option('--size <bytes>', 'of the payload', parseCount)
+    .option('--from <address>', 'with a client at this IP address')
+    .option('--at <time>', 'at another moment than now, such as 2027-01-01T00:00:00Z')
     .option('--explain', 'every rule that was looked at, and what kept it from deciding')
     .action(async (device: string, action: TopicAction, topic: string, options: CanOptions) => {
       const explanation = await client().call('explainPolicy', { body: questionOf(device, action, topic, options) })
@@ -132,7 +137,7 @@ function readPolicyFile(file: string): string {
 }
 
 function questionOf(device: string, action: TopicAction, topic: string, options: CanOptions): ExplainRequest {
-  const { tier, label, qos, retain, size } = options
+  const { tier, label, qos, retain, size, from, at } = options
   return {
     as: { id: parseDeviceId(device), ...(tier && { tier }), ...(label && { labels: label }) },
     action,
@@ -140,6 +145,8 @@ function questionOf(device: string, action: TopicAction, topic: string, options:
     ...(qos && { qos: parseQos(qos) }),
     ...(retain && { retain }),
     ...(size !== undefined && { size }),
+    ...(from !== undefined && { from }),
+    ...(at !== undefined && { at }),
   }
 }
 

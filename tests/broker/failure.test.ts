@@ -8,6 +8,7 @@ import type { Packet } from 'mqtt-packet'
 import { AuditError, AuditLog } from '#audit'
 import type { Rights } from '#broker'
 import { unrecordable } from '../../broker/dispatch.js'
+import { always } from '#policy'
 import type { AuditEventName, AuditRecord } from '#protocol'
 import { createMemoryStore } from '#store'
 import { device, makeWorld, publishPacket, subscribePacket, until, type World } from './harness.js'
@@ -225,6 +226,7 @@ test('a policy that throws denies each packet as internal, and costs nobody the 
     maxSessions: 1,
     onDenyPublish: 'disconnect',
     renderErrors: [],
+    term: always,
     publish: () => ask(allowed),
     will: () => ask(allowed),
     subscribe: () => ask({ ...allowed, qos: 1 }),

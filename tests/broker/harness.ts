@@ -105,9 +105,10 @@ export async function makeWorld(
         await Promise.resolve()
         world.promoted.push(deviceId)
       },
-      policyFor: (id) => {
+      policyFor: (id, from) => {
         if (world.refused.has(id)) return undefined
-        return renderPolicy(parsed, { id, tier: 'tpm', labels: world.labels.get(id) ?? { kind: 'device' } })
+        const attributes = { id, tier: 'tpm', labels: world.labels.get(id) ?? { kind: 'device' } } as const
+        return renderPolicy(parsed, attributes, { from, at: world.clock })
       },
       now: () => world.clock,
       limits: { sweepMilliseconds: 5, ...limits },

@@ -317,7 +317,7 @@ test('a bucket is paid by the smallest rule, survives a reconnect, and fills wit
   let now = 0
   const rates = new RateLimiter({ now: () => now })
   const policy = parse({ allow: [rule('a', 'publish', ['t'], ', rate: { messages: 2, per: 1s, burst: 3 }')] })
-  const connect = (id: string) => renderPolicy(policy, { id: parseDeviceId(id), tier: 'tpm', labels: {} }, rates)
+  const connect = (id: string) => renderPolicy(policy, { id: parseDeviceId(id), tier: 'tpm', labels: {} }, {}, rates)
   const effects = (id: string, count: number) =>
     Array.from({ length: count }, () => publish(connect(id), 't').effect).join(' ')
   assert.equal(effects('d1', 4), 'allow allow allow deny')

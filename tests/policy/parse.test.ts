@@ -91,7 +91,7 @@ test('refuses unknown keys wherever they stand', () => {
   refuses(allowing('{ id: a, actions: [publish], topics: [t], quos: { max: 1 } }'), 'POLICY_UNKNOWN_KEY', '7:51')
   refuses(allowing('{ id: a, actions: [publish], topics: [t], qos: { maximum: 1 } }'), 'POLICY_UNKNOWN_KEY')
   refuses(`${allowing(good)}__proto__: {}\n`, 'POLICY_UNKNOWN_KEY')
-  const conditional = 'bindings: [{ role: r, match: { tier: tpm }, when: { cidr: ["10.0.0.0/8"] } }]\n'
+  const conditional = 'bindings: [{ role: r, match: { tier: tpm }, when: { weather: fine } }]\n'
   refuses(allowing(good).replace(bound, conditional), 'POLICY_UNKNOWN_KEY')
   const limitedDeny = `${head}roles:\n  r:\n    deny:\n      - { id: d, actions: [publish], topics: [t], retain: true }\n${bound}`
   refuses(limitedDeny, 'POLICY_UNKNOWN_KEY')

@@ -11,18 +11,25 @@ const d1 = parseDeviceId('d1')
 const options = { file: 'policy.yaml', dryRun: false, by }
 const newer = defaultPolicy.replace('version: 1 ', 'version: 2 ').replaceAll('/telemetry', '/readings')
 
+/** Every device by token is a gateway, under conditions; without the tests, which know of none. */
+const conditional = (when: string) =>
+  newer
+    .replace('match: { labels: { role: gateway } }', `match: { tier: token }\n    when: { ${when} }`)
+    .replace(/\n# Questions.*/s, '')
+
 async function open(t: TestContext) {
+  const clock = { now: 0 }
   const labels = { now: { site: 'oslo' } as Record<string, string> }
   const audit = createMemoryAudit()
   const store = createMemoryStore()
   t.after(() => store.close())
   const attributesOf = (id: typeof d1) => (id === d1 ? { id, tier: 'token' as const, labels: labels.now } : undefined)
-  const reopen = () => PolicyInForce.open({ store, audit, attributesOf, now: () => 0 }, defaultPolicy, by)
+  const reopen = () => PolicyInForce.open({ store, audit, attributesOf, now: () => clock.now }, defaultPolicy, by)
   const policy = await reopen()
   const publish = (topic: string, of = policy) =>
-    of.effectiveFor(d1)?.publish({ topic: parseTopicName(topic), qos: 0, retain: false, size: 1 }).effect
+    of.effectiveFor(d1, undefined)?.publish({ topic: parseTopicName(topic), qos: 0, retain: false, size: 1 }).effect
   const events = () => audit.records.map(({ event }) => event)
-  return { policy, audit, labels, publish, events, reopen }
+  return { policy, audit, clock, labels, publish, events, reopen }
 }
 
 test('a new policy decides at once, is recorded, and is in force after a restart', async (t) => {
@@ -85,7 +92,7 @@ test('what a device has used up stays used: no reconnect, label or policy fills 
       .replace('version: 1 ', `version: ${version} `)
       .replace('# rate: { messages: 50, per: 1s, burst: 200 }', 'rate: { messages: 1, per: 1h, burst: 2 }')
   const topic = parseTopicName('devices/d1/telemetry/t')
-  const publish = () => policy.effectiveFor(d1)?.publish({ topic, qos: 0, retain: false, size: 1 }).effect
+  const publish = () => policy.effectiveFor(d1, undefined)?.publish({ topic, qos: 0, retain: false, size: 1 }).effect
   await policy.apply(rated(2), options)
   for (let asked = 0; asked < 5; asked++) {
     assert.equal(policy.explain({ as: { id: d1 }, action: 'publish', topic }).decision.effect, 'allow')
@@ -100,7 +107,7 @@ test('what a device has used up stays used: no reconnect, label or policy fills 
 
 test('is rendered once for a device, and anew for other labels, another policy and another life', async (t) => {
   const { policy, labels } = await open(t)
-  const rendered = () => policy.effectiveFor(d1)
+  const rendered = () => policy.effectiveFor(d1, undefined)
   const first = rendered()
   assert.equal(rendered(), first)
   labels.now = { site: 'rome' }
@@ -110,10 +117,46 @@ test('is rendered once for a device, and anew for other labels, another policy a
   assert.notEqual(rendered(), second)
 })
 
+test('conditions are asked where and when a client is, and it is rendered anew only where that makes a difference', async (t) => {
+  const { policy, clock } = await open(t)
+  const limit = Date.UTC(2027, 0, 1)
+  await policy.apply(conditional('cidr: 10.0.0.0/8, notAfter: 2027-01-01T00:00:00Z'), options)
+  const may = (from?: string) =>
+    policy
+      .effectiveFor(d1, from)
+      ?.publish({ topic: parseTopicName('devices/d2/cmd/x'), qos: 0, retain: false, size: 1 }).effect
+  assert.deepEqual([may('10.1.2.3'), may('192.0.2.1'), may()], ['allow', 'deny', 'deny'])
+  const inside = policy.effectiveFor(d1, '10.1.2.3')
+  clock.now = limit - 1
+  assert.equal(policy.effectiveFor(d1, '10.1.2.3'), inside)
+  clock.now = limit
+  assert.equal(may('10.1.2.3'), 'deny')
+  clock.now = limit - 1
+  assert.equal(may('10.1.2.3'), 'allow')
+  await policy.apply(conditional('notAfter: 2027-01-01T00:00:00Z').replace('version: 2', 'version: 3'), options)
+  assert.equal(policy.effectiveFor(d1, '10.1.2.3'), policy.effectiveFor(d1, '192.0.2.1'))
+})
+
+test('a question can name an address and a moment; without them it is asked now, from nowhere', async (t) => {
+  const { policy, clock } = await open(t)
+  await policy.apply(conditional('cidr: 10.0.0.0/8, notAfter: 2027-01-01T00:00:00Z'), options)
+  const ask = (more: { from?: string; at?: string }) => {
+    const question = { as: { id: d1 }, action: 'publish', topic: 'devices/d2/cmd/x', ...more } as const
+    const { decision } = policy.explain(question)
+    return decision.effect === 'allow' ? 'allow' : decision.reason
+  }
+  const [from, at] = ['::ffff:10.1.2.3', '2027-01-01T00:59:59+01:00']
+  assert.deepEqual([ask({}), ask({ from }), ask({ from, at })], ['condition', 'allow', 'allow'])
+  clock.now = Date.UTC(2028, 0, 1)
+  assert.deepEqual([ask({ from }), ask({ from, at })], ['condition', 'allow'])
+  assert.throws(() => ask({ from: 'here' }), { code: 'REQUEST_INVALID' })
+  assert.throws(() => ask({ at: 'soon' }), { code: 'REQUEST_INVALID' })
+})
+
 test('rights follow the labels of a device at once, and a device that is not known has none', async (t) => {
   const { policy, labels, publish } = await open(t)
   assert.equal(publish('devices/d2/cmd/reboot'), 'deny')
   labels.now = { role: 'gateway' }
   assert.equal(publish('devices/d2/cmd/reboot'), 'allow')
-  assert.equal(policy.effectiveFor(parseDeviceId('nobody')), undefined)
+  assert.equal(policy.effectiveFor(parseDeviceId('nobody'), undefined), undefined)
 })

@@ -32,6 +32,8 @@ export const explainRequest = held<ExplainRequest>()(
     qos: Type.Optional(qos),
     retain: Type.Optional(Type.Boolean()),
     size: Type.Optional(count),
+    from: Type.Optional(Type.String({ maxLength: 64, description: 'The IP address of a client' })),
+    at: Type.Optional(Type.String({ maxLength: 64, description: 'Another moment than now, as in RFC 3339' })),
   }),
 )
 

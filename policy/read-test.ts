@@ -1,0 +1,72 @@
+import { type DenyReason, parseTopicFilter, parseTopicName, tiers, type TopicAction } from '#protocol'
+import type { Circumstances } from './conditions.js'
+import { Fields, flag, integer, mismatch, parsed, type Read, text, word } from './fields.js'
+import { parseAddress } from './networks.js'
+import type { PolicyTest, Question } from './policy.js'
+import { actions, deviceId, maxPayloadBytes, readLabels, readQos, time } from './values.js'
+
+/** A question with its answer. */
+export const readTest: Read<PolicyTest> = (node) => {
+  const fields = new Fields(node, ['as', 'from', 'at', ...actions, 'qos', 'retain', 'size', 'expect', 'by', 'reason'])
+  const asked = actions.filter((action) => fields.has(action))
+  const [action] = asked
+  if (action === undefined || asked.length > 1) throw mismatch(node, `exactly one of ${actions.join(', ')}`)
+  return {
+    at: node.at,
+    as: fields.required('as', readAttributes),
+    circumstances: readCircumstances(fields),
+    question: readQuestion(fields, action),
+    expect: fields.required('expect', word('allow', 'deny')),
+    ...(fields.has('by') ? { by: fields.required('by', text) } : {}),
+    ...(fields.has('reason') ? { reason: fields.required('reason', word(...denyReasons)) } : {}),
+  }
+}
+
+const readAttributes: Read<PolicyTest['as']> = (node) => {
+  const fields = new Fields(node, ['id', 'tier', 'labels'])
+  return {
+    id: fields.required('id', deviceId),
+    tier: fields.required('tier', word(...tiers)),
+    labels: fields.optional('labels', readLabels, {}),
+  }
+}
+
+/** What a test does not say is not known: its answer must not change with the day on which it is asked. */
+function readCircumstances(fields: Fields): Circumstances {
+  return {
+    ...(fields.has('from') ? { from: fields.required('from', parsed(parseAddress, 'POLICY_INVALID_VALUE')) } : {}),
+    ...(fields.has('at') ? { at: fields.required('at', time) } : {}),
+  }
+}
+
+function readQuestion(fields: Fields, action: TopicAction): Question {
+  const topicName = parsed(parseTopicName, 'POLICY_INVALID_TOPIC')
+  const topicFilter = parsed(parseTopicFilter, 'POLICY_INVALID_TOPIC')
+  const qos = fields.optional('qos', readQos, 0)
+  const retain = fields.optional('retain', flag, false)
+  const size = fields.optional('size', integer(0, maxPayloadBytes), 0)
+  switch (action) {
+    case 'publish':
+    case 'will':
+      return { action, topic: fields.required(action, topicName), qos, retain, size }
+    case 'subscribe':
+      return { action, filter: fields.required(action, topicFilter), qos }
+    case 'receive':
+      return { action, topic: fields.required(action, topicName) }
+  }
+}
+
+const denyReasons = [
+  'no_rule',
+  'denied',
+  'not_contained',
+  'overlaps_deny',
+  'qos',
+  'retain',
+  'size',
+  'rate',
+  'condition',
+  'reserved',
+  'invalid_share',
+  'no_rights',
+] as const satisfies readonly DenyReason[]
