@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { messageOf } from '#protocol'
 import { runWith } from './arguments.js'
 import { type Case, cases } from './cases.js'
 import { createFleet, type Fleet } from './fleet.js'
@@ -88,7 +89,7 @@ async function runOne(
     if (records < result.messages) return { ...about, error: `only ${records} of ${result.messages} were recorded` }
     return { ...about, result, records }
   } catch (error) {
-    return { ...about, error: error instanceof Error ? error.message : String(error) }
+    return { ...about, error: messageOf(error) }
   } finally {
     await broker?.end().catch(() => undefined)
   }

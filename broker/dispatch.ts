@@ -1,4 +1,4 @@
-import { CodedError } from '#protocol'
+import { CodedError, messageOf } from '#protocol'
 import { handleConnect, refuse } from './connect.js'
 import type { Connection } from './connection.js'
 import { handleDisconnect } from './disconnect.js'
@@ -51,7 +51,7 @@ export const unrecordable = {
 
 /** The only table from what went wrong to what the client is told. */
 export function fail(connection: Connection, error: unknown): void {
-  const comment = error instanceof Error ? error.message : String(error)
+  const comment = messageOf(error)
   if (!(error instanceof BrokerError)) {
     const isFull = error instanceof CodedError && error.code === 'AUDIT_FULL'
     connection.close('internal', comment, isFull ? unrecordable : {})

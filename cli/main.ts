@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
-import { CodedError } from '#protocol'
+import { CodedError, messageOf } from '#protocol'
 import { ApiClient } from './client.js'
 import { addAudit } from './commands/audit.js'
 import { addDevices } from './commands/devices.js'
@@ -70,5 +70,5 @@ function readVersion(): string {
 
 function describe(error: unknown): string {
   if (error instanceof CodedError) return `${error.message} [${error.code}]`
-  return error instanceof Error ? error.message : String(error)
+  return messageOf(error)
 }

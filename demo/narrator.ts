@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { messageOf } from '#protocol'
 
 /** Tells the story a line at a time; colour in a terminal, plain text elsewhere. */
 export class Narrator {
@@ -27,7 +28,7 @@ export class Narrator {
       return result
     } catch (cause) {
       const what = typeof told === 'string' ? told : 'this step'
-      throw new StepFailed(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+      throw new StepFailed(`${what}: ${messageOf(cause)}`, { cause })
     }
   }
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { CodedError } from '#protocol'
+import { CodedError, messageOf } from '#protocol'
 import { reconnecting, renewing, waitAfter } from './back-off.js'
 import { type Announcement, type BrokerSession, connectBroker } from './broker.js'
 import type { Clock } from './clock.js'
@@ -192,7 +192,7 @@ export class Agent {
     this.#reported = this.#reported
       .then(() => writeStatus(state.folder, this.#status, disk))
       .catch((error: unknown) => {
-        log('status not written', { message: error instanceof Error ? error.message : String(error) })
+        log('status not written', { message: messageOf(error) })
       })
     await this.#reported
   }

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
+import { messageOf } from '#protocol'
 import type { TlsConnection } from './device-key.js'
 import { AgentError } from './errors.js'
 import { openTls } from './tls.js'
@@ -41,7 +42,7 @@ async function open({ channel, verifiedByAgent, ...target }: OpenTls): Promise<v
     carry(await openTls({ ...target, ...verify }, engineKey), channel)
   } catch (error) {
     const code = error instanceof AgentError ? error.code : 'UNREACHABLE'
-    tell({ kind: 'failed', code, message: error instanceof Error ? error.message : String(error) })
+    tell({ kind: 'failed', code, message: messageOf(error) })
     channel.close()
   }
 }

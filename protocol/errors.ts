@@ -12,6 +12,11 @@ export class CodedError<Code extends string = string> extends Error {
   }
 }
 
+/** What was thrown, in words; it need not be an error. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}
+
 /** What can be wrong with text or JSON from outside before any room has looked at its meaning. */
 export type ProtocolErrorCode =
   'INVALID_ID' | 'INVALID_MESSAGE' | 'INVALID_JOIN_URI' | 'INVALID_TOPIC' | 'INVALID_ENCODING'

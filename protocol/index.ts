@@ -69,7 +69,7 @@ export {
 } from './decode.js'
 export { decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from './encoding.js'
 export { isDiskFull } from './disk-full.js'
-export { CodedError, ProtocolError, type ProtocolErrorCode } from './errors.js'
+export { CodedError, messageOf, ProtocolError, type ProtocolErrorCode } from './errors.js'
 export {
   type Anchor,
   type AttestationResult,

@@ -1,4 +1,4 @@
-import type { Fingerprint } from '#protocol'
+import { type Fingerprint, messageOf } from '#protocol'
 import type { CertificateAuthority, ServerCredential } from '#ca'
 
 const lookEveryMilliseconds = 6 * 3_600_000
@@ -75,7 +75,7 @@ export class Upkeep {
     try {
       await renew()
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = messageOf(error)
       this.#options.warn(`could not renew ${what}: ${why}`)
     }
   }

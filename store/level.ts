@@ -1,3 +1,4 @@
+import { messageOf } from '#protocol'
 import { Level } from 'level'
 import { findConflict } from './conditions.js'
 import { StoreError, type StoreErrorCode } from './errors.js'
@@ -127,7 +128,7 @@ function failed(folder: string, doing: string, cause: unknown): StoreError {
   if (isCorruption(cause)) return damaged(folder, cause)
   return new StoreError(
     codeOf(cause),
-    `${doing} failed (${reasonOf(cause)}): check the disk and its free space, then start again`,
+    `${doing} failed (${messageOf(cause)}): check the disk and its free space, then start again`,
     { cause },
   )
 }
@@ -136,7 +137,7 @@ function failed(folder: string, doing: string, cause: unknown): StoreError {
 function damaged(folder: string, cause: unknown): StoreError {
   return new StoreError(
     'STORE_DAMAGED',
-    `${folder} is damaged (${reasonOf(cause)}): check the disk, put back a backup of the whole data folder, or move ` +
+    `${folder} is damaged (${messageOf(cause)}): check the disk, put back a backup of the whole data folder, or move ` +
       'this folder away and start again. Then devices, certificates and tokens come back from the audit log; ' +
       'sessions, retained messages and the policy in force do not',
     { cause },
@@ -152,7 +153,7 @@ function isCorruption(cause: unknown): boolean {
 
 /** Level has a code for what the disk says, and only words for what that is. */
 function codeOf(cause: unknown): StoreErrorCode {
-  const isFull = /No space left on device|Disk quota exceeded/.test(reasonOf(cause))
+  const isFull = /No space left on device|Disk quota exceeded/.test(messageOf(cause))
   return isFull ? 'STORE_FULL' : 'STORE_FAILED'
 }
 
@@ -166,9 +167,5 @@ function explainOpening(folder: string, error: unknown): StoreError {
     )
   }
   if (isCorruption(cause)) return damaged(folder, cause)
-  return new StoreError(codeOf(cause), `cannot open ${folder}: ${reasonOf(cause)}`, { cause })
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
+  return new StoreError(codeOf(cause), `cannot open ${folder}: ${messageOf(cause)}`, { cause })
 }

@@ -20,7 +20,7 @@ type KindOf<Value> = [Value] extends [string | undefined]
           ? 'texts'
           : 'map'
 
-/** What a record's place in the log does not say, see entry.ts. */
+/** What a record's place in the log does not say, by its name. */
 export type FieldName = Exclude<NameIn<AuditEvent>, 'event'>
 /**
  * `session`: bytes on disk, hex elsewhere. `back`: a sequence number, on disk by how many records it lies before this one.
@@ -118,10 +118,10 @@ export const fields: {
   to: [71, 'integer'],
   day: [77, 'text'],
   problem: [80, 'text'],
-  witness: [90, 'text'],
-  treeSize: [91, 'integer'],
   verifierKey: [85, 'text'],
   previousVerifierKey: [86, 'text'],
+  witness: [90, 'text'],
+  treeSize: [91, 'integer'],
   formerMinimumIndex: [95, 'integer'],
   minimumIndex: [96, 'integer'],
 }
@@ -179,9 +179,9 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'store.quarantine': 29,
   'audit.gap': 30,
   'log.failover': 31,
+  'payload.erase': 35,
   'log.key_rotate': 40,
   'log.key_retire': 41,
-  'payload.erase': 35,
   'witness.refuse': 43,
   'log.retention': 46,
 }

@@ -10,8 +10,8 @@ const blockBytes = 64
 
 /**
  * The key of one device and one day, ready to commit. r = HMAC-SHA256(k_c, place) as message-place.ts has it, and the
- * commitment is SHA-256(r ‖ u32 length ‖ payload): to show r opens one message and says nothing of any other. It is made for every
- * message, so the padded keys of the HMAC stand ready and each hash is one call.
+ * commitment is SHA-256(r ‖ u32 length ‖ payload): to show r opens one message and says nothing of any other. It is made
+ * for every message, so the padded keys of the HMAC stand ready and each hash is one call.
  */
 export class DayKey {
   /** k_e, which encrypts what is stored. */

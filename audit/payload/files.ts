@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { orNothing } from '../or-nothing.js'
 import { formatDay } from './day.js'
 
 /** Where payloads' keys and, if they are kept, payloads themselves lie. */
@@ -33,8 +34,7 @@ export function openIfThere(path: string, flags: 'r' | 'r+'): number | undefined
   try {
     return openSync(path, flags)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
+    return orNothing(undefined)(error)
   }
 }
 
@@ -43,8 +43,7 @@ export function namesIn(folder: string): readonly string[] {
   try {
     return readdirSync(folder)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
-    throw error
+    return orNothing([])(error)
   }
 }
 

@@ -1,4 +1,4 @@
-/** What a log says of the payloads of messages: nothing, a commitment to each, or a commitment and, apart from the log, the payload. */
+/** What is kept of a payload: nothing, a commitment in the message's record, or that and, apart from the log, the payload. */
 export type PayloadMode = 'none' | 'commit' | 'store'
 
 /** Passed to the writer's thread as it is. */

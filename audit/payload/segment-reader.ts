@@ -13,7 +13,10 @@ import {
 /** Heads are looked for in so many bytes of a segment at a time; in more, the longer it takes. */
 const windowBytes = { first: 16 * 1024, most: 1024 * 1024 } as const
 
-/** Finds what was stored. Who asks for one payload after another, as a replay does, does not have each looked for from the beginning. */
+/**
+ * Finds what was stored. Who asks for one payload after another, as a replay does, does not have each looked for from the
+ * beginning.
+ */
 export class SegmentReader {
   readonly #directory: string
   readonly #found = new FoundPlaces()

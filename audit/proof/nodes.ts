@@ -5,7 +5,7 @@ import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { type Hash, hashBytes, hashNode } from '../tree/merkle.js'
 import { hashesOf, tilePath, tileWidth } from '../tree/tiles.js'
-import { orNothing } from '../writing/wal.js'
+import { orNothing } from '../or-nothing.js'
 
 /** The root of the complete subtree of so many levels (0: a leaf) that is the `index`th of its size. */
 export type ReadNode = (height: number, index: number) => Promise<Hash>

@@ -4,7 +4,7 @@ import { timeOf } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { bundlePath, decodeBundle, tileWidth } from '../tree/tiles.js'
-import { orNothing } from '../writing/wal.js'
+import { orNothing } from '../or-nothing.js'
 
 /** So many bundles share a folder; of one in which nothing changes only the sum is remembered. */
 const bundlesPerFolder = 1000

@@ -22,13 +22,8 @@ export function parseMinimum(text: string): Minimum {
   const [, index, record] = /^([1-9][0-9]{0,14})\n([1-9][0-9]{0,14})\n$/.exec(text) ?? []
   const minimum = { index: Number(index), record: Number(record) }
   if (minimum.index % tileWidth === 0 && minimum.record >= minimum.index) return minimum
-  throw new AuditError(
-    'AUDIT_CORRUPT',
-    'log/minimum does not name the first record of a bundle and a record behind it',
-    {
-      sequence: 0,
-    },
-  )
+  const problem = 'log/minimum does not name the first record of a bundle and a record behind it'
+  throw new AuditError('AUDIT_CORRUPT', problem, { sequence: 0 })
 }
 
 /** Undefined where nothing was ever removed. @throws AuditError AUDIT_CORRUPT */

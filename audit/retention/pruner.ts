@@ -8,7 +8,7 @@ import { type Keep, type Survey, survey } from './survey.js'
 
 export interface SurveyOrder {
   readonly keep: Keep
-  /** BundlesOnDisk below it are to be removed first; the record that says so is durable, and a checkpoint covers it. */
+  /** Bundles below it are to be removed first; the record that says so is durable, and a checkpoint covers it. */
   readonly minimum?: Minimum
 }
 

@@ -1,4 +1,4 @@
-import type { AuditEvent } from '#protocol'
+import { type AuditEvent, messageOf } from '#protocol'
 import { AuditError } from '../errors.js'
 import type { SurveyOrder } from './pruner.js'
 import type { Keep, Prunable, Survey } from './survey.js'
@@ -82,7 +82,7 @@ export class Retention {
 
   #explain(error: unknown): void {
     if (error instanceof AuditError && error.code === 'AUDIT_CLOSED') return
-    const why = error instanceof Error ? error.message : String(error)
+    const why = messageOf(error)
     this.#options.warn(`could not remove old records of the audit log: ${why}`)
   }
 }

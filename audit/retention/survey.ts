@@ -34,7 +34,7 @@ export interface Prunable {
 }
 
 /**
- * Says what a log holds, and which bundles from its front need not be kept. BundlesOnDisk only: those that a checkpoint
+ * Says what a log holds, and which bundles from its front need not be kept. Complete ones only: those that a checkpoint
  * covers, that no segment of the write-ahead log would make again, and never the last.
  * @throws AuditError AUDIT_CORRUPT
  */

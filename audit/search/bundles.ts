@@ -4,7 +4,7 @@ import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { readMinimum } from '../retention/minimum.js'
 import { bundlePath, entriesOf, tileWidth } from '../tree/tiles.js'
-import { orNothing } from '../writing/wal.js'
+import { orNothing } from '../or-nothing.js'
 
 /**
  * The complete bundles of a log, read at once and not by and by: for the thread that does nothing else. No file of them

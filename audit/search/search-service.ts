@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import { messageOf } from '#protocol'
 import { AuditError, type AuditErrorCode } from '../errors.js'
 import type { AuditQuery } from '../reading/query.js'
 import { find } from './find.js'
@@ -68,7 +69,7 @@ export class SearchService {
       this.#post({ kind: 'end', id })
     } catch (error) {
       const code = error instanceof AuditError ? error.code : 'AUDIT_FAILED'
-      this.#post({ kind: 'failed', id, code, message: error instanceof Error ? error.message : String(error) })
+      this.#post({ kind: 'failed', id, code, message: messageOf(error) })
     } finally {
       this.#pagers.delete(id)
     }

@@ -59,8 +59,8 @@ function addTerms(record: AuditRecord, into: Terms): void {
 }
 
 /*
- * CBOR as write-entry.ts writes it, as far as it must be understood to skip it. The place goes along outside of the functions,
- * because to hand it back and forth would cost as much as the reading.
+ * CBOR as write-entry.ts writes it, as far as it must be understood to skip it. The place goes along outside of the
+ * functions, because to hand it back and forth would cost as much as the reading.
  */
 
 let at = 0

@@ -1,4 +1,4 @@
-import type { AuditEvent } from '#protocol'
+import { type AuditEvent, messageOf } from '#protocol'
 import { AuditError, type AuditErrorCode } from '../errors.js'
 import { within } from './patience.js'
 
@@ -163,7 +163,7 @@ export class OutsideCheckpoints {
 
   #fail(standing: Standing, error: unknown): void {
     const code = error instanceof AuditError ? error.code : 'AUDIT_UNREACHABLE'
-    standing.problem = error instanceof Error ? error.message : String(error)
+    standing.problem = messageOf(error)
     standing.leftOut = Math.min(2 ** standing.failures++ - 1, maxRoundsLeftOut)
     if (standing.told === code) return
     standing.told = code

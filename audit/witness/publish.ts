@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AuditError } from '../errors.js'
+import { orNothing } from '../or-nothing.js'
 import { parseCheckpoint } from '../tree/checkpoint.js'
 import { exchange } from './exchange.js'
 import { type LogIdentity, verifyOurs } from './ours.js'
@@ -121,7 +122,7 @@ const maxFileBytes = 64 * 1024
 
 /** Undefined where there is no file. */
 async function readShort(path: string): Promise<{ readonly text: string; readonly at: number } | undefined> {
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(absent)
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(orNothing(undefined))
   if (!file) return undefined
   try {
     const { size, mtimeMs } = await statPlain(file)
@@ -158,9 +159,4 @@ async function syncFolder(path: string): Promise<void> {
   } finally {
     await folder.close()
   }
-}
-
-function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw error
 }

@@ -64,7 +64,7 @@ export class Witness {
       submission = parseSubmission(body)
       ;({ origin } = parseCheckpoint(submission.checkpoint))
     } catch (error) {
-      return refused(400, messageOf(error))
+      return refused(400, whyInvalid(error))
     }
     const logKeys = this.#logs.get(origin)
     if (logKeys === undefined) return refused(404, 'this witness does not know that log')
@@ -72,7 +72,7 @@ export class Witness {
     try {
       head = verifyCheckpoint(submission.checkpoint, ...logKeys)
     } catch (error) {
-      return refused(403, messageOf(error))
+      return refused(403, whyInvalid(error))
     }
     if (submission.older > head.size) return refused(400, 'the old size is above that of the checkpoint')
     return await this.#extend(head, submission, logKeys)
@@ -161,7 +161,7 @@ function isConflict(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'CONFLICT'
 }
 
-function messageOf(error: unknown): string {
+function whyInvalid(error: unknown): string {
   if (error instanceof AuditError) return error.message
   throw error
 }

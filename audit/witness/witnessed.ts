@@ -7,7 +7,7 @@ import { parseCheckpoint, type TreeHead } from '../tree/checkpoint.js'
 import { Frontier, type Hash } from '../tree/merkle.js'
 import type { VerifierKey } from '../tree/note.js'
 import { createDisk } from '../writing/disk.js'
-import { orNothing } from '../writing/wal.js'
+import { orNothing } from '../or-nothing.js'
 
 /*
  * `log/witnessed/<key id>`: of each witness the newest checkpoint that it has cosigned, with the signatures of both.

@@ -2,6 +2,7 @@ import { open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { AuditError } from '../errors.js'
+import { orNothing } from '../or-nothing.js'
 import { isTornBatch, isUnused } from './torn-batch.js'
 import { headerBytes, readRecord } from './wal-record.js'
 
@@ -130,12 +131,4 @@ async function readFrom(path: string, at: number): Promise<Buffer> {
 
 function corrupt(segment: string, at: number, sequence: number, problem: string): AuditError {
   return new AuditError('AUDIT_CORRUPT', `wal/${segment}, byte ${at}, record ${sequence}: ${problem}`, { sequence })
-}
-
-/** For a file or folder that may rightly not be there. */
-export function orNothing<T>(nothing: T): (error: unknown) => T {
-  return (error) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return nothing
-    throw error
-  }
 }

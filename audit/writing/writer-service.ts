@@ -1,4 +1,4 @@
-import { isDiskFull } from '#protocol'
+import { isDiskFull, messageOf } from '#protocol'
 import type { Disk } from './disk.js'
 import type { Batch } from '../entries/entry-buffer.js'
 import { AuditError, type AuditErrorCode } from '../errors.js'
@@ -147,7 +147,7 @@ export class WriterService {
       this.#post({ kind: 'surveyed', id, outcome: await this.#pruner.survey(order) })
     } catch (error) {
       if (this.#pruner.isStopped) return
-      const problem = error instanceof Error ? error.message : String(error)
+      const problem = messageOf(error)
       this.#post({ kind: 'surveyed', id, outcome: { problem } })
     }
   }
@@ -182,7 +182,7 @@ export class WriterService {
   #fail(error: unknown): void {
     if (this.#ended) return
     this.#end()
-    this.#post({ kind: 'failed', code: codeOf(error), message: error instanceof Error ? error.message : String(error) })
+    this.#post({ kind: 'failed', code: codeOf(error), message: messageOf(error) })
   }
 
   #end(): void {
@@ -201,6 +201,6 @@ function erase(writer: LogWriter, keys: KeysToErase): Outcome<Erasure> {
   try {
     return { count: writer.erasePayloadKeys(keys) }
   } catch (error) {
-    return { problem: `keys may not be erased: ${error instanceof Error ? error.message : String(error)}` }
+    return { problem: `keys may not be erased: ${messageOf(error)}` }
   }
 }

@@ -1,3 +1,4 @@
+import { messageOf } from '#protocol'
 import type { BrokerLimits } from '../limits.js'
 import type { Arrival } from './arrival.js'
 import { readFirstBytes } from './first-bytes.js'
@@ -11,7 +12,7 @@ export function readProxyHeader(arrival: Arrival, { maxProxyHeaderBytes }: Broke
       if (decoded) believe(arrival, decoded.header)
       return decoded?.bytes
     } catch (error) {
-      arrival.refuse('proxy_header', error instanceof Error ? error.message : String(error))
+      arrival.refuse('proxy_header', messageOf(error))
       return undefined
     }
   }

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { messageOf } from '#protocol'
 import { InvalidArgumentError } from 'commander'
 import { CliError } from '../errors.js'
 
@@ -63,12 +64,8 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8')
   } catch (cause) {
-    throw new CliError(
-      'CANNOT_READ',
-      `cannot read ${file}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    )
+    throw new CliError('CANNOT_READ', `cannot read ${file}: ${messageOf(cause)}`, {
+      cause,
+    })
   }
 }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError } from 'commander'
 import { commitmentOf } from '#audit'
-import type { Act, PayloadDisclosureView } from '#protocol'
+import { type Act, messageOf, type PayloadDisclosureView } from '#protocol'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
@@ -110,11 +110,7 @@ function readFile(path: string): Buffer {
   try {
     return readFileSync(path)
   } catch (cause) {
-    throw new CliError(
-      'CANNOT_READ',
-      `cannot read ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      { cause },
-    )
+    throw new CliError('CANNOT_READ', `cannot read ${path}: ${messageOf(cause)}`, { cause })
   }
 }
 
@@ -122,12 +118,8 @@ function writeFile(path: string, bytes: Buffer): void {
   try {
     writeFileSync(path, bytes, { mode: 0o600 })
   } catch (cause) {
-    throw new CliError(
-      'CANNOT_WRITE',
-      `cannot write ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        cause,
-      },
-    )
+    throw new CliError('CANNOT_WRITE', `cannot write ${path}: ${messageOf(cause)}`, {
+      cause,
+    })
   }
 }

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { messageOf } from '#protocol'
 import { openWitness, serveWitness } from '#audit'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
@@ -98,7 +99,7 @@ ready`)
 }
 
 function onError(error: unknown): void {
-  say(error instanceof Error ? error.message : String(error))
+  say(messageOf(error))
 }
 
 /** The first signal ends it in order; a second one at once. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type AuditLog, type AuditLogOptions, PayloadArchive, type PayloadOptions } from '#audit'
 import type { AuditRecord, DeviceId } from '#protocol'
-import { orNothing } from '../../../audit/writing/wal.js'
+import { orNothing } from '../../../audit/or-nothing.js'
 import { createWorld, device, type Published, published, type World } from '../world.js'
 
 /** Of the world's clock, and as days since 1970. */
