@@ -4,6 +4,7 @@ import { addDeviceRoutes } from './device-routes.js'
 import { addJoinRoutes } from './join-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
 import { addPayloadRoutes } from './payload-routes.js'
+import { closeQueuedAnswers } from './queued-answers.js'
 import type { Service } from './service.js'
 import { addSessionRoutes } from './session-routes.js'
 import { addStatusRoutes } from './status-routes.js'
@@ -22,6 +23,7 @@ const operatorFaces = [
 /** Everything that is served over HTTPS: joining is open to strangers, all else to operators only. */
 export async function createFaces(service: Service, options: HttpOptions): Promise<App> {
   const app = await createApp(options)
+  closeQueuedAnswers(app)
   service.requests.watch(app)
   await app.register(async (strangers: App) => addJoinRoutes(strangers, service))
   await app.register(async (operators: App) => {

@@ -32,11 +32,11 @@ export class OpenRequests {
 
   /** From now on it is answered for as long as the log goes on. */
   follows(response: ServerResponse): void {
-    this.#following.add(response)
+    if (this.#asking.has(response)) this.#following.add(response)
     this.#leave(response)
   }
 
-  /** No more come, and what has not come wholly does not either; resolves when those that came are answered, but for who follows. */
+  /** No more come, nor the rest of what has come in part; resolves when all are answered but those who follow. */
   async settled(): Promise<void> {
     this.#closing = this.#app?.close()
     this.#closing?.catch(() => undefined) // whoever waits for the end is told
@@ -58,7 +58,7 @@ export class OpenRequests {
   /** Where all was said and there is no answer it is we who are slow, and what was asked for is done first. */
   async #emptied(responses: ReadonlySet<ServerResponse>): Promise<void> {
     const impatience = setInterval(() => {
-      for (const response of responses) if (response.headersSent || !response.req.complete) response.destroy()
+      for (const { headersSent, req } of responses) if (headersSent || !req.complete) req.socket.destroy()
     }, this.#restMs)
     while (responses.size > 0) await new Promise<void>((resolve) => (this.#onLeave = resolve))
     clearInterval(impatience)

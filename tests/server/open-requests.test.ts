@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { connect, type TLSSocket } from 'node:tls'
+import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import test, { type TestContext } from 'node:test'
 import { routes } from '#protocol'
+import type { AuditReader } from '../../server/http/audit-search.js'
 import { createWorld } from './world.js'
 
 test('no stranger keeps a service from stopping, however much of a request has come', async (t) => {
@@ -43,9 +44,34 @@ test('what was asked for is done and answered before the service stops', async (
   await requests.ended()
 })
 
+test('a connection that goes, or that the stopping service closes, takes along what waits behind another request', async (t) => {
+  for (const ending of ['goes', 'stays'] as const) {
+    const running = new Set<AbortSignal>()
+    async function* searchAudit(_search: unknown, { leaving }: AuditReader): AsyncGenerator<string, void> {
+      running.add(leaving)
+      yield '{}\n'
+      if (!leaving.aborted) await once(leaving, 'abort')
+      running.delete(leaving)
+    }
+    const world = await createWorld(t, { searchAudit })
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+    const following = `${routes.searchAudit.path}?follow=true`
+    const said = get(following) + get(routes.listDevices.path) + get(following).repeat(20) + get('/unknown')
+    const { port, ca } = world
+    const { cert, key } = await world.operator()
+    const socket = await opened(t, { port, ca, cert, key }, said)
+    while (running.size < 21) await new Promise(setImmediate)
+    if (ending === 'goes') socket.destroy()
+    while (ending === 'goes' && running.size > 0) await new Promise(setImmediate)
+    await world.requests.settled()
+    await world.requests.ended()
+    assert.equal(running.size, 0)
+  }
+})
+
 /** A connection on which something was said. */
-async function opened(t: TestContext, { port, ca }: { port: number; ca: string }, said: string): Promise<TLSSocket> {
-  const socket = connect({ port, ca, host: '127.0.0.1', servername: 'localhost' })
+async function opened(t: TestContext, to: ConnectionOptions, said: string): Promise<TLSSocket> {
+  const socket = connect({ ...to, host: '127.0.0.1', servername: 'localhost' })
   t.after(() => socket.destroy())
   socket.on('error', () => undefined)
   await once(socket, 'secureConnect')
