@@ -1,5 +1,6 @@
 /** What a first run writes down: enough to talk at once, and commented for the operator who will change it. */
-export const defaultPolicy = `# Who may publish, subscribe and receive what. A device can do nothing that no rule here allows.
+export const defaultPolicy = `# yaml-language-server: $schema=policy.schema.json
+# Who may publish, subscribe and receive what. A device can do nothing that no rule here allows.
 #
 # Try a change before it counts:   touchmark policy test FILE
 # Ask why something is refused:    touchmark policy can DEVICE publish TOPIC --explain

@@ -18,5 +18,6 @@ export {
 } from './policy.js'
 export { RateLimiter } from './rate-limiter.js'
 export { renderPolicy } from './render.js'
-export { runPolicyTests, type TestReport } from './self-test.js'
+export { policySchema } from './schema.js'
+export { runPolicyTests, type TestCase, type TestReport } from './self-test.js'
 export { parseTime } from './values.js'

@@ -56,7 +56,7 @@ function readQuestion(fields: Fields, action: TopicAction): Question {
   }
 }
 
-const denyReasons = [
+export const denyReasons = [
   'no_rule',
   'denied',
   'not_contained',

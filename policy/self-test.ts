@@ -2,19 +2,38 @@ import type { Decision } from '#protocol'
 import type { PolicyTest, TopicPolicy } from './policy.js'
 import { renderPolicy } from './render.js'
 
+/** What became of one test. */
+export interface TestCase {
+  readonly at: string
+  /** The question and the expected answer. */
+  readonly name: string
+  /** What came instead. */
+  readonly problem?: string
+}
+
 export interface TestReport {
   readonly passed: number
   readonly failed: readonly { readonly at: string; readonly problem: string }[]
+  /** All of them, in the order of the file. */
+  readonly cases: readonly TestCase[]
 }
 
 /** Asks a policy the questions of its own `tests`. A policy with a failing one must not be activated. */
 export function runPolicyTests(policy: TopicPolicy): TestReport {
-  const failed = policy.tests.flatMap((test) => {
+  const cases = policy.tests.map((test): TestCase => {
     const { decision } = renderPolicy(policy, test.as, test.circumstances).explain(test.question)
     const problem = problemOf(test, decision)
-    return problem === undefined ? [] : [{ at: test.at, problem }]
+    return { at: test.at, name: nameOf(test), ...(problem !== undefined && { problem }) }
   })
-  return { passed: policy.tests.length - failed.length, failed }
+  const failed = cases.flatMap(({ at, problem }) => (problem === undefined ? [] : [{ at, problem }]))
+  return { passed: cases.length - failed.length, failed, cases }
+}
+
+function nameOf({ as, question, expect, by, reason }: PolicyTest): string {
+  const { action } = question
+  const topic = action === 'subscribe' ? question.filter : question.topic
+  const because = by !== undefined ? ` by ${by}` : reason !== undefined ? ` because of ${reason}` : ''
+  return `${as.id} ${action} ${topic}: ${expect}${because}`
 }
 
 function problemOf({ expect, by, reason }: PolicyTest, decision: Decision): string | undefined {

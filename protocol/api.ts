@@ -26,6 +26,7 @@ export const routes = {
   kickSession: { method: 'POST', path: '/v1/sessions/:id/kick' },
   getPolicy: { method: 'GET', path: '/v1/policy' },
   applyPolicy: { method: 'PUT', path: '/v1/policy' },
+  getPolicySchema: { method: 'GET', path: '/v1/policy/schema' },
   explainPolicy: { method: 'POST', path: '/v1/policy/can' },
   searchAudit: { method: 'GET', path: '/v1/audit' },
   getPayload: { method: 'GET', path: '/v1/audit/payloads/:id' },

@@ -4,7 +4,7 @@ import { Retention } from '#audit'
 import { CertificateAuthority } from '#ca'
 import { createJoinToken, Enrollment } from '#enrollment'
 import { parseOperatorName, parseProfileName, type StatusView } from '#protocol'
-import { defaultPolicy } from '#policy'
+import { defaultPolicy, policySchema } from '#policy'
 import { Registry } from '#registry'
 import { openLevelStore } from '#store'
 import { AuditReads } from './audit-reads.js'
@@ -100,7 +100,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
 
   const policy = await PolicyInForce.open(
     { store, audit, attributesOf: (device) => attributesOf(registry, device), now },
-    await firstPolicy(inData('policy.yaml')),
+    await firstPolicy(inData('policy.yaml'), inData('policy.schema.json')),
     ourselves,
   )
   const release = (minimumIndex: number) => registry.readLogOnlyFrom(minimumIndex)
@@ -166,8 +166,10 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   }
 }
 
-/** The policy file of a first run; once a policy is in force the store's copy counts. */
-async function firstPolicy(path: string): Promise<string> {
+/** The policy file of a first run; once a policy is in force the store's copy counts. Editors find the schema beside it. */
+async function firstPolicy(path: string, schemaPath: string): Promise<string> {
+  const schema = `${JSON.stringify(policySchema, undefined, 2)}\n`
+  if ((await readIfThere(schemaPath))?.toString() !== schema) await writeDurably(schemaPath, schema)
   const file = await readIfThere(path)
   if (file !== undefined) return new TextDecoder().decode(file)
   await writeDurably(path, defaultPolicy)

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Argument, type Command, Option } from 'commander'
 import {
@@ -12,10 +12,11 @@ import {
   tiers,
   type TopicAction,
 } from '#protocol'
-import { parsePolicy, PolicyError, runPolicyTests } from '#policy'
+import { parsePolicy, PolicyError, policySchema, runPolicyTests, type TestCase, type TestReport } from '#policy'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
-import type { Output } from '../output.js'
+import { encodeJUnit } from '../junit.js'
+import { encodeJson, type Output } from '../output.js'
 import { examples } from './examples.js'
 import { commentOption, parseCount, parseLabel } from './arguments.js'
 
@@ -51,8 +52,15 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     .command('test')
     .argument('<file>')
     .description('read a policy file and ask it its own tests; needs no server')
-    .addHelpText('after', examples('policy test policy.yaml'))
-    .action((file: string) => test(output(), file))
+    .addHelpText('after', examples('policy test policy.yaml', 'policy test policy.yaml --junit results.xml'))
+    .option('--junit <file>', 'write the results there too, as JUnit XML')
+    .action((file: string, { junit }: { junit?: string }) => test(output(), file, junit))
+
+  policy
+    .command('schema')
+    .description('JSON Schema of a policy file, for editors; needs no server')
+    .addHelpText('after', examples('policy schema > policy.schema.json'))
+    .action(() => output().text(encodeJson(policySchema, 2)))
 
   policy
     .command('can')
@@ -109,9 +117,14 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     })
 }
 
-function test(output: Output, file: string): void {
-  const { passed, failed } = runTests(readPolicyFile(file), file)
-  output.one({ passed, failed }, [
+function test(output: Output, file: string, junit: string | undefined): void {
+  const source = readPolicyFile(file)
+  const report = (cases: readonly TestCase[], broken?: string): void => {
+    if (junit !== undefined) writeReport(junit, encodeJUnit(file, cases, broken))
+  }
+  const { passed, failed, cases } = runTests(source, file, (problem) => report([], problem))
+  report(cases)
+  output.one({ passed, failed, cases }, [
     ['passed', String(passed)],
     ['failed', String(failed.length)],
     ...failed.map(({ at, problem }) => [at, problem] as const),
@@ -119,12 +132,22 @@ function test(output: Output, file: string): void {
   if (failed.length > 0) throw new CliError('CHECK_FAILED', `${failed.length} of the policy's tests failed`)
 }
 
-function runTests(source: string, file: string) {
+function runTests(source: string, file: string, broken: (problem: string) => void): TestReport {
   try {
     return runPolicyTests(parsePolicy(source, file))
   } catch (cause) {
-    if (cause instanceof PolicyError) throw new CliError('CHECK_FAILED', `${cause.message} [${cause.code}]`, { cause })
-    throw cause
+    if (!(cause instanceof PolicyError)) throw cause
+    const problem = `${cause.message} [${cause.code}]`
+    broken(problem)
+    throw new CliError('CHECK_FAILED', problem, { cause })
+  }
+}
+
+function writeReport(file: string, xml: string): void {
+  try {
+    writeFileSync(file, xml)
+  } catch (cause) {
+    throw new CliError('CANNOT_WRITE', `cannot write the report ${file}`, { cause })
   }
 }
 

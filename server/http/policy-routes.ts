@@ -1,3 +1,5 @@
+import { Type } from 'typebox'
+import { policySchema } from '#policy'
 import { routes } from '#protocol'
 import { type App, at, bodyLimits } from './app.js'
 import {
@@ -40,6 +42,12 @@ export function addPolicyRoutes(app: App, { policy, operators }: Service): void 
       const by = operators.of(request, request.query)
       return policy.apply(request.body, { file, dryRun: dryRun === 'true', by })
     },
+  })
+
+  app.route({
+    ...at(routes.getPolicySchema),
+    schema: { tags, summary: 'JSON Schema of a policy file', response: { 200: Type.Object({}) } },
+    handler: async (_request, reply) => reply.type('application/schema+json').send(policySchema),
   })
 
   app.route({

@@ -124,7 +124,8 @@ test('a policy is tested offline, tried, applied, and asked why', async (t) => {
   const good = file('good.yaml', newer)
   const failing = file('failing.yaml', newer.replace('expect: allow', 'expect: deny'))
   const broken = file('broken.yaml', newer.replace('roles:', 'rules:'))
-  assert.deepEqual(await json('policy', 'test', good), { passed: 10, failed: [] })
+  const report = (await json('policy', 'test', good)) as { passed: number; failed: []; cases: { name: string }[] }
+  assert.deepEqual([report.passed, report.failed, report.cases.length], [10, [], 10])
   assert.equal(await code('policy', 'test', failing), 8)
   const mistake = await touchmark('policy', 'test', broken)
   assert.deepEqual([mistake.code, /broken\.yaml:\d+:\d+: /.test(mistake.stderr)], [8, true])

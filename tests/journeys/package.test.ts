@@ -13,7 +13,10 @@ test('the tarball holds what is needed to run, and nothing else', needs('npm', '
   const tarball = await pack(temporaryFolder(t))
   const { stdout } = await runForeign('tar', ['-tzf', tarball])
   const files = stdout.trim().split('\n')
-  for (const file of ['package.json', 'LICENSE', 'dist/bin/touchmark.js', 'dist/bin/touchmark-agent.js']) {
+  for (const file of [
+    ...['package.json', 'LICENSE', 'schemas/policy.schema.json'],
+    ...['dist/bin/touchmark.js', 'dist/bin/touchmark-agent.js'],
+  ]) {
     assert.ok(files.includes(`package/${file}`), file)
   }
   const stray =

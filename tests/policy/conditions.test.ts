@@ -273,7 +273,8 @@ tests:
 `,
     'p.yaml',
   )
-  assert.deepEqual(runPolicyTests(policy), { passed: 4, failed: [] })
+  const { passed, failed } = runPolicyTests(policy)
+  assert.deepEqual({ passed, failed }, { passed: 4, failed: [] })
 })
 
 function dotted(bytes: readonly number[]): string {

@@ -6,7 +6,8 @@ import { defaultPolicy, parsePolicy, policyHash, renderPolicy, runPolicyTests } 
 const policy = parsePolicy(defaultPolicy, 'policy.yaml')
 
 test('the policy of a first run passes its own tests', () => {
-  assert.deepEqual(runPolicyTests(policy), { passed: 10, failed: [] })
+  const { passed, failed } = runPolicyTests(policy)
+  assert.deepEqual({ passed, failed }, { passed: 10, failed: [] })
 })
 
 test('the policy of a first run lets a device talk on its own topics and on no others', () => {

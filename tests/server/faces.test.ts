@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AuditError } from '#audit'
+import { policySchema } from '#policy'
 import { type DeviceView, type Problem, routes } from '#protocol'
 import { type Answer, createWorld } from './world.js'
 
@@ -38,6 +39,19 @@ test('registers a device, labels it, finds it by a query, and revokes it', async
   assert.deepEqual([view.state, view.revoked?.reason, view.revoked?.by], ['revoked', 'keyCompromise', 'ada'])
   const record = world.audit.records.find(({ event }) => event === 'device.revoke')
   assert.ok(record?.event === 'device.revoke' && record.operator === 'ada' && record.peer?.startsWith('127.0.0.1:'))
+})
+
+test('a policy may be asked about from an address, and its schema is served', async (t) => {
+  const world = await createWorld(t)
+  const operator = await world.operator()
+  const schema = await world.call('getPolicySchema', operator)
+  assert.deepEqual([schema.status, schema.json()], [200, policySchema])
+  const question = { as: { id: 'd1', tier: 'tpm' }, action: 'publish', topic: 'devices/d1/telemetry/x' }
+  const ask = async (more: object) =>
+    (await world.call('explainPolicy', operator, { body: { ...question, ...more } })).status
+  assert.equal(await ask({ from: '2001:db8::1', at: '2027-01-01T00:00:00Z' }), 200)
+  assert.equal(await ask({ from: 'somewhere' }), 400)
+  assert.equal(await ask({ at: 'tomorrow' }), 400)
 })
 
 test('a revocation acts although the log cannot record it, and the answer says so', async (t) => {

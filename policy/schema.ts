@@ -1,0 +1,187 @@
+import { tiers } from '#protocol'
+import { type Json, policyLimits } from './policy.js'
+import { denyReasons } from './read-test.js'
+import { actions, maxPayloadBytes } from './values.js'
+
+/*
+ * What `parsePolicy` accepts, as JSON Schema: for editors, which complete names and explain them. It refuses nothing
+ * that the parser accepts; the parser knows more (whether a role is there, what a topic may be) and alone decides.
+ */
+
+type Schema = Readonly<Record<string, Json>>
+
+const name = { type: 'string', pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$' }
+const time = {
+  type: 'string',
+  pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?(Z|[+-]\\d{2}:\\d{2})$',
+  examples: ['2027-01-01T00:00:00Z'],
+}
+const qos = whole(0, 2)
+const topic = { type: 'string', minLength: 1, maxLength: 1024 }
+const labels = { type: 'object', propertyNames: name, additionalProperties: name }
+const tier = { enum: [...tiers], description: 'How the device has proved its key.' }
+
+const rule = {
+  id: { ...name, description: 'Decisions and the audit log name the rule as ROLE/ID.' },
+  actions: {
+    ...some({ enum: [...actions] }),
+    description:
+      'publish; will: what is published when a session has gone; subscribe: to ask; receive: checked at every delivery.',
+  },
+  topics: {
+    ...some(topic),
+    description:
+      'Topic filters. ${device.id} and ${device.labels.NAME} stand for one whole level; $share/GROUP/FILTER grants a share in that group.',
+  },
+}
+
+const allow = {
+  ...record(
+    {
+      ...rule,
+      qos: { ...record({ max: qos }, ['max']), description: 'The highest QoS; 2 where nothing is said.' },
+      retain: {
+        type: 'boolean',
+        default: false,
+        description: 'Whether messages may be retained, and retained ones cleared.',
+      },
+      payload: record({ maxBytes: whole(0, maxPayloadBytes) }, ['maxBytes']),
+      rate: {
+        ...record(
+          {
+            messages: whole(1, 1_000_000),
+            per: { type: 'string', pattern: '^[1-9]\\d{0,5}(ms|s|m|h)$', examples: ['1s', '5m'] },
+            burst: { ...whole(1, 1_000_000), description: 'As many may come at once; default: messages.' },
+          },
+          ['messages', 'per'],
+        ),
+        description: 'A bucket for each device and rule; a reconnect does not fill it.',
+      },
+    },
+    ['id', 'actions', 'topics'],
+  ),
+  // What no action of the rule looks at would only look like a limit.
+  dependentSchemas: {
+    retain: { properties: { actions: { contains: { enum: ['publish', 'will'] } } } },
+    payload: { properties: { actions: { contains: { enum: ['publish', 'will'] } } } },
+    rate: { properties: { actions: { contains: { const: 'publish' } } } },
+  },
+}
+
+const role = record({
+  sessions: {
+    ...record({ max: whole(1, 64) }, ['max']),
+    description: 'Sessions of a device at once; above 1 they connect as ID~SUFFIX. Default 1.',
+  },
+  allow: { ...some(allow), maxItems: policyLimits.rulesPerRole },
+  deny: {
+    ...some(record(rule, ['id', 'actions', 'topics'])),
+    maxItems: policyLimits.rulesPerRole,
+    description: 'Any matching deny refuses, whatever allows it.',
+  },
+})
+
+const binding = record(
+  {
+    role: { type: 'string', description: 'One of `roles`.' },
+    match: {
+      ...record({ tier: oneOrMore(tier), labels, ids: oneOrMore(name) }),
+      minProperties: 1,
+      description: 'Which devices; all that is named has to hold.',
+    },
+    when: {
+      ...record({
+        cidr: {
+          ...oneOrMore({
+            type: 'string',
+            pattern: '^[\\dA-Fa-f:.]+(/(0|[1-9]\\d{0,2}))?$',
+            examples: ['10.0.0.0/8', '2001:db8::/32'],
+          }),
+          description: 'The client is in one of these networks.',
+        },
+        notBefore: { ...time, description: 'From this moment on.' },
+        notAfter: { ...time, description: 'Until just before this moment.' },
+      }),
+      minProperties: 1,
+      description: 'Where from and when they have the role; all that is named has to hold.',
+    },
+  },
+  ['role', 'match'],
+)
+
+const test = {
+  ...record(
+    {
+      as: record({ id: name, tier, labels }, ['id', 'tier']),
+      from: { type: 'string', maxLength: 64, description: 'The address of the client; without it, it is not known.' },
+      at: { ...time, description: 'The moment; without it, it is not known.' },
+      ...Object.fromEntries(actions.map((action) => [action, topic])),
+      qos,
+      retain: { type: 'boolean' },
+      size: { ...whole(0, maxPayloadBytes), description: 'Bytes of payload.' },
+      expect: { enum: ['allow', 'deny'] },
+      by: { type: 'string', description: 'A rule that must be among those that decide: ID or ROLE/ID.' },
+      reason: { enum: [...denyReasons] },
+    },
+    ['as', 'expect'],
+  ),
+  oneOf: actions.map((action) => ({ required: [action] })),
+}
+
+/** JSON Schema, draft 2020-12, of a policy file. */
+export const policySchema: Schema = {
+  $schema: 'https://json-schema.org/draft/2020-12/schema',
+  $id: 'urn:touchmark:topic-policy:v1',
+  title: 'Touchmark topic policy',
+  description: 'Who may publish, subscribe and receive what. A device can do nothing that no rule allows.',
+  ...record(
+    {
+      apiVersion: { const: 'touchmark/v1' },
+      kind: { const: 'TopicPolicy' },
+      metadata: record(
+        {
+          name,
+          version: {
+            ...whole(1, Number.MAX_SAFE_INTEGER),
+            description: 'Grows with each change; every decision names it.',
+          },
+        },
+        ['name', 'version'],
+      ),
+      onDenyPublish: {
+        enum: ['disconnect', 'drop'],
+        default: 'disconnect',
+        description: 'MQTT 3.1.1 cannot refuse a message: end the session, or acknowledge it and deliver it to nobody.',
+      },
+      onOverlap: {
+        enum: ['filter', 'reject'],
+        default: 'filter',
+        description: 'A subscription that reaches into a deny: grant it and withhold what is denied, or refuse it.',
+      },
+      roles: { type: 'object', propertyNames: name, additionalProperties: role },
+      bindings: some(binding),
+      tests: {
+        ...some(test),
+        description: 'Questions with their answers; a policy that fails one is never put in force.',
+      },
+    },
+    ['apiVersion', 'kind', 'metadata', 'roles', 'bindings'],
+  ),
+}
+
+/** A map in which nothing else may stand: a misspelt limit must not be no limit. */
+function record(properties: Schema, required: readonly string[] = []): Schema {
+  return { type: 'object', additionalProperties: false, properties, required }
+}
+
+function some(items: Schema): Schema {
+  return { type: 'array', items, minItems: 1 }
+}
+
+function oneOrMore(item: Schema): Schema {
+  return { anyOf: [item, some(item)] }
+}
+
+function whole(minimum: number, maximum: number): Schema {
+  return { type: 'integer', minimum, maximum }
+}
