@@ -1,4 +1,3 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { Argument, type Command, Option } from 'commander'
 import {
@@ -16,6 +15,7 @@ import { parsePolicy, PolicyError, policySchema, runPolicyTests, type TestCase, 
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import { encodeJUnit } from '../junit.js'
+import { readNamedText, writeNamed } from '../named-files.js'
 import { encodeJson, type Output } from '../output.js'
 import { examples } from './examples.js'
 import { commentOption, parseCount, parseLabel } from './arguments.js'
@@ -103,7 +103,7 @@ export function addPolicy(program: Command, { client, output }: Context): void {
     .option('--dry-run', 'only check it')
     .action(async (file: string, { comment, dryRun }: Act & { dryRun?: true }) => {
       const query = { file: basename(file), comment, ...(dryRun && { dryRun: 'true' }) }
-      const source = readPolicyFile(file)
+      const source = readNamedText(file, 'a policy')
       const before = await client().call('getPolicy')
       const answer = await client().call('applyPolicy', { query, text: source })
       output().one(answer, [
@@ -118,9 +118,9 @@ export function addPolicy(program: Command, { client, output }: Context): void {
 }
 
 function test(output: Output, file: string, junit: string | undefined): void {
-  const source = readPolicyFile(file)
+  const source = readNamedText(file, 'a policy')
   const report = (cases: readonly TestCase[], broken?: string): void => {
-    if (junit !== undefined) writeReport(junit, encodeJUnit(file, cases, broken))
+    if (junit !== undefined) writeNamed(junit, encodeJUnit(file, cases, broken))
   }
   const { passed, failed, cases } = runTests(source, file, (problem) => report([], problem))
   report(cases)
@@ -140,22 +140,6 @@ function runTests(source: string, file: string, broken: (problem: string) => voi
     const problem = `${cause.message} [${cause.code}]`
     broken(problem)
     throw new CliError('CHECK_FAILED', problem, { cause })
-  }
-}
-
-function writeReport(file: string, xml: string): void {
-  try {
-    writeFileSync(file, xml)
-  } catch (cause) {
-    throw new CliError('CANNOT_WRITE', `cannot write the report ${file}`, { cause })
-  }
-}
-
-function readPolicyFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new CliError('CANNOT_READ', `cannot read the policy file ${file}`, { cause })
   }
 }
 

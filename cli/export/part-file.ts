@@ -1,7 +1,7 @@
 import { constants } from 'node:fs'
 import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { CliError } from '../errors.js'
+import { cannotWrite } from '../named-files.js'
 
 /** No line is longer: a record has 64 KiB, and none of its bytes becomes more than six. */
 const longestLine = 1024 * 1024
@@ -82,9 +82,4 @@ export class PartFile {
   async leave(): Promise<void> {
     await this.#file.close()
   }
-}
-
-function cannotWrite(path: string, cause: unknown): CliError {
-  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause)
-  return new CliError('CANNOT_WRITE', `cannot write ${path} (${reason})`, { cause })
 }

@@ -1,7 +1,6 @@
-import { readFileSync } from 'node:fs'
-import { messageOf } from '#protocol'
 import { InvalidArgumentError } from 'commander'
 import { CliError } from '../errors.js'
+import { readNamedText } from '../named-files.js'
 
 /** Where a recording is sent: `mqtt://HOST[:PORT]`, or `mqtts://…` for TLS. */
 export interface Address {
@@ -52,20 +51,10 @@ export function readTarget({ to, ca, cert, key, username, passwordFile }: Target
   if ((cert === undefined) !== (key === undefined)) throw new CliError('USAGE', 'expected --cert and --key together')
   return {
     address: to,
-    ...(ca !== undefined && { ca: read(ca) }),
-    ...(cert !== undefined && { cert: read(cert) }),
-    ...(key !== undefined && { key: read(key) }),
+    ...(ca !== undefined && { ca: readNamedText(ca) }),
+    ...(cert !== undefined && { cert: readNamedText(cert) }),
+    ...(key !== undefined && { key: readNamedText(key) }),
     ...(username !== undefined && { username }),
-    ...(passwordFile !== undefined && { password: read(passwordFile).replace(/\r?\n$/, '') }),
-  }
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new CliError('CANNOT_READ', `cannot read ${file}: ${messageOf(cause)}`, {
-      cause,
-    })
+    ...(passwordFile !== undefined && { password: readNamedText(passwordFile).replace(/\r?\n$/, '') }),
   }
 }

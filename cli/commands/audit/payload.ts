@@ -1,9 +1,9 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { type Command, InvalidArgumentError } from 'commander'
 import { commitmentOf } from '#audit'
-import { type Act, messageOf, type PayloadDisclosureView } from '#protocol'
+import { type Act, type PayloadDisclosureView } from '#protocol'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
+import { readNamed, writeNamed } from '../../named-files.js'
 import type { Output } from '../../output.js'
 import { commentOption, formatTime } from '../arguments.js'
 import { examples } from '../examples.js'
@@ -44,7 +44,7 @@ export function addPayload(audit: Command, { client, output }: Context): void {
       }
       const which = { id, query: { comment } }
       if (file !== undefined)
-        return check(output(), file, readFile(file), await client().call('disclosePayload', which))
+        return check(output(), file, readNamed(file), await client().call('disclosePayload', which))
       if (disclose) return showDisclosure(output(), await client().call('disclosePayload', which))
       show(output(), id, await client().bytes('getPayload', which), out)
     })
@@ -52,7 +52,7 @@ export function addPayload(audit: Command, { client, output }: Context): void {
 
 function show(output: Output, id: string, payload: Buffer, out: string | undefined): void {
   if (out !== undefined) {
-    writeFile(out, payload)
+    writeNamed(out, payload, 0o600)
     output.note(`${payload.length} bytes in ${out}`)
     return
   }
@@ -104,22 +104,4 @@ function textOf(payload: Buffer): string | undefined {
 function parseSequence(text: string): string {
   if (!/^(0|[1-9]\d{0,14})$/.test(text)) throw new InvalidArgumentError('expected the sequence number of a record')
   return text
-}
-
-function readFile(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (cause) {
-    throw new CliError('CANNOT_READ', `cannot read ${path}: ${messageOf(cause)}`, { cause })
-  }
-}
-
-function writeFile(path: string, bytes: Buffer): void {
-  try {
-    writeFileSync(path, bytes, { mode: 0o600 })
-  } catch (cause) {
-    throw new CliError('CANNOT_WRITE', `cannot write ${path}: ${messageOf(cause)}`, {
-      cause,
-    })
-  }
 }

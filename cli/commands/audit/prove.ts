@@ -1,8 +1,7 @@
-import { writeFileSync } from 'node:fs'
 import { type Command, Option } from 'commander'
 import { proveRecord } from '#audit'
 import type { Context } from '../../context.js'
-import { CliError } from '../../errors.js'
+import { writeNamed } from '../../named-files.js'
 import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
 import { requireLogFolder } from './log-folder.js'
@@ -29,15 +28,7 @@ export function addProve(audit: Command, { client, output }: Context): void {
           ? await client().text('auditProof', { id: String(sequence) })
           : await proveRecord(requireLogFolder(dir), sequence)
       if (file === undefined) return void process.stdout.write(proof)
-      write(file, proof)
+      writeNamed(file, proof)
       output().note(`${file} proves record ${sequence}: touchmark audit verify --proof ${file} --vkey KEY`)
     })
-}
-
-function write(file: string, proof: string): void {
-  try {
-    writeFileSync(file, proof)
-  } catch (cause) {
-    throw new CliError('CANNOT_WRITE', `cannot write ${file}`, { cause })
-  }
 }

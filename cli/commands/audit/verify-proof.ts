@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { commitmentOf, maxProofBytes, plainRecord, type ProvenRecord, verifyRecordProof } from '#audit'
-import { CodedError, decodeJson, integer, object, optional, parsed, text } from '#protocol'
+import { CodedError, decodeJson, encodeHex, integer, object, optional, parsed, text } from '#protocol'
 import { CliError } from '../../errors.js'
 import type { Output } from '../../output.js'
 import { recordCells } from './record.js'
@@ -21,7 +21,7 @@ export function verifyProof(output: Output, { proof, payload, disclosure }: Show
   const ok = payload === undefined || disclosure === undefined ? undefined : isPayloadOf(record, payload, disclosure)
   const plain = plainRecord(record)
   const { origin, size } = head
-  const root = Buffer.from(head.root).toString('hex')
+  const root = encodeHex(head.root)
   const said = ok === undefined ? undefined : `${payload} ${ok ? 'is what was said' : 'is NOT what was said'}`
   if (output.isForPeople) {
     output.line(`ok: record ${record.sequence} of ${size.toLocaleString('en')}, root ${root}, signed by ${origin}`)

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { verifyLog } from '#audit'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
+import { readNamedText } from '../../named-files.js'
 import type { Output } from '../../output.js'
 import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
@@ -64,7 +64,7 @@ export function addVerify(audit: Command, { output, settings }: Context): void {
       if (payload !== undefined || disclosure !== undefined) {
         throw new CliError('USAGE', '--payload and --disclosure go with --proof: a payload is held against one record')
       }
-      const older = against.map((file) => ({ file, note: readOlder(file) }))
+      const older = against.map((file) => ({ file, note: readNamedText(file, 'a checkpoint that was kept') }))
       await verify(output(), folder ?? join(settings().dataFolder, 'audit'), {
         verifierKeys,
         witnessKeys,
@@ -156,14 +156,6 @@ async function withProgress<Result>(output: Output, work: (watched: Watched) => 
   } finally {
     process.off('SIGINT', interrupt)
     progress.end()
-  }
-}
-
-function readOlder(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new CliError('CANNOT_READ', `cannot read ${file}: expected a checkpoint that was kept`, { cause })
   }
 }
 

@@ -1,10 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { messageOf } from '#protocol'
 import { openWitness, serveWitness } from '#audit'
 import { CliError } from '../../errors.js'
+import { readNamedText } from '../../named-files.js'
 import type { Output } from '../../output.js'
 import { readVerifierKey } from '../verifier-key.js'
 import { refusalsTo, say } from './refusals.js'
@@ -45,7 +45,7 @@ export async function runWitness(options: WitnessCommand, output: Output): Promi
 function readTls({ tlsCert, tlsKey }: WitnessCommand): { cert: string; key: string } | undefined {
   if (tlsCert === undefined && tlsKey === undefined) return undefined
   if (tlsCert === undefined || tlsKey === undefined) throw new CliError('USAGE', '--tls-cert and --tls-key go together')
-  const tls = { cert: readPem(tlsCert), key: readPem(tlsKey) }
+  const tls = { cert: readNamedText(tlsCert, 'PEM'), key: readNamedText(tlsKey, 'PEM') }
   if (isPair(tls)) return tls
   throw new CliError('BAD_CREDENTIAL', `${tlsCert} and ${tlsKey} are not a certificate and its key, both PEM`)
 }
@@ -56,14 +56,6 @@ function isPair({ cert, key }: { readonly cert: string; readonly key: string }):
     return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
   } catch {
     return false
-  }
-}
-
-function readPem(file: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (cause) {
-    throw new CliError('CANNOT_READ', `cannot read ${file}`, { cause })
   }
 }
 
