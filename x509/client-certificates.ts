@@ -1,6 +1,6 @@
 import type { Fingerprint } from '#protocol'
 import { fingerprintOf } from './keys.js'
-import { type PathRequest, type VerifiedPath, verifyPath } from './path.js'
+import { type PathRequest, verifyPath } from './path.js'
 
 /** The CAs that are trusted now, and what time it is. */
 export type Trust = Pick<PathRequest, 'intermediates' | 'anchors' | 'at'>
@@ -33,7 +33,8 @@ export class ClientCertificates<Holder> {
     if (known && stillHolds(known, trust)) return known.holder
     const { path, notBefore, notAfter } = verifyPath({ ...trust, leaf, purpose: 'device' })
     const holder = this.#read(leaf)
-    this.#remember(fingerprint, { holder, issuers: path.slice(1), notBefore, notAfter })
+    const [first, last] = [notBefore.getTime(), notAfter.getTime()]
+    this.#remember(fingerprint, { holder, issuers: path.slice(1), first, last })
     return holder
   }
 
@@ -45,16 +46,20 @@ export class ClientCertificates<Holder> {
   }
 }
 
-interface Verified<Holder> extends Pick<VerifiedPath, 'notBefore' | 'notAfter'> {
+/** One for each device of a fleet, so it is small. */
+interface Verified<Holder> {
   readonly holder: Holder
+  /** The moments between which all of the path is valid; numbers take a fifth of what a Date does. */
+  readonly first: number
+  readonly last: number
   /** DER, the anchor last. */
   readonly issuers: readonly Uint8Array[]
 }
 
 /** A path that does not, may have another beside it; that is looked for anew. */
 function stillHolds<Holder>(verified: Verified<Holder>, { intermediates, anchors, at }: Trust): boolean {
-  const { issuers, notBefore, notAfter } = verified
-  if (at < notBefore || at > notAfter) return false
+  const { issuers, first, last } = verified
+  if (!(first <= at.getTime() && at.getTime() <= last)) return false
   const anchor = issuers.length - 1
   return issuers.every((issuer, index) => isAmong(issuer, index === anchor ? anchors : intermediates))
 }
