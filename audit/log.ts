@@ -260,6 +260,8 @@ export class AuditLog implements AuditTrail {
   }
 
   #resume(opened: Opened): void {
+    const { signingKey, previousKey } = this.#options
+    this.#writer.send({ kind: 'keys', signingKey, previousKey }) // they may have changed while it was opened
     this.#checkpoints.reopen(opened.checkpoint)
     this.#intake.resume(opened.size)
     this.#recordRecovery(opened)

@@ -40,6 +40,8 @@ export class LazyMap<Key, Value> {
   }
 
   [Symbol.iterator](): Iterator<[Key, Value]> {
-    return (this.#entries ?? new Map<Key, Value>())[Symbol.iterator]()
+    return (this.#entries ?? nothing)[Symbol.iterator]()
   }
 }
+
+const nothing = new Map<never, never>()

@@ -95,7 +95,10 @@ export class Intake {
 
   /** Somebody waits: what gathers is written without delay. */
   whenDurable(sequence: number): Promise<void> {
-    if ((this.#gatherMs > 0 || !this.#awaited) && sequence > this.durable.reached) this.#write()
+    if ((this.#gatherMs > 0 || !this.#awaited) && sequence > this.durable.reached) {
+      this.#beAwaited()
+      this.#write()
+    }
     return this.durable.when(sequence)
   }
 

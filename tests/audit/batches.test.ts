@@ -101,8 +101,12 @@ test('strict lets gather what nobody waits for, until somebody waits for what co
 
   const durable = log.whenDurable(log.append(ended))
   assert.equal(disk.batches, 4, 'who asks does wait')
+  const behind = log.whenDurable(log.append(ended))
   disk.answer()
   await durable
+  assert.equal(disk.batches, 5, 'also behind a batch that is under way')
+  disk.answer()
+  await behind
 })
 
 test('no answer goes further ahead of a slow disk than the loss window', async (context) => {

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import type { AuditLog } from '#audit'
 import type { AuditMode, AuditRecord } from '#protocol'
@@ -17,6 +18,8 @@ export interface HeldDisk {
   /** How often the log was opened, and how many records it says to hold. */
   opened: number
   size: number
+  /** What the writer that was opened last signs with. */
+  signingKey: KeyObject | undefined
   /** The batch that was sent last is on disk, after so long (default: no time at all). */
   answer(seconds?: number): void
   has(room: Room): void
@@ -34,6 +37,7 @@ export async function openOnHeldDisk(
     records: [],
     opened: 0,
     size: 0,
+    signingKey: undefined,
     answer: (seconds = 0) => receive({ kind: 'durable', seconds }),
     has: (room) => receive({ kind: 'room', room }),
     fail: () => receive({ kind: 'failed', code: 'AUDIT_FAILED', message: 'EIO: i/o error' }),
@@ -43,12 +47,14 @@ export async function openOnHeldDisk(
   const log = await world.open({
     mode,
     now: () => disk.clock,
-    connectWriter: (_options, toLog) => {
+    connectWriter: ({ signingKey }, toLog) => {
       receive = toLog
-      disk.opened++
+      disk.signingKey = signingKey
+      const nth = ++disk.opened
       queueMicrotask(() => toLog({ kind: 'opened', opened: { size: disk.size, checkpoint: '' } }))
       return {
         send(message) {
+          if (message.kind === 'keys' && nth === disk.opened) disk.signingKey = message.signingKey
           if (message.kind !== 'batch') return
           disk.batches++
           for (const entry of recordsOf(Buffer.from(message.records))) disk.records.push(decodeEntry(entry))

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import type { AuditLog } from '#audit'
 import { type AuditEvent, parseDeviceId, parseOperatorName } from '#protocol'
@@ -109,6 +110,18 @@ test('bestEffort: a log that has failed is opened again, and counts what of the 
   assert.deepEqual(lastGap(log, disk), { event: 'audit.gap', from, to: from + 10, count: 3 })
   assert.deepEqual([log.size, log.unrecorded], [2, 3])
   assert.equal(log.append(stopped), 2)
+})
+
+test('bestEffort: a key that changes while the log is opened again is what it is signed with', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] })
+  const { log, disk } = await openOnHeldDisk(context, 'bestEffort')
+  disk.fail()
+  context.mock.timers.tick(bestEffort.reopenMs)
+  const { privateKey } = generateKeyPairSync('ed25519')
+  log.signWith({ signingKey: privateKey })
+  await endOfTurn()
+  assert.deepEqual([disk.opened, log.writable], [2, true])
+  assert.equal(disk.signingKey, privateKey)
 })
 
 test('bestEffort: what is not done again is never missing: certificates, tokens and acts of operators', async (context) => {
