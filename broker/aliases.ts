@@ -1,7 +1,8 @@
-import type { DeviceId, TopicName } from '#protocol'
+import type { TopicName } from '#protocol'
 import { BrokerError } from './errors.js'
 import type { Alias, Message } from './message.js'
 import type { PublishPacket } from './wire/packet.js'
+import type { Publishers } from './publishers.js'
 
 /*
  * Topic aliases (MQTT 5.0 §3.3.2.3.4): numbers that stand for topics on one connection and in one direction. An alias
@@ -60,10 +61,11 @@ export class OutgoingAliases {
     this.#numbers.set(`${publisher}\0${topic}`, number)
   }
 
-  /** Packets that gave a device's aliases their meaning may never have been sent. The device is gone, so they rest. */
-  forget(publisher: DeviceId): void {
+  /** Packets that gave these devices' aliases their meaning may never have been sent. The devices are gone, so they rest. */
+  forget(publishers: Publishers): void {
     for (const [key, number] of this.#numbers ?? []) {
-      if (key.startsWith(`${publisher}\0`)) {
+      const [publisher = ''] = key.split('\0', 1)
+      if (publishers.has(publisher)) {
         this.#numbers?.delete(key)
         this.#numbers?.set(`\0${number}`, number) // keeps its number from being given out twice
       }

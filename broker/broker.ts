@@ -1,5 +1,6 @@
 import type { DeviceId, SessionView } from '#protocol'
 import { isWithin } from '#policy'
+import type { LockChange } from '#registry'
 import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
@@ -12,13 +13,15 @@ import { HalfOpen } from './listeners/half-open.js'
 import { listen, type Listener, type ListenOptions } from './listeners/listener.js'
 import type { TlsCredential } from './listeners/secure-server.js'
 import type { Transport } from './listeners/transport.js'
+import type { SilenceReason } from './publishers.js'
 import { restore } from './restore.js'
 import type { Session } from './session.js'
 import { viewSession } from './session-view.js'
+import { type Ended, silence, turnOut } from './silence.js'
 import type { Statistics } from './statistics.js'
 import { recheckSubscriptions } from './subscribe.js'
 import { SystemTopics } from './system-topics.js'
-import { dropWill, fireWill } from './will.js'
+import { fireWill } from './will.js'
 
 /**
  * Speaks MQTT 3.1.1 and 5 to devices that hold a valid certificate. A device says and hears what its policy allows and nothing
@@ -92,24 +95,26 @@ export class Broker {
     for (const listener of this.#listeners) listener.renewTls(tls)
   }
 
+  /** Takes the voice and ears of devices, see {@link silence}. */
+  endDevices(devices: Iterable<DeviceId>, reason: SilenceReason): Ended {
+    return silence(this.#hub, this.#connections, new Set(devices), reason)
+  }
+
   /**
-   * Takes a device's voice and ears. When this returns, no message of it is delivered any more and none to it: its
-   * connections are gone, its will is dropped, what it published and what has not reached a socket is taken back from
-   * everyone's queues, and its own sessions and retained messages no longer exist. The store follows.
+   * A change of who is kept out. When this returns it acts: those whom it is on are gone, and those whom it no longer is
+   * on may come back. Connections are held against the registry again, because a lock can be on where they come from.
    */
-  endDevice(device: DeviceId, reason: 'revoked'): { readonly sessions: number; readonly purged: number } {
+  applyLocks({ revoked, locked, restored }: Omit<LockChange, 'revision'>): Ended {
     const hub = this.#hub
-    hub.revoked.add(device)
-    const own = [...this.#connections].filter(({ identity, closed }) => identity?.deviceId === device && !closed)
-    for (const connection of own) connection.close(reason)
-    let purged = hub.retained.removeOf(device)
-    for (const session of hub.sessions.of(device)) {
-      purged += session.pending
-      dropWill(hub, session)
-      hub.discard(session)
-    }
-    for (const session of hub.sessions) purged += hub.delivery.removeOf(session, device)
-    return { sessions: own.length, purged }
+    for (const device of restored) hub.silenced.delete(device)
+    const ended = [
+      this.endDevices(revoked, 'revoked'),
+      this.endDevices(locked, 'locked'),
+      turnOut(hub, this.#connections),
+    ]
+    return ended.reduce((sum, { sessions, purged }) => {
+      return { sessions: sum.sessions + sessions, purged: sum.purged + purged }
+    })
   }
 
   /** An operator's act against one session; undefined when there is none with this client id. */
@@ -127,7 +132,7 @@ export class Broker {
     for (const connection of this.#connections) {
       const { identity, closed } = connection
       if (closed || identity?.deviceId !== device) continue
-      const admission = this.#hub.admissionOf(identity)
+      const admission = this.#hub.admissionOf(identity, connection.address)
       if (admission.admitted || admission.reason === 'previous') continue
       connection.close('superseded', admission.reason)
       ended++

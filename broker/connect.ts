@@ -35,17 +35,17 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
   if ('reason' in identity) return refuse(connection, identity)
   connection.identity = identity
 
-  const admission = hub.admissionOf(identity)
+  const admission = hub.admissionOf(identity, connection.address)
   if (!admission.admitted) return refuse(connection, notAdmitted(admission.reason))
   if (admission.state === 'pending') {
     await hub.options.promote(identity, connection.peer)
     if (connection.closed) return
-    const second = hub.admissionOf(identity)
+    const second = hub.admissionOf(identity, connection.address)
     if (!second.admitted) return refuse(connection, notAdmitted(second.reason))
   }
 
   const rights = hub.rightsOf(identity.deviceId, connection.address)
-  if (!rights || hub.revoked.has(identity.deviceId)) return refuse(connection, notAdmitted('no_rights'))
+  if (!rights || hub.silenced.has(identity.deviceId)) return refuse(connection, notAdmitted('no_rights'))
   const refusal =
     refuseTime(hub, identity) ??
     refuseEnhancedAuthentication(packet) ??

@@ -1,4 +1,4 @@
-import type { DeviceId, TopicFilter } from '#protocol'
+import type { TopicFilter } from '#protocol'
 import type { Drops } from './drops.js'
 import { BrokerError } from './errors.js'
 import type { Handover, Hearing } from './handover.js'
@@ -12,6 +12,7 @@ import type { Reception } from './subscription.js'
 import { isDue, sendPubrel, Window } from './window.js'
 import type { AckPacket, Qos } from './wire/packet.js'
 import { reasonCodes } from './wire/reason-codes.js'
+import type { Publishers, SilenceReason } from './publishers.js'
 
 export interface DeliveryOptions {
   readonly handover: Handover
@@ -113,14 +114,14 @@ export class Delivery {
     }
   }
 
-  /** Takes back all messages of a device that this session's socket has not got yet. Returns how many. */
-  removeOf(session: Session, publisher: DeviceId): number {
+  /** Takes back all messages of devices that this session's socket has not got yet. Returns how many. */
+  removeOf(session: Session, publishers: Publishers, reason: SilenceReason): number {
     const { link } = session
-    const unsent = link?.writer.removeOf(publisher) ?? []
-    link?.aliases.forget(publisher)
+    const unsent = link?.writer.removeOf(publishers) ?? []
+    link?.aliases.forget(publishers)
     let removed = unsent.filter((packetId) => packetId === 0).length
     const unsentIds = new Set(unsent)
-    for (const outgoing of [...session.queue.removeOf(publisher), ...session.inflight.of(publisher)]) {
+    for (const outgoing of [...session.queue.removeOf(publishers), ...session.inflight.of(publishers)]) {
       const isWithClient = link && outgoing.stage === 'handed' && !unsentIds.has(outgoing.packetId ?? 0)
       if (isWithClient) {
         this.#window.withdraw(session, outgoing)
@@ -129,7 +130,7 @@ export class Delivery {
         removed++
       }
     }
-    this.#options.drops.record(session, 'revoked', removed)
+    this.#options.drops.record(session, reason, removed)
     this.drain(session)
     return removed
   }

@@ -5,7 +5,7 @@ import type { Session } from './session.js'
 import { awaitWill, dropWill, fireWill } from './will.js'
 
 /** Ends in which who was connected has lost the device's voice. */
-const withoutVoice: readonly SessionEndReason[] = ['revoked', 'superseded']
+const withoutVoice: readonly SessionEndReason[] = ['revoked', 'locked', 'superseded']
 
 /** A connection has ended: its session goes with it, or waits for the next one. Happens whether it can be recorded or not. */
 export function endConnection(

@@ -20,6 +20,7 @@ import { Statistics } from './statistics.js'
 import { SessionStore } from './storage/session-store.js'
 import type { Reception } from './subscription.js'
 import { runAlone, Trail } from './trail.js'
+import type { SilenceReason } from './publishers.js'
 
 /** Whether a certificate opens anything now; the registry's answer. */
 export type Admission =
@@ -32,7 +33,7 @@ export interface BrokerOptions {
   /** Reads who a peer certificate names, or throws. */
   readonly identify: (peerDer: Uint8Array) => DeviceIdentity
   /** Asked at every connection, resumed TLS sessions included, and again when another certificate is used. */
-  readonly admit: (identity: DeviceIdentity) => Admission
+  readonly admit: (identity: DeviceIdentity, address: string) => Admission
   /** First use of a pending certificate; durable when it resolves. */
   readonly promote: (identity: DeviceIdentity, peer: string) => Promise<void>
   /**
@@ -73,8 +74,8 @@ export class Hub {
   readonly statistics = new Statistics()
   /** Wills on their way: by client id, the sequence number of the record that they wait for. */
   readonly speaking = new Map<string, number>()
-  /** Devices that were ended for good since the start: what they published and what is not routed yet goes nowhere. */
-  readonly revoked = new Set<DeviceId>()
+  /** Devices that are kept out: what they published and what is not routed yet goes nowhere. */
+  readonly silenced = new Map<DeviceId, SilenceReason>()
   readonly #onCrowded: () => void
 
   constructor(
@@ -116,9 +117,9 @@ export class Hub {
   }
 
   /** Whether the certificate opens anything now; not when that cannot be told. */
-  admissionOf(identity: DeviceIdentity): Admission {
+  admissionOf(identity: DeviceIdentity, address: string): Admission {
     try {
-      return this.options.admit(identity)
+      return this.options.admit(identity, address)
     } catch {
       return { admitted: false, reason: 'internal' }
     }

@@ -1,6 +1,6 @@
-import type { DeviceId } from '#protocol'
 import { LazyMap } from './lazy-map.js'
 import type { Held, Outgoing } from './queue.js'
+import type { Publishers } from './publishers.js'
 
 /** QoS 1 and 2 messages that were sent and not acknowledged, by packet identifier, in the order they were sent. */
 export class Inflight {
@@ -62,8 +62,10 @@ export class Inflight {
   }
 
   /** What was released is left out: the client has the message, and only its identifier is still to be let go. */
-  of(publisher: DeviceId): readonly Outgoing[] {
-    return [...this.#sent.values()].filter((one) => one.message.publisher === publisher && !one.released)
+  of(publishers: Publishers): readonly Outgoing[] {
+    return [...this.#sent.values()].filter(({ message: { publisher }, released }) => {
+      return publisher !== undefined && publishers.has(publisher) && !released
+    })
   }
 
   [Symbol.iterator](): Iterator<Outgoing> {

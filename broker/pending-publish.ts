@@ -52,7 +52,7 @@ export class PendingPublish implements Waiting {
       const before = hub.store.changes
       if (message) {
         if (packet.qos === 2) keepReceived(hub, session, packet.packetId)
-        this.#reached = routeUnlessRevoked(hub, session, message)
+        this.#reached = routeUnlessSilenced(hub, session, message)
       }
       this.#answerInTurn(hub.store.changes > before)
     } catch (error) {
@@ -82,15 +82,16 @@ export class PendingPublish implements Waiting {
   }
 }
 
-/** Between its record and its turn the publisher can have been revoked; then the message goes nowhere. Returns how many it reached. */
-export function routeUnlessRevoked(hub: Hub, session: Session, message: Message): number {
-  if (!hub.revoked.has(session.device)) return hub.route(message)
+/** Between its record and its turn the publisher can have been silenced; then the message goes nowhere. Returns how many it reached. */
+export function routeUnlessSilenced(hub: Hub, session: Session, message: Message): number {
+  const reason = session.silenced ?? hub.silenced.get(session.device)
+  if (reason === undefined) return hub.route(message)
   hub.trail.recordIfPossible({
     event: 'message.publish',
     ...session.facts(),
     topic: message.topic,
     decision: 'deny',
-    reason: 'revoked',
+    reason,
     rules: [],
     policyVersion: session.rights.version,
     action: 'publish',

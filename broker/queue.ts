@@ -1,5 +1,5 @@
-import type { DeviceId } from '#protocol'
 import type { Message } from './message.js'
+import type { Publishers } from './publishers.js'
 
 /** A QoS 1 or 2 message on its way to one session. */
 export interface Outgoing {
@@ -78,9 +78,9 @@ export class Queue {
     return item
   }
 
-  /** Takes out what a device published and returns it. */
-  removeOf(publisher: DeviceId): readonly Outgoing[] {
-    return this.#remove(({ message }) => message.publisher === publisher)
+  /** Takes out what these devices published and returns it. */
+  removeOf(publishers: Publishers): readonly Outgoing[] {
+    return this.#remove(({ message: { publisher } }) => publisher !== undefined && publishers.has(publisher))
   }
 
   /** Takes out what has expired and returns it. Asked often, and of queues in which mostly nothing can. */

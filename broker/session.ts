@@ -19,6 +19,7 @@ import type { Reception, Subscription } from './subscription.js'
 import type { TrafficMeter } from './traffic-meter.js'
 import type { ProtocolLevel, Will } from './wire/packet.js'
 import type { Writer } from './writer.js'
+import type { SilenceReason } from './publishers.js'
 
 /** What the broker asks of a device's effective policy. */
 export type Rights = Pick<
@@ -108,6 +109,8 @@ export class Session {
   readonly dropped = { queue_full: 0, expired: 0, too_large: 0 }
   /** Whether its state is gone for good; who still knows it gives it nothing more. */
   forgotten = false
+  /** Set when its device is kept out: what it has said and what is not routed yet goes nowhere, whatever comes later. */
+  silenced: SilenceReason | undefined
   /** What policy last kept from it. */
   lastRefusal: LastRefusal | undefined
   #name: string

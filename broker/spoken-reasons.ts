@@ -11,6 +11,7 @@ export const disconnectReasons: Readonly<Record<SessionEndReason, ReasonCode | u
   taken_over: reasonCodes.sessionTakenOver,
   denied: reasonCodes.notAuthorized,
   revoked: reasonCodes.administrativeAction,
+  locked: reasonCodes.administrativeAction,
   kicked: reasonCodes.administrativeAction,
   superseded: reasonCodes.administrativeAction,
   expired: reasonCodes.maximumConnectTime,

@@ -1,5 +1,6 @@
 import type { DenyReason, MqttVersion, SessionEndReason, TopicAction, Transport } from '#protocol'
 import type { Qos } from './wire/packet.js'
+import type { SilenceReason } from './publishers.js'
 
 /** One in so many decisions about an action is timed, so that looking at the clock costs the others nothing. */
 const timedEvery = 64
@@ -26,7 +27,7 @@ export class Tally<Kind extends string> {
 /** What the decisions about one action came to. */
 export interface DecisionCounts {
   allow: number
-  readonly deny: Tally<DenyReason | 'revoked'>
+  readonly deny: Tally<DenyReason | SilenceReason>
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Decision } from '#protocol'
 import { decide } from './decision.js'
 import type { Hub } from './hub.js'
-import { routeUnlessRevoked } from './pending-publish.js'
+import { routeUnlessSilenced } from './pending-publish.js'
 import { messageOf, recordPublish, reserved, withinQuota } from './publish.js'
 import type { Rights, Session } from './session.js'
 import { isSystemTopic } from './system-topics.js'
@@ -47,13 +47,13 @@ export function awaitWill(hub: Hub, session: Session): void {
 }
 
 /**
- * Publishes the session's will by the rights of now; never for a device that was revoked. Where it cannot be recorded it
+ * Publishes the session's will by the rights of now; never for a device that was silenced. Where it cannot be recorded it
  * stays due.
  */
 export function fireWill(hub: Hub, session: Session): void {
   const { will, device, address } = session
   if (!will) return
-  const rights = hub.revoked.has(device) ? undefined : hub.rightsOf(device, address)
+  const rights = hub.silenced.has(device) ? undefined : hub.rightsOf(device, address)
   if (!rights) {
     dropWill(hub, session)
     return
@@ -68,7 +68,7 @@ export function fireWill(hub: Hub, session: Session): void {
     if (hub.speaking.get(session.clientId) === sequence) hub.speaking.delete(session.clientId)
     // In one commit with the queues that it goes to: before, a crash lets it speak again; after, it has spoken.
     leavePlace(hub, session)
-    if (message) routeUnlessRevoked(hub, session, message)
+    if (message) routeUnlessSilenced(hub, session, message)
   })
 }
 

@@ -1,4 +1,5 @@
 import type { DeviceId } from '#protocol'
+import type { Publishers } from './publishers.js'
 
 /** The part of a connection that is written to. */
 interface Sink {
@@ -81,10 +82,11 @@ export class Writer {
     if (!this.#ending) this.#add({ bytes, isAnswer: false, publisher, packetId })
   }
 
-  /** Forgets the messages of a device that have not been handed to the socket yet. Returns their packet identifiers. */
-  removeOf(publisher: DeviceId): readonly number[] {
-    const removed = this.#chunks.filter((chunk) => chunk.publisher === publisher)
-    if (removed.length > 0) this.#chunks = this.#chunks.filter((chunk) => chunk.publisher !== publisher)
+  /** Forgets the messages of devices that have not been handed to the socket yet. Returns their packet identifiers. */
+  removeOf(publishers: Publishers): readonly number[] {
+    const goes = ({ publisher }: Chunk) => publisher !== undefined && publishers.has(publisher)
+    const removed = this.#chunks.filter(goes)
+    if (removed.length > 0) this.#chunks = this.#chunks.filter((chunk) => !goes(chunk))
     for (const { bytes } of removed) this.#waitingBytes -= bytes.length
     return removed.map(({ packetId }) => packetId)
   }

@@ -127,7 +127,7 @@ export class CertificateAuthority {
     const { registry } = this.#options
     const { token, ...joinContext } = context
     return onceMoreOnConflict(async () => {
-      const plan = registry.planEnrollment(attestation, token)
+      const plan = registry.planEnrollment(attestation, token, joinContext.peer)
       if (plan.kind === 'repeat') return this.#repeat(plan.certificate)
       const { device, instance, profile } = plan
       const { spki, tier } = attestation
@@ -145,7 +145,7 @@ export class CertificateAuthority {
   async renew(identity: DeviceIdentity, spki: Uint8Array, context: JoinContext = {}): Promise<IssuedCertificate> {
     const { registry } = this.#options
     return onceMoreOnConflict(async () => {
-      const plan = registry.planRenewal(identity, spkiHash(spki))
+      const plan = registry.planRenewal(identity, spkiHash(spki), context.peer)
       if (plan.kind === 'repeat') return this.#repeat(plan.certificate)
       const { device, instance, profile, tier } = plan
       const facts = await this.#signDevice(spki, profile, { device, tier, provenInTpm: false })

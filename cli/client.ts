@@ -10,6 +10,8 @@ import {
   type Explanation,
   isProblemLine,
   type KickAnswer,
+  type LockAnswer,
+  type LockView,
   type PayloadDisclosureView,
   type PolicyView,
   type Problem,
@@ -33,6 +35,9 @@ export interface Answers {
   readonly registerDevice: DeviceView
   readonly labelDevice: DeviceView
   readonly revokeDevice: RevokeAnswer
+  readonly listLocks: readonly LockView[]
+  readonly addLock: LockAnswer
+  readonly removeLock: LockView
   readonly listTokens: readonly TokenView[]
   readonly createToken: CreateTokenAnswer
   readonly revokeToken: TokenView

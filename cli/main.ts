@@ -4,6 +4,7 @@ import { CodedError, messageOf } from '#protocol'
 import { ApiClient } from './client.js'
 import { addAudit } from './commands/audit.js'
 import { addDevices } from './commands/devices.js'
+import { addLocks } from './commands/locks.js'
 import { addPolicy } from './commands/policy.js'
 import { addSessions } from './commands/sessions.js'
 import { addStatus } from './commands/status.js'
@@ -47,7 +48,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(touchmark --help says more)')
     .exitOverride()
   const context = createContext(program)
-  for (const add of [addStatus, addDevices, addTokens, addSessions, addPolicy, addAudit, addWitness])
+  for (const add of [addStatus, addDevices, addLocks, addTokens, addSessions, addPolicy, addAudit, addWitness])
     add(program, context)
   return program
 }

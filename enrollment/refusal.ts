@@ -19,6 +19,7 @@ const toldAtJoin: Told = {
   NOT_REGISTERED: 'JOIN_REFUSED',
   ID_TAKEN: 'JOIN_REFUSED',
   DEVICE_REVOKED: 'JOIN_REFUSED',
+  LOCKED: 'JOIN_REFUSED',
 }
 
 /** At a renewal the other end has shown a certificate of ours, and may know what became of it. */
@@ -28,6 +29,7 @@ const toldAtRenewal: Told = {
   CERTIFICATE_EXPIRED: 'CERTIFICATE_EXPIRED',
   KEY_NOT_CERTIFIED: 'KEY_NOT_CERTIFIED',
   CLONE_SUSPECTED: 'RENEWAL_REFUSED',
+  LOCKED: 'RENEWAL_REFUSED',
   UNKNOWN_CERTIFICATE: 'RENEWAL_REFUSED',
 }
 

@@ -1,5 +1,6 @@
 import type { AuditMode } from './audit-trail.js'
 import type { Anchor, Decision, Labels, RevocationReason, Tier, TopicAction } from './identity.js'
+import type { LockId, LockMode, LockTarget } from './lock.js'
 import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName, TokenId } from './ids.js'
 
 /*
@@ -19,6 +20,9 @@ export const routes = {
   registerDevice: { method: 'POST', path: '/v1/devices' },
   labelDevice: { method: 'PUT', path: '/v1/devices/:id/labels' },
   revokeDevice: { method: 'POST', path: '/v1/devices/:id/revoke' },
+  listLocks: { method: 'GET', path: '/v1/locks' },
+  addLock: { method: 'POST', path: '/v1/locks' },
+  removeLock: { method: 'DELETE', path: '/v1/locks/:id' },
   listTokens: { method: 'GET', path: '/v1/tokens' },
   createToken: { method: 'POST', path: '/v1/tokens' },
   revokeToken: { method: 'DELETE', path: '/v1/tokens/:id' },
@@ -100,6 +104,49 @@ export interface RevokeAnswer {
   readonly purged: number
   /** False when the revocation acts already but the audit log could not record it yet. */
   readonly recorded: boolean
+}
+
+/** A lock that acts. */
+export interface LockView {
+  readonly id: LockId
+  readonly target: LockTarget
+  readonly mode: LockMode
+  readonly reason: string
+  readonly by: OperatorName
+  readonly at: string
+  /** When it ends by itself; absent for one that is to be removed. */
+  readonly notAfter?: string
+  readonly revision: number
+  /** Known devices that it is on now. */
+  readonly devices: number
+}
+
+export interface LockRequest {
+  readonly target: LockTarget
+  /** Default: lock */
+  readonly mode?: LockMode
+  /** At most a year. Default: until it is removed */
+  readonly ttlSeconds?: number
+  /** Why, for the audit log and for whoever finds the lock. */
+  readonly reason: string
+  /** Only count what it would be on. */
+  readonly dryRun?: boolean
+}
+
+export interface LockAnswer {
+  /** Absent after a dry run. */
+  readonly lock?: LockView
+  readonly dryRun: boolean
+  /** Known devices that it is on. */
+  readonly devices: number
+  /** Connections that were ended, or would be. */
+  readonly sessions: number
+  /** Queued and retained messages that were removed. */
+  readonly purged: number
+  /** False when the lock acts already but the audit log could not record it yet. */
+  readonly recorded: boolean
+  /** Brokers that have not reported yet that it acts. */
+  readonly outstanding: readonly string[]
 }
 
 export interface TokenView {

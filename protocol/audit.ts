@@ -1,5 +1,6 @@
 import type { Anchor, ChannelBinding, DenyReason, Labels, RevocationReason, Tier, TopicAction } from './identity.js'
 import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName, TokenId } from './ids.js'
+import type { LockId, LockMode } from './lock.js'
 
 /*
  * What the audit log says. Every event names its kind in `event`; values are text, whole numbers, bytes, booleans,
@@ -97,7 +98,34 @@ export type RegistryEvent =
       readonly at: number
       /** Grows by one with every revocation; what a message's publisher was admitted under. */
       readonly epoch: number
+      /** The lock of mode `revoke` that it was hit by. */
+      readonly lock?: LockId
     })
+  | (OperatorFacts & {
+      /** From here on, or shortly before, nobody whom it is on is let in. */
+      readonly event: 'lock.add'
+      readonly lock: LockId
+      /** As `formatLockTarget` writes it. */
+      readonly target: string
+      readonly mode: LockMode
+      /** Why; an act like this has a reason. */
+      readonly comment: string
+      /** When it began to act; the record follows. */
+      readonly at: number
+      /** When it ends by itself; absent for one that is to be removed. */
+      readonly notAfter?: number
+      /** Its place among all changes of who is kept out; the same numbers as `epoch`. */
+      readonly revision: number
+      /** How many known devices it was on when it was made. */
+      readonly devices: number
+    })
+  | (OperatorFacts & { readonly event: 'lock.remove'; readonly lock: LockId; readonly revision: number })
+  | {
+      /** Its time was over. */
+      readonly event: 'lock.expire'
+      readonly lock: LockId
+      readonly revision: number
+    }
   | (CertificateOfOperator & { readonly event: 'operator.issue' })
 
 /** An operator's or service's own certificate; admitted by fingerprint like those of devices. */
@@ -130,6 +158,7 @@ export type SessionEndReason =
   | 'taken_over'
   | 'denied' //         onDenyPublish: disconnect
   | 'revoked'
+  | 'locked' //         kept out until an operator lets it in again
   | 'superseded' //     the device has joined anew, and used what it got
   | 'kicked' //         by an operator; the device may come back
   | 'expired' //        the certificate's notAfter
@@ -144,6 +173,7 @@ export type DropReason =
   | 'expired' //    by the publisher's message expiry interval, or because it waited longer than anything may
   | 'too_large' //  for the maximum packet size that the client has asked for
   | 'revoked' //    its publisher was
+  | 'locked' //     its publisher was
   | 'forgotten' //  an operator ended the session
   | 'policy'
 
@@ -235,7 +265,7 @@ export interface TopicDecisionFacts {
   readonly topic: string
   readonly decision: 'allow' | 'deny'
   /** Why not; only with `deny`. */
-  readonly reason?: DenyReason | 'revoked' | undefined
+  readonly reason?: DenyReason | 'revoked' | 'locked' | undefined
   readonly rules: readonly string[]
   readonly policyVersion: number
   /** Only with `deny`. Default: 1 */
@@ -256,6 +286,16 @@ export type ServiceEvent =
       readonly verifierKey?: string
     }
   | { readonly event: 'server.stop' }
+  | {
+      /** A broker has ended what a change of who is kept out is on: nothing of it is delivered behind this record. */
+      readonly event: 'lock.applied'
+      readonly node: string
+      readonly revision: number
+      /** Connections that were ended. */
+      readonly sessions: number
+      /** Queued and retained messages that were removed. */
+      readonly purged: number
+    }
   | {
       /** Stored rows of a session, or a retained message, that could not be read and were put aside. */
       readonly event: 'store.quarantine'

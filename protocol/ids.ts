@@ -76,7 +76,8 @@ export function parseFingerprint(text: string): Fingerprint {
   return text as Fingerprint
 }
 
-function parseName(text: string, what: string): string {
+/** Text that fits one topic level. @throws ProtocolError INVALID_ID */
+export function parseName(text: string, what: string): string {
   if (!isName(text)) throw invalid(text, `${what} (1 to 64 of A-Z a-z 0-9 . _ -, not "." or "..")`)
   return text
 }

@@ -15,6 +15,9 @@ export type {
   InstanceView,
   KickAnswer,
   KickRequest,
+  LockAnswer,
+  LockRequest,
+  LockView,
   MqttVersion,
   PolicyView,
   Problem,
@@ -126,6 +129,15 @@ export {
   type TpmJoinRequest,
 } from './join.js'
 export { encodeJoinUri, type JoinUri, parseJoinUri } from './join-uri.js'
+export {
+  formatLockTarget,
+  type LockId,
+  type LockMode,
+  lockModes,
+  type LockTarget,
+  parseLockId,
+  parseLockTarget,
+} from './lock.js'
 export { parseShare, type SubscriptionName } from './share.js'
 export { sourceOf } from './source.js'
 export {

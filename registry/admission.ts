@@ -13,7 +13,7 @@ export type Admission =
     }
   | {
       readonly admitted: false
-      readonly reason: 'unknown_certificate' | 'superseded' | 'previous' | 'revoked' | 'expired'
+      readonly reason: 'unknown_certificate' | 'superseded' | 'previous' | 'revoked' | 'expired' | 'locked'
     }
 
 /** A CA signature is necessary and not sufficient: only a certificate that stands here by its whole DER opens anything. */

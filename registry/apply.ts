@@ -1,4 +1,13 @@
-import type { AuditEvent, DeviceId, Fingerprint, InstanceId, RegistryEvent, TokenId, TpmState } from '#protocol'
+import {
+  type AuditEvent,
+  type DeviceId,
+  type Fingerprint,
+  type InstanceId,
+  parseLockTarget,
+  type RegistryEvent,
+  type TokenId,
+  type TpmState,
+} from '#protocol'
 import { RegistryError } from './errors.js'
 import {
   anchorKey,
@@ -39,6 +48,12 @@ export function applyEvent(state: RegistryState, event: RegistryEvent): void {
       return promoteCertificate(state, event)
     case 'device.revoke':
       return revokeDevice(state, event)
+    case 'lock.add':
+      return addLock(state, event)
+    case 'lock.remove':
+    case 'lock.expire':
+      state.epoch = Math.max(state.epoch, event.revision)
+      return state.locks.delete(event.lock)
     case 'operator.issue': {
       // One by one: a record of the log holds more than its event, and the row must not.
       const { operator, fingerprint, serial, notBefore, notAfter, certificate } = event
@@ -61,6 +76,9 @@ const registryEvents: Readonly<Record<RegistryEvent['event'], true>> = {
   'device.renew': true,
   'device.promote': true,
   'device.revoke': true,
+  'lock.add': true,
+  'lock.remove': true,
+  'lock.expire': true,
   'operator.issue': true,
 }
 
@@ -112,6 +130,7 @@ function enrollDevice(state: RegistryState, event: Event<'device.enroll'>): void
     instances: [...(device?.instances ?? []).filter((id) => id !== event.instance), event.instance],
   })
   const tpm = tpmStateOf(event)
+  const token = event.token ?? instance?.token
   state.instances.set(event.instance, {
     ...lineOf(instance),
     id: event.instance,
@@ -119,6 +138,7 @@ function enrollDevice(state: RegistryState, event: Event<'device.enroll'>): void
     profile: event.profile,
     anchor,
     binding: event.binding,
+    ...(token !== undefined && { token }),
     ...(tpm !== undefined && { tpm }),
     ...(event.reported !== undefined && { reported: event.reported }),
   })
@@ -221,6 +241,20 @@ function revokeDevice(state: RegistryState, event: Event<'device.revoke'>): void
       ...(event.comment !== undefined && { comment: event.comment }),
       epoch: event.epoch,
     },
+  })
+}
+
+function addLock(state: RegistryState, event: Event<'lock.add'>): void {
+  state.epoch = Math.max(state.epoch, event.revision)
+  state.locks.set(event.lock, {
+    id: event.lock,
+    target: parseLockTarget(event.target),
+    mode: event.mode,
+    reason: event.comment,
+    by: event.operator,
+    at: event.at,
+    ...(event.notAfter !== undefined && { notAfter: event.notAfter }),
+    revision: event.revision,
   })
 }
 

@@ -7,6 +7,7 @@ export type RegistryErrorCode =
   | 'TOKEN_UNKNOWN'
   | 'UNKNOWN_CERTIFICATE'
   | 'NOT_REGISTERED'
+  | 'LOCK_UNKNOWN'
   // what it knows, and refuses
   | 'TOKEN_SPENT'
   | 'TOKEN_EXPIRED'
@@ -22,6 +23,8 @@ export type RegistryErrorCode =
   | 'SUPERSEDED'
   | 'CLONE_SUSPECTED'
   | 'KEY_NOT_CERTIFIED'
+  | 'LOCKED'
+  | 'LOCK_INVALID'
   // what went wrong between the question and the answer
   | 'CONFLICT'
   | 'REGISTRY_FAILED'

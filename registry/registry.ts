@@ -7,8 +7,10 @@ import {
   type DeviceId,
   type DeviceIdentity,
   type Fingerprint,
+  formatLockTarget,
   type InstanceId,
   type Labels,
+  type LockId,
   type OperatorFacts,
   type OperatorName,
   type RegistryEvent,
@@ -20,8 +22,10 @@ import { applyEvent } from './apply.js'
 import { catchUp, type Replay } from './catch-up.js'
 import {
   checkLabels,
+  checkNewLock,
   checkNewDevice,
   checkNewToken,
+  type LockOrder,
   type NewDevice,
   type NewToken,
   type RevokeOrder,
@@ -35,9 +39,10 @@ import {
   type TokenCredential,
 } from './enrollment-plan.js'
 import { RegistryError } from './errors.js'
+import { type Clocks, Locks } from './locks/locks.js'
 import { planRenewal, type RenewalIssue, type RenewalPlan } from './renewal-plan.js'
 import { takeChangedRows } from './rows.js'
-import type { CertificateRecord, Device, Instance, RegistryState, Token } from './state.js'
+import type { CertificateRecord, Device, Instance, Lock, RegistryState, Token } from './state.js'
 
 export interface RegistryOptions {
   readonly store: Store
@@ -45,6 +50,8 @@ export interface RegistryOptions {
   readonly replay: Replay
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Milliseconds by a clock that nobody sets. Default: `now` */
+  readonly elapsed?: () => number
 }
 
 /** What the connection and the device itself said at a join or renewal: recorded, never decided on. */
@@ -58,6 +65,13 @@ export interface Revoking {
   readonly recorded: Promise<void>
   readonly done: Promise<void>
   readonly epoch: number
+}
+
+/** The same for a lock. */
+export interface Locking extends Revoking {
+  readonly lock: Lock
+  /** Known devices that it is on. */
+  readonly devices: number
 }
 
 export interface RegistryChange {
@@ -77,18 +91,21 @@ export class Registry {
   readonly #commits: Commits
   readonly #now: () => number
   readonly #listeners = new Set<(change: RegistryChange) => void>()
+  /** Whom locks and revocations keep out, and the brokers that are told of it. */
+  readonly locks: Locks
 
   /** @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT */
-  static async open({ store, audit, replay, now }: RegistryOptions): Promise<Registry> {
+  static async open({ store, audit, replay, now, elapsed = now }: RegistryOptions): Promise<Registry> {
     const { state, applied } = await catchUp(store, audit, replay)
-    return new Registry(state, audit, new Commits(store, audit, applied), now)
+    return new Registry(state, audit, new Commits(store, audit, applied), { now, elapsed })
   }
 
-  private constructor(state: RegistryState, audit: AuditTrail, commits: Commits, now: () => number) {
+  private constructor(state: RegistryState, audit: AuditTrail, commits: Commits, clocks: Clocks) {
     this.#state = state
     this.#audit = audit
     this.#commits = commits
-    this.#now = now
+    this.#now = clocks.now
+    this.locks = new Locks(state, clocks)
   }
 
   device(id: DeviceId): Device | undefined {
@@ -127,9 +144,11 @@ export class Registry {
     return provenToken(this.#state, credential)
   }
 
-  /** What decides at every door whether a device's certificate opens anything. */
-  admit(identity: DeviceIdentity): Admission {
-    return admit(this.#state, identity, this.#now())
+  /** What decides at every door whether a device's certificate opens anything; `address` is where it is shown from. */
+  admit(identity: DeviceIdentity, address?: string): Admission {
+    const admission = admit(this.#state, identity, this.#now())
+    if (!admission.admitted || !this.locks.isOnCertificate(identity, address)) return admission
+    return { admitted: false, reason: 'locked' }
   }
 
   /** The operator whose certificate this is, while it is valid. */
@@ -142,8 +161,10 @@ export class Registry {
    * Before a `repeat` is answered, wait for {@link settled}: its record may still be on its way to the disk.
    * @throws RegistryError
    */
-  planEnrollment(attestation: AttestationResult, token?: TokenCredential): EnrollmentPlan {
-    return planEnrollment(this.#state, attestation, token, this.#now())
+  planEnrollment(attestation: AttestationResult, token?: TokenCredential, peer?: string): EnrollmentPlan {
+    const plan = planEnrollment(this.#state, attestation, token, this.#now())
+    this.locks.requireUnlockedJoin(plan, attestation, peer)
+    return plan
   }
 
   /**
@@ -153,7 +174,7 @@ export class Registry {
    */
   async enroll(plan: EnrollmentIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
     const { attestation, token } = plan
-    const again = this.planEnrollment(attestation, token)
+    const again = this.planEnrollment(attestation, token, context.peer)
     if (again.kind === 'repeat' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
     return this.#change({
       event: 'device.enroll',
@@ -172,13 +193,15 @@ export class Registry {
   }
 
   /** The table of spec §5. Before a `repeat` is answered, wait for {@link settled}. @throws RegistryError */
-  planRenewal(identity: DeviceIdentity, spkiHash: Fingerprint): RenewalPlan {
-    return planRenewal(this.#state, identity, spkiHash, this.#now())
+  planRenewal(identity: DeviceIdentity, spkiHash: Fingerprint, peer?: string): RenewalPlan {
+    const plan = planRenewal(this.#state, identity, spkiHash, this.#now())
+    this.locks.requireUnlockedRenewal(identity, peer)
+    return plan
   }
 
   /** @throws RegistryError CONFLICT when another renewal came first (then plan again), or what the new plan is refused with */
   async renew(plan: RenewalIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
-    const again = this.planRenewal(plan.presented, plan.spkiHash)
+    const again = this.planRenewal(plan.presented, plan.spkiHash, context.peer)
     if (again.kind === 'repeat' || !isSame(again.seen, plan.seen)) throw conflict()
     const peer = context.peer !== undefined && { peer: context.peer }
     const promoted = again.promotesFirst ? this.promote(plan.presented, context.peer) : undefined
@@ -261,14 +284,62 @@ export class Registry {
     this.#requireDevice(device)
     const epoch = this.#state.epoch + 1
     const event: RegistryEvent = { event: 'device.revoke', device, ...order, at: this.#now(), epoch }
-    applyEvent(this.#state, event)
-    const placed = this.#place(event)
-    const recorded = placed.then(({ sequence }) => this.#audit.whenDurable(sequence))
-    const done = placed.then(({ committed }) => committed)
-    // The caller hears of it; one that does not listen must not end the process.
-    for (const outcome of [recorded, done]) outcome.catch(() => undefined)
+    const outcome = this.#actFirst([event])
+    this.locks.eventApplied(event)
     this.#tell({ kind: 'revoked', device })
-    return { recorded, done, epoch }
+    return { ...outcome, epoch }
+  }
+
+  lock(id: LockId): Lock | undefined {
+    return this.#state.locks.get(id)
+  }
+
+  allLocks(): readonly Lock[] {
+    return this.#state.locks.values()
+  }
+
+  /**
+   * Acts before it returns, as a revocation does: nobody whom it is on is admitted from here on, and every broker has
+   * been told. In the mode `revoke` each known device that it is on is revoked as well, with a record of its own.
+   * @throws RegistryError LOCK_INVALID; ProtocolError INVALID_MESSAGE, INVALID_ID
+   */
+  addLock(order: LockOrder, by: OperatorFacts): Locking {
+    const at = this.#now()
+    checkNewLock(this.#state, order, at)
+    const { lock: id, target, mode, notAfter, reason } = order
+    const hit = this.locks.devicesHitBy(target)
+    const revision = this.#state.epoch + 1
+    const facts = { lock: id, mode, at, ...(notAfter !== undefined && { notAfter }), ...by, comment: reason }
+    const added: RegistryEvent = {
+      event: 'lock.add',
+      ...facts,
+      target: formatLockTarget(target),
+      revision,
+      devices: hit.length,
+    }
+    const ended = mode === 'revoke' ? hit.filter((device) => this.device(device)?.state !== 'revoked') : []
+    const revoked = ended.map((device, position): RegistryEvent => {
+      const epoch = revision + 1 + position
+      return { event: 'device.revoke', device, reason: 'unspecified', lock: id, at, epoch, ...by, comment: reason }
+    })
+    const outcome = this.#actFirst([added, ...revoked])
+    this.locks.eventApplied(added)
+    const lock = this.#state.locks.get(id)
+    if (lock === undefined) throw new RegistryError('LOCK_UNKNOWN', `lock ${id} is not known`)
+    return { ...outcome, lock, devices: hit.length, epoch: this.#state.epoch }
+  }
+
+  /** What was revoked stays so. Recorded before it acts: it opens something. @throws RegistryError LOCK_UNKNOWN */
+  async removeLock(lock: LockId, by: OperatorFacts): Promise<void> {
+    if (!this.#state.locks.has(lock)) throw new RegistryError('LOCK_UNKNOWN', `lock ${lock} is not known`)
+    return this.#change({ event: 'lock.remove', lock, revision: this.#state.epoch + 1, ...by })
+  }
+
+  /** Ends the locks whose time is over. What cannot be recorded stays locked, until the next look. */
+  async expireLocks(): Promise<void> {
+    for (const lock of this.locks.due()) {
+      await this.#change({ event: 'lock.expire', lock, revision: this.#state.epoch + 1 })
+    }
   }
 
   /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */
@@ -299,7 +370,19 @@ export class Registry {
     this.#commits.requireHealthy()
     const sequence = this.#audit.append(event) // when the log takes nothing any more, nothing may happen
     applyEvent(this.#state, event)
+    this.locks.eventApplied(event)
     return this.#commit(sequence)
+  }
+
+  /** What acts whether it can be recorded or not. */
+  #actFirst(events: readonly RegistryEvent[]): Omit<Revoking, 'epoch'> {
+    for (const event of events) applyEvent(this.#state, event)
+    const placed = events.map((event) => this.#place(event))
+    const recorded = all(placed.map(async (place) => this.#audit.whenDurable((await place).sequence)))
+    const done = all(placed.map(async (place) => (await place).committed))
+    // The caller hears of it; one that does not listen must not end the process.
+    for (const outcome of [recorded, done]) outcome.catch(() => undefined)
+    return { recorded, done }
   }
 
   /** For what has acted already: a log that is full now is asked again whenever it has got something on the disk. */
@@ -327,6 +410,10 @@ export class Registry {
   #requireDevice(id: DeviceId): void {
     if (!this.#state.devices.has(id)) throw new RegistryError('DEVICE_UNKNOWN', `device ${id} is not known`)
   }
+}
+
+async function all(works: readonly Promise<void>[]): Promise<void> {
+  await Promise.all(works)
 }
 
 /** Only the facts: what an event says beyond its type would stand in the log for ever. */

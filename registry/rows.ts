@@ -5,8 +5,10 @@ import {
   type Decoder,
   decodeJson,
   encodeJson,
+  formatLockTarget,
   integer,
   list,
+  lockModes,
   object,
   optional,
   parseCertificateSerial,
@@ -14,6 +16,8 @@ import {
   parseDeviceId,
   parseFingerprint,
   parseInstanceId,
+  parseLockId,
+  parseLockTarget,
   parseOperatorName,
   parseProfileName,
   parseTokenId,
@@ -30,6 +34,7 @@ import {
   type CertificateRecord,
   type Device,
   type Instance,
+  type Lock,
   type OwnedAnchor,
   type RegistryState,
   type Token,
@@ -56,9 +61,13 @@ export type Rows = ReadonlyMap<string, Uint8Array | undefined>
 /** The rows that changed since the last call, encoded. */
 export function takeChangedRows(state: RegistryState): Rows {
   const rows = new Map<string, Uint8Array | undefined>()
-  const take = <Key extends string, Row extends object>(name: string, table: Table<Key, Row>): void => {
+  const take = <Key extends string, Row extends object>(
+    name: string,
+    table: Table<Key, Row>,
+    plain: (row: Row) => object = (row) => row,
+  ): void => {
     for (const [key, row] of table.takeChanges()) {
-      rows.set(`${prefix}${name}/${key}`, row === undefined ? undefined : encodeRow(row))
+      rows.set(`${prefix}${name}/${key}`, row === undefined ? undefined : encodeRow(plain(row)))
     }
   }
   take('device', state.devices)
@@ -67,6 +76,7 @@ export function takeChangedRows(state: RegistryState): Rows {
   take('token', state.tokens)
   take('anchor', state.anchors)
   take('operator', state.operators)
+  take('lock', state.locks, (lock) => ({ ...lock, target: formatLockTarget(lock.target) }))
   return rows
 }
 
@@ -107,6 +117,10 @@ export function restoreRow(state: RegistryState, key: string, value: Uint8Array)
     case 'operator': {
       const operator = decodeRow(key, value, decodeOperator)
       return state.operators.restore(operator.fingerprint, operator)
+    }
+    case 'lock': {
+      const lock = decodeRow(key, value, decodeLock)
+      return state.locks.restore(lock.id, lock)
     }
     default:
       throw new RegistryError('REGISTRY_CORRUPT', `${key}: no such table; was this folder written by a newer version?`)
@@ -171,6 +185,7 @@ const decodeInstance: Decoder<Instance> = object({
   profile: parsed(parseProfileName),
   anchor,
   binding: word('exporter', 'nonce', 'none'),
+  token: optional(parsed(parseTokenId)),
   tpm: optional(
     object({
       akName: bytes(128),
@@ -221,4 +236,15 @@ const decodeOperator: Decoder<CertificateOfOperator> = object({
   notBefore: time,
   notAfter: time,
   certificate: bytes(64 * 1024),
+})
+
+const decodeLock: Decoder<Lock> = object({
+  id: parsed(parseLockId),
+  target: parsed(parseLockTarget),
+  mode: word(...lockModes),
+  reason: text(100_000),
+  by: parsed(parseOperatorName),
+  at: time,
+  notAfter: optional(time),
+  revision: count,
 })

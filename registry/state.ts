@@ -7,6 +7,9 @@ import type {
   Fingerprint,
   InstanceId,
   Labels,
+  LockId,
+  LockMode,
+  LockTarget,
   OperatorName,
   ProfileName,
   RevocationReason,
@@ -49,6 +52,8 @@ export interface Instance {
   readonly profile: ProfileName
   readonly anchor: Anchor
   readonly binding: ChannelBinding
+  /** The join token that let it in. */
+  readonly token?: TokenId
   /** The TPM as it was attested at the last join; only for instances whose key lives in one. */
   readonly tpm?: TpmState
   /** What the device said of itself at the join: shown, never matched on. */
@@ -84,6 +89,20 @@ export interface Token {
   readonly revoked: boolean
 }
 
+/** Keeps out whom it is on, until it is removed or its time is over. */
+export interface Lock {
+  readonly id: LockId
+  readonly target: LockTarget
+  readonly mode: LockMode
+  readonly reason: string
+  readonly by: OperatorName
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly notAfter?: number
+  /** Its place among all changes of who is kept out. */
+  readonly revision: number
+}
+
 /** How an anchor is found again: its kind and hash as one key. */
 export type AnchorKey = `${Anchor['kind']}.${string}`
 
@@ -104,6 +123,7 @@ export class RegistryState {
   /** Hardware anchors only: each belongs to one device for good. A token's or a job's anchor names no device. */
   readonly anchors = new Table<AnchorKey, OwnedAnchor>()
   readonly operators = new Table<Fingerprint, CertificateOfOperator>()
-  /** Grows with every revocation; a message carries the epoch under which its publisher was admitted. */
+  readonly locks = new Table<LockId, Lock>()
+  /** Grows with every change of who is kept out; a message carries the epoch under which its publisher was admitted. */
   epoch = 0
 }

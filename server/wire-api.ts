@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { type AuditLog, encodeLines, PayloadArchive } from '#audit'
 import type { CertificateAuthority } from '#ca'
 import { createJoinToken, type Enrollment } from '#enrollment'
-import { type AuditRecord, encodeJoinUri, type ProfileName, type StatusView } from '#protocol'
+import { type AuditRecord, encodeJoinUri, parseLockId, type ProfileName, type StatusView } from '#protocol'
 import type { Registry } from '#registry'
 import type { AuditReads } from './audit-reads.js'
 import { publicHost } from './config.js'
@@ -85,7 +86,7 @@ function serviceOf({ config, now, inData }: Wiring, parts: ApiParts, { joinUri, 
     }),
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),
-    endDevice: (device) => broker.endDevice(device, 'revoked'),
+    createLockId: () => parseLockId(`lock-${randomBytes(5).toString('hex')}`),
     searchAudit: ({ query, follow }, { operator, leaving }) => {
       if (follow) return untilEnded(audit, encodeLines(audit.follow(query, { signal: leaving })))
       return search.lines(query, { operator, signal: AbortSignal.any([leaving, stopping]) })

@@ -6,6 +6,7 @@ import type { Store } from '#store'
 import { publicHost } from './config.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
+import { followLocks } from './lock-follower.js'
 import type { PolicyInForce } from './policy-in-force.js'
 import { tlsOf, type Upkeep } from './upkeep.js'
 import type { Wiring } from './wiring.js'
@@ -35,7 +36,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
     audit,
     store,
     identify: (peerDer) => issuers.identifyDevice(peerDer),
-    admit: (identity) => registry.admit(identity),
+    admit: (identity, address) => registry.admit(identity, address),
     promote: (identity, peer) => registry.promote(identity, peer),
     policyFor: (device, from) => policy.effectiveFor(device, from),
     now,
@@ -43,6 +44,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
     version: `touchmark ${config.version}`,
   })
   closing.add(() => broker.closeGracefully())
+  closing.add(followLocks(broker, registry, audit))
   policy.onChange(() => broker.policyChanged())
   registry.onChange(({ kind, device }) => {
     if (kind === 'labels') broker.policyChanged()

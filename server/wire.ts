@@ -18,6 +18,7 @@ import { formatAddress } from './http/app.js'
 import { OpenRequests } from './http/open-requests.js'
 import { Issuers } from './issuers.js'
 import { listening } from './listening.js'
+import { startExpiry } from './lock-expiry.js'
 import { createMetrics } from './metrics.js'
 import { ensureOperatorCredential } from './operator-credential.js'
 import { PolicyInForce } from './policy-in-force.js'
@@ -74,7 +75,7 @@ export async function openServer(config: ServerConfig, surroundings: Surrounding
 
 /** Where rooms meet; with the log, the broker and the API, which are wired in files of their own, nowhere else. */
 async function wire(wiring: Wiring): Promise<OpenServer> {
-  const { config, now, warn, closing, inData } = wiring
+  const { config, now, elapsed, warn, closing, inData } = wiring
   const startedAt = now()
   await makeFolder(config.dataFolder)
   const store = await openLevelStore(inData('store')) // locks the folder, so it comes before anything else is touched
@@ -87,7 +88,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const handOutVerifierKey = () => writeDurably(inData('operator', 'audit.vkey'), `${audit.verifierKey}\n`)
 
   const { trustDomain } = config
-  const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now })
+  const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now, elapsed })
   const ca = await CertificateAuthority.open({ directory: inData('ca'), trustDomain, registry, audit, now })
   const issuers = new Issuers(ca, trustDomain, now)
   const admitOperator = registry.admitOperator.bind(registry)
@@ -142,6 +143,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   )
   closing.add(() => health.close())
   closing.add(upkeep.start())
+  closing.add(startExpiry(registry, warn))
   closing.add(retention.start())
   outside.start(config.outside.everyMilliseconds)
 

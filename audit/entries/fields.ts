@@ -124,6 +124,13 @@ export const fields: {
   treeSize: [91, 'integer'],
   formerMinimumIndex: [95, 'integer'],
   minimumIndex: [96, 'integer'],
+  lock: [97, 'text'],
+  target: [98, 'text'],
+  mode: [99, 'text'],
+  revision: [100, 'integer'],
+  devices: [101, 'integer'],
+  sessions: [102, 'integer'],
+  purged: [103, 'integer'],
 }
 
 export interface Field {
@@ -184,4 +191,8 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'log.key_retire': 41,
   'witness.refuse': 43,
   'log.retention': 46,
+  'lock.add': 50,
+  'lock.remove': 51,
+  'lock.expire': 52,
+  'lock.applied': 53,
 }

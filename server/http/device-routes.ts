@@ -13,6 +13,7 @@ import {
 } from './schemas/devices.js'
 import { actQuery, labels, listQuery } from './schemas/fields.js'
 import type { Service } from './service.js'
+import { succeeds } from './succeeds.js'
 import { onlineDevices, viewDevice } from './views.js'
 
 const tags = ['devices']
@@ -88,9 +89,9 @@ export function addDeviceRoutes(app: App, service: Service): void {
       const by = operators.of(request, request.body)
       const device = request.params.id
       // Acts first and is recorded second, so that a full disk cannot keep a device alive.
-      const { recorded } = registry.revokeDevice(device, { reason: request.body.reason, ...by })
-      const ended = service.endDevice(device)
-      return { device, ...ended, recorded: await succeeds(recorded) }
+      const { recorded, epoch } = registry.revokeDevice(device, { reason: request.body.reason, ...by })
+      const { sessions, purged } = registry.locks.progress(epoch)
+      return { device, sessions, purged, recorded: await succeeds(recorded) }
     },
   })
 
@@ -103,11 +104,4 @@ export function addDeviceRoutes(app: App, service: Service): void {
     if (device === undefined) throw new ServerError('NOT_FOUND', `there is no device ${id}`)
     return device
   }
-}
-
-async function succeeds(work: Promise<void>): Promise<boolean> {
-  return work.then(
-    () => true,
-    () => false,
-  )
 }

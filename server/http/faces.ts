@@ -1,6 +1,7 @@
 import { type App, createApp, type HttpOptions } from './app.js'
 import { addAuditRoutes } from './audit-routes.js'
 import { addDeviceRoutes } from './device-routes.js'
+import { addLockRoutes } from './lock-routes.js'
 import { addJoinRoutes } from './join-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
 import { addPayloadRoutes } from './payload-routes.js'
@@ -13,6 +14,7 @@ import { addTokenRoutes } from './token-routes.js'
 const operatorFaces = [
   addStatusRoutes,
   addDeviceRoutes,
+  addLockRoutes,
   addTokenRoutes,
   addSessionRoutes,
   addPolicyRoutes,

@@ -6,6 +6,7 @@ import type {
   Fingerprint,
   JoinAnswer,
   JoinNonce,
+  LockId,
   OperatorFacts,
   ProfileName,
   RenewRequest,
@@ -56,8 +57,7 @@ export interface Service {
   readonly sessions: () => readonly SessionView[]
   /** Ends a session's connection, with `forget` the session; undefined when there is no such session. */
   readonly kick: (clientId: string, how: { readonly forget: boolean }) => Kicked | undefined
-  /** Ends every session of a device; when it returns, nothing more of it is delivered. */
-  readonly endDevice: (device: DeviceId) => { readonly sessions: number; readonly purged: number }
+  readonly createLockId: () => LockId
   /** NDJSON, in pieces of whole lines. */
   readonly searchAudit: (search: AuditSearch, reader: AuditReader) => AsyncIterable<Uint8Array | string>
   readonly checkpoint: () => AuditCheckpoint

@@ -172,7 +172,7 @@ test('a revocation ends all sessions of the device, and none of its neighbours',
   const neighbour = await world.raw('d10')
   await neighbour.connect('d10')
   world.refused.set(device('d1'), 'revoked')
-  assert.equal(world.broker.endDevice(device('d1'), 'revoked').sessions, 3)
+  assert.equal(world.broker.endDevices([device('d1')], 'revoked').sessions, 3)
   assert.deepEqual(
     world.broker.sessions().map(({ clientId }) => clientId),
     ['d10'],

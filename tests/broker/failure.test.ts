@@ -210,7 +210,7 @@ test('a delivery that cannot be recorded ends the receiver alone, whatever woke 
 
   refuseRecords(t, world, full)
   world.refused.set(device('d1'), 'revoked')
-  assert.deepEqual(world.broker.endDevice(device('d1'), 'revoked'), { sessions: 1, purged: 1 })
+  assert.deepEqual(world.broker.endDevices([device('d1')], 'revoked'), { sessions: 1, purged: 1 })
   await speaker.closed
 })
 

@@ -97,7 +97,7 @@ test('a device that is revoked while its last words wait is not heard any more',
   await until(() => world.records('session.connect').length === 2)
   speaker.socket.end()
   await speaker.closed
-  world.broker.endDevice(device('d1'), 'revoked')
+  world.broker.endDevices([device('d1')], 'revoked')
   world.audit.release()
   await listener.ping()
   assert.deepEqual(listener.all('publish'), [])

@@ -16,7 +16,7 @@ import {
 
 function revoke(world: World, id: string) {
   world.refused.set(device(id), 'revoked')
-  return world.broker.endDevice(device(id), 'revoked')
+  return world.broker.endDevices([device(id)], 'revoked')
 }
 
 test('case 55: with 5,000 messages in flight, not one more is delivered after the revocation has returned', async (t) => {

@@ -10,6 +10,7 @@ import {
   type DeviceId,
   parseDeviceId,
   parseFingerprint,
+  parseLockId,
   parseOperatorName,
   parseProfileName,
   parseTokenId,
@@ -67,6 +68,10 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
   const channels: Channel[] = []
   const turnedAway: string[] = []
   const erased: unknown[] = []
+  registry.locks.follow('test', ({ revision, revoked, locked }, { applied }) => {
+    ended.push(...revoked, ...locked)
+    applied(revision, { sessions: revoked.length + locked.length, purged: 2 })
+  })
   const requests = new OpenRequests({ restMs: 500 })
   const service: Service = {
     registry,
@@ -86,10 +91,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       const session = sessions.find((known) => known.clientId === clientId)
       return session && { ended: session.connected, purged: forget ? session.queued : 0 }
     },
-    endDevice: (device) => {
-      ended.push(device)
-      return { sessions: 1, purged: 2 }
-    },
+    createLockId: () => parseLockId(`lock-${registry.allLocks().length + 1}`),
     searchAudit: (search) => encodeLines(fromLog(audit.records, (search.query.after ?? -1) + 1)),
     payloads: new PayloadArchive({
       directory: '/nowhere',

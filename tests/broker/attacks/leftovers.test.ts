@@ -55,7 +55,7 @@ const endings: Readonly<Record<string, (world: World, level: Level) => Promise<v
   'its time is over': (world) => void (world.clock += 8 * 24 * 3_600_000),
   'its device is revoked': (world) => {
     world.refused.set(device('d2'), 'revoked')
-    world.broker.endDevice(device('d2'), 'revoked')
+    world.broker.endDevices([device('d2')], 'revoked')
   },
   'an operator forgets it': (world) => void world.broker.kick('d2', { forget: true }),
   'its client starts clean and says goodbye': async (world, level) => {
@@ -156,12 +156,12 @@ test('the will of a revoked device is gone: the one that waits for its delay, an
   })
   await cut(world, delayed)
   world.refused.set(device('d1'), 'revoked')
-  world.broker.endDevice(device('d1'), 'revoked')
+  world.broker.endDevices([device('d1')], 'revoked')
   const stored = await join(world, 'd2', 4, { clean: false, will })
   await world.restart()
   await stored.closed
   world.refused.set(device('d2'), 'revoked')
-  world.broker.endDevice(device('d2'), 'revoked')
+  world.broker.endDevices([device('d2')], 'revoked')
   world.clock += 3_600_000
   const later = await join(world, 'd4', 5)
   await subscribe(later, ['t/#', 1])

@@ -56,7 +56,7 @@ test('QoS 2 of a device that is revoked before PUBREL, or before it is recorded,
   client.send(publishPacket('t/1', 'x', { qos: 2, messageId: 7 }), { cmd: 'pubrel', messageId: 7 })
   await until(() => world.records('message.publish').length === 1)
   world.refused.set(device('d1'), 'revoked')
-  world.broker.endDevice(device('d1'), 'revoked')
+  world.broker.endDevices([device('d1')], 'revoked')
   world.audit.release()
   await client.closed
   await listener.ping()

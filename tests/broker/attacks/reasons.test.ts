@@ -21,7 +21,7 @@ const ends: readonly (readonly [
   reason: number,
   end: (world: World, client: RawClient) => unknown,
 ])[] = [
-  ['its device is revoked', 0x98, ({ broker }) => void broker.endDevice(device('d1'), 'revoked')],
+  ['its device is revoked', 0x98, ({ broker }) => void broker.endDevices([device('d1')], 'revoked')],
   ['an operator kicks it', 0x98, ({ broker }) => void broker.kick('d1', { forget: false })],
   ['another connection takes its place', 0x8e, (world) => join(world, 'd1', 5)],
   ['the service shuts down', 0x8b, ({ broker }) => broker.closeGracefully()],

@@ -7,7 +7,7 @@ import { device, makeWorld, policySource, publishPacket, until, type World } fro
 
 function revoke(world: World, id: string): void {
   world.refused.set(device(id), 'revoked')
-  world.broker.endDevice(device(id), 'revoked')
+  world.broker.endDevices([device(id)], 'revoked')
 }
 
 test('what a revocation takes back before it reached the socket frees its place in the window', async (t) => {

@@ -23,7 +23,7 @@ test('a device speaks and hears over WebSocket with the identity, the policy and
   assert.equal(world.records('session.connect')[0]?.device, 'd1')
   assert.equal(world.records('message.publish')[0]?.topic, 'f/d1/in')
   await assert.rejects(client.subscribeAsync('f/d2/in')) // nobody's right is larger here
-  world.broker.endDevice(device('d1'), 'revoked')
+  world.broker.endDevices([device('d1')], 'revoked')
   await until(() => !client.connected)
   assert.equal(world.records('session.end')[0]?.reason, 'revoked')
 })

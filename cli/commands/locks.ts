@@ -1,0 +1,194 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import {
+  type Act,
+  formatLockTarget,
+  type LockAnswer,
+  type LockMode,
+  lockModes,
+  type LockRequest,
+  type LockTarget,
+  type LockView,
+  parseLockTarget,
+} from '#protocol'
+import type { ApiClient } from '../client.js'
+import type { Context } from '../context.js'
+import { CliError } from '../errors.js'
+import type { Column, Output } from '../output.js'
+import { commented, commentOption, formatTime, parseCount, parseDuration } from './arguments.js'
+import { examples } from './examples.js'
+import { addLockHistory } from './lock-history.js'
+
+/** Beyond so many devices a person has to say that they are meant. */
+const askAbove = 10
+
+const columns: readonly Column<LockView>[] = [
+  { name: 'id', of: ({ id }) => id },
+  { name: 'mode', of: ({ mode }) => mode },
+  { name: 'on', of: ({ target }) => formatLockTarget(target) },
+  { name: 'devices', of: ({ devices }) => String(devices) },
+  { name: 'since', of: ({ at }) => formatTime(at) },
+  { name: 'until', of: ({ notAfter }) => formatTime(notAfter ?? '') },
+  { name: 'by', of: ({ by }) => by },
+  { name: 'reason', of: ({ reason }) => reason },
+  { name: 'revision', of: ({ revision }) => String(revision), wide: true },
+]
+
+/** How each target is named on the command line, and what it is called in its text form. */
+const targetOptions = {
+  device: ['--device <id>', 'one device'],
+  labels: ['--labels <selector>', "every device with all of these, now or later: 'site=oslo,line=4'"],
+  addresses: ['--address <range>', 'whoever comes from there: 192.0.2.0/24, 2001:db8::/32, or one address'],
+  ek: ['--ek <sha256>', 'the device with this TPM, by the SHA-256 of its EK'],
+  token: ['--token <id>', 'what has joined with this token, or would'],
+  instance: ['--instance <id>', 'one enrollment of a device'],
+  profile: ['--profile <name>', 'everything of an enrollment profile'],
+} as const
+type TargetName = keyof typeof targetOptions
+
+interface AddOptions extends Partial<Readonly<Record<Exclude<TargetName, 'addresses'> | 'address', LockTarget>>> {
+  readonly mode: LockMode
+  readonly ttl?: number
+  readonly reason: string
+  readonly dryRun?: true
+  readonly yes?: true
+  readonly askAbove: number
+}
+
+export function addLocks(program: Command, context: Context): void {
+  const { client, output, typed } = context
+  const locks = program
+    .command('locks')
+    .alias('lock')
+    .description('keep devices out, now and until they are let in again')
+
+  const add = locks
+    .command('add')
+    .description('end sessions now, and let nobody whom it is on connect, join or renew')
+    .addHelpText(
+      'after',
+      '\nWhen it returns it acts: connections are closed, wills dropped, waiting messages gone. Nothing waits for a disk;' +
+        '\nif the audit log could not record it, it says so and ends with 7. With --mode revoke the certificates of all' +
+        '\ndevices that it is on now are revoked for good as well; removing the lock does not bring them back.',
+    )
+    .addHelpText(
+      'after',
+      examples(
+        "locks add --device pump-7 --reason 'box was found open'",
+        "locks add --labels site=oslo --reason 'break-in' --dry-run",
+        "locks add --labels site=oslo,line=4 --ttl 2h --reason 'maintenance' --yes",
+        "locks add --address 192.0.2.0/24 --reason 'scans from there'",
+        "locks add --token 5a1b2c3d4e5f6071 --mode revoke --reason 'the token was in a repository'",
+      ),
+    )
+  for (const [kind, [flags, description]] of Object.entries(targetOptions)) {
+    add.option(flags, description, (value: string) => parseTarget(kind, value))
+  }
+  add
+    .addOption(new Option('--mode <mode>', 'revoke: also for good').choices(lockModes).default('lock'))
+    .addOption(new Option('--ttl <duration>', 'ends by itself after so long, such as 2h').argParser(parseDuration))
+    .requiredOption('--reason <text>', 'why, for the audit log and for whoever finds the lock')
+    .option('--dry-run', 'only say how many devices and connections it would be on')
+    .option('--yes', 'do not ask')
+    .addOption(
+      new Option('--ask-above <count>', 'ask when it is on more devices').argParser(parseCount).default(askAbove),
+    )
+    .action(async (options: AddOptions) => {
+      const target = targetOf(options)
+      if (options.dryRun) return preview(output(), target, await ask(client(), target, { ...options, dryRun: true }))
+      if (options.yes === undefined) await confirm(client(), typed, target, options)
+      report(output(), target, await ask(client(), target, options))
+    })
+
+  locks
+    .command('ls')
+    .description('every lock that acts')
+    .addHelpText('after', examples('locks ls', 'locks ls -o json'))
+    .action(async () => output().list(await client().call('listLocks'), columns))
+
+  locks
+    .command('rm')
+    .argument('<id>')
+    .description('let in again whom a lock has kept out; what was revoked stays revoked')
+    .addHelpText('after', examples("locks rm lock-5a1b2c3d4e --comment 'the box is closed again'"))
+    .option(...commentOption)
+    .action(async (id: string, why: Act) => {
+      const removed = await client().call('removeLock', { id, query: { ...commented(why) } })
+      output().one(removed, [
+        ['removed', removed.id],
+        ['was on', formatLockTarget(removed.target)],
+      ])
+    })
+
+  addLockHistory(locks, context)
+}
+
+function targetOf(options: AddOptions): LockTarget {
+  const { device, labels, address, ek, token, instance, profile } = options
+  const given = [device, labels, address, ek, token, instance, profile].filter((target) => target !== undefined)
+  const [target, ...others] = given
+  if (target !== undefined && others.length === 0) return target
+  const names = Object.values(targetOptions).map(([flags]) => flags.split(' ')[0])
+  throw new CliError('USAGE', `expected one of ${names.join(', ')}, got ${given.length}`)
+}
+
+function ask(
+  client: ApiClient,
+  target: LockTarget,
+  { mode, ttl, reason, dryRun }: Pick<AddOptions, 'mode' | 'ttl' | 'reason' | 'dryRun'>,
+): Promise<LockAnswer> {
+  const body: LockRequest = {
+    ...{ target, mode, reason },
+    ...(ttl !== undefined && { ttlSeconds: ttl }),
+    ...(dryRun && { dryRun }),
+  }
+  return client.call('addLock', { body })
+}
+
+/** The number of devices is typed, and not a yes: who expected three sees that it is three hundred. */
+async function confirm(
+  client: ApiClient,
+  typed: Context['typed'],
+  target: LockTarget,
+  options: AddOptions,
+): Promise<void> {
+  const { devices, sessions } = await ask(client, target, { ...options, dryRun: true })
+  const many = Math.max(devices, sessions)
+  if (many <= options.askAbove) return
+  const question = `${formatLockTarget(target)} is on ${devices} devices, and ends ${sessions} connections`
+  if (await typed(question, String(many))) return
+  throw new CliError('USAGE', 'nothing was locked: something else was typed')
+}
+
+function preview(output: Output, target: LockTarget, answer: LockAnswer): void {
+  output.one(answer, [
+    ['would be on', formatLockTarget(target)],
+    ['devices', String(answer.devices)],
+    ['would end connections', String(answer.sessions)],
+  ])
+  output.note('Nothing was changed (--dry-run).')
+}
+
+function report(output: Output, target: LockTarget, answer: LockAnswer): void {
+  output.one(answer, [
+    ['lock', answer.lock?.id],
+    ['on', formatLockTarget(target)],
+    ['devices', String(answer.devices)],
+    ['connections ended', String(answer.sessions)],
+    ['messages removed', String(answer.purged)],
+    ['until', answer.lock?.notAfter && formatTime(answer.lock.notAfter)],
+    ['recorded', answer.recorded ? 'yes' : 'not yet'],
+  ])
+  if (answer.outstanding.length > 0) {
+    throw new CliError('PARTLY_DONE', `it does not act everywhere yet: ${answer.outstanding.join(', ')}`)
+  }
+  if (answer.recorded) return
+  throw new CliError('PARTLY_DONE', 'the lock acts, but the audit log could not record it: see "touchmark status"')
+}
+
+function parseTarget(kind: string, value: string): LockTarget {
+  try {
+    return parseLockTarget(`${kind}:${kind === 'ek' ? value.toLowerCase() : value}`)
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : 'not understood')
+  }
+}

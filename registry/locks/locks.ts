@@ -1,0 +1,135 @@
+import type { AttestationResult, DeviceId, DeviceIdentity, LockId, LockTarget, RegistryEvent } from '#protocol'
+import type { EnrollmentPlan } from '../enrollment-plan.js'
+import { RegistryError } from '../errors.js'
+import type { Lock, RegistryState } from '../state.js'
+import { addressOf } from './address-range.js'
+import { KeptOut } from './kept-out.js'
+import { type LockChange, LockFeed, type LockLease, type LockProgress } from './lock-feed.js'
+import { isOn, LockIndex } from './lock-index.js'
+import { type Subject, subjectOfCertificate, subjectOfDevice, subjectOfJoin } from './subject.js'
+
+/** Milliseconds since 1970, and by a clock that nobody sets. */
+export interface Clocks {
+  readonly now: () => number
+  readonly elapsed: () => number
+}
+
+/** The locks as they act now: whom they keep out, who is told of it, and when they end. */
+export class Locks {
+  readonly #state: RegistryState
+  readonly #clocks: Clocks
+  readonly #keptOut: KeptOut
+  readonly #feed = new LockFeed()
+  /** By the clock that nobody sets, when a lock's time is over: a clock that is set forward must not open anything. */
+  readonly #overAt = new Map<LockId, number>()
+  #index: LockIndex
+
+  constructor(state: RegistryState, clocks: Clocks) {
+    this.#state = state
+    this.#clocks = clocks
+    this.#keptOut = new KeptOut(state)
+    this.#index = new LockIndex(state.locks.values())
+    this.#keptOut.refresh(this.#index, this.#allDevices())
+    for (const lock of state.locks.values()) this.#begin(lock)
+  }
+
+  /** Known devices that a target is on now. */
+  devicesHitBy(target: LockTarget): readonly DeviceId[] {
+    const hit = this.#state.devices.values().filter((device) => isOn(target, subjectOfDevice(this.#state, device)))
+    return hit.map(({ id }) => id)
+  }
+
+  /** Whether a device is locked or revoked: it says and hears nothing. */
+  keepsOut(device: DeviceId): boolean {
+    return this.#keptOut.has(device)
+  }
+
+  /** Whether a lock is on who shows this certificate. */
+  isOnCertificate(identity: DeviceIdentity, address: string | undefined): boolean {
+    if (this.#state.locks.size === 0) return false
+    const certificate = this.#state.certificates.get(identity.fingerprint)
+    const subject = certificate && subjectOfCertificate(this.#state, certificate, address)
+    return subject === undefined || this.#index.hit(subject) !== undefined
+  }
+
+  /** @throws RegistryError LOCKED where no certificate may be issued for this join */
+  requireUnlockedJoin(plan: EnrollmentPlan, attestation: AttestationResult, peer: string | undefined): void {
+    if (this.#state.locks.size === 0) return
+    const { device, instance } = plan.kind === 'issue' ? plan : plan.certificate
+    const { anchor, profile, token } = attestation
+    const bearer = token ?? (plan.kind === 'issue' ? plan.token?.id : this.#state.instances.get(instance)?.token)
+    const labels = plan.kind === 'issue' ? plan.labels : (this.#state.devices.get(device)?.labels ?? {})
+    const address = peer === undefined ? undefined : addressOf(peer)
+    this.#requireUnlocked(
+      subjectOfJoin(this.#state, { device, instance, labels, profile, anchor, token: bearer, address }),
+    )
+  }
+
+  /** @throws RegistryError LOCKED where this certificate may not be renewed */
+  requireUnlockedRenewal(identity: DeviceIdentity, peer: string | undefined): void {
+    if (!this.isOnCertificate(identity, peer === undefined ? undefined : addressOf(peer))) return
+    throw new RegistryError('LOCKED', `device ${identity.deviceId} is locked`)
+  }
+
+  /** Gives a broker the whole state, and every change from then on. */
+  follow(name: string, apply: (change: LockChange, lease: LockLease) => void): LockLease {
+    return this.#feed.follow(name, apply, { ...this.#keptOut.all(), revision: this.#state.epoch })
+  }
+
+  progress(revision: number): LockProgress {
+    return this.#feed.progress(revision)
+  }
+
+  /** An event has changed the state: works out whom that keeps out, and tells every broker before it returns. */
+  eventApplied(event: RegistryEvent): void {
+    switch (event.event) {
+      case 'lock.add':
+      case 'lock.remove':
+      case 'lock.expire':
+        return this.#locksChanged(event.lock)
+      case 'device.revoke':
+        return this.#publish([event.device], { always: true })
+      default:
+        if ('device' in event && event.device !== undefined) this.#publish([event.device], { always: false })
+    }
+  }
+
+  /** Locks whose time is over, by both clocks. */
+  due(): readonly LockId[] {
+    const { now, elapsed } = this.#clocks
+    const isOver = ({ id, notAfter = Infinity }: Lock) => notAfter <= now() && (this.#overAt.get(id) ?? 0) <= elapsed()
+    return this.#state.locks
+      .values()
+      .filter(isOver)
+      .map(({ id }) => id)
+  }
+
+  #locksChanged(id: LockId): void {
+    const lock = this.#state.locks.get(id)
+    if (lock) this.#begin(lock)
+    else this.#overAt.delete(id)
+    this.#index = new LockIndex(this.#state.locks.values())
+    this.#publish(this.#allDevices(), { always: true }) // also where it is on nobody: it can be on where they come from
+  }
+
+  #publish(devices: Iterable<DeviceId>, { always }: { readonly always: boolean }): void {
+    const change = this.#keptOut.refresh(this.#index, devices)
+    if (!always && Object.values(change).every((list: readonly DeviceId[]) => list.length === 0)) return
+    if (!always) this.#state.epoch++ // what follows from a change of labels has its place among the revisions too
+    this.#feed.publish({ ...change, revision: this.#state.epoch })
+  }
+
+  #begin({ id, notAfter }: Lock): void {
+    const { now, elapsed } = this.#clocks
+    if (notAfter !== undefined && !this.#overAt.has(id)) this.#overAt.set(id, elapsed() + Math.max(0, notAfter - now()))
+  }
+
+  #requireUnlocked(subject: Subject): void {
+    const lock = this.#index.hit(subject)
+    if (lock) throw new RegistryError('LOCKED', `lock ${lock.id} is on ${subject.device}`)
+  }
+
+  #allDevices(): readonly DeviceId[] {
+    return this.#state.devices.values().map(({ id }) => id)
+  }
+}
