@@ -51,7 +51,13 @@ export class LockFeed {
   publish(change: LockChange): void {
     this.#ended.set(change.revision, { sessions: 0, purged: 0 })
     for (const [oldest] of this.#ended) if (this.#ended.size > rememberedChanges) this.#ended.delete(oldest)
-    for (const { apply } of this.#followers.values()) apply(change)
+    for (const { apply } of this.#followers.values()) {
+      try {
+        apply(change)
+      } catch {
+        // It has not reported, and is named as outstanding; one broker's trouble is not the others'.
+      }
+    }
   }
 
   progress(revision: number): LockProgress {

@@ -82,16 +82,9 @@ export class Locks {
 
   /** An event has changed the state: works out whom that keeps out, and tells every broker before it returns. */
   eventApplied(event: RegistryEvent): void {
-    switch (event.event) {
-      case 'lock.add':
-      case 'lock.remove':
-      case 'lock.expire':
-        return this.#locksChanged(event.lock)
-      case 'device.revoke':
-        return this.#publish([event.device], { always: true })
-      default:
-        if ('device' in event && event.device !== undefined) this.#publish([event.device], { always: false })
-    }
+    if ('lock' in event && event.event !== 'device.revoke') return this.#locksChanged(event.lock)
+    const isRevocation = event.event === 'device.revoke'
+    if ('device' in event && event.device !== undefined) this.#publish([event.device], { always: isRevocation })
   }
 
   /** Locks whose time is over, by both clocks. */

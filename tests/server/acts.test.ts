@@ -2,14 +2,16 @@ import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import test, { type TestContext } from 'node:test'
 import { defaultPolicy } from '#policy'
-import { type AuditEventName, type RouteName, routes } from '#protocol'
+import { type AuditEventName, parseDeviceId, parseLockId, type RouteName, routes } from '#protocol'
 import { fingerprintOf } from '#x509'
-import { type CallOptions, createWorld } from './world.js'
+import { by, type CallOptions, createWorld } from './world.js'
 
 interface Tried {
   readonly event: AuditEventName
   /** Where the reason belongs. */
   readonly said: 'body' | 'query'
+  /** What it is called there. Default: comment */
+  readonly as?: 'comment' | 'reason'
   readonly id?: string
   readonly body?: object | string
 }
@@ -27,6 +29,11 @@ const acts: ReadonlyMap<RouteName, Tried> = new Map<RouteName, Tried>([
   ],
   ['rotateAuditKey', { event: 'log.key_rotate', said: 'body', body: {} }],
   ['erasePayloads', { event: 'payload.erase', said: 'body', body: { day: '2026-02-28' } }],
+  [
+    'addLock',
+    { event: 'lock.add', said: 'body', as: 'reason', body: { target: { addresses: '192.0.2.0/24' }, ttlSeconds: 60 } },
+  ],
+  ['removeLock', { event: 'lock.remove', said: 'query', id: 'lock-0' }],
   ['revokeDevice', { event: 'device.revoke', said: 'body', id: 'd1', body: { reason: 'superseded' } }],
 ])
 
@@ -43,11 +50,11 @@ test('each act of an operator leaves a record of who, with which certificate, wh
   }
 })
 
-test('an act needs no reason, but where keys are destroyed', async (t) => {
+test('an act needs no reason, but where keys are destroyed or somebody is kept out', async (t) => {
   const { perform } = await openWorld(t)
   for (const [name, act] of acts) {
     const { status, record } = await perform(name, act)
-    if (name === 'erasePayloads') assert.equal(status, 400)
+    if (name === 'erasePayloads' || name === 'addLock') assert.equal(status, 400)
     else assert.ok(status < 300 && record && !('comment' in record), name)
   }
 })
@@ -75,11 +82,11 @@ test('whatever operators can change is tried here', () => {
 test('the OpenAPI document says of each act where its reason belongs', async (t) => {
   const { send } = await createWorld(t)
   const { paths } = (await send({ method: 'GET', path: '/openapi.json' })).json() as OpenApi
-  for (const [name, { said }] of acts) {
+  for (const [name, { said, as = 'comment' }] of acts) {
     const { method, path } = routes[name]
     const operation = paths[path.replace(':id', '{id}')]?.[method.toLowerCase()]
-    const inBody = operation?.requestBody?.content['application/json']?.schema.properties?.['comment']
-    const inQuery = operation?.parameters?.find((one) => one.in === 'query' && one.name === 'comment')?.schema
+    const inBody = operation?.requestBody?.content['application/json']?.schema.properties?.[as]
+    const inQuery = operation?.parameters?.find((one) => one.in === 'query' && one.name === as)?.schema
     assert.equal((said === 'body' ? inBody : inQuery)?.maxLength, 512, name)
   }
 })
@@ -115,6 +122,8 @@ interface Operation {
 async function openWorld(t: TestContext) {
   const world = await createWorld(t)
   const ada = await world.operator()
+  const target = { device: parseDeviceId('d9') }
+  world.registry.addLock({ lock: parseLockId('lock-0'), target, mode: 'lock', reason: 'to remove' }, by)
   const traffic = { in: 0, out: 0 }
   world.sessions.push({
     ...{
@@ -137,12 +146,12 @@ async function openWorld(t: TestContext) {
   }
 }
 
-function saying({ said, id, body }: Tried, why: string | undefined): CallOptions {
+function saying({ said, as = 'comment', id, body }: Tried, why: string | undefined): CallOptions {
   const type = typeof body === 'string' ? 'application/yaml' : 'application/json'
   const inBody = said === 'body' && why !== undefined && typeof body === 'object'
   return {
     ...(id !== undefined && { id }),
-    ...(body !== undefined && { type, body: inBody ? { ...body, comment: why } : body }),
+    ...(body !== undefined && { type, body: inBody ? { ...body, [as]: why } : body }),
     ...(said === 'query' && why !== undefined && { query: `?comment=${encodeURIComponent(why)}` }),
   }
 }

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import type { DeviceId, DeviceIdentity, LockTarget } from '#protocol'
+import { parseLockId } from '#protocol'
+import { by, createWorld as createRegistryWorld, joinByToken } from '../registry/world.js'
+import { device, makeWorld, publishPacket, type RawClient, subscribePacket, until } from './harness.js'
+
+/* A broker and a registry as the server puts them together: what a lock is on, over real connections. */
+
+test('a selector is on 50 of 100 publishing devices: when it returns not one more message of theirs is delivered', async (t) => {
+  const world = await openWorld(t)
+  const devices = await Promise.all(
+    Array.from({ length: 100 }, (_, at) => world.join(`d${at}`, { half: String(at % 2) })),
+  )
+  const listener = await world.join('listener', {})
+  listener.send(subscribePacket(1, ['open/#', 0]))
+  await listener.next('suback')
+  let sent = 0
+  const speaking = setInterval(() => {
+    for (const [at, client] of devices.entries())
+      client.send(publishPacket(`open/d${at}`, String(sent), { retain: sent === 3 }))
+    sent++
+  }, 2)
+  t.after(() => clearInterval(speaking))
+  await until(() => listener.all('publish').length > 1000)
+
+  const before = world.broker.sessions().length
+  const locking = world.lock({ labels: { half: '1' } })
+  const acting = world.audit.records.at(-1)?.sequence ?? 0
+  assert.equal(locking.devices, 50)
+  assert.equal(world.progress(locking.epoch).sessions, 50)
+  assert.equal(before - world.broker.sessions().length, 50)
+  await Promise.all(devices.map((client, at) => (at % 2 === 1 ? client.closed : undefined)))
+  const heard = listener.all('publish').length
+  await until(() => listener.all('publish').length > heard + 500)
+  const delivered = world.records('message.deliver').filter(({ sequence }) => sequence > acting)
+  assert.ok(delivered.length > 500)
+  assert.deepEqual(
+    delivered.filter(({ publisher }) => Number(publisher?.slice(1)) % 2 === 1),
+    [],
+  )
+  const later = await world.join('later', {})
+  later.send(subscribePacket(1, ['open/#', 0]))
+  await later.next('suback')
+  await later.ping()
+  const retained = later.all('publish').filter((packet) => packet.retain)
+  assert.ok(retained.every(({ topic }) => Number(topic.slice('open/d'.length)) % 2 === 0))
+})
+
+test('under reconnects without end nobody gets in from the moment a lock returns, and everybody once it is removed', async (t) => {
+  const world = await openWorld(t)
+  await world.join('d1', {})
+  let [isLocked, letInLate, turnedAway, letIn] = [false, 0, 0, 0]
+  let over = false
+  const loops = Array.from({ length: 8 }, async () => {
+    while (!over) {
+      const wasLocked = isLocked
+      const client = await world.raw('d1')
+      const answer = await client.connect('d1').catch(() => undefined)
+      if (answer?.returnCode === 0) {
+        letIn++
+        if (wasLocked && isLocked) letInLate++
+      } else if (wasLocked) turnedAway++
+      client.socket.destroy()
+    }
+  })
+  await until(() => letIn > 20)
+  world.lock({ device: device('d1') })
+  isLocked = true
+  await until(() => turnedAway > 100)
+  assert.equal(letInLate, 0)
+  isLocked = false
+  await world.registry.removeLock(parseLockId('one'), by)
+  const before = letIn
+  await until(() => letIn > before + 10)
+  over = true
+  await Promise.all(loops)
+})
+
+test('what was waiting for the log when the lock came goes nowhere, also when the lock is removed before it is there', async (t) => {
+  const world = await openWorld(t)
+  const listener = await world.join('listener', {})
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+  const speaker = await world.join(
+    'd1',
+    {},
+    { will: { topic: 'open/will', payload: Buffer.from('w'), qos: 0, retain: false } },
+  )
+  world.audit.hold()
+  speaker.send(...Array.from({ length: 100 }, (_, at) => publishPacket('open/x', 'x', { qos: 1, messageId: at + 1 })))
+  await until(() => world.records('message.publish').length === 100)
+  world.lock({ device: device('d1') })
+  void world.registry.removeLock(parseLockId('one'), by)
+  world.audit.release()
+  await speaker.closed
+  await until(() => world.records('message.publish').length === 200)
+  await listener.ping()
+  assert.equal(world.records('message.deliver').length, 0)
+  assert.equal(listener.all('publish').length, 0)
+  assert.ok(
+    world
+      .records('message.publish')
+      .slice(100)
+      .every(({ reason }) => reason === 'locked'),
+  )
+  assert.equal(world.records('session.end')[0]?.reason, 'locked')
+})
+
+test('a lock on addresses ends who is connected from there, with queues and wills, and lets nobody in; others stay', async (t) => {
+  const world = await openWorld(t)
+  const here = await world.join('d1', {}, { clean: false })
+  world.lock({ addresses: '198.51.100.0/24' })
+  await here.ping()
+  world.lock({ addresses: '127.0.0.0/8' }, 'two')
+  await here.closed
+  assert.deepEqual(world.broker.sessions(), [])
+  assert.equal((await (await world.raw('d1')).connect('d1')).returnCode, 5)
+  assert.equal(world.records('session.refuse').at(-1)?.reason, 'locked')
+  await world.registry.removeLock(parseLockId('two'), by)
+  assert.equal((await (await world.raw('d1')).connect('d1', { clean: false })).sessionPresent, false)
+})
+
+test('a session that waits for a locked device is gone, and is not there when the device may come back', async (t) => {
+  const world = await openWorld(t)
+  const away = await world.join('d1', {}, { clean: false })
+  away.send(subscribePacket(1, ['open/#', 1]))
+  await away.next('suback')
+  away.send({ cmd: 'disconnect' })
+  await away.closed
+  const speaker = await world.join('d2', {})
+  speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
+  await speaker.next('puback')
+  await until(() => world.broker.sessions().some(({ queued }) => queued === 1))
+  const { epoch } = world.lock({ device: device('d1') })
+  assert.deepEqual(world.progress(epoch), { sessions: 0, purged: 1, outstanding: [] })
+  await world.registry.removeLock(parseLockId('one'), by)
+  const back = await world.raw('d1')
+  assert.equal((await back.connect('d1', { clean: false })).sessionPresent, false)
+})
+
+async function openWorld(t: TestContext) {
+  const known = await createRegistryWorld()
+  const { registry } = known
+  const identities = new Map<DeviceId, DeviceIdentity>()
+  const world = await makeWorld(t, {
+    change: {
+      admit: ({ deviceId }, address) => {
+        const identity = identities.get(deviceId)
+        return identity ? registry.admit(identity, address) : { admitted: false, reason: 'unknown_certificate' }
+      },
+    },
+  })
+  registry.locks.follow('local', ({ revision, ...change }, { applied }) => {
+    applied(revision, world.broker.applyLocks(change))
+  })
+  return Object.assign(world, {
+    registry,
+    /** A device that is known with these labels, and connected. */
+    async join(id: string, labels: Readonly<Record<string, string>>, more: Parameters<RawClient['connect']>[1] = {}) {
+      const identity = await joinByToken(known, `key of ${id}`, id)
+      await registry.promote(identity)
+      await registry.labelDevice(identity.deviceId, labels, by)
+      identities.set(identity.deviceId, identity)
+      const client = await world.raw(id)
+      assert.equal((await client.connect(id, more)).returnCode, 0)
+      return client
+    },
+    lock(target: LockTarget, id = 'one') {
+      return registry.addLock({ lock: parseLockId(id), target, mode: 'lock', reason: 'a test' }, by)
+    },
+    progress: (revision: number) => registry.locks.progress(revision),
+  })
+}
