@@ -1,6 +1,7 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, writeSync } from 'node:fs'
+import { mkdirSync, openSync, readdirSync, readSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { orNothing } from '../or-nothing.js'
+import { syncFolderNow } from '../sync-folder.js'
 import { formatDay } from './day.js'
 
 /** Where payloads' keys and, if they are kept, payloads themselves lie. */
@@ -17,15 +18,6 @@ export function makeFolderNow(path: string): void {
   for (let made = path; outermost !== undefined; made = dirname(made)) {
     syncFolderNow(dirname(made))
     if (made === outermost || made === dirname(made)) break
-  }
-}
-
-export function syncFolderNow(folder: string): void {
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
   }
 }
 

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { closeSync, fdatasyncSync, fstatSync, openSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { syncFolderNow } from '../sync-folder.js'
 import { DayKey, dayKeyBytes } from './day-key.js'
-import { makeFolderNow, openIfThere, payloadLayout, readAt, syncFolderNow, writeAllAt } from './files.js'
+import { makeFolderNow, openIfThere, payloadLayout, readAt, writeAllAt } from './files.js'
 import { decodeSlot, encodeSlot, erased, isErased, sealedAt, slotBytes, unwrapSlot } from './key-slot.js'
 import { createWrappingKey, destroyWrappingKey, keepWrappingKey, readWrappingKey } from './wrapping-key.js'
 

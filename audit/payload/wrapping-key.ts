@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { closeSync, fdatasyncSync, fstatSync, fsyncSync, openSync, renameSync, unlinkSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { AuditError } from '../errors.js'
+import { syncFolderNow } from '../sync-folder.js'
 import { dayOf, parseDay } from './day.js'
-import { makeFolderNow, namesIn, openIfThere, payloadLayout, readAt, syncFolderNow, writeAllAt } from './files.js'
+import { makeFolderNow, namesIn, openIfThere, payloadLayout, readAt, writeAllAt } from './files.js'
 import type { PayloadOptions } from './options.js'
 
 /*

@@ -3,6 +3,7 @@ import { type FileHandle, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { AuditError } from '../errors.js'
 import { orNothing } from '../or-nothing.js'
+import { syncFolder } from '../sync-folder.js'
 import { parseCheckpoint } from '../tree/checkpoint.js'
 import { exchange } from './exchange.js'
 import { type LogIdentity, verifyOurs } from './ours.js'
@@ -149,14 +150,5 @@ async function writeSynced(path: string, how: number, text: string): Promise<voi
     await file.sync()
   } finally {
     await file.close()
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
   }
 }

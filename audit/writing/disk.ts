@@ -4,7 +4,6 @@ import {
   fstatSync,
   ftruncateSync,
   fsync as fsyncCallback,
-  fsyncSync,
   mkdirSync,
   openSync,
   renameSync,
@@ -15,6 +14,7 @@ import {
 import { mkdir, open, rename, rm, rmdir, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { syncFolder, syncFolderNow } from '../sync-folder.js'
 import { unusedByte } from './torn-batch.js'
 
 /** The few things the log asks of a disk. Tests put one in front that fails, or one that forgets. */
@@ -209,22 +209,4 @@ function foldersBetween(top: string, paths: readonly string[]): ReadonlySet<stri
     }
   }
   return folders
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
-}
-
-function syncFolderNow(folder: string): void {
-  const handle = openSync(folder, 'r')
-  try {
-    fsyncSync(handle)
-  } finally {
-    closeSync(handle)
-  }
 }
