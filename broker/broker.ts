@@ -212,6 +212,10 @@ export class Broker {
       expire(this.#hub, session, 'denied')
       return
     }
+    if (isBeyond(rights.maxSessions, session, this.#hub.sessions.of(session.device))) {
+      expire(this.#hub, session, 'quota')
+      return
+    }
     session.rights = rights
     recheckSubscriptions(this.#hub, session)
   }
@@ -287,6 +291,12 @@ export class Broker {
     this.#hub.rightsTerm.end()
     this.#hub.trail.close()
   }
+}
+
+/** Where fewer sessions may be connected than are, those that came first stay. */
+function isBeyond(maxSessions: number, session: Session, siblings: readonly Session[]): boolean {
+  const connected = siblings.filter(({ link }) => link)
+  return connected.indexOf(session) >= maxSessions
 }
 
 function codeOf(error: unknown): string {

@@ -146,10 +146,6 @@ function recordAndOpen(
     session: newSessionName(),
     sessionIndex: 0,
   }
-  for (const comment of rights.renderErrors) {
-    const { deviceId, version } = { ...identity, ...rights }
-    hub.trail.record({ event: 'policy.render_error', device: deviceId, policyVersion: version, comment })
-  }
   const sequence = hub.trail.record({
     event: 'session.connect',
     ...facts,

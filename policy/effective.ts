@@ -9,6 +9,7 @@ import {
 } from '#protocol'
 import type { Term } from './conditions.js'
 import { covered, type Levels } from './containment.js'
+import { nearestMiss } from './nearest.js'
 import type { AllowRule, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
 import { type Matches, remember, type Rendered, RuleTable } from './rule-table.js'
@@ -135,15 +136,16 @@ export class EffectivePolicy {
     const failingDeny = (rule: Rule): Failure | undefined => (involved.has(rule) ? undefined : 'topic')
     const failingWithheld = (rule: Rule): Failure =>
       withheld.has(rule) && reason !== 'not_contained' ? 'condition' : 'topic'
-    return {
-      decision,
-      considered: [
-        ...this.#rules.deny[action].map(({ rule }) => considered(rule, 'deny', failingDeny(rule))),
-        ...this.#rules.allow[action].map(({ rule }) => considered(rule, 'allow', failingAllow(rule))),
-        ...this.#withheld.deny[action].map(({ rule }) => considered(rule, 'deny', failingWithheld(rule))),
-        ...this.#withheld.allow[action].map(({ rule }) => considered(rule, 'allow', failingWithheld(rule))),
-      ],
-    }
+    const looked = [
+      ...this.#rules.deny[action].map(({ rule }) => considered(rule, 'deny', failingDeny(rule))),
+      ...this.#rules.allow[action].map(({ rule }) => considered(rule, 'allow', failingAllow(rule))),
+      ...this.#withheld.deny[action].map(({ rule }) => considered(rule, 'deny', failingWithheld(rule))),
+      ...this.#withheld.allow[action].map(({ rule }) => considered(rule, 'allow', failingWithheld(rule))),
+    ]
+    const isSettled = reason === undefined || reason === 'denied' || reason === 'overlaps_deny'
+    const allows = [...this.#rules.allow[action], ...this.#withheld.allow[action]]
+    const nearest = isSettled ? undefined : nearestMiss(looked, allows, question)
+    return { decision, considered: looked, ...(nearest && { nearest }) }
   }
 
   #judge(question: Question): Decision {

@@ -3,7 +3,7 @@ import { type Node, plain, readDocument } from './document.js'
 import { PolicyError } from './errors.js'
 import { Fields, flag, integer, list, named, parsed, type Read, word } from './fields.js'
 import { type AllowRule, policyLimits, type Rate, type Role, type Rule, type TopicPolicy } from './policy.js'
-import { readBinding } from './read-binding.js'
+import { readBinding, requireFewRoles } from './read-binding.js'
 import { readTest } from './read-test.js'
 import { parseTemplate } from './template.js'
 import { actions, count, maxPayloadBytes, name, readQos } from './values.js'
@@ -20,12 +20,14 @@ export function parsePolicy(source: string, file: string): TopicPolicy {
   fields.required('apiVersion', word('touchmark/v1'))
   fields.required('kind', word('TopicPolicy'))
   const roles = fields.required('roles', named(readRole))
+  const bindings = fields.required('bindings', list(readBinding(roles)))
+  requireFewRoles(bindings)
   return {
     ...fields.required('metadata', readMetadata),
     onDenyPublish: fields.optional('onDenyPublish', word('disconnect', 'drop'), 'disconnect'),
     onOverlap: fields.optional('onOverlap', word('filter', 'reject'), 'filter'),
     roles,
-    bindings: fields.required('bindings', list(readBinding(roles))),
+    bindings,
     tests: fields.optional('tests', list(readTest), []),
     content: plain(document),
   }

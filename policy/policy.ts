@@ -68,6 +68,8 @@ export interface Rate {
 
 /** Gives a role to every device that is as described; something is always said of it. */
 export interface Binding {
+  /** `file:line:column`. */
+  readonly at: string
   readonly role: string
   readonly tiers?: readonly Tier[]
   readonly labels?: Labels

@@ -3,7 +3,7 @@ import type { Conditions } from './conditions.js'
 import { PolicyError } from './errors.js'
 import { Fields, mismatch, oneOrMore, parsed, type Read, text, word } from './fields.js'
 import { parseNetwork } from './networks.js'
-import type { Binding, Role } from './policy.js'
+import { type Binding, policyLimits, type Role } from './policy.js'
 import { deviceId, readLabels, time } from './values.js'
 
 /** Who has a role, and under which conditions. */
@@ -15,6 +15,7 @@ export function readBinding(roles: ReadonlyMap<string, Role>): Read<Binding> {
       throw new PolicyError('POLICY_UNKNOWN_ROLE', fields.atOf('role'), `there is no role ${JSON.stringify(role)}`)
     }
     return {
+      at: node.at,
       role,
       ...fields.required('match', readMatch),
       ...(fields.has('when') ? { when: fields.required('when', readWhen) } : {}),
@@ -22,8 +23,24 @@ export function readBinding(roles: ReadonlyMap<string, Role>): Read<Binding> {
   }
 }
 
+/**
+ * Roles that every device of a tier has are counted here; with labels and ids it shows at the device, which then has no
+ * rights. @throws PolicyError POLICY_LIMIT
+ */
+export function requireFewRoles(bindings: readonly Binding[]): void {
+  for (const tier of tiers) {
+    const roles = new Set<string>()
+    for (const { at, role, tiers: named, labels, ids } of bindings) {
+      if (!named?.includes(tier) || labels !== undefined || ids !== undefined) continue
+      if (roles.add(role).size <= policyLimits.rolesPerDevice) continue
+      const problem = `a device has at most ${policyLimits.rolesPerDevice} roles, and every device of tier ${tier} would have more`
+      throw new PolicyError('POLICY_LIMIT', at, problem)
+    }
+  }
+}
+
 /** At least one condition: a role for everyone is written as the list of all tiers, never by leaving something out. */
-const readMatch: Read<Omit<Binding, 'role' | 'when'>> = (node) => {
+const readMatch: Read<Pick<Binding, 'tiers' | 'labels' | 'ids'>> = (node) => {
   const fields = new Fields(node, ['tier', 'labels', 'ids'])
   const conditions = {
     ...(fields.has('tier') ? { tiers: fields.required('tier', oneOrMore(word(...tiers))) } : {}),

@@ -275,6 +275,14 @@ export interface Explanation {
     readonly at: string
     readonly failed?: 'topic' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
   }[]
+  /** Of what nothing allows: the allow that comes closest, and what keeps it from deciding. */
+  readonly nearest?: {
+    readonly rule: string
+    readonly at: string
+    readonly failed: 'topic' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
+    /** Of its filters the one that is most like the topic, as it is for this device. */
+    readonly filter?: string
+  }
 }
 
 export interface RotateKeyRequest extends Act {

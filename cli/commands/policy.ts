@@ -162,11 +162,12 @@ function parseQos(text: '0' | '1' | '2'): 0 | 1 | 2 {
 }
 
 function printExplanation(output: Output, explanation: Explanation, all: boolean): void {
-  const { decision, considered } = explanation
+  const { decision, considered, nearest } = explanation
   output.one(all ? explanation : decision, [
     ['decision', decision.effect],
     ['because', decision.effect === 'deny' ? `${decision.reason}: ${denyReasonTexts[decision.reason]}` : undefined],
     ['by', decision.rules.join(', ') || undefined],
+    ['nearest', nearest && `${nearest.rule}  ${nearest.at}  ${nearest.filter ?? `fails by ${nearest.failed}`}`],
     ['policy version', String(decision.policyVersion)],
     ...(all ? considered : []).map(
       ({ rule, effect, at, failed }) =>

@@ -98,6 +98,24 @@ test('sessions beyond what is left at a time limit end, and the device keeps its
   )
 })
 
+test('where fewer sessions are left, those that came first stay', async (t) => {
+  const fewer = policyWith(`notAfter: ${iso(limit)}`).replace('own:', 'own:\n    sessions: { max: 2 }')
+  const world = await makeWorld(t, { policy: fewer })
+  const clients = []
+  for (const name of ['d1~1', 'd1~2', 'd1~3']) {
+    const client = await world.raw('d1')
+    await client.connect(name)
+    clients.push(client)
+  }
+  world.clock = limit
+  await clients[2]?.closed
+  for (const client of clients.slice(0, 2)) await client.ping()
+  assert.deepEqual(
+    world.records('session.end').map(({ reason }) => reason),
+    ['quota'],
+  )
+})
+
 test('rights go by the address that a trusted proxy names, and by no other word of the client', async (t) => {
   const world = await makeWorld(t, { policy: policyWith('cidr: [10.0.0.0/8, "2001:db8::/32"]') })
   const behind = await listenToo(world, { proxies: ['127.0.0.1'] })

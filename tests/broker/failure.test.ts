@@ -225,7 +225,6 @@ test('a policy that throws denies each packet as internal, and costs nobody the 
     version: 1,
     maxSessions: 1,
     onDenyPublish: 'disconnect',
-    renderErrors: [],
     term: always,
     publish: () => ask(allowed),
     will: () => ask(allowed),

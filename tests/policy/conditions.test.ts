@@ -209,6 +209,10 @@ test('explain names what a condition withholds, and the other rules as ever', ()
     return [decision.effect, ...considered.map(({ rule, failed }) => `${rule} ${failed ?? 'matches'}`)]
   }
   assert.deepEqual(explain('b/x'), ['deny', 'free/a topic', 'bound/no topic', 'bound/a condition'])
+  const question = { action: 'will', topic: parseTopicName('b/x'), qos: 0, retain: false, size: 0 } as const
+  assert.deepEqual(rights.explain({ ...question, action: 'publish' }).nearest, {
+    ...{ rule: 'bound/a', at: 'p.yaml:6:42', failed: 'condition' },
+  })
   assert.deepEqual(explain('f/x'), ['allow', 'free/a matches', 'bound/no condition', 'bound/a topic'])
   assert.deepEqual(explain('c'), ['deny', 'free/a topic', 'bound/no topic', 'bound/a topic'])
 })

@@ -84,14 +84,12 @@ test('both agree with brute force over all topics of up to five levels', () => {
   assert.ok(positives > 200, `only ${positives} cases were covered: the generator tests nothing`)
 })
 
+// Some 3 ms; a walk that tries every word at every wildcard would not end at all.
 test('the hardest filter against a thousand rules takes no exponential time', () => {
   const filter = Array.from({ length: 64 }, () => '+')
   const rules = Array.from({ length: 1024 }, (_, at) => [...filter.slice(1), `x${at}`])
-  const start = performance.now()
   assert.equal(covered(filter, rules), false)
   assert.equal(covered(filter, [...rules, ['#']]), true)
-  // 2 to 3 ms here; an exponential walk would not end at all.
-  assert.ok(performance.now() - start < 500)
 })
 
 /** At most four levels, so that five are enough to tell `#` from its end. */

@@ -289,10 +289,10 @@ test('a device with too many roles has no rights', () => {
   const policy = parsePolicy(
     `{ apiVersion: touchmark/v1, kind: TopicPolicy, metadata: { name: p, version: 1 },
       roles: { ${names.map((name) => `${name}: { allow: [${rule('a', 'publish', ['t'])}] }`).join(', ')} },
-      bindings: [${names.map((name) => `{ role: ${name}, match: { tier: tpm } }`).join(', ')}] }`,
+      bindings: [${names.map((name) => `{ role: ${name}, match: { tier: tpm, labels: { a: x } } }`).join(', ')}] }`,
     'p.yaml',
   )
-  const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+  const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: { a: 'x' } })
   assert.equal(publish(rights, 't').effect, 'deny')
   assert.equal(rights.renderErrors.length, 1)
 })

@@ -51,7 +51,41 @@ bindings: [{ role: r, match: { tier: tpm } }]`,
       { rule: 'r/far', effect: 'allow', at: 'p.yaml:7:9', failed: 'topic' },
       { rule: 'r/near', effect: 'allow', at: 'p.yaml:8:9', failed: 'retain' },
     ],
+    nearest: { rule: 'r/near', at: 'p.yaml:8:9', failed: 'retain' },
   })
+})
+
+test('what nothing allows has a nearest rule: the one most like it', () => {
+  const policy = parsePolicy(
+    `apiVersion: touchmark/v1
+kind: TopicPolicy
+metadata: { name: p, version: 1 }
+roles:
+  r:
+    allow:
+      - { id: all, actions: [publish], topics: ["z/#", "plant/\${device.id}/state"] }
+      - { id: tele, actions: [publish], topics: ["plant/\${device.id}/telemetry/#"] }
+      - { id: hear, actions: [subscribe, receive], topics: ["plant/+/state", "$share/g/plant/#"] }
+    deny:
+      - { id: no, actions: [publish], topics: [plant/+/firmware] }
+bindings: [{ role: r, match: { tier: tpm } }]`,
+    'p.yaml',
+  )
+  const rights = renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+  const nearest = (question: Question) => {
+    const { rule, at, failed, filter } = rights.explain(question).nearest ?? {}
+    return rule && [rule, at, failed, filter].join(' ')
+  }
+  const publish = (topic: string) =>
+    nearest({ action: 'publish', topic: parseTopicName(topic), qos: 0, retain: false, size: 0 })
+  const subscribe = (filter: string) => nearest({ action: 'subscribe', filter: parseTopicFilter(filter), qos: 0 })
+  assert.equal(publish('plant/d2/state'), 'r/all p.yaml:7:9 topic plant/d1/state')
+  assert.equal(publish('plants/d1/telemetry/x'), 'r/tele p.yaml:8:9 topic plant/d1/telemetry/#')
+  assert.equal(publish('y'), undefined)
+  assert.equal(publish('plant/d1/firmware'), undefined) // a deny says it all
+  assert.equal(publish('plant/d1/state'), undefined)
+  assert.equal(subscribe('plant/#'), 'r/hear p.yaml:9:9 topic plant/+/state')
+  assert.equal(subscribe('$share/h/plant/x'), 'r/hear p.yaml:9:9 topic $share/g/plant/#')
 })
 
 function enforce(rights: EffectivePolicy, question: Question): Decision {

@@ -188,6 +188,18 @@ test('refuses more than the limits instead of cutting', () => {
   refuses(`${allowing(good)}#${' '.repeat(256 * 1024)}`, 'POLICY_LIMIT', '1:1')
 })
 
+test('refuses more roles than a device may have where every device of a tier would have them', () => {
+  const many = (count: number, match: string) => {
+    const names = Array.from({ length: count }, (_, at) => `r${at}`)
+    const roles = names.map((name) => `  ${name}: { allow: [${good}] }\n`).join('')
+    const bindings = names.map((name) => `  - { role: ${name}, match: { ${match} } }\n`).join('')
+    return `${head}roles:\n${roles}bindings:\n${bindings}`
+  }
+  refuses(many(17, 'tier: [token, tpm]'), 'POLICY_LIMIT', '39:5')
+  assert.equal(parsePolicy(many(16, 'tier: tpm'), 'p.yaml').bindings.length, 16)
+  assert.equal(parsePolicy(many(17, 'tier: tpm, labels: { a: b }'), 'p.yaml').bindings.length, 17)
+})
+
 test('takes many keys in linear time', () => {
   refuses(Array.from({ length: 20_000 }, (_, at) => `k${at}: 1`).join('\n'), 'POLICY_UNKNOWN_KEY')
 })

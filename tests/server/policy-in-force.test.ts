@@ -153,6 +153,24 @@ test('a question can name an address and a moment; without them it is asked now,
   assert.throws(() => ask({ at: 'soon' }), { code: 'REQUEST_INVALID' })
 })
 
+test('a rule that cannot be filled in is recorded once for each rendering, and its role gives nothing', async (t) => {
+  const { policy, audit, labels, publish } = await open(t)
+  const sited = newer
+    .replace('devices/${device.id}/readings/#', 'sites/${device.labels.site}/#')
+    .replace(/\n# Questions.*/s, '')
+  labels.now = {}
+  await policy.apply(sited, options)
+  const errors = () => audit.records.flatMap((record) => (record.event === 'policy.render_error' ? [record] : []))
+  for (let asked = 0; asked < 3; asked++) assert.equal(publish('devices/d1/state'), 'deny')
+  assert.deepEqual(
+    errors().map(({ device, policyVersion, comment }) => [device, policyVersion, /site is missing$/.test(comment)]),
+    [[d1, 2, true]],
+  )
+  labels.now = { site: 'oslo' }
+  assert.equal(publish('sites/oslo/x'), 'allow')
+  assert.equal(errors().length, 1)
+})
+
 test('rights follow the labels of a device at once, and a device that is not known has none', async (t) => {
   const { policy, labels, publish } = await open(t)
   assert.equal(publish('devices/d2/cmd/reboot'), 'deny')

@@ -39,6 +39,8 @@ export const explainRequest = held<ExplainRequest>()(
 
 const rules = Type.Array(Type.String())
 
+const failure = words('topic', 'qos', 'retain', 'size', 'rate', 'condition')
+
 export const explanation = held<Explanation>()(
   strict({
     decision: Type.Union([
@@ -71,8 +73,11 @@ export const explanation = held<Explanation>()(
         rule: Type.String(),
         effect: words('allow', 'deny'),
         at: Type.String(),
-        failed: Type.Optional(words('topic', 'qos', 'retain', 'size', 'rate', 'condition')),
+        failed: Type.Optional(failure),
       }),
+    ),
+    nearest: Type.Optional(
+      strict({ rule: Type.String(), at: Type.String(), failed: failure, filter: Type.Optional(Type.String()) }),
     ),
   }),
 )
