@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { encodePem } from '#x509'
+import { csvHeader } from '../../cli/export/csv.js'
 import { RunningProgram } from '../../demo/programs.js'
 import type { Stage } from '../../demo/stage.js'
 import { needs } from '../needs.js'
@@ -64,9 +65,11 @@ test('with a prefix and a client id of its own nothing there is taken for the de
   const broker = await MosquittoBroker.open(t)
   await broker.listen()
   const apart = ['--topic-prefix', 'replay/', '--client-id', 'again', '--protocol', '3.1.1', '--device', 'pump-1']
-  const { exitCode, stdout, stderr } = await stage.tryOperator(
-    ...['audit', 'replay', '--speed', 'max', '-o', 'json', '--to', `mqtt://127.0.0.1:${broker.port}`, ...apart],
-  )
+  const again = (format: string) =>
+    stage.tryOperator(
+      ...['audit', 'replay', '--speed', 'max', '-o', format, '--to', `mqtt://127.0.0.1:${broker.port}`, ...apart],
+    )
+  const { exitCode, stdout, stderr } = await again('json')
   assert.equal(exitCode, 0, stderr)
   const heard = await broker.heard(5)
   assert.ok(heard.every(({ topic }) => topic.startsWith('replay/devices/pump-1/')))
@@ -81,6 +84,12 @@ test('with a prefix and a client id of its own nothing there is taken for the de
     ...{ event: 'replay.end', acknowledged: 4, sent: 1, placeholders: 0, subscribed: 1, arrived: 0 },
     ...{ refused: {}, skipped: { denied: 1 }, unanswered: 0 },
   })
+
+  const [header, ...rows] = (await again('csv')).stdout.trimEnd().split('\n')
+  assert.equal(header, csvHeader)
+  assert.equal(rows.length, items.length)
+  assert.match(rows[0] ?? '', /^\d+,[^,]+,session\.connect,pump-1,.*""replay"":\{""is"":""connected""\}/)
+  assert.match(rows.at(-1) ?? '', /^,,replay\.end,.*""acknowledged"":4/)
 })
 
 test('what was not stored is never made up, unless one asks for a placeholder', options, async (t) => {
