@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { App } from './app.js'
 
 /**
@@ -9,6 +10,7 @@ export class OpenRequests {
   readonly #restMs: number
   readonly #asking = new Set<ServerResponse>()
   readonly #following = new Set<ServerResponse>()
+  readonly #connections = new Set<Socket>()
   #app: App | undefined
   #closing: Promise<unknown> | undefined
   #onLeave: () => void = () => undefined
@@ -21,6 +23,10 @@ export class OpenRequests {
   /** To be called before there are routes. */
   watch(app: App): void {
     this.#app = app
+    app.server.on('connection', (socket: Socket) => {
+      this.#connections.add(socket)
+      socket.once('close', () => this.#connections.delete(socket))
+    })
     app.addHook('onRequest', async (_request, { raw }) => {
       this.#asking.add(raw)
       raw.once('close', () => {
@@ -46,7 +52,8 @@ export class OpenRequests {
   /** To be called when the log has ended; resolves when nobody is connected any more. */
   async ended(): Promise<void> {
     await this.#emptied(this.#following)
-    this.#app?.server.closeAllConnections() // also those on which nothing was ever asked: Node waits for them
+    // Also those on which nothing was ever asked, or TLS not begun: Node waits for them, and knows the former alone.
+    for (const socket of this.#connections) socket.destroy()
     await this.#closing
   }
 

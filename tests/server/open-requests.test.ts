@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { connect as tcpConnect } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import test, { type TestContext } from 'node:test'
 import { routes } from '#protocol'
@@ -7,8 +8,11 @@ import type { AuditReader } from '../../server/http/audit-search.js'
 import { createWorld } from './world.js'
 
 test('no stranger keeps a service from stopping, however much of a request has come', async (t) => {
-  const { port, ca, requests, call, operator } = await createWorld(t)
+  const { port, ca, app, requests, call, operator } = await createWorld(t)
   const ada = await operator()
+  const mute = tcpConnect(port, '127.0.0.1').resume()
+  const failed = once(app.server, 'tlsClientError')
+  await once(app.server, 'connection')
   const { method, path } = routes.joinToken
   const head = `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n`
   const whole = `GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n`
@@ -18,12 +22,14 @@ test('no stranger keeps a service from stopping, however much of a request has c
     ),
   )
   await once(sockets.at(-1) ?? assert.fail(), 'data') // it keeps its connection for the next one
-  const closed = sockets.map((socket) => once(socket.resume(), 'close'))
+  const closed = [mute, ...sockets].map((socket) => once(socket.resume(), 'close'))
   assert.equal((await call('listDevices', ada)).status, 200)
 
   await requests.settled()
   await requests.ended()
   await Promise.all(closed)
+  const [fault] = await failed
+  assert.equal(fault.code, 'ECONNRESET', 'not for having been waited for')
   await assert.rejects(call('listDevices', ada), { code: 'ECONNREFUSED' })
 })
 

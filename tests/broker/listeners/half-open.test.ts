@@ -127,6 +127,7 @@ test('half a ClientHello and gone leaves no place taken', async (t) => {
   socket.end((await clientHello()).subarray(0, 100))
   await once(socket, 'close')
   await world.client('d1') // with no time passing
+  assert.deepEqual(world.records('session.refuse'), []) // TLS, which would have had a word to say, never saw it
 })
 
 function makePlaces(maxUnconnected: number) {
