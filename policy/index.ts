@@ -17,7 +17,7 @@ export {
   type TopicPolicy,
 } from './policy.js'
 export { RateLimiter } from './rate-limiter.js'
-export { renderPolicy } from './render.js'
+export { renderPolicy, rolesOf } from './render.js'
 export { policySchema } from './schema.js'
 export { runPolicyTests, type TestCase, type TestReport } from './self-test.js'
 export { parseTime } from './values.js'

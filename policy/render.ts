@@ -74,6 +74,11 @@ const noRights = {
   ...{ term: always, dependsOnAddress: false },
 }
 
+/** The roles that a policy binds to a device, under whatever conditions. */
+export function rolesOf(policy: TopicPolicy, device: DeviceAttributes): readonly string[] {
+  return [...new Set(policy.bindings.filter((binding) => matches(binding, device)).map(({ role }) => role))]
+}
+
 /** Each role once, by name. */
 function boundRoles(
   policy: TopicPolicy,

@@ -36,6 +36,8 @@ export type LockTarget =
   | { readonly ek: Fingerprint }
   /** Every device that has all of these labels, now or later. */
   | { readonly labels: Labels }
+  /** Every device to which the policy in force binds this role, under whatever conditions. */
+  | { readonly role: string }
   | { readonly profile: ProfileName }
   /** Every device that joined with this token, and who would. */
   | { readonly token: TokenId }
@@ -70,6 +72,8 @@ export function parseLockTarget(text: string): LockTarget {
       return { ek: parseFingerprint(value) }
     case 'labels':
       return { labels: parseSelector(value) }
+    case 'role':
+      return { role: parseName(value, 'a role') }
     case 'profile':
       return { profile: parseProfileName(value) }
     case 'token':
@@ -77,7 +81,9 @@ export function parseLockTarget(text: string): LockTarget {
     case 'addresses':
       return { addresses: parseRange(value) }
     default:
-      throw invalid('expected KIND:VALUE, where KIND is device, instance, ek, labels, profile, token or addresses')
+      throw invalid(
+        'expected KIND:VALUE, where KIND is device, instance, ek, labels, role, profile, token or addresses',
+      )
   }
 }
 

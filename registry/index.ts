@@ -5,6 +5,7 @@ export type { EnrollmentIssue, EnrollmentPlan, EnrollmentRepeat, TokenCredential
 export { RegistryError, type RegistryErrorCode } from './errors.js'
 export { addressOf, holdsAddress } from './locks/address-range.js'
 export type { LockChange, LockLease, LockProgress } from './locks/lock-feed.js'
+export type { RolesOf } from './locks/lock-index.js'
 export { type JoinContext, type Locking, Registry, type RegistryChange, type RegistryOptions } from './registry.js'
 export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
 export type { CertificateRecord, CertificateState, Device, Instance, Lock, Revocation, Token } from './state.js'

@@ -22,6 +22,7 @@ import {
   type Question,
   RateLimiter,
   renderPolicy,
+  rolesOf,
   runPolicyTests,
   type TopicPolicy,
 } from '#policy'
@@ -141,6 +142,11 @@ export class PolicyInForce {
     const attributes = { id: request.as.id, tier, labels: request.as.labels ?? known?.labels ?? {} }
     const circumstances = circumstancesOf(request, this.#options.now())
     return renderPolicy(this.#active.policy, attributes, circumstances, this.#rates).explain(questionOf(request))
+  }
+
+  /** The roles of a device, whether or not it is known, under whatever conditions. */
+  rolesOf(device: DeviceAttributes): readonly string[] {
+    return rolesOf(this.#active.policy, device)
   }
 
   /** Called when another policy has come into force; answers how many sessions it looked at again. */

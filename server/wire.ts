@@ -104,6 +104,8 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
     await firstPolicy(inData('policy.yaml'), inData('policy.schema.json')),
     ourselves,
   )
+  registry.locks.judgeRolesBy((device) => policy.rolesOf(device))
+  policy.onChange(() => registry.locks.rolesChanged())
   const release = (minimumIndex: number) => registry.readLogOnlyFrom(minimumIndex)
   const retention = new Retention({ log: audit, retain: config.auditRetain, release, now, warn })
   const refusals = new OperatorRefusals(audit)

@@ -38,6 +38,7 @@ const targetOptions = {
   device: ['--device <id>', 'one device'],
   labels: ['--labels <selector>', "every device with all of these, now or later: 'site=oslo,line=4'"],
   addresses: ['--address <range>', 'whoever comes from there: 192.0.2.0/24, 2001:db8::/32, or one address'],
+  role: ['--role <name>', 'every device to which the policy gives this role'],
   ek: ['--ek <sha256>', 'the device with this TPM, by the SHA-256 of its EK'],
   token: ['--token <id>', 'what has joined with this token, or would'],
   instance: ['--instance <id>', 'one enrollment of a device'],
@@ -123,8 +124,8 @@ export function addLocks(program: Command, context: Context): void {
 }
 
 function targetOf(options: AddOptions): LockTarget {
-  const { device, labels, address, ek, token, instance, profile } = options
-  const given = [device, labels, address, ek, token, instance, profile].filter((target) => target !== undefined)
+  const { device, labels, address, role, ek, token, instance, profile } = options
+  const given = [device, labels, address, role, ek, token, instance, profile].filter((target) => target !== undefined)
   const [target, ...others] = given
   if (target !== undefined && others.length === 0) return target
   const names = Object.values(targetOptions).map(([flags]) => flags.split(' ')[0])

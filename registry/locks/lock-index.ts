@@ -1,16 +1,31 @@
-import { formatLockTarget, type LockId, type LockMode, type LockTarget } from '#protocol'
+import {
+  type DeviceId,
+  formatLockTarget,
+  type Labels,
+  type LockId,
+  type LockMode,
+  type LockTarget,
+  type Tier,
+} from '#protocol'
 import type { Lock } from '../state.js'
 import { holdsAddress } from './address-range.js'
 import type { Subject } from './subject.js'
+
+/** The roles that policy binds to a device; it may throw. */
+export type RolesOf = (device: {
+  readonly id: DeviceId
+  readonly tier: Tier
+  readonly labels: Labels
+}) => readonly string[]
 
 /** Which lock is on somebody. What names one thing is looked up; only selectors and networks are tried one by one. */
 export class LockIndex {
   readonly #named = new Map<string, readonly Lock[]>()
   readonly #tried = new Map<LockId, Tried>()
 
-  constructor(locks: Iterable<Lock>) {
+  constructor(locks: Iterable<Lock>, rolesOf: RolesOf) {
     for (const lock of locks) {
-      const matches = matcherOf(lock.target)
+      const matches = matcherOf(lock.target, rolesOf)
       if (matches) this.#tried.set(lock.id, { lock, matches })
       else this.#named.set(nameOf(lock.target), [...(this.#named.get(nameOf(lock.target)) ?? []), lock])
     }
@@ -25,8 +40,8 @@ export class LockIndex {
 }
 
 /** Whether a target is on the subject; for one that is only being thought of. */
-export function isOn(target: LockTarget, subject: Subject): boolean {
-  return matcherOf(target)?.(subject) ?? namesOf(subject).includes(nameOf(target))
+export function isOn(target: LockTarget, subject: Subject, rolesOf: RolesOf): boolean {
+  return matcherOf(target, rolesOf)?.(subject) ?? namesOf(subject).includes(nameOf(target))
 }
 
 interface Tried {
@@ -49,7 +64,7 @@ function namesOf({ device, profile, eks, instances, tokens }: Subject): readonly
 }
 
 /** Undefined for a target that is one name. */
-function matcherOf(target: LockTarget): ((subject: Subject) => boolean) | undefined {
+function matcherOf(target: LockTarget, rolesOf: RolesOf): ((subject: Subject) => boolean) | undefined {
   if ('labels' in target) {
     const wanted = Object.entries(target.labels)
     return ({ labels }) => wanted.every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value)
@@ -58,5 +73,15 @@ function matcherOf(target: LockTarget): ((subject: Subject) => boolean) | undefi
     const holds = holdsAddress(target.addresses)
     return ({ address }) => address !== undefined && holds(address)
   }
+  if ('role' in target) return (subject) => hasRole(subject, target.role, rolesOf)
   return undefined
+}
+
+/** Where the roles cannot be told it is taken to have it: a lock that cannot be applied must not open anything. */
+function hasRole({ device: id, tier, labels }: Subject, role: string, rolesOf: RolesOf): boolean {
+  try {
+    return tier !== undefined && rolesOf({ id, tier, labels }).includes(role)
+  } catch {
+    return true
+  }
 }

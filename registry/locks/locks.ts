@@ -3,9 +3,9 @@ import type { EnrollmentPlan } from '../enrollment-plan.js'
 import { RegistryError } from '../errors.js'
 import type { Lock, RegistryState } from '../state.js'
 import { addressOf } from './address-range.js'
-import { KeptOut } from './kept-out.js'
+import { KeptOut, type KeptOutChange } from './kept-out.js'
 import { type LockChange, LockFeed, type LockLease, type LockProgress } from './lock-feed.js'
-import { isOn, LockIndex } from './lock-index.js'
+import { isOn, LockIndex, type RolesOf } from './lock-index.js'
 import { type Subject, subjectOfCertificate, subjectOfDevice, subjectOfJoin } from './subject.js'
 
 /** Milliseconds since 1970, and by a clock that nobody sets. */
@@ -23,19 +23,25 @@ export class Locks {
   /** By the clock that nobody sets, when a lock's time is over: a clock that is set forward must not open anything. */
   readonly #overAt = new Map<LockId, number>()
   #index: LockIndex
+  /** Until it is told, by no policy: then every device that has a certificate is taken to have every role. */
+  #rolesOf: RolesOf = () => {
+    throw new RegistryError('CONFLICT', 'no policy is in force yet')
+  }
 
   constructor(state: RegistryState, clocks: Clocks) {
     this.#state = state
     this.#clocks = clocks
     this.#keptOut = new KeptOut(state)
-    this.#index = new LockIndex(state.locks.values())
+    this.#index = this.#newIndex()
     this.#keptOut.refresh(this.#index, this.#allDevices())
     for (const lock of state.locks.values()) this.#begin(lock)
   }
 
   /** Known devices that a target is on now. */
   devicesHitBy(target: LockTarget): readonly DeviceId[] {
-    const hit = this.#state.devices.values().filter((device) => isOn(target, subjectOfDevice(this.#state, device)))
+    const hit = this.#state.devices
+      .values()
+      .filter((device) => isOn(target, subjectOfDevice(this.#state, device), this.#rolesOf))
     return hit.map(({ id }) => id)
   }
 
@@ -56,12 +62,12 @@ export class Locks {
   requireUnlockedJoin(plan: EnrollmentPlan, attestation: AttestationResult, peer: string | undefined): void {
     if (this.#state.locks.size === 0) return
     const { device, instance } = plan.kind === 'issue' ? plan : plan.certificate
-    const { anchor, profile, token } = attestation
+    const { anchor, profile, tier, token } = attestation
     const bearer = token ?? (plan.kind === 'issue' ? plan.token?.id : this.#state.instances.get(instance)?.token)
     const labels = plan.kind === 'issue' ? plan.labels : (this.#state.devices.get(device)?.labels ?? {})
     const address = peer === undefined ? undefined : addressOf(peer)
     this.#requireUnlocked(
-      subjectOfJoin(this.#state, { device, instance, labels, profile, anchor, token: bearer, address }),
+      subjectOfJoin(this.#state, { device, instance, labels, tier, profile, anchor, token: bearer, address }),
     )
   }
 
@@ -69,6 +75,20 @@ export class Locks {
   requireUnlockedRenewal(identity: DeviceIdentity, peer: string | undefined): void {
     if (!this.isOnCertificate(identity, peer === undefined ? undefined : addressOf(peer))) return
     throw new RegistryError('LOCKED', `device ${identity.deviceId} is locked`)
+  }
+
+  /** From here on roles are what this says; to be called again by {@link rolesChanged} when it says something else. */
+  judgeRolesBy(rolesOf: RolesOf): void {
+    this.#rolesOf = rolesOf
+    this.#index = this.#newIndex()
+    this.rolesChanged()
+  }
+
+  /** Another policy is in force. Returns how many devices are kept out, or no longer, because of that. */
+  rolesChanged(): number {
+    if (!this.#state.locks.values().some(({ target }) => 'role' in target)) return 0
+    const { locked, restored } = this.#publish(this.#allDevices(), { always: false })
+    return locked.length + restored.length
   }
 
   /** Gives a broker the whole state, and every change from then on. */
@@ -82,7 +102,10 @@ export class Locks {
 
   /** An event has changed the state: works out whom that keeps out, and tells every broker before it returns. */
   eventApplied(event: RegistryEvent): void {
-    if ('lock' in event && event.event !== 'device.revoke') return this.#locksChanged(event.lock)
+    if ('lock' in event && event.event !== 'device.revoke') {
+      this.#locksChanged(event.lock)
+      return
+    }
     const isRevocation = event.event === 'device.revoke'
     if ('device' in event && event.device !== undefined) this.#publish([event.device], { always: isRevocation })
   }
@@ -101,15 +124,20 @@ export class Locks {
     const lock = this.#state.locks.get(id)
     if (lock) this.#begin(lock)
     else this.#overAt.delete(id)
-    this.#index = new LockIndex(this.#state.locks.values())
+    this.#index = this.#newIndex()
     this.#publish(this.#allDevices(), { always: true }) // also where it is on nobody: it can be on where they come from
   }
 
-  #publish(devices: Iterable<DeviceId>, { always }: { readonly always: boolean }): void {
+  #newIndex(): LockIndex {
+    return new LockIndex(this.#state.locks.values(), (device) => this.#rolesOf(device))
+  }
+
+  #publish(devices: Iterable<DeviceId>, { always }: { readonly always: boolean }): KeptOutChange {
     const change = this.#keptOut.refresh(this.#index, devices)
-    if (!always && Object.values(change).every((list: readonly DeviceId[]) => list.length === 0)) return
+    if (!always && Object.values(change).every((list: readonly DeviceId[]) => list.length === 0)) return change
     if (!always) this.#state.epoch++ // what follows from a change of labels has its place among the revisions too
     this.#feed.publish({ ...change, revision: this.#state.epoch })
+    return change
   }
 
   #begin({ id, notAfter }: Lock): void {

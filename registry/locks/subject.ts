@@ -1,10 +1,12 @@
-import type { Anchor, DeviceId, Fingerprint, InstanceId, Labels, ProfileName, TokenId } from '#protocol'
+import type { Anchor, DeviceId, Fingerprint, InstanceId, Labels, ProfileName, Tier, TokenId } from '#protocol'
 import type { CertificateRecord, Device, Instance, RegistryState } from '../state.js'
 
 /** What a lock can be on, of one device, one of its certificates, or one that asks for a certificate. */
 export interface Subject {
   readonly device: DeviceId
   readonly labels: Labels
+  /** Of its certificate; absent for a device that has none. */
+  readonly tier?: Tier
   readonly profile: ProfileName
   readonly eks: readonly Fingerprint[]
   readonly instances: readonly InstanceId[]
@@ -15,18 +17,18 @@ export interface Subject {
 
 /** A device as it is now: of its instances the one that is in use. */
 export function subjectOfDevice(state: RegistryState, device: Device): Subject {
-  return subjectOf(device, instanceInUse(state, device))
+  return subjectOf(state, device, instanceInUse(state, device))
 }
 
 /** Who shows a certificate. */
 export function subjectOfCertificate(
   state: RegistryState,
-  { device, instance }: CertificateRecord,
+  { device, instance, tier }: CertificateRecord,
   address: string | undefined,
 ): Subject | undefined {
   const known = state.devices.get(device)
   if (known === undefined) return undefined
-  return { ...subjectOf(known, state.instances.get(instance)), ...(address !== undefined && { address }) }
+  return { ...subjectOf(state, known, state.instances.get(instance)), tier, ...(address !== undefined && { address }) }
 }
 
 /** Who asks for a first certificate. */
@@ -34,6 +36,7 @@ export interface Joining {
   readonly device: DeviceId
   readonly instance: InstanceId
   readonly labels: Labels
+  readonly tier: Tier
   readonly profile: ProfileName
   readonly anchor: Anchor
   readonly token?: TokenId | undefined
@@ -52,6 +55,7 @@ export function subjectOfJoin(state: RegistryState, joining: Joining): Subject {
   return {
     device: joining.device,
     labels: joining.labels,
+    tier: joining.tier,
     profile: joining.profile,
     eks: eksOf([...(device?.anchors ?? []), anchor]),
     instances: [...alike.map(({ id }) => id), joining.instance],
@@ -60,10 +64,13 @@ export function subjectOfJoin(state: RegistryState, joining: Joining): Subject {
   }
 }
 
-function subjectOf(device: Device, instance: Instance | undefined): Subject {
+function subjectOf(state: RegistryState, device: Device, instance: Instance | undefined): Subject {
+  const fingerprint = instance?.current ?? instance?.pending
+  const certificate = fingerprint === undefined ? undefined : state.certificates.get(fingerprint)
   return {
     device: device.id,
     labels: device.labels,
+    ...(certificate && { tier: certificate.tier }),
     profile: instance?.profile ?? device.profile,
     eks: eksOf(device.anchors),
     instances: instance === undefined ? [] : [instance.id],

@@ -54,6 +54,10 @@ test('a lock ends by itself when its time is over, on record', async (t) => {
   while ((await searchAudit(stage, '--event', 'lock.expire')).length === 0);
   await connected(t, stage, device, { clientId: 'pump-1' })
   assert.deepEqual(await stage.ask('locks', 'ls'), [])
+  const counted = async (role: string) => {
+    return (await stage.ask<LockAnswer>('locks', 'add', '--role', role, '--reason', 'x', '--dry-run')).devices
+  }
+  assert.deepEqual([await counted('device'), await counted('gateway')], [1, 0])
 })
 
 test('on a full disk a lock acts, and is recorded out of the reserve', asRoot(), async (t) => {

@@ -70,6 +70,28 @@ test('a selector of labels is on devices that get these labels later, and lets t
   )
 })
 
+test('a lock on a role is on whom the policy in force gives it, and while that cannot be told on every device', async () => {
+  const world = await createWorld()
+  const device = await joinByToken(world, 'key 1', 'pump-1')
+  const other = await joinByToken(world, 'key 2', 'pump-2')
+  const admitted = () => [device, other].map((identity) => world.registry.admit(identity).admitted)
+  await world.registry.addLock(order({ role: 'gateway' }), by).done
+  assert.deepEqual(admitted(), [false, false])
+  const roles = new Map([['pump-1', ['gateway']]])
+  world.registry.locks.judgeRolesBy(({ id }) => roles.get(id) ?? [])
+  assert.deepEqual(admitted(), [false, true])
+  const changes = follow(world.registry)
+  roles.set('pump-2', ['sensor', 'gateway'])
+  roles.delete('pump-1')
+  assert.equal(world.registry.locks.rolesChanged(), 2)
+  assert.deepEqual(admitted(), [true, false])
+  assert.deepEqual([changes.at(-1)?.locked, changes.at(-1)?.restored], [[other.deviceId], [device.deviceId]])
+  world.registry.locks.judgeRolesBy(() => {
+    throw new Error('a bug')
+  })
+  assert.deepEqual(admitted(), [false, false])
+})
+
 test('no certificate is issued to whom a lock is on: not at a join, not for the same key again, not at a renewal', async () => {
   const world = await createWorld()
   const device = await joinByToken(world, 'key 1', 'pump-1')

@@ -12,6 +12,7 @@ const lockTarget = Type.Union([
   strict({ instance: instanceId }),
   strict({ ek: fingerprint }),
   strict({ labels }),
+  strict({ role: Type.String({ pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$' }) }),
   strict({ profile }),
   strict({ token: tokenId }),
   strict({ addresses }),
