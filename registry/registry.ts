@@ -338,6 +338,7 @@ export class Registry {
   /** Ends the locks whose time is over. What cannot be recorded stays locked, until the next look. */
   async expireLocks(): Promise<void> {
     for (const lock of this.locks.due()) {
+      if (!this.#state.locks.has(lock)) continue // it has ended while the one before was on its way to the disk
       await this.#change({ event: 'lock.expire', lock, revision: this.#state.epoch + 1 })
     }
   }

@@ -189,6 +189,22 @@ test('a lock ends when its time is over by the clock, and a clock that is set fo
   assert.deepEqual(registry.allLocks(), [])
 })
 
+test('a lock ends once, however slow the disk and however often somebody looks meanwhile', async () => {
+  const world = await createWorld()
+  const locks = ['one', 'two', 'three'].map(parseLockId)
+  const target = { device: parseDeviceId('pump-1') }
+  for (const lock of locks)
+    await world.registry.addLock(order(target, { lock, notAfter: world.clock.now + hour }), by).done
+  world.clock.now += hour
+  world.audit.hold()
+  const looks = [world.registry.expireLocks(), world.registry.expireLocks()]
+  const removed = world.registry.removeLock(parseLockId('three'), by)
+  world.audit.release()
+  await Promise.all([...looks, removed])
+  const ended = world.audit.records.flatMap((record) => (record.event === 'lock.expire' ? [record.lock] : []))
+  assert.deepEqual(ended, ['one', 'two'])
+})
+
 test('mode revoke revokes for good what it is on now, and keeps out what comes under it later', async () => {
   const world = await createWorld()
   const first = await joinByToken(world, 'key 1')
