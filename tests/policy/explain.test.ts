@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { type Decision, parseDeviceId, parseTopicFilter, parseTopicName } from '#protocol'
+import type { Circumstances } from '../../policy/conditions.js'
 import type { EffectivePolicy } from '../../policy/effective.js'
 import { parsePolicy } from '../../policy/parse.js'
 import type { Qos, Question } from '../../policy/policy.js'
@@ -14,7 +15,7 @@ test('explain tells the decision that is enforced, over random policies and ques
   const random = seeded(92)
   const effects = { allow: 0, deny: 0 }
   for (let round = 0; round < 300; round++) {
-    const rights = randomRights(random)
+    const rights = randomRights(random)(pickOf(whereabouts, random))
     for (let at = 0; at < 20; at++) {
       const question = randomQuestion(random)
       const explained = rights.explain(question)
@@ -28,6 +29,23 @@ test('explain tells the decision that is enforced, over random policies and ques
     }
   }
   assert.ok(effects.allow > 500 && effects.deny > 500, JSON.stringify(effects))
+})
+
+test('what is allowed where a condition cannot be judged is allowed whether it holds or not', () => {
+  const random = seeded(93)
+  let allowed = 0
+  for (let round = 0; round < 300; round++) {
+    const rightsAt = randomRights(random)
+    for (let at = 0; at < 20; at++) {
+      const question = randomQuestion(random)
+      const effectAt = (circumstances: Circumstances) => rightsAt(circumstances).explain(question).decision.effect
+      if (effectAt({}) === 'deny') continue
+      allowed++
+      const effects = whereabouts.map(effectAt)
+      assert.deepEqual(effects, ['allow', 'allow', 'allow'], JSON.stringify(question))
+    }
+  }
+  assert.ok(allowed > 500, `only ${allowed} questions were allowed: the generator tests nothing`)
 })
 
 test('explain names the nearest rule, its place and what it lacks', () => {
@@ -103,7 +121,33 @@ function enforce(rights: EffectivePolicy, question: Question): Decision {
 
 type Random = (below: number) => number
 
-function randomRights(random: Random): EffectivePolicy {
+/** Not known, inside of the network that the policy names, and outside. */
+const whereabouts: readonly Circumstances[] = [{}, { from: '10.1.2.3' }, { from: '192.0.2.1' }]
+
+function pickOf<T extends object>(from: readonly T[], random: Random): T {
+  const [picked] = from.slice(random(from.length))
+  assert.ok(picked)
+  return picked
+}
+
+/** Of a role that is always bound and one that is bound under a condition. */
+function randomRights(random: Random): (circumstances: Circumstances) => EffectivePolicy {
+  const content = {
+    apiVersion: 'touchmark/v1',
+    kind: 'TopicPolicy',
+    metadata: { name: 'random', version: 1 },
+    onOverlap: random(2) === 0 ? 'filter' : 'reject',
+    roles: { r: randomRole(random), c: randomRole(random) },
+    bindings: [
+      { role: 'r', match: { tier: 'tpm' } },
+      { role: 'c', match: { tier: 'tpm' }, when: { cidr: '10.0.0.0/8' } },
+    ],
+  }
+  const policy = parsePolicy(JSON.stringify(content), 'random.json')
+  return (circumstances) => renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} }, circumstances)
+}
+
+function randomRole(random: Random) {
   const pick = (from: readonly string[]) => from[random(from.length)] ?? 'a'
   const topic = () => {
     const levels = Array.from({ length: 1 + random(3) }, () => pick(words)).join('/')
@@ -129,16 +173,7 @@ function randomRights(random: Random): EffectivePolicy {
     actions: [pick(['publish', 'will', 'subscribe', 'receive'])],
     topics: [topic()],
   }))
-  const content = {
-    apiVersion: 'touchmark/v1',
-    kind: 'TopicPolicy',
-    metadata: { name: 'random', version: 1 },
-    onOverlap: pick(['filter', 'reject']),
-    roles: { r: { allow, ...(deny.length > 0 ? { deny } : {}) } },
-    bindings: [{ role: 'r', match: { tier: 'tpm' } }],
-  }
-  const policy = parsePolicy(JSON.stringify(content), 'random.json')
-  return renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} })
+  return { allow, ...(deny.length > 0 ? { deny } : {}) }
 }
 
 function randomQuestion(random: Random): Question {
