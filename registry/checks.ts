@@ -54,7 +54,14 @@ export interface LockOrder {
   readonly reason: string
 }
 
-const limits = { locks: 10_000, labels: 32, tokenUses: 100_000, tokenLifeMs: 7 * 24 * 3600 * 1000 } as const
+/** Those on labels, roles and addresses have to be tried on every device, one by one. */
+const limits = {
+  locks: 10_000,
+  triedLocks: 256,
+  labels: 32,
+  tokenUses: 100_000,
+  tokenLifeMs: 7 * 24 * 3600 * 1000,
+} as const
 
 /** @throws RegistryError TOKEN_INVALID, LABEL_INVALID, DEVICE_REVOKED */
 export function checkNewToken(state: RegistryState, token: NewToken, now: number): void {
@@ -97,6 +104,11 @@ export function checkNewLock(state: RegistryState, { lock, target, mode, notAfte
   checkLockTarget(target, mode)
   if (state.locks.has(lock)) throw new RegistryError('LOCK_INVALID', `lock ${lock} exists`)
   if (state.locks.size >= limits.locks) throw new RegistryError('LOCK_INVALID', `at most ${limits.locks} locks`)
+  const isTried = (on: LockTarget) => 'labels' in on || 'role' in on || 'addresses' in on
+  const tried = isTried(target) ? state.locks.values().filter((known) => isTried(known.target)).length : 0
+  if (tried >= limits.triedLocks) {
+    throw new RegistryError('LOCK_INVALID', `at most ${limits.triedLocks} locks on labels, roles and addresses`)
+  }
   if (notAfter !== undefined && notAfter <= now) throw new RegistryError('LOCK_INVALID', 'it ends in the future')
 }
 

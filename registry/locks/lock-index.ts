@@ -33,9 +33,14 @@ export class LockIndex {
 
   /** The strictest of those that are on the subject. */
   hit(subject: Subject): Lock | undefined {
+    return this.hits(subject).toSorted((one, other) => strictness[other.mode] - strictness[one.mode])[0]
+  }
+
+  /** All that are on the subject. */
+  hits(subject: Subject): readonly Lock[] {
     const named = this.#named.size === 0 ? [] : namesOf(subject).flatMap((name) => this.#named.get(name) ?? [])
     const tried = [...this.#tried.values()].filter(({ matches }) => matches(subject)).map(({ lock }) => lock)
-    return [...named, ...tried].toSorted((one, other) => strictness[other.mode] - strictness[one.mode])[0]
+    return [...named, ...tried]
   }
 }
 

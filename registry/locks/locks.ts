@@ -45,6 +45,17 @@ export class Locks {
     return hit.map(({ id }) => id)
   }
 
+  /** How many known devices each lock is on, in one pass over them. */
+  countDevices(): ReadonlyMap<LockId, number> {
+    const counts = new Map<LockId, number>()
+    for (const device of this.#state.devices.values()) {
+      for (const { id } of this.#index.hits(subjectOfDevice(this.#state, device))) {
+        counts.set(id, (counts.get(id) ?? 0) + 1)
+      }
+    }
+    return counts
+  }
+
   /** Whether a device is locked or revoked: it says and hears nothing. */
   keepsOut(device: DeviceId): boolean {
     return this.#keptOut.has(device)

@@ -16,7 +16,10 @@ export function addLockRoutes(app: App, service: Service): void {
   app.route({
     ...at(routes.listLocks),
     schema: { tags, summary: 'Every lock that acts', response: { 200: lockList } },
-    handler: async () => registry.allLocks().map(view),
+    handler: async () => {
+      const counts = registry.locks.countDevices()
+      return registry.allLocks().map((lock) => view(lock, counts.get(lock.id) ?? 0))
+    },
   })
 
   app.route({
@@ -36,7 +39,7 @@ export function addLockRoutes(app: App, service: Service): void {
       const locking = registry.addLock({ lock: service.createLockId(), target, mode, reason, ...notAfter }, by)
       const { lock, devices, recorded, epoch } = locking
       const answer: LockAnswer = {
-        ...{ lock: view(lock), dryRun: false, devices },
+        ...{ lock: view(lock, devices), dryRun: false, devices },
         ...registry.locks.progress(epoch),
         recorded: await succeeds(recorded),
       }
@@ -56,7 +59,7 @@ export function addLockRoutes(app: App, service: Service): void {
     handler: async (request) => {
       const lock = registry.lock(request.params.id)
       if (lock === undefined) throw new ServerError('NOT_FOUND', `there is no lock ${request.params.id}`)
-      const removed = view(lock)
+      const removed = view(lock, registry.locks.devicesHitBy(lock.target).length)
       await registry.removeLock(lock.id, operators.of(request, request.query))
       return removed
     },
@@ -73,12 +76,11 @@ export function addLockRoutes(app: App, service: Service): void {
     return { dryRun: true, ...counts, recorded: false, outstanding: [] }
   }
 
-  function view({ id, target, mode, reason, by, at: since, notAfter, revision }: Lock): LockView {
+  function view({ id, target, mode, reason, by, at: since, notAfter, revision }: Lock, devices: number): LockView {
     return {
       ...{ id, target, mode, reason, by, at: isoTime(since) },
       ...(notAfter !== undefined && { notAfter: isoTime(notAfter) }),
-      revision,
-      devices: registry.locks.devicesHitBy(target).length,
+      ...{ revision, devices },
     }
   }
 }

@@ -238,6 +238,9 @@ test('what is no lock is refused, and changes nothing', async () => {
   refused(order({ device: parseDeviceId('a') }, { notAfter: world.clock.now }), 'LOCK_INVALID')
   await assert.rejects(world.registry.removeLock(parseLockId('none'), by), { code: 'LOCK_UNKNOWN' })
   assert.equal(world.audit.records.length, before)
+  for (let at = 0; at < 256; at++) world.registry.addLock(order({ role: 'x' }, { lock: parseLockId(`l${at}`) }), by)
+  refused(order({ labels: { site: 'oslo' } }), 'LOCK_INVALID')
+  world.registry.addLock(order({ device: parseDeviceId('a') }), by)
   assert.equal(world.registry.locks.progress(0).outstanding.length, 0)
 })
 
