@@ -287,6 +287,7 @@ export class Broker {
 
   #stop(): void {
     clearInterval(this.#sweeper)
+    this.#halfOpen.end()
     for (const stop of this.#stopListening) stop()
     this.#hub.rightsTerm.end()
     this.#hub.trail.close()

@@ -83,6 +83,12 @@ export class Arrival {
     this.#refused({ address: this.#peer.address, reason, ...(comment !== undefined && { comment }) })
   }
 
+  /** It has come to nothing, and not by its own doing. */
+  #abandon(): void {
+    this.#settled = true
+    this.socket.destroy()
+  }
+
   readonly #close = (): void => {
     this.leave()
     this.gone?.()
@@ -91,6 +97,7 @@ export class Arrival {
   #evict(why: Eviction): void {
     if (why === 'quota' && this.crowdedOut) this.crowdedOut()
     else if (why === 'quota') this.refuse('quota', 'too many connections before CONNACK')
+    else if (why === 'shutdown') this.#abandon()
     else this.refuse(`${this.#step}_timeout`)
   }
 }

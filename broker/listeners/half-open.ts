@@ -1,8 +1,8 @@
 import { sourceOf } from '#protocol'
 import type { BrokerLimits } from '../limits.js'
 
-/** Why a connection loses its place: someone else needs it, or it has taken too long over a step. */
-export type Eviction = 'quota' | 'timeout'
+/** Why a connection loses its place: someone else needs it, it has taken too long over a step, or the service stops. */
+export type Eviction = 'quota' | 'timeout' | 'shutdown'
 
 /**
  * The connections that are not past CONNACK. Anyone can open one, and has proved nothing yet, so there are never more
@@ -38,6 +38,11 @@ export class HalfOpen {
   /** Ends those that take too long; called every now and then. */
   sweep(): void {
     for (const place of this.#bySource.all()) if (place.isLate(this.#now())) place.lose('timeout')
+  }
+
+  /** Ends all of them: nobody will sweep any more, and each would keep the process running. */
+  end(): void {
+    for (const place of this.#bySource.all()) place.lose('shutdown')
   }
 }
 

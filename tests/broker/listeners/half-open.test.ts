@@ -6,6 +6,7 @@ import { connect as tlsConnect } from 'node:tls'
 import { defaultLimits } from '#broker'
 import { type Eviction, HalfOpen, type Place } from '../../../broker/listeners/half-open.js'
 import { makeWorld, until } from '../harness.js'
+import { listenToo } from './world.js'
 
 test('when all places are taken the source with the most gives up its oldest', () => {
   const { enter, lost, wait } = makePlaces(4)
@@ -128,6 +129,25 @@ test('half a ClientHello and gone leaves no place taken', async (t) => {
   await once(socket, 'close')
   await world.client('d1') // with no time passing
   assert.deepEqual(world.records('session.refuse'), []) // TLS, which would have had a word to say, never saw it
+})
+
+test('who has said nothing, or half of something, is gone when the broker has ended', async (t) => {
+  const world = await makeWorld(t)
+  const webSocketPort = await listenToo(world, { kind: 'websocket' })
+  const hello = await clientHello()
+  const sockets = [world.port, webSocketPort].flatMap((port) =>
+    [Buffer.alloc(0), hello.subarray(0, 100), hello].map((said) => {
+      const socket = openSilent(t, port, '127.0.0.1')
+      socket.write(said)
+      return socket
+    }),
+  )
+  for (const port of [world.port, webSocketPort])
+    await until(() => sockets.some((one) => one.remotePort === port && one.bytesRead > 0))
+  const gone = sockets.map((socket) => once(socket, 'close'))
+  await world.broker.closeGracefully()
+  await Promise.all(gone)
+  assert.deepEqual(world.records('session.refuse'), [])
 })
 
 function makePlaces(maxUnconnected: number) {
