@@ -42,7 +42,7 @@ async function tail(
   const limit = String(Math.max(lines, 1))
   for await (const line of client.lines('searchAudit', { query: { ...parameters, limit } }))
     newest.push(parseRecord(line))
-  const shown = newest.toReversed().slice(newest.length - lines)
+  const shown = newest.slice(0, lines).toReversed()
   const print = recordPrinter(output)
   for (const record of shown) print(record)
   if (!follow) return
