@@ -2,6 +2,7 @@
 // The files are named one by one: Node 20 takes no globs after --test, Node 22 and later no folders.
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 
 const prefixes = process.argv.slice(2)
 const files = readdirSync('dist/tests', { recursive: true, encoding: 'utf8' })
@@ -17,9 +18,11 @@ if (files.length === 0) {
 const reporter = ['--test-reporter=./scripts/reporter.mjs', '--test-reporter-destination=stdout']
 // A file that hangs must not hang whoever waits for all of them; one that is told to kill more often has more time.
 const minutes = process.env.TOUCHMARK_KILLS ? 90 : 5
-const run = spawnSync(
-  process.execPath,
-  ['--test', `--test-timeout=${minutes * 60_000}`, '--enable-source-maps', ...reporter, ...files],
-  { stdio: 'inherit' },
-)
+const options = [
+  `--test-timeout=${minutes * 60_000}`,
+  `--test-concurrency=${availableParallelism()}`, // Node takes one fewer, which on two cores is one file after the other
+]
+const run = spawnSync(process.execPath, ['--test', ...options, '--enable-source-maps', ...reporter, ...files], {
+  stdio: 'inherit',
+})
 process.exit(run.status ?? 1)
