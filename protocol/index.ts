@@ -1,59 +1,42 @@
+export type { Act } from './api/act.js'
 export type {
-  Act,
-  ApplyPolicyAnswer,
   AuditCheckpoint,
-  CertificateView,
-  CreateTokenAnswer,
-  CreateTokenRequest,
   ErasePayloadsAnswer,
   ErasePayloadsRequest,
   PayloadDisclosureView,
-  DeviceState,
-  DeviceView,
-  ExplainRequest,
-  Explanation,
-  InstanceView,
-  KickAnswer,
-  KickRequest,
-  LockAnswer,
-  LockRequest,
-  LockView,
-  MqttVersion,
-  PolicyView,
-  Problem,
-  Refusal,
-  RegisterDeviceRequest,
-  RevokeAnswer,
   RotateKeyAnswer,
   RotateKeyRequest,
-  RevokeRequest,
-  RouteName,
-  SessionView,
-  StatusView,
-  TokenView,
-  Traffic,
-  Transport,
-} from './api.js'
-export { parseByteSize } from './byte-size.js'
-export { routes } from './api.js'
-export { encodeProblemLine, isProblemLine } from './problem-line.js'
+} from './api/audit.js'
 export type {
-  AuditEvent,
-  AuditEventName,
-  AuditRecord,
-  CertificateFacts,
-  CertificateOfOperator,
-  DropReason,
-  OperatorFacts,
-  RegistryEvent,
-  ServiceEvent,
-  RetentionReason,
-  SessionEndReason,
-  SessionEvent,
-  SessionFacts,
-  TopicDecisionFacts,
-} from './audit.js'
-export { sessionNameBytes } from './audit.js'
+  CertificateView,
+  DeviceState,
+  DeviceView,
+  InstanceView,
+  RegisterDeviceRequest,
+  RevokeAnswer,
+  RevokeRequest,
+} from './api/devices.js'
+export type { LockAnswer, LockRequest, LockView } from './api/locks.js'
+export type { ApplyPolicyAnswer, ExplainRequest, Explanation, PolicyView } from './api/policies.js'
+export type { Problem } from './api/problem.js'
+export type { KickAnswer, KickRequest, MqttVersion, Refusal, SessionView, Traffic, Transport } from './api/sessions.js'
+export type { OutsideCheckpointView, StatusView } from './api/status.js'
+export type { CreateTokenAnswer, CreateTokenRequest, TokenView } from './api/tokens.js'
+export { type RouteName, routes } from './api/routes.js'
+export { parseByteSize } from './byte-size.js'
+export { encodeProblemLine, isProblemLine } from './problem-line.js'
+export type { AuditEvent, AuditEventName, AuditRecord } from './audit.js'
+export type { OperatorFacts } from './events/operator-facts.js'
+export type { CertificateFacts, CertificateOfOperator, RegistryEvent } from './events/registry-event.js'
+export type { RetentionReason, ServiceEvent } from './events/service-event.js'
+export {
+  type DropReason,
+  type SessionEndReason,
+  type SessionEvent,
+  type SessionFacts,
+  type TopicDecisionFacts,
+  sessionNameBytes,
+} from './events/session-event.js'
 export type { AuditMode, AuditTrail } from './audit-trail.js'
 export type { Brand } from './brand.js'
 export {

@@ -1,4 +1,4 @@
-import type { Problem } from './api.js'
+import type { Problem } from './api/problem.js'
 
 /*
  * What is answered line by line (NDJSON) has its status long before its end. Where the rest cannot be given, the last

@@ -78,7 +78,7 @@ export function secured(tls: HttpOptions['tls']): SecureContextOptions {
   return { ...tls, minVersion: 'TLSv1.3' }
 }
 
-/** Where a route of protocol/api.ts is served. */
+/** Where a route of protocol/api/routes.ts is served. */
 export function at(route: (typeof routes)[keyof typeof routes]): { method: typeof route.method; url: string } {
   return { method: route.method, url: route.path }
 }

@@ -34,7 +34,7 @@ function codesIn(cell = ''): readonly string[] {
   return [...cell.matchAll(/`([^`]+)`/g)].map(([, code = '']) => code)
 }
 
-/** As the types of protocol/audit.ts say it; a field that can be absent ends in `?`. */
+/** As the types of protocol/events say it; a field that can be absent ends in `?`. */
 function fieldsOfEvents(): ReadonlyMap<string, readonly string[]> {
   const source = 'protocol/audit.ts'
   const program = ts.createProgram([source], { strict: true, exactOptionalPropertyTypes: true, noEmit: true })

@@ -16,7 +16,7 @@ import {
 
 /*
  * What travels on the operators' API, as JSON schemas: one source for validation, for the types of the handlers and
- * for the OpenAPI document. Each is held to its type in protocol/api.ts. Here what several of them are made of.
+ * for the OpenAPI document. Each is held to its type in protocol/api. Here what several of them are made of.
  */
 
 /** Ids keep the pattern of protocol/ids.ts, so that what has passed the schema is the branded type. */

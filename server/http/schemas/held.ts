@@ -1,7 +1,7 @@
 import Type, { type Static, type TSchema, type TUnsafe } from 'typebox'
 
 /**
- * A JSON schema that says exactly what a type of protocol/api.ts says. When one of the two changes alone, the argument
+ * A JSON schema that says exactly what a type of protocol/api says. When one of the two changes alone, the argument
  * no longer fits and the build stops; so the document, the validation and the CLI cannot drift apart.
  */
 export function held<T>(): <S extends TSchema>(schema: S & Same<Static<S>, Plain<T>>) => TUnsafe<T> {

@@ -1,0 +1,5 @@
+/** An operator's act. */
+export interface Act {
+  /** Why, for the audit log. */
+  readonly comment?: string
+}

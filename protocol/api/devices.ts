@@ -1,0 +1,57 @@
+import type { Anchor, Labels, RevocationReason, Tier } from '../identity.js'
+import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName } from '../ids.js'
+import type { Act } from './act.js'
+
+export type DeviceState = 'registered' | 'active' | 'revoked'
+
+export interface DeviceView {
+  readonly id: DeviceId
+  readonly state: DeviceState
+  readonly profile: ProfileName
+  readonly labels: Labels
+  readonly anchors: readonly Anchor[]
+  readonly online: boolean
+  readonly instances: readonly InstanceView[]
+  readonly revoked?: {
+    readonly at: string
+    readonly reason: RevocationReason
+    readonly by: OperatorName
+    readonly comment?: string
+  }
+}
+
+export interface InstanceView {
+  readonly id: InstanceId
+  readonly certificates: readonly CertificateView[]
+}
+
+export interface CertificateView {
+  readonly serial: CertificateSerial
+  readonly fingerprint: Fingerprint
+  readonly state: 'pending' | 'current' | 'previous' | 'superseded' | 'revoked'
+  readonly tier: Tier
+  readonly notBefore: string
+  readonly notAfter: string
+}
+
+export interface RegisterDeviceRequest extends Act {
+  readonly id: DeviceId
+  readonly profile?: ProfileName
+  readonly labels?: Labels
+  /** SHA-256 of the EK's DER SubjectPublicKeyInfo. */
+  readonly ekHash: Fingerprint
+}
+
+export interface RevokeRequest extends Act {
+  readonly reason: RevocationReason
+}
+
+export interface RevokeAnswer {
+  readonly device: DeviceId
+  /** Sessions that were ended. */
+  readonly sessions: number
+  /** Queued and retained messages that were removed. */
+  readonly purged: number
+  /** False when the revocation acts already but the audit log could not record it yet. */
+  readonly recorded: boolean
+}

@@ -1,0 +1,45 @@
+import type { LockId, LockMode, LockTarget } from '../lock.js'
+import type { OperatorName } from '../ids.js'
+
+/** A lock that acts. */
+export interface LockView {
+  readonly id: LockId
+  readonly target: LockTarget
+  readonly mode: LockMode
+  readonly reason: string
+  readonly by: OperatorName
+  readonly at: string
+  /** When it ends by itself; absent for one that is to be removed. */
+  readonly notAfter?: string
+  readonly revision: number
+  /** Known devices that it is on now. */
+  readonly devices: number
+}
+
+export interface LockRequest {
+  readonly target: LockTarget
+  /** Default: lock */
+  readonly mode?: LockMode
+  /** At most a year. Default: until it is removed */
+  readonly ttlSeconds?: number
+  /** Why, for the audit log and for whoever finds the lock. */
+  readonly reason: string
+  /** Only count what it would be on. */
+  readonly dryRun?: boolean
+}
+
+export interface LockAnswer {
+  /** Absent after a dry run. */
+  readonly lock?: LockView
+  readonly dryRun: boolean
+  /** Known devices that it is on. */
+  readonly devices: number
+  /** Connections that were ended, or would be. */
+  readonly sessions: number
+  /** Queued and retained messages that were removed. */
+  readonly purged: number
+  /** False when the lock acts already but the audit log could not record it yet. */
+  readonly recorded: boolean
+  /** Brokers that have not reported yet that it acts. */
+  readonly outstanding: readonly string[]
+}

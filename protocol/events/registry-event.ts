@@ -1,0 +1,135 @@
+import type { Anchor, ChannelBinding, Labels, RevocationReason, Tier } from '../identity.js'
+import type {
+  CertificateSerial,
+  DeviceId,
+  Fingerprint,
+  InstanceId,
+  OperatorName,
+  ProfileName,
+  TokenId,
+} from '../ids.js'
+import type { LockId, LockMode } from '../lock.js'
+import type { OperatorFacts } from './operator-facts.js'
+
+/*
+ * Events that change the registry carry all that is needed to do so again: the registry's state is what they make of an
+ * empty one, and after a crash it catches up by reading them.
+ */
+
+export type RegistryEvent =
+  | (OperatorFacts & {
+      readonly event: 'token.create'
+      readonly token: TokenId
+      readonly secretHash: Fingerprint
+      readonly profile: ProfileName
+      readonly device?: DeviceId
+      readonly labels: Labels
+      readonly uses: number
+      readonly notAfter: number
+    })
+  | (OperatorFacts & { readonly event: 'token.revoke'; readonly token: TokenId })
+  | (OperatorFacts & {
+      /** An EK known before its device arrives. */
+      readonly event: 'device.register'
+      readonly device: DeviceId
+      readonly profile: ProfileName
+      readonly labels: Labels
+      readonly anchorKind: Anchor['kind']
+      readonly anchorHash: Fingerprint
+    })
+  | (OperatorFacts & { readonly event: 'device.label'; readonly device: DeviceId; readonly labels: Labels })
+  | (CertificateFacts & {
+      /** A join succeeded: the device (new or known by its anchor) has a new instance with a pending certificate. */
+      readonly event: 'device.enroll'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly profile: ProfileName
+      readonly labels: Labels
+      readonly anchorKind: Anchor['kind']
+      readonly anchorHash: Fingerprint
+      readonly binding: ChannelBinding
+      readonly token?: TokenId
+      readonly akName?: Uint8Array
+      readonly resetCount?: number
+      readonly restartCount?: number
+      readonly clock?: number
+      readonly safe?: boolean
+      readonly firmware?: string
+      readonly reported?: Labels
+      readonly peer?: string
+    })
+  | (CertificateFacts & {
+      /** A new pending certificate for an instance that showed its current, pending or previous one. */
+      readonly event: 'device.renew'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly presentedSerial: CertificateSerial
+      readonly peer?: string
+    })
+  | {
+      /** First use of a pending certificate: it becomes current, the current one previous. */
+      readonly event: 'device.promote'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly serial: CertificateSerial
+      readonly fingerprint: Fingerprint
+      readonly peer?: string
+    }
+  | (OperatorFacts & {
+      readonly event: 'device.revoke'
+      readonly device: DeviceId
+      readonly reason: RevocationReason
+      /** When it began to act; the record follows. */
+      readonly at: number
+      /** Grows by one with every revocation; what a message's publisher was admitted under. */
+      readonly epoch: number
+      /** The lock of mode `revoke` that it was hit by. */
+      readonly lock?: LockId
+    })
+  | (OperatorFacts & {
+      /** From here on, or shortly before, nobody whom it is on is let in. */
+      readonly event: 'lock.add'
+      readonly lock: LockId
+      /** As `formatLockTarget` writes it. */
+      readonly target: string
+      readonly mode: LockMode
+      /** Why; an act like this has a reason. */
+      readonly comment: string
+      /** When it began to act; the record follows. */
+      readonly at: number
+      /** When it ends by itself; absent for one that is to be removed. */
+      readonly notAfter?: number
+      /** Its place among all changes of who is kept out; the same numbers as `epoch`. */
+      readonly revision: number
+      /** How many known devices it was on when it was made. */
+      readonly devices: number
+    })
+  | (OperatorFacts & { readonly event: 'lock.remove'; readonly lock: LockId; readonly revision: number })
+  | {
+      /** Its time was over. */
+      readonly event: 'lock.expire'
+      readonly lock: LockId
+      readonly revision: number
+    }
+  | (CertificateOfOperator & { readonly event: 'operator.issue' })
+
+/** One certificate as it was issued; with its DER, so that the log names every certificate that can open anything. */
+export interface CertificateFacts {
+  readonly fingerprint: Fingerprint
+  readonly serial: CertificateSerial
+  readonly spkiHash: Fingerprint
+  readonly tier: Tier
+  readonly notBefore: number
+  readonly notAfter: number
+  readonly certificate: Uint8Array
+}
+
+/** An operator's or service's own certificate; admitted by fingerprint like those of devices. */
+export interface CertificateOfOperator {
+  readonly operator: OperatorName
+  readonly fingerprint: Fingerprint
+  readonly serial: CertificateSerial
+  readonly notBefore: number
+  readonly notAfter: number
+  readonly certificate: Uint8Array
+}

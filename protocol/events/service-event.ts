@@ -1,0 +1,128 @@
+import type { DeviceId, CertificateSerial, Fingerprint, TokenId } from '../ids.js'
+import type { OperatorFacts } from './operator-facts.js'
+
+/* What the service did or found, and whom it turned away; nothing here changes the registry. */
+
+/** All of them were older than is kept, or records took more room than they may. */
+export type RetentionReason = 'age' | 'size'
+
+export type ServiceEvent =
+  | {
+      readonly event: 'server.start'
+      /** Host name of the server. Other records do not say it: a log is written by one, and its origin names the log. */
+      readonly node: string
+      readonly version: string
+      readonly runtime: string
+      /** The newest of the keys that sign checkpoints from here on. */
+      readonly verifierKey?: string
+    }
+  | { readonly event: 'server.stop' }
+  | {
+      /** A broker has ended what a change of who is kept out is on: nothing of it is delivered behind this record. */
+      readonly event: 'lock.applied'
+      readonly node: string
+      readonly revision: number
+      /** Connections that were ended. */
+      readonly sessions: number
+      /** Queued and retained messages that were removed. */
+      readonly purged: number
+    }
+  | {
+      /** Stored rows of a session, or a retained message, that could not be read and were put aside. */
+      readonly event: 'store.quarantine'
+      readonly clientId?: string
+      readonly comment: string
+      readonly count: number
+    }
+  | { readonly event: 'log.recovery'; readonly comment: string; readonly cutBytes: number }
+  | { readonly event: 'log.failover'; readonly comment: string }
+  | (OperatorFacts & {
+      /** A new key signs checkpoints from here on, and until `notAfter` the one before it as well. */
+      readonly event: 'log.key_rotate'
+      readonly verifierKey: string
+      readonly previousVerifierKey: string
+      readonly notAfter: number
+    })
+  | { /** A key signs no checkpoint any more. */ readonly event: 'log.key_retire'; readonly verifierKey: string }
+  | {
+      /** Records that could not be written, in the mode `bestEffort` only: how many, and when the first and the last. */
+      readonly event: 'audit.gap'
+      readonly from: number
+      readonly to: number
+      readonly count: number
+    }
+  | {
+      /** A witness does not cosign this log: `rolled_back` when it shows a checkpoint of ours that the log does not contain. */
+      readonly event: 'witness.refuse'
+      readonly witness: string
+      readonly reason: 'rolled_back' | 'refused'
+      readonly comment: string
+      /** What it had cosigned before, as far as is known here. */
+      readonly treeSize?: number
+    }
+  | {
+      /** Records from the former minimum index up to, and not with, the new one are about to be removed; their hashes stay. */
+      readonly event: 'log.retention'
+      readonly formerMinimumIndex: number
+      readonly minimumIndex: number
+      readonly reason: RetentionReason
+    }
+  | {
+      readonly event: 'ca.create'
+      readonly subject: string
+      readonly fingerprint: Fingerprint
+      readonly certificate: Uint8Array
+    }
+  | {
+      /** A join or renewal that was turned away; counted per source, reason and 10 s. */
+      readonly event: 'join.refuse'
+      readonly method: 'token' | 'tpm' | 'renew'
+      readonly reason: string
+      readonly comment?: string
+      readonly device?: DeviceId
+      readonly token?: TokenId
+      readonly anchorHash?: Fingerprint
+      readonly serial?: CertificateSerial
+      readonly peer: string
+      readonly count: number
+    }
+  | (OperatorFacts & {
+      readonly event: 'policy.activate'
+      readonly policyVersion: number
+      readonly policyHash: Fingerprint
+    })
+  | (OperatorFacts & {
+      readonly event: 'policy.refuse'
+      /** The code of what is wrong with the policy, and the same in words. */
+      readonly reason: string
+      readonly problem: string
+    })
+  | {
+      readonly event: 'policy.render_error'
+      readonly device: DeviceId
+      readonly policyVersion: number
+      readonly comment: string
+    }
+  | (OperatorFacts & {
+      /** Counted per operator, source and question, wherever in time that begins, within 10 s. */
+      readonly event: 'audit.read'
+      readonly query: string
+      /** Default: 1 */
+      readonly count?: number
+    })
+  | (OperatorFacts & {
+      /** An operator is about to destroy the keys of a day's payloads, of one device or of all. */
+      readonly event: 'payload.erase'
+      /** In UTC, as `2026-11-23`. */
+      readonly day: string
+      readonly device?: DeviceId
+      readonly comment: string
+    })
+  | {
+      readonly event: 'operator.refuse'
+      readonly reason: string
+      readonly method: string
+      readonly peer: string
+      readonly fingerprint?: Fingerprint
+      readonly count: number
+    }
