@@ -30,7 +30,6 @@ export class Checkpoints {
     return this.#newest
   }
 
-  /** Of all keys that sign: any will do for whoever checks. The newest comes first. */
   get verifierKeys(): readonly string[] {
     return this.#verifierKeys
   }

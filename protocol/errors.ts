@@ -17,6 +17,11 @@ export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
 
+/** What was thrown, as an error; it need not be one. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown))
+}
+
 /** What can be wrong with text or JSON from outside before any room has looked at its meaning. */
 export type ProtocolErrorCode =
   'INVALID_ID' | 'INVALID_MESSAGE' | 'INVALID_JOIN_URI' | 'INVALID_TOPIC' | 'INVALID_ENCODING'

@@ -55,7 +55,7 @@ export {
 } from './decode.js'
 export { decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from './encoding.js'
 export { isDiskFull } from './disk-full.js'
-export { CodedError, messageOf, ProtocolError, type ProtocolErrorCode } from './errors.js'
+export { asError, CodedError, messageOf, ProtocolError, type ProtocolErrorCode } from './errors.js'
 export {
   type Anchor,
   type AttestationResult,

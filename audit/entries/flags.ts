@@ -1,5 +1,5 @@
 import type { AuditEvent, AuditEventName } from '#protocol'
-import { AuditError } from '../errors.js'
+import { invalidEntry } from './invalid-entry.js'
 
 /*
  * How a message or a subscription was treated, in one integer. The lower four bits are those of a PUBLISH packet (MQTT 5.0
@@ -41,22 +41,22 @@ export function flagsOf(event: Flagged): number {
 }
 
 function qosBits(qos: number): number {
-  if (qos !== 0 && qos !== 1 && qos !== 2) throw invalid(`QoS ${qos}`)
+  if (qos !== 0 && qos !== 1 && qos !== 2) throw invalidEntry(`QoS ${qos}`)
   return qos << 1
 }
 
 function bit(value: unknown, set: unknown, clear: unknown, mask: number): number {
   if (value === set) return mask
   if (value === clear) return 0
-  throw invalid(`neither ${String(set)} nor ${String(clear)}`)
+  throw invalidEntry(`neither ${String(set)} nor ${String(clear)}`)
 }
 
 /** @throws AuditError AUDIT_INVALID when an event of this kind cannot have them */
 export function requireFlags(event: AuditEventName, flags: number): void {
   const allowed = allowedBits.get(event)
-  if (allowed === undefined) throw invalid(`${event} with flags`)
+  if (allowed === undefined) throw invalidEntry(`${event} with flags`)
   const isQos = (flags & bits.qos) !== noQos << 1 || event === 'message.subscribe'
-  if (flags < 0 || flags > 63 || (flags & ~allowed) !== 0 || !isQos) throw invalid(`${event} with flags ${flags}`)
+  if (flags < 0 || flags > 63 || (flags & ~allowed) !== 0 || !isQos) throw invalidEntry(`${event} with flags ${flags}`)
 }
 
 /** The properties that they stand for. @throws AuditError AUDIT_INVALID */
@@ -68,8 +68,4 @@ export function readFlags(event: AuditEventName, flags: number): Readonly<Record
   const handled = { qos, retain: (flags & bits.retain) !== 0, dup: (flags & bits.dup) !== 0 }
   if (event === 'message.deliver') return { decision, ...handled }
   return { decision, action: (flags & bits.will) === 0 ? 'publish' : 'will', ...handled }
-}
-
-function invalid(problem: string): AuditError {
-  return new AuditError('AUDIT_INVALID', `entry: ${problem}`)
 }

@@ -1,8 +1,8 @@
 import type { AuditEventName, AuditRecord } from '#protocol'
 import { CborReader } from './cbor.js'
-import { AuditError } from '../errors.js'
 import { entryParts, entryVersion, eventNumbers, type Field, fieldByKey, flagsKey, type Place } from './fields.js'
 import { isFlaggedName, readFlags, requireFlags } from './flags.js'
+import { invalidEntry } from './invalid-entry.js'
 
 const eventByNumber = new Map(Object.entries(eventNumbers).map(([name, number]) => [number, name]))
 
@@ -46,9 +46,9 @@ function checkedHead(entry: Uint8Array): Head {
 
 function readHead(reader: CborReader): Head {
   const parts = reader.array()
-  if (parts !== entryParts) throw invalid(`${parts} parts, expected ${entryParts}`)
+  if (parts !== entryParts) throw invalidEntry(`${parts} parts, expected ${entryParts}`)
   const version = reader.integer()
-  if (version !== entryVersion) throw invalid(`version ${version}; this program reads version ${entryVersion}`)
+  if (version !== entryVersion) throw invalidEntry(`version ${version}; this program reads version ${entryVersion}`)
   return { sequence: reader.integer(), time: reader.integer(), event: eventOf(reader.integer()) }
 }
 
@@ -58,15 +58,15 @@ function readFields(reader: CborReader, { event }: Head, take: (field: Field) =>
   let hasFlags = false
   for (let left = reader.map(); left > 0; left--) {
     const key = reader.integer()
-    if (key <= previous) throw invalid(`key ${key} after ${previous}`)
+    if (key <= previous) throw invalidEntry(`key ${key} after ${previous}`)
     previous = key
     const field = fieldByKey[key]
-    if (!field) throw invalid(`unknown key ${key}`)
+    if (!field) throw invalidEntry(`unknown key ${key}`)
     if (key === flagsKey) hasFlags = true
     take(field)
   }
   reader.end()
-  if (!hasFlags && isFlaggedName(event)) throw invalid(`${event} without flags`)
+  if (!hasFlags && isFlaggedName(event)) throw invalidEntry(`${event} without flags`)
 }
 
 function readValue(reader: CborReader, { sequence }: Head, kind: Exclude<Field['kind'], 'flags'>): unknown {
@@ -102,16 +102,12 @@ function skipValue(reader: CborReader, head: Head, kind: Field['kind']): void {
 
 function earlier(sequence: number, back: number): number {
   const place = sequence - back
-  if (!Number.isSafeInteger(place)) throw invalid(`record ${place}`)
+  if (!Number.isSafeInteger(place)) throw invalidEntry(`record ${place}`)
   return place
 }
 
 function eventOf(number: number): AuditEventName {
   const name = eventByNumber.get(number)
-  if (name === undefined) throw invalid(`unknown event ${number}`)
+  if (name === undefined) throw invalidEntry(`unknown event ${number}`)
   return name as AuditEventName // it is a key of eventNumbers
-}
-
-function invalid(problem: string): AuditError {
-  return new AuditError('AUDIT_INVALID', `entry: ${problem}`)
 }

@@ -1,9 +1,9 @@
 import type { AuditEvent, AuditEventName } from '#protocol'
 import { CborWriter } from './cbor.js'
 import { commitmentFields, writeCommitmentRoom } from './commitment-room.js'
-import { AuditError } from '../errors.js'
 import { entryParts, entryVersion, eventNumbers, type Field, fieldByName, flagsKey, type Place } from './fields.js'
 import { flagsOf, isFlagged } from './flags.js'
+import { invalidEntry } from './invalid-entry.js'
 import { absentIn, deliverNames, publishNames, writeDeliver, writePublish } from './message-entry.js'
 
 export const maxEntryBytes = 0xffff
@@ -24,7 +24,7 @@ export function writeEntry(buffer: Buffer, start: number, place: Place, event: A
     writeShaped(shape, place, event, commits ? commitmentFields : 0)
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause
-    throw new AuditError('AUDIT_INVALID', 'entry: a field that is text holds something else', { cause })
+    throw invalidEntry('a field that is text holds something else', { cause })
   }
   if (commits) writeCommitmentRoom(writer)
   return writer.at
@@ -79,7 +79,7 @@ function writeValue({ kind, name }: Field, value: unknown, { sequence }: Place):
   else if (kind === 'map' && typeof value === 'object' && value !== null) writer.textMap({ ...value })
   else if (kind === 'session' && typeof value === 'string') writer.sessionName(value)
   else if (kind === 'back' && typeof value === 'number') writer.integer(sequence - value)
-  else throw invalid(`${name} is not of kind ${kind}`)
+  else throw invalidEntry(`${name} is not of kind ${kind}`)
 }
 
 /** Events that hold the same properties in the same order. */
@@ -128,7 +128,7 @@ function newShape(event: AuditEvent): Shape {
     if (name === 'event') return []
     const field = fieldByName.get(name)
     const isKnown = field && (field.kind !== 'flags' || isFlagged(event))
-    if (!isKnown) throw invalid(`a ${event.event} cannot hold ${JSON.stringify(name)}`)
+    if (!isKnown) throw invalidEntry(`a ${event.event} cannot hold ${JSON.stringify(name)}`)
     return field.kind === 'flags' ? [] : [{ ...field, at }]
   })
   if (isFlagged(event)) fields.push({ name: 'decision', kind: 'flags', key: flagsKey, at: names.length })
@@ -145,8 +145,4 @@ function countAbsent({ fields }: Shape): number {
   let absent = 0
   for (const { at } of fields) if (values[at] === undefined) absent++
   return absent
-}
-
-function invalid(problem: string): AuditError {
-  return new AuditError('AUDIT_INVALID', `entry: ${problem}`)
 }

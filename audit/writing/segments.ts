@@ -1,5 +1,5 @@
 import { basename, join } from 'node:path'
-import { isDiskFull } from '#protocol'
+import { asError, isDiskFull } from '#protocol'
 import type { Disk, Segment } from './disk.js'
 import { tileWidth } from '../tree/tiles.js'
 import type { Reserve } from './reserve.js'
@@ -167,10 +167,6 @@ function closeQuietly(segment: Segment): void {
   } catch {
     // The disk has failed in it.
   }
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }
 
 /** Of records that begin with this one: the index of the first bundle that they hold from its start. */

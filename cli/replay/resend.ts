@@ -2,6 +2,7 @@ import type { ApiClient } from '../client.js'
 import { formatAge } from '../commands/arguments.js'
 import type { Record } from '../commands/audit/record.js'
 import { CliError } from '../errors.js'
+import { interruptible } from '../interrupt.js'
 import type { Output } from '../output.js'
 import { type ActOptions, actOf, isShortened } from './act.js'
 import { type Pace, paced } from './pace.js'
@@ -37,14 +38,13 @@ const aheadBounds = { items: 10_000, bytes: 64 * 2 ** 20, atOnce: 8 } as const
  * @throws CliError PARTLY_DONE where the broker refused some of it, PAYLOAD_MISSING, OWN_BROKER, CONNECTION_LOST, …
  */
 export async function resend(asked: Resend): Promise<void> {
-  const stop = new AbortController()
-  const interrupt = (): void => stop.abort(new CliError('INTERRUPTED', 'interrupted before the end of the recording'))
   const deeds = readAhead(asked)
-  process.once('SIGINT', interrupt)
   try {
-    await sendAll(asked, deeds, stop)
+    await interruptible(
+      () => 'interrupted before the end of the recording',
+      (stop) => sendAll(asked, deeds, stop),
+    )
   } finally {
-    process.off('SIGINT', interrupt)
     deeds.close()
   }
 }

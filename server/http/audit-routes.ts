@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { encodeProblemLine, routes } from '#protocol'
+import { asError, encodeProblemLine, routes } from '#protocol'
 import { type App, at } from './app.js'
 import { readAuditSearch } from './audit-search.js'
 import { reportProblem } from './problems.js'
@@ -93,8 +93,4 @@ async function begun<Piece>(pieces: AsyncIterable<Piece>): Promise<AsyncIterable
     yield first.value
     yield* { [Symbol.asyncIterator]: () => iterator }
   })()
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander'
 import { verifyLog } from '#audit'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
+import { interruptible } from '../../interrupt.js'
 import { readNamedText } from '../../named-files.js'
 import type { Output } from '../../output.js'
 import { parseCount } from '../arguments.js'
@@ -139,22 +140,15 @@ interface Watched {
 /** Shows how far it is; the first Ctrl-C ends it and says how far it came. */
 async function withProgress<Result>(output: Output, work: (watched: Watched) => Promise<Result>): Promise<Result> {
   const progress = output.progress()
-  const stop = new AbortController()
   let reached = { checked: 0, size: 0 }
-  const interrupt = () => {
-    const { checked, size } = reached
-    const how = `interrupted after ${checked} of ${size} records, of which none was damaged`
-    stop.abort(new CliError('INTERRUPTED', how))
+  const onProgress = (checked: number, size: number): void => {
+    reached = { checked, size }
+    progress.update(checked, size)
   }
-  process.once('SIGINT', interrupt)
+  const soFar = () => `interrupted after ${reached.checked} of ${reached.size} records, of which none was damaged`
   try {
-    const onProgress = (checked: number, size: number): void => {
-      reached = { checked, size }
-      progress.update(checked, size)
-    }
-    return await work({ onProgress, signal: stop.signal })
+    return await interruptible(soFar, ({ signal }) => work({ onProgress, signal }))
   } finally {
-    process.off('SIGINT', interrupt)
     progress.end()
   }
 }
