@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import test from 'node:test'
+import { isThere, type NamedTest, namedTests } from './titles.js'
 
 /* The page that says which clause of MQTT is held by which test is held to the tests, and to the standards' numbering. */
 
@@ -18,10 +19,7 @@ for (const part of parts) {
     for (const { clause, tests, result } of rows) {
       assert.ok(tests.length > 0, `${clause} has a test`)
       for (const { file, title } of tests) {
-        assert.ok(
-          titlesIn(file).some((pattern) => pattern.test(title)),
-          `${clause}: ${file} › ${title}`,
-        )
+        assert.ok(isThere({ file: `broker/${file}`, title }), `${clause}: ${file} › ${title}`)
       }
       assert.equal(result, 'kept')
     }
@@ -64,7 +62,7 @@ const firstNumbers: ReadonlyMap<string, number> = new Map([['MQTT 5.0 2.2.1', 2]
 
 interface Row {
   readonly clause: string
-  readonly tests: readonly { readonly file: string; readonly title: string }[]
+  readonly tests: readonly NamedTest[]
   readonly result: string | undefined
 }
 
@@ -75,34 +73,6 @@ function keptRows(part: string): readonly Row[] {
     .map((line) => line.split('|').map((cell) => cell.trim()))
     .filter(([, clause, , , , end]) => clause?.startsWith('MQTT-') && end === '')
     .map(([, clause = '', , tests = '', result]) => ({ clause, tests: namedTests(tests), result }))
-}
-
-function namedTests(cell: string): Row['tests'] {
-  return [...cell.matchAll(/`([^`]+)` › (.+?)(?=; `|$)/g)].map(([, file = '', title = '']) => ({ file, title }))
-}
-
-const titles = new Map<string, readonly RegExp[]>()
-
-/** Of the tests in a file below tests/broker/; what a title is put together from can be anything. */
-function titlesIn(file: string): readonly RegExp[] {
-  const known = titles.get(file)
-  if (known) return known
-  const source = readFileSync(`tests/broker/${file}.test.ts`, 'utf8')
-  const found = [...source.matchAll(/\b(?:test|atBothLevels)\(\s*(['"`])(.*?)\1\s*,/gs)].map(
-    ([, , title = '']) =>
-      new RegExp(
-        `^${title
-          .split(/\$\{.*?\}/)
-          .map(escaped)
-          .join('.+')}$`,
-      ),
-  )
-  titles.set(file, found)
-  return found
-}
-
-function escaped(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
 /** All that the part names, in tables and in lists, without `MQTT-`. */

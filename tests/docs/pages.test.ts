@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import test from 'node:test'
 import { tableRows } from './tables.js'
+import { patternOf, testFiles, titlesIn } from './titles.js'
 
 const pages = ['README.md', 'CONTRIBUTING.md', ...markdownIn('docs')]
 
@@ -27,30 +28,13 @@ test('the threat model names tests that there are', () => {
     assert.notEqual(files.length, 0, name)
     if (sentence === undefined) continue
     const title = plain(sentence.replace(/[.,]?\s*$/, ''))
-    const isThere = files.flatMap(titlesIn).some((known) => known.includes(title) || patternOf(known).test(title))
+    const isThere = files
+      .flatMap(titlesIn)
+      .map(plain)
+      .some((known) => known.includes(title) || patternOf(known).test(title))
     assert.ok(isThere, `${name}: ${title}`)
   }
 })
-
-const testFiles = readdirSync('tests', { recursive: true, encoding: 'utf8' }).filter((file) =>
-  file.endsWith('.test.ts'),
-)
-
-/** Also where a function of the file's own makes the test. */
-function titlesIn(file: string): readonly string[] {
-  const source = readFileSync(join('tests', file), 'utf8')
-  return [...source.matchAll(/\w\(\s*(['"`])([^\n]+?)\1,/g)].map(([, , title = '']) => plain(title))
-}
-
-/** What is filled in when a test is named can be anything. */
-function patternOf(title: string): RegExp {
-  const said = title.split(/\$\{.+?\}/).map(escape)
-  return new RegExp(`^${said.join('.+')}$`)
-}
-
-function escape(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-}
 
 function plain(text: string): string {
   return text.replace(/\\?[’']/g, "'")

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import test from 'node:test'
+import { tableRows } from './tables.js'
+import { isThere, namedTests, testFiles, titlesIn } from './titles.js'
+
+/* The page that says which test holds against which attack is held to the tests, and the tests' numbers to the page. */
+
+const page = readFileSync('docs/attack-cases.md', 'utf8')
+
+const rows = tableRows(page, 'Case', 'Somebody tries').map(([number, , , tests = '', result]) => ({
+  number: Number(number),
+  tests: namedTests(tests),
+  result,
+}))
+
+test('the page has a row for each case, once and in order', () => {
+  const expected = [...upTo(1, 75), 86, ...upTo(89, 95), ...upTo(98, 100), ...upTo(103, 105)]
+  assert.deepEqual(
+    rows.map(({ number }) => number),
+    expected,
+  )
+})
+
+test('every test that an attack case is held by exists under that name', () => {
+  for (const { number, tests, result } of rows) {
+    assert.equal(result, tests.length > 0 ? 'holds' : 'missing', `case ${number}`)
+    for (const named of tests) assert.ok(isThere(named), `case ${number}: ${named.file} › ${named.title}`)
+  }
+})
+
+test('a test that says its number stands in the row of that case', () => {
+  for (const path of testFiles) {
+    const file = path.replace(/\.test\.ts$/, '')
+    for (const title of titlesIn(path)) {
+      const said = numbersOf(title)
+      if (said.length === 0) continue
+      const found = rows.filter(({ tests }) => tests.some((named) => named.file === file && named.title === title))
+      for (const number of said) {
+        assert.ok(
+          found.some((row) => row.number === number),
+          `case ${number} lacks ${file} › ${title}`,
+        )
+      }
+    }
+  }
+})
+
+test('the page counts its cases as it lists them', () => {
+  const [, all, hold, missing] = /These are (\d+) cases: (\d+) hold, (\d+) are missing/.exec(page) ?? []
+  const held = rows.filter(({ result }) => result === 'holds').length
+  assert.deepEqual([all, hold, missing].map(Number), [rows.length, held, rows.length - held])
+})
+
+/** `case 55: …`, `cases 58 and 59: …`, `case 59, strict: …` */
+function numbersOf(title: string): readonly number[] {
+  const [, first = '', second] = /^cases? (\d+)(?: and (\d+))?\b/.exec(title) ?? []
+  return [first, second].flatMap((digits) => (digits ? [Number(digits)] : []))
+}
+
+function upTo(first: number, last: number): readonly number[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => first + at)
+}
