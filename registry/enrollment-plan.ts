@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import {
   type Anchor,
   type AttestationResult,
+  type CertificateFacts,
   decodeHex,
   type DeviceId,
   type Fingerprint,
@@ -10,8 +11,10 @@ import {
   parseDeviceId,
   parseInstanceId,
   type ProfileName,
+  type RegistryEvent,
   type TokenId,
 } from '#protocol'
+import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
 import { hasHalfItsLife } from './half-life.js'
 import { anchorKey, type CertificateRecord, type Device, type RegistryState, type Token } from './state.js'
@@ -41,6 +44,12 @@ export interface EnrollmentIssue {
   readonly attestation: AttestationResult
   /** The token that this join is to spend. */
   readonly token?: TokenCredential
+}
+
+/** What the connection and the device itself said at a join or renewal: recorded, never decided on. */
+export interface JoinContext {
+  readonly peer?: string
+  readonly reported?: Labels
 }
 
 /**
@@ -75,6 +84,25 @@ export function planEnrollment(
     labels: claim.device?.labels ?? token?.labels ?? {},
     attestation,
     ...(token !== undefined && credential !== undefined && { token: credential }),
+  }
+}
+
+/** The join as it is recorded: the token spent, the device bound, the certificate pending, all in one event. */
+export function enrollmentOf(
+  { device, instance, profile, labels, attestation, token }: EnrollmentIssue,
+  certificate: CertificateFacts,
+  context: JoinContext,
+): RegistryEvent {
+  return {
+    event: 'device.enroll',
+    ...{ device, instance, profile, labels },
+    anchorKind: attestation.anchor.kind,
+    anchorHash: attestation.anchor.hash,
+    binding: attestation.binding,
+    ...(token !== undefined && { token: token.id }),
+    ...attestation.tpm,
+    ...context,
+    ...factsOf(certificate),
   }
 }
 

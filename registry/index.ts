@@ -1,11 +1,18 @@
 export type { Admission } from './admission.js'
 export type { Replay } from './catch-up.js'
-export { checkLockTarget, type LockOrder, type NewDevice, type NewToken, type RevokeOrder } from './checks.js'
-export type { EnrollmentIssue, EnrollmentPlan, EnrollmentRepeat, TokenCredential } from './enrollment-plan.js'
+export type { NewDevice, NewToken, RevokeOrder } from './checks.js'
+export type {
+  EnrollmentIssue,
+  EnrollmentPlan,
+  EnrollmentRepeat,
+  JoinContext,
+  TokenCredential,
+} from './enrollment-plan.js'
 export { RegistryError, type RegistryErrorCode } from './errors.js'
 export { addressOf, holdsAddress } from './locks/address-range.js'
 export type { LockChange, LockLease, LockProgress } from './locks/lock-feed.js'
 export type { RolesOf } from './locks/lock-index.js'
-export { type JoinContext, type Locking, Registry, type RegistryChange, type RegistryOptions } from './registry.js'
+export { checkLockTarget, type LockOrder } from './locks/lock-order.js'
+export { type Locking, Registry, type RegistryChange, type RegistryOptions } from './registry.js'
 export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
 export type { CertificateRecord, CertificateState, Device, Instance, Lock, Revocation, Token } from './state.js'

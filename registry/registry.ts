@@ -3,14 +3,13 @@ import {
   type AuditTrail,
   type CertificateFacts,
   type CertificateOfOperator,
-  CodedError,
   type DeviceId,
   type DeviceIdentity,
   type Fingerprint,
-  formatLockTarget,
   type InstanceId,
   type Labels,
   type LockId,
+  type LockTarget,
   type OperatorFacts,
   type OperatorName,
   type RegistryEvent,
@@ -18,14 +17,11 @@ import {
 } from '#protocol'
 import type { Store } from '#store'
 import { admit, type Admission, admitOperator } from './admission.js'
-import { applyEvent } from './apply.js'
 import { catchUp, type Replay } from './catch-up.js'
 import {
   checkLabels,
-  checkNewLock,
   checkNewDevice,
   checkNewToken,
-  type LockOrder,
   type NewDevice,
   type NewToken,
   type RevokeOrder,
@@ -33,15 +29,19 @@ import {
 import { Commits } from './commits.js'
 import {
   type EnrollmentIssue,
+  enrollmentOf,
   type EnrollmentPlan,
+  type JoinContext,
   planEnrollment,
   provenToken,
   type TokenCredential,
 } from './enrollment-plan.js'
 import { RegistryError } from './errors.js'
+import { Journal, type Recording } from './journal.js'
+import type { LockOrder } from './locks/lock-order.js'
+import { planLock } from './locks/lock-plan.js'
 import { type Clocks, Locks } from './locks/locks.js'
-import { planRenewal, type RenewalIssue, type RenewalPlan } from './renewal-plan.js'
-import { takeChangedRows } from './rows.js'
+import { planRenewal, type RenewalIssue, renewalOf, type RenewalPlan } from './renewal-plan.js'
 import type { CertificateRecord, Device, Instance, Lock, RegistryState, Token } from './state.js'
 
 export interface RegistryOptions {
@@ -54,16 +54,8 @@ export interface RegistryOptions {
   readonly elapsed?: () => number
 }
 
-/** What the connection and the device itself said at a join or renewal: recorded, never decided on. */
-export interface JoinContext {
-  readonly peer?: string
-  readonly reported?: Labels
-}
-
-/** What acts already, on its way to the disk. */
-export interface Revoking {
-  readonly recorded: Promise<void>
-  readonly done: Promise<void>
+/** A revocation that acts. */
+export interface Revoking extends Recording {
   readonly epoch: number
 }
 
@@ -87,8 +79,7 @@ export interface RegistryChange {
  */
 export class Registry {
   readonly #state: RegistryState
-  readonly #audit: AuditTrail
-  readonly #commits: Commits
+  readonly #journal: Journal
   readonly #now: () => number
   readonly #listeners = new Set<(change: RegistryChange) => void>()
   /** Whom locks and revocations keep out, and the brokers that are told of it. */
@@ -97,13 +88,12 @@ export class Registry {
   /** @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT */
   static async open({ store, audit, replay, now, elapsed = now }: RegistryOptions): Promise<Registry> {
     const { state, applied } = await catchUp(store, audit, replay)
-    return new Registry(state, audit, new Commits(store, audit, applied), { now, elapsed })
+    return new Registry(state, new Journal(state, audit, new Commits(store, audit, applied)), { now, elapsed })
   }
 
-  private constructor(state: RegistryState, audit: AuditTrail, commits: Commits, clocks: Clocks) {
+  private constructor(state: RegistryState, journal: Journal, clocks: Clocks) {
     this.#state = state
-    this.#audit = audit
-    this.#commits = commits
+    this.#journal = journal
     this.#now = clocks.now
     this.locks = new Locks(state, clocks)
   }
@@ -173,23 +163,9 @@ export class Registry {
    *   what the new plan is refused with
    */
   async enroll(plan: EnrollmentIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
-    const { attestation, token } = plan
-    const again = this.planEnrollment(attestation, token, context.peer)
+    const again = this.planEnrollment(plan.attestation, plan.token, context.peer)
     if (again.kind === 'repeat' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
-    return this.#change({
-      event: 'device.enroll',
-      device: plan.device,
-      instance: plan.instance,
-      profile: plan.profile,
-      labels: again.labels,
-      anchorKind: attestation.anchor.kind,
-      anchorHash: attestation.anchor.hash,
-      binding: attestation.binding,
-      ...(token !== undefined && { token: token.id }),
-      ...attestation.tpm,
-      ...context,
-      ...factsOf(certificate),
-    })
+    return this.#change(enrollmentOf(again, certificate, context))
   }
 
   /** The table of spec §5. Before a `repeat` is answered, wait for {@link settled}. @throws RegistryError */
@@ -203,16 +179,8 @@ export class Registry {
   async renew(plan: RenewalIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
     const again = this.planRenewal(plan.presented, plan.spkiHash, context.peer)
     if (again.kind === 'repeat' || !isSame(again.seen, plan.seen)) throw conflict()
-    const peer = context.peer !== undefined && { peer: context.peer }
     const promoted = again.promotesFirst ? this.promote(plan.presented, context.peer) : undefined
-    const renewed = this.#change({
-      event: 'device.renew',
-      device: plan.device,
-      instance: plan.instance,
-      presentedSerial: plan.presented.serial,
-      ...peer,
-      ...factsOf(certificate),
-    })
+    const renewed = this.#change(renewalOf(again, certificate, context))
     await Promise.all([promoted, renewed])
   }
 
@@ -284,7 +252,7 @@ export class Registry {
     this.#requireDevice(device)
     const epoch = this.#state.epoch + 1
     const event: RegistryEvent = { event: 'device.revoke', device, ...order, at: this.#now(), epoch }
-    const outcome = this.#actFirst([event])
+    const outcome = this.#journal.actFirst([event])
     this.locks.eventApplied(event)
     this.#tell({ kind: 'revoked', device })
     return { ...outcome, epoch }
@@ -304,29 +272,13 @@ export class Registry {
    * @throws RegistryError LOCK_INVALID; ProtocolError INVALID_MESSAGE, INVALID_ID
    */
   addLock(order: LockOrder, by: OperatorFacts): Locking {
-    const at = this.#now()
-    checkNewLock(this.#state, order, at)
-    const { lock: id, target, mode, notAfter, reason } = order
-    const hit = this.locks.devicesHitBy(target)
-    const revision = this.#state.epoch + 1
-    const facts = { lock: id, mode, at, ...(notAfter !== undefined && { notAfter }), ...by, comment: reason }
-    const added: RegistryEvent = {
-      event: 'lock.add',
-      ...facts,
-      target: formatLockTarget(target),
-      revision,
-      devices: hit.length,
-    }
-    const ended = mode === 'revoke' ? hit.filter((device) => this.device(device)?.state !== 'revoked') : []
-    const revoked = ended.map((device, position): RegistryEvent => {
-      const epoch = revision + 1 + position
-      return { event: 'device.revoke', device, reason: 'unspecified', lock: id, at, epoch, ...by, comment: reason }
-    })
-    const outcome = this.#actFirst([added, ...revoked])
+    const hitBy = (target: LockTarget) => this.locks.devicesHitBy(target)
+    const [added, ...revoked] = planLock(this.#state, order, { by, at: this.#now(), hitBy })
+    const outcome = this.#journal.actFirst([added, ...revoked])
     this.locks.eventApplied(added)
-    const lock = this.#state.locks.get(id)
-    if (lock === undefined) throw new RegistryError('LOCK_UNKNOWN', `lock ${id} is not known`)
-    return { ...outcome, lock, devices: hit.length, epoch: this.#state.epoch }
+    const lock = this.#state.locks.get(order.lock)
+    if (lock === undefined) throw new RegistryError('LOCK_UNKNOWN', `lock ${order.lock} is not known`)
+    return { ...outcome, lock, devices: added.devices, epoch: this.#state.epoch }
   }
 
   /** What was revoked stays so. Recorded before it acts: it opens something. @throws RegistryError LOCK_UNKNOWN */
@@ -345,16 +297,15 @@ export class Registry {
 
   /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */
   settled(): Promise<void> {
-    return this.#commits.settled()
+    return this.#journal.settled()
   }
 
   /**
    * Resolves when a start would no longer read the log below a sequence number: the store then holds all that it says up
    * to there, and says so. @throws RegistryError REGISTRY_FAILED
    */
-  async readLogOnlyFrom(sequence: number): Promise<void> {
-    if (sequence - 1 <= this.#commits.newest) return this.settled()
-    await this.#commit(sequence - 1)
+  readLogOnlyFrom(sequence: number): Promise<void> {
+    return this.#journal.readOnlyFrom(sequence)
   }
 
   /** Called synchronously with each change, before it is durable. Listeners must not throw. Returns the way to stop. */
@@ -363,45 +314,8 @@ export class Registry {
     return () => void this.#listeners.delete(listener)
   }
 
-  /**
-   * An event that was checked: its place in the log, its effect, and the way to the disk, all before this returns.
-   * `async` only so that every failure is a rejection, and of two changes made together neither goes unheard.
-   */
-  async #change(event: RegistryEvent): Promise<void> {
-    this.#commits.requireHealthy()
-    const sequence = this.#audit.append(event) // when the log takes nothing any more, nothing may happen
-    applyEvent(this.#state, event)
-    this.locks.eventApplied(event)
-    return this.#commit(sequence)
-  }
-
-  /** What acts whether it can be recorded or not. */
-  #actFirst(events: readonly RegistryEvent[]): Omit<Revoking, 'epoch'> {
-    for (const event of events) applyEvent(this.#state, event)
-    const placed = events.map((event) => this.#place(event))
-    const recorded = all(placed.map(async (place) => this.#audit.whenDurable((await place).sequence)))
-    const done = all(placed.map(async (place) => (await place).committed))
-    // The caller hears of it; one that does not listen must not end the process.
-    for (const outcome of [recorded, done]) outcome.catch(() => undefined)
-    return { recorded, done }
-  }
-
-  /** For what has acted already: a log that is full now is asked again whenever it has got something on the disk. */
-  async #place(event: RegistryEvent): Promise<{ readonly sequence: number; readonly committed: Promise<void> }> {
-    for (;;) {
-      try {
-        const sequence = this.#audit.append(event)
-        return { sequence, committed: this.#commit(sequence) }
-      } catch (error) {
-        if (!(error instanceof CodedError) || error.code !== 'AUDIT_FULL') throw error
-      }
-      await this.#audit.whenDurable(this.#audit.durable + 1)
-    }
-  }
-
-  /** `async` so that a store that has failed is a rejection too. */
-  async #commit(sequence: number): Promise<void> {
-    return this.#commits.add({ sequence, epoch: this.#state.epoch }, takeChangedRows(this.#state))
+  #change(event: RegistryEvent): Promise<void> {
+    return this.#journal.change(event, () => this.locks.eventApplied(event))
   }
 
   #tell(change: RegistryChange): void {
@@ -411,16 +325,6 @@ export class Registry {
   #requireDevice(id: DeviceId): void {
     if (!this.#state.devices.has(id)) throw new RegistryError('DEVICE_UNKNOWN', `device ${id} is not known`)
   }
-}
-
-async function all(works: readonly Promise<void>[]): Promise<void> {
-  await Promise.all(works)
-}
-
-/** Only the facts: what an event says beyond its type would stand in the log for ever. */
-function factsOf(certificate: CertificateFacts): CertificateFacts {
-  const { fingerprint, serial, spkiHash, tier, notBefore, notAfter } = certificate
-  return { fingerprint, serial, spkiHash, tier, notBefore, notAfter, certificate: certificate.certificate }
 }
 
 function isSame(a: RenewalIssue['seen'], b: RenewalIssue['seen']): boolean {

@@ -1,4 +1,14 @@
-import type { DeviceId, DeviceIdentity, Fingerprint, InstanceId, ProfileName, Tier } from '#protocol'
+import type {
+  CertificateFacts,
+  DeviceId,
+  DeviceIdentity,
+  Fingerprint,
+  InstanceId,
+  ProfileName,
+  RegistryEvent,
+  Tier,
+} from '#protocol'
+import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
 import { hasHalfItsLife } from './half-life.js'
 import type { CertificateRecord, Instance, RegistryState } from './state.js'
@@ -65,6 +75,20 @@ export function planRenewal(
       throw refuse('SUPERSEDED', certificate, 'was superseded')
     case 'revoked':
       throw refuse('DEVICE_REVOKED', certificate, 'was revoked')
+  }
+}
+
+/** The renewal as it is recorded: another pending certificate for the instance. */
+export function renewalOf(
+  { device, instance, presented }: RenewalIssue,
+  certificate: CertificateFacts,
+  { peer }: { readonly peer?: string },
+): RegistryEvent {
+  return {
+    event: 'device.renew',
+    ...{ device, instance, presentedSerial: presented.serial },
+    ...(peer !== undefined && { peer }),
+    ...factsOf(certificate),
   }
 }
 
