@@ -16,6 +16,7 @@ import {
   word,
 } from '#protocol'
 import { ServerError } from './errors.js'
+import { decodeMqttLimits, type MqttLimits, renderMqttLimits } from './mqtt-limits.js'
 import { parseNetwork, parseWebOrigin } from './network-names.js'
 import { decodePublish, decodeWitnesses, type OutsideFile } from './outside-settings.js'
 
@@ -54,6 +55,7 @@ const decodeConfigFile = object({
     object({
       proxies: optional(list(parsed(parseNetwork), 64)),
       allowedOrigins: optional(list(parsed(parseWebOrigin), 64)),
+      limits: optional(decodeMqttLimits),
     }),
   ),
   ekRoots: optional(list(text(4096), 256)),
@@ -111,6 +113,7 @@ export function renderConfigFile(chosen: {
   readonly healthPort: number
   readonly proxies: readonly string[]
   readonly allowedOrigins: readonly string[]
+  readonly mqttLimits: MqttLimits
   readonly auditMode: AuditMode
   readonly auditRetain: Retain
   readonly dataFolder: string
@@ -141,6 +144,9 @@ mqtt:
   proxies: ${JSON.stringify(chosen.proxies)}
   # Web pages that may connect over WebSocket, such as https://console.example. Who is no browser needs nothing here.
   allowedOrigins: ${JSON.stringify(chosen.allowedOrigins)}
+  # How much a device may take, hold and wait for: {maxPacketBytes: 1MiB, maxConnections: 50000}. All of them, with their
+  # defaults, stand in the operator's guide, "Limits".
+  limits: ${renderMqttLimits(chosen.mqttLimits)}
 
 # strict answers a device when the record of what it did is on disk. relaxed answers when the record is queued: faster,
 # but a crash or power cut can take away the records of the last tenth of a second of answers. bestEffort answers also when

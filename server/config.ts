@@ -8,6 +8,7 @@ import { type ConfigFile, parseConfigFile } from './config-file.js'
 import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
+import { brokerLimits, type MqttLimits } from './mqtt-limits.js'
 import { type OutsideFile, type OutsideSettings, readOutsideSettings } from './outside-settings.js'
 
 /** Everything the server goes by, checked once; nothing below reads the environment or a configuration file. */
@@ -31,6 +32,8 @@ export interface ServerConfig {
   readonly proxies: readonly string[]
   /** Web pages that may connect over WebSocket. */
   readonly allowedOrigins: readonly string[]
+  /** Of what devices may take and hold, what was chosen. */
+  readonly mqttLimits: MqttLimits
   readonly auditMode: AuditMode
   /** How much of the log is kept. */
   readonly auditRetain: Retain
@@ -91,6 +94,8 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     ...(file.ekRoots ?? []).map((path) => resolve(dirname(configFile), path)),
     ...flags.ekRoot.map((path) => resolve(path)),
   ]
+  const mqttLimits = file.mqtt?.limits ?? {}
+  brokerLimits(mqttLimits) // refused here, before anything is opened
   return {
     version: readVersion(),
     dataFolder,
@@ -111,6 +116,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     outsideFile: file.audit ?? {},
     proxies: file.mqtt?.proxies ?? [],
     allowedOrigins: file.mqtt?.allowedOrigins ?? [],
+    mqttLimits,
     ekRootFiles,
     ekAuthorities: readEkAuthorities(ekRootFiles),
     output: flags.output,

@@ -7,6 +7,7 @@ import { publicHost } from './config.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
 import { followLocks } from './lock-follower.js'
+import { brokerLimits } from './mqtt-limits.js'
 import type { PolicyInForce } from './policy-in-force.js'
 import { tlsOf, type Upkeep } from './upkeep.js'
 import type { Wiring } from './wiring.js'
@@ -42,6 +43,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
     now,
     elapsed,
     version: `touchmark ${config.version}`,
+    limits: brokerLimits(config.mqttLimits),
   })
   closing.add(() => broker.closeGracefully())
   closing.add(followLocks(broker, registry, audit))
