@@ -5,6 +5,8 @@ export { EffectivePolicy, type QosDecision } from './effective.js'
 export { PolicyError, type PolicyErrorCode } from './errors.js'
 export { policyHash } from './hash.js'
 export { parseAddress } from './networks.js'
+export type { Grant } from './operator-policy.js'
+export { everyRight, operatorRights, OperatorRights, Reach } from './operator-rights.js'
 export { parsePolicy } from './parse.js'
 export {
   type DeviceAttributes,

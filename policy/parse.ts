@@ -4,6 +4,7 @@ import { PolicyError } from './errors.js'
 import { Fields, flag, integer, list, named, parsed, type Read, word } from './fields.js'
 import { type AllowRule, policyLimits, type Rate, type Role, type Rule, type TopicPolicy } from './policy.js'
 import { readBinding, requireFewRoles } from './read-binding.js'
+import { readOperators } from './read-operators.js'
 import { readTest } from './read-test.js'
 import { parseTemplate } from './template.js'
 import { actions, count, maxPayloadBytes, name, readQos } from './values.js'
@@ -15,7 +16,17 @@ import { actions, count, maxPayloadBytes, name, readQos } from './values.js'
  */
 export function parsePolicy(source: string, file: string): TopicPolicy {
   const document = readDocument(source, file)
-  const known = ['apiVersion', 'kind', 'metadata', 'onDenyPublish', 'onOverlap', 'roles', 'bindings', 'tests']
+  const known = [
+    'apiVersion',
+    'kind',
+    'metadata',
+    'onDenyPublish',
+    'onOverlap',
+    'roles',
+    'bindings',
+    'operators',
+    'tests',
+  ]
   const fields = new Fields(document, known)
   fields.required('apiVersion', word('touchmark/v1'))
   fields.required('kind', word('TopicPolicy'))
@@ -28,6 +39,7 @@ export function parsePolicy(source: string, file: string): TopicPolicy {
     onOverlap: fields.optional('onOverlap', word('filter', 'reject'), 'filter'),
     roles,
     bindings,
+    ...(fields.has('operators') ? { operators: fields.required('operators', readOperators) } : {}),
     tests: fields.optional('tests', list(readTest), []),
     content: plain(document),
   }

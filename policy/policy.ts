@@ -1,5 +1,6 @@
 import type { DenyReason, DeviceId, Labels, Tier, TopicAction, TopicFilter, TopicName } from '#protocol'
 import type { Circumstances, Conditions } from './conditions.js'
+import type { OperatorPolicy } from './operator-policy.js'
 
 /*
  * A policy file after it was read and checked, still independent of any device. `parsePolicy` makes it,
@@ -19,6 +20,8 @@ export interface TopicPolicy {
   readonly onOverlap: 'filter' | 'reject'
   readonly roles: ReadonlyMap<string, Role>
   readonly bindings: readonly Binding[]
+  /** Absent where nobody but the one who holds the installation may do anything. */
+  readonly operators?: OperatorPolicy
   readonly tests: readonly PolicyTest[]
   /** The file as plain JSON; what `policyHash` is computed over. */
   readonly content: Json

@@ -1,6 +1,8 @@
 import { tiers } from '#protocol'
-import { type Json, policyLimits } from './policy.js'
+import { operatorSchema } from './operator-schema.js'
+import { policyLimits } from './policy.js'
 import { denyReasons } from './read-test.js'
+import { labels, name, oneOrMore, record, type Schema, some, whole } from './schema-parts.js'
 import { actions, maxPayloadBytes } from './values.js'
 
 /*
@@ -8,9 +10,6 @@ import { actions, maxPayloadBytes } from './values.js'
  * that the parser accepts; the parser knows more (whether a role is there, what a topic may be) and alone decides.
  */
 
-type Schema = Readonly<Record<string, Json>>
-
-const name = { type: 'string', pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$' }
 const time = {
   type: 'string',
   pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,3})?(Z|[+-]\\d{2}:\\d{2})$',
@@ -18,7 +17,6 @@ const time = {
 }
 const qos = whole(0, 2)
 const topic = { type: 'string', minLength: 1, maxLength: 1024 }
-const labels = { type: 'object', propertyNames: name, additionalProperties: name }
 const tier = { enum: [...tiers], description: 'How the device has proved its key.' }
 
 const rule = {
@@ -160,6 +158,7 @@ export const policySchema: Schema = {
       },
       roles: { type: 'object', propertyNames: name, additionalProperties: role },
       bindings: some(binding),
+      operators: operatorSchema,
       tests: {
         ...some(test),
         description: 'Questions with their answers; a policy that fails one is never put in force.',
@@ -167,21 +166,4 @@ export const policySchema: Schema = {
     },
     ['apiVersion', 'kind', 'metadata', 'roles', 'bindings'],
   ),
-}
-
-/** A map in which nothing else may stand: a misspelt limit must not be no limit. */
-function record(properties: Schema, required: readonly string[] = []): Schema {
-  return { type: 'object', additionalProperties: false, properties, required }
-}
-
-function some(items: Schema): Schema {
-  return { type: 'array', items, minItems: 1 }
-}
-
-function oneOrMore(item: Schema): Schema {
-  return { anyOf: [item, some(item)] }
-}
-
-function whole(minimum: number, maximum: number): Schema {
-  return { type: 'integer', minimum, maximum }
 }

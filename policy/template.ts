@@ -40,6 +40,6 @@ function renderVariable(variable: Variable, device: DeviceAttributes): string {
 }
 
 /** A label, never something that the object inherits (`constructor`). */
-export function ownLabel({ labels }: DeviceAttributes, name: string): string | undefined {
+export function ownLabel({ labels }: Pick<DeviceAttributes, 'labels'>, name: string): string | undefined {
   return Object.hasOwn(labels, name) ? labels[name] : undefined
 }

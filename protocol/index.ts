@@ -1,4 +1,5 @@
 export type { Act } from './api/act.js'
+export { type ActLimit, type ActName, actNames, isActName, isLimitedBy } from './api/acts.js'
 export type {
   AuditCheckpoint,
   ErasePayloadsAnswer,
@@ -22,7 +23,7 @@ export type { Problem } from './api/problem.js'
 export type { KickAnswer, KickRequest, MqttVersion, Refusal, SessionView, Traffic, Transport } from './api/sessions.js'
 export type { OutsideCheckpointView, StatusView } from './api/status.js'
 export type { CreateTokenAnswer, CreateTokenRequest, TokenView } from './api/tokens.js'
-export { type RouteName, routes } from './api/routes.js'
+export { type Route, type RouteName, routes } from './api/routes.js'
 export { parseByteSize } from './byte-size.js'
 export { encodeProblemLine, isProblemLine } from './problem-line.js'
 export type { AuditEvent, AuditEventName, AuditRecord } from './audit.js'

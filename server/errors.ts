@@ -10,6 +10,7 @@ export type ServerErrorCode =
   // why it does not answer as asked
   | 'OPERATOR_UNKNOWN' //     no client certificate came
   | 'OPERATOR_NOT_ADMITTED' // one came, and it opens nothing here
+  | 'ACT_NOT_ALLOWED' //      an operator is known, and may not do this
   | 'DEVICE_CERTIFICATE_REQUIRED'
   | 'TOKEN_REQUIRED'
   | 'REQUEST_INVALID'
@@ -21,6 +22,7 @@ export type ServerErrorCode =
   | 'QUERY_INVALID'
   | 'POLICY_TESTS_FAILED'
   | 'POLICY_VERSION'
+  | 'POLICY_LOCKS_OUT' //     it would take the right to apply from who applies it
   | 'NOT_READY'
   | 'INTERNAL'
 

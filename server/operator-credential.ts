@@ -1,8 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
-import { type Fingerprint, type OperatorName, parseOperatorName } from '#protocol'
+import type { Fingerprint, OperatorName } from '#protocol'
 import type { CertificateAuthority } from '#ca'
 import { fingerprintOf } from '#x509'
+import { localAdmin } from './local-admin.js'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
 
 export interface OperatorCredentialOptions {
@@ -13,7 +14,6 @@ export interface OperatorCredentialOptions {
   readonly now: () => number
 }
 
-const firstOperator = parseOperatorName('admin')
 const renewBeforeMilliseconds = 10 * 86_400_000
 
 /**
@@ -25,7 +25,7 @@ export async function ensureOperatorCredential(options: OperatorCredentialOption
   await makeFolder(folder)
   await writeDurably(join(folder, 'ca.crt'), ca.root.pem)
   if (await isUsable(options)) return
-  const { privateKeyPem, certificatePem } = await ca.issueOperator(firstOperator)
+  const { privateKeyPem, certificatePem } = await ca.issueOperator(localAdmin)
   await writeDurably(join(folder, 'operator.key'), privateKeyPem)
   await writeDurably(join(folder, 'operator.crt'), certificatePem)
 }

@@ -6,6 +6,7 @@ import {
   type Explanation,
   type Fingerprint,
   type OperatorFacts,
+  type OperatorName,
   parseTopicFilter,
   parseTopicName,
   type PolicyView,
@@ -14,7 +15,10 @@ import {
   type Circumstances,
   type DeviceAttributes,
   type EffectivePolicy,
+  everyRight,
   isWithin,
+  operatorRights,
+  type OperatorRights,
   parseAddress,
   parsePolicy,
   parseTime,
@@ -28,6 +32,7 @@ import {
 } from '#policy'
 import type { Store } from '#store'
 import { ServerError } from './errors.js'
+import { localAdmin } from './local-admin.js'
 
 const currentKey = 'server/policy/current'
 const versionKey = (version: number) => `server/policy/version/${String(version).padStart(16, '0')}`
@@ -144,6 +149,11 @@ export class PolicyInForce {
     return renderPolicy(this.#active.policy, attributes, circumstances, this.#rates).explain(questionOf(request))
   }
 
+  /** What an operator may do; the one who holds the data folder, everything, whatever a policy says. */
+  rightsOf(operator: OperatorName): OperatorRights {
+    return rightsIn(this.#active.policy, operator)
+  }
+
   /** The roles of a device, whether or not it is known, under whatever conditions. */
   rolesOf(device: DeviceAttributes): readonly string[] {
     return rolesOf(this.#active.policy, device)
@@ -159,6 +169,7 @@ export class PolicyInForce {
     try {
       const active = check(source, file)
       this.#requireNewer(active)
+      this.#requireKept(active.policy, by.operator)
       return { active, passed: active.policy.tests.length }
     } catch (error) {
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
@@ -176,6 +187,12 @@ export class PolicyInForce {
       'POLICY_VERSION',
       `expected metadata.version above ${current.policy.version}, which is in force, got ${policy.version}`,
     )
+  }
+
+  /** Nobody shuts himself out, by mistake or talked into it; another who may apply policies can take the right from him. */
+  #requireKept(policy: TopicPolicy, operator: OperatorName): void {
+    if (!this.rightsOf(operator).may('policy.apply') || rightsIn(policy, operator).may('policy.apply')) return
+    throw new ServerError('POLICY_LOCKS_OUT', `it would take policy.apply from ${operator}, who applies it`)
   }
 
   #recordActivation({ policy, hash }: Active, by: OperatorFacts): number {
@@ -215,6 +232,10 @@ function isStillSo(
   const { attributes, effective } = known
   if (attributes.tier !== tier || attributes.labels !== labels) return false
   return isWithin(effective.term, at) && (known.from === from || !effective.dependsOnAddress)
+}
+
+function rightsIn(policy: TopicPolicy, operator: OperatorName): OperatorRights {
+  return operator === localAdmin ? everyRight : operatorRights(policy, operator)
 }
 
 /** Reads a policy and asks it its own tests. @throws PolicyError; ServerError POLICY_TESTS_FAILED */

@@ -82,6 +82,8 @@ function serviceOf({ config, now, inData }: Wiring, parts: ApiParts, { joinUri, 
     operators: new OperatorGate({
       identifyOperator: (der) => issuers.identifyOperator(der),
       admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
+      rightsOf: (operator) => policy.rightsOf(operator),
+      labelsOf: (device) => registry.device(device)?.labels,
       refusals,
     }),
     sessions: () => broker.sessions(),

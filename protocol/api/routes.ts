@@ -1,42 +1,54 @@
+import type { ActName } from './acts.js'
+
 /*
  * The operators' API: here its paths, beside it the JSON that travels on them. The server's schemas and the CLI's calls
  * are both held to these types. Times are ISO 8601 text in UTC.
  */
 
+interface Path {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  readonly path: `/v1/${string}`
+}
+
+/**
+ * A route is for operators who may do its act, or for every operator because it is about nobody else (`own`), or, where
+ * it says so, open to strangers. One that says nothing does not compile. `scoped`: its handler asks what the operator may
+ * do the act on; others are closed to those who may not do it on everything.
+ */
+export type Route = Path &
+  ({ readonly act: ActName; readonly scoped?: true } | { readonly act: 'own' } | { readonly open: true })
+
 export const routes = {
-  joinNonce: { method: 'POST', path: '/v1/join/nonce' },
-  joinToken: { method: 'POST', path: '/v1/join/token' },
-  joinTpm: { method: 'POST', path: '/v1/join/tpm' },
-  joinTpmActivate: { method: 'POST', path: '/v1/join/tpm/activate' },
-  renew: { method: 'POST', path: '/v1/renew' },
-  status: { method: 'GET', path: '/v1/status' },
-  listDevices: { method: 'GET', path: '/v1/devices' },
-  getDevice: { method: 'GET', path: '/v1/devices/:id' },
-  registerDevice: { method: 'POST', path: '/v1/devices' },
-  labelDevice: { method: 'PUT', path: '/v1/devices/:id/labels' },
-  revokeDevice: { method: 'POST', path: '/v1/devices/:id/revoke' },
-  listLocks: { method: 'GET', path: '/v1/locks' },
-  addLock: { method: 'POST', path: '/v1/locks' },
-  removeLock: { method: 'DELETE', path: '/v1/locks/:id' },
-  listTokens: { method: 'GET', path: '/v1/tokens' },
-  createToken: { method: 'POST', path: '/v1/tokens' },
-  revokeToken: { method: 'DELETE', path: '/v1/tokens/:id' },
-  listSessions: { method: 'GET', path: '/v1/sessions' },
-  kickSession: { method: 'POST', path: '/v1/sessions/:id/kick' },
-  getPolicy: { method: 'GET', path: '/v1/policy' },
-  applyPolicy: { method: 'PUT', path: '/v1/policy' },
-  getPolicySchema: { method: 'GET', path: '/v1/policy/schema' },
-  explainPolicy: { method: 'POST', path: '/v1/policy/can' },
-  searchAudit: { method: 'GET', path: '/v1/audit' },
-  getPayload: { method: 'GET', path: '/v1/audit/payloads/:id' },
-  disclosePayload: { method: 'GET', path: '/v1/audit/payloads/:id/disclosure' },
-  erasePayloads: { method: 'POST', path: '/v1/audit/payloads/erase' },
-  auditCheckpoint: { method: 'GET', path: '/v1/audit/checkpoint' },
-  rotateAuditKey: { method: 'POST', path: '/v1/audit/key' },
-  auditProof: { method: 'GET', path: '/v1/audit/records/:id/proof' },
-} as const satisfies Record<
-  string,
-  { readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'; readonly path: `/v1/${string}` }
->
+  joinNonce: { method: 'POST', path: '/v1/join/nonce', open: true },
+  joinToken: { method: 'POST', path: '/v1/join/token', open: true },
+  joinTpm: { method: 'POST', path: '/v1/join/tpm', open: true },
+  joinTpmActivate: { method: 'POST', path: '/v1/join/tpm/activate', open: true },
+  renew: { method: 'POST', path: '/v1/renew', open: true },
+  status: { method: 'GET', path: '/v1/status', act: 'status.read' },
+  listDevices: { method: 'GET', path: '/v1/devices', act: 'devices.read' },
+  getDevice: { method: 'GET', path: '/v1/devices/:id', act: 'devices.read' },
+  registerDevice: { method: 'POST', path: '/v1/devices', act: 'devices.register' },
+  labelDevice: { method: 'PUT', path: '/v1/devices/:id/labels', act: 'devices.label' },
+  revokeDevice: { method: 'POST', path: '/v1/devices/:id/revoke', act: 'devices.revoke' },
+  listLocks: { method: 'GET', path: '/v1/locks', act: 'locks.read' },
+  addLock: { method: 'POST', path: '/v1/locks', act: 'locks.add' },
+  removeLock: { method: 'DELETE', path: '/v1/locks/:id', act: 'locks.remove' },
+  listTokens: { method: 'GET', path: '/v1/tokens', act: 'tokens.read' },
+  createToken: { method: 'POST', path: '/v1/tokens', act: 'tokens.create' },
+  revokeToken: { method: 'DELETE', path: '/v1/tokens/:id', act: 'tokens.revoke' },
+  listSessions: { method: 'GET', path: '/v1/sessions', act: 'sessions.read' },
+  kickSession: { method: 'POST', path: '/v1/sessions/:id/kick', act: 'sessions.kick' },
+  getPolicy: { method: 'GET', path: '/v1/policy', act: 'policy.read' },
+  applyPolicy: { method: 'PUT', path: '/v1/policy', act: 'policy.apply' },
+  getPolicySchema: { method: 'GET', path: '/v1/policy/schema', act: 'policy.read' },
+  explainPolicy: { method: 'POST', path: '/v1/policy/can', act: 'policy.read' },
+  searchAudit: { method: 'GET', path: '/v1/audit', act: 'audit.read' },
+  getPayload: { method: 'GET', path: '/v1/audit/payloads/:id', act: 'audit.payloads' },
+  disclosePayload: { method: 'GET', path: '/v1/audit/payloads/:id/disclosure', act: 'audit.payloads' },
+  erasePayloads: { method: 'POST', path: '/v1/audit/payloads/erase', act: 'audit.erase' },
+  auditCheckpoint: { method: 'GET', path: '/v1/audit/checkpoint', act: 'audit.read' },
+  rotateAuditKey: { method: 'POST', path: '/v1/audit/key', act: 'audit.keys' },
+  auditProof: { method: 'GET', path: '/v1/audit/records/:id/proof', act: 'audit.read' },
+} as const satisfies Record<string, Route>
 
 export type RouteName = keyof typeof routes

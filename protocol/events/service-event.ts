@@ -1,4 +1,4 @@
-import type { DeviceId, CertificateSerial, Fingerprint, TokenId } from '../ids.js'
+import type { DeviceId, CertificateSerial, Fingerprint, OperatorName, TokenId } from '../ids.js'
 import type { OperatorFacts } from './operator-facts.js'
 
 /* What the service did or found, and whom it turned away; nothing here changes the registry. */
@@ -119,10 +119,15 @@ export type ServiceEvent =
       readonly comment: string
     })
   | {
+      /** Nobody was admitted, or somebody was and may not do what was asked: then `operator` and `act` say who and what. */
       readonly event: 'operator.refuse'
       readonly reason: string
       readonly method: string
       readonly peer: string
       readonly fingerprint?: Fingerprint
+      readonly operator?: OperatorName
+      readonly act?: string
+      /** On which device, where it was about one. */
+      readonly device?: DeviceId
       readonly count: number
     }

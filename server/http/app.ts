@@ -4,8 +4,13 @@ import { isIPv6 } from 'node:net'
 import { type SecureContextOptions, TLSSocket } from 'node:tls'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import fastifySwagger from '@fastify/swagger'
-import Fastify, { type FastifyBaseLogger, type FastifyInstance, type FastifyRequest } from 'fastify'
-import { joinLimits, type routes } from '#protocol'
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyContextConfig,
+  type FastifyInstance,
+  type FastifyRequest,
+} from 'fastify'
+import { joinLimits, type Route } from '#protocol'
 import { peerCertificateOf } from '#x509'
 import { shareConnections } from './connection-shares.js'
 import { answerProblem, answerUnknownRoute } from './problems.js'
@@ -78,9 +83,16 @@ export function secured(tls: HttpOptions['tls']): SecureContextOptions {
   return { ...tls, minVersion: 'TLSv1.3' }
 }
 
-/** Where a route of protocol/api/routes.ts is served. */
-export function at(route: (typeof routes)[keyof typeof routes]): { method: typeof route.method; url: string } {
-  return { method: route.method, url: route.path }
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Absent where nothing of the protocol is served: nobody is admitted there as an operator. */
+    readonly route?: Route
+  }
+}
+
+/** Where a route of protocol/api/routes.ts is served, and who may call it. */
+export function at(route: Route): { method: Route['method']; url: string; config: FastifyContextConfig } {
+  return { method: route.method, url: route.path, config: { route } }
 }
 
 /** The client certificate as it came, DER, unverified; and who holds the other end, for the records. */

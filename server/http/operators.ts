@@ -1,51 +1,99 @@
 import type { FastifyRequest } from 'fastify'
-import { type Act, CodedError, type Fingerprint, type OperatorFacts, type OperatorName } from '#protocol'
+import type { OperatorRights, Reach } from '#policy'
+import {
+  type Act,
+  type ActName,
+  CodedError,
+  type DeviceId,
+  type Fingerprint,
+  type Labels,
+  type OperatorFacts,
+  type OperatorName,
+} from '#protocol'
 import { fingerprintOf } from '#x509'
 import { ServerError } from '../errors.js'
-import type { OperatorRefusals } from '../refusals.js'
+import type { OperatorRefusal, OperatorRefusals } from '../refusals.js'
 import { type Peer, peerOf } from './app.js'
+import { Mandate } from './mandate.js'
 
 export interface OperatorGateOptions {
   /** Checks the path to our root and reads the name; throws a coded error when it is no operator's certificate of ours. */
   readonly identifyOperator: (der: Uint8Array) => OperatorName
   /** The operator whose certificate this is, if it is one that we know we issued. */
   readonly admitOperator: (fingerprint: Fingerprint) => OperatorName | undefined
+  /** What the policy in force lets an operator do. */
+  readonly rightsOf: (operator: OperatorName) => OperatorRights
+  /** Undefined for a device that is not known. */
+  readonly labelsOf: (device: DeviceId) => Labels | undefined
   readonly refusals: OperatorRefusals
 }
 
-/** Decides who is an operator: by the client certificate of this very connection, at every request anew. */
+interface Admitted {
+  readonly operator: OperatorName
+  readonly fingerprint: Fingerprint
+  readonly peer: string
+  /** By which labels and numbers its act is narrowed; absent where the act is about nobody else. */
+  readonly may?: { readonly act: ActName; readonly reach: Reach }
+}
+
+/**
+ * Decides who is an operator, by the client certificate of this very connection, and whether that one may do what is
+ * asked, by the policy in force; at every request anew.
+ */
 export class OperatorGate {
   readonly #options: OperatorGateOptions
-  readonly #admitted = new WeakMap<FastifyRequest, OperatorFacts>()
+  readonly #admitted = new WeakMap<FastifyRequest, Admitted>()
 
   constructor(options: OperatorGateOptions) {
     this.#options = options
   }
 
-  /** Before anything of the request is read. @throws ServerError OPERATOR_UNKNOWN, OPERATOR_NOT_ADMITTED */
+  /** Before anything of the request is read. @throws ServerError OPERATOR_UNKNOWN, OPERATOR_NOT_ADMITTED, ACT_NOT_ALLOWED */
   admit(request: FastifyRequest): void {
-    const peer = peerOf(request)
-    const method = `${request.method} ${request.routeOptions.url ?? ''}`
-    if (peer.der === undefined) {
-      this.#options.refusals.add({ reason: 'no_certificate', method, peer: addressOf(peer) })
-      throw new ServerError('OPERATOR_UNKNOWN', "this needs an operator's client certificate, and none came")
-    }
-    const fingerprint = fingerprintOf(peer.der)
-    const refused = this.#refusal(peer.der, fingerprint)
-    if (typeof refused === 'object') {
-      this.#admitted.set(request, { operator: refused.operator, fingerprint, peer: peer.address })
-      return
-    }
-    this.#options.refusals.add({ reason: refused, method, peer: addressOf(peer), fingerprint })
-    // Why not stands in the audit log only; a stranger learns nothing about what would have been enough.
-    throw new ServerError('OPERATOR_NOT_ADMITTED', 'this client certificate admits no operator')
+    const operator = this.#identify(request)
+    this.#admitted.set(request, { ...operator, ...this.#authorize(request, operator) })
   }
 
   /** Who was admitted, for the record of what is done, with the reason that was given. @throws ServerError when nobody was */
   of(request: FastifyRequest, { comment }: Act = {}): OperatorFacts {
-    const operator = this.#admitted.get(request)
-    if (operator === undefined) throw new ServerError('OPERATOR_UNKNOWN', "this needs an operator's client certificate")
-    return { ...operator, ...(comment !== undefined && { comment }) }
+    const { operator, fingerprint, peer } = this.#require(request)
+    return { operator, fingerprint, peer, ...(comment !== undefined && { comment }) }
+  }
+
+  /** On what the operator may do the act of this route. @throws ServerError when nobody was admitted */
+  mandateOf(request: FastifyRequest): Mandate {
+    const admitted = this.#require(request)
+    if (admitted.may === undefined) throw new ServerError('INTERNAL', 'the act of this route has no mandate')
+    const { act, reach } = admitted.may
+    const refuse = (what: string, device?: DeviceId) => this.#refuseAct(request, admitted, act, what, device)
+    return new Mandate({ act, reach, labelsOf: this.#options.labelsOf, refuse })
+  }
+
+  /** Whether all that let this request in still holds; for answers that take long. */
+  isStillAdmitted(request: FastifyRequest): boolean {
+    const { operator, fingerprint, may } = this.#require(request)
+    const { admitOperator, rightsOf } = this.#options
+    return admitOperator(fingerprint) === operator && (may === undefined || rightsOf(operator).may(may.act))
+  }
+
+  #require(request: FastifyRequest): Admitted {
+    const admitted = this.#admitted.get(request)
+    if (admitted === undefined) throw new ServerError('OPERATOR_UNKNOWN', "this needs an operator's client certificate")
+    return admitted
+  }
+
+  #identify(request: FastifyRequest): Admitted {
+    const peer = peerOf(request)
+    if (peer.der === undefined) {
+      this.#note(request, { reason: 'no_certificate' })
+      throw new ServerError('OPERATOR_UNKNOWN', "this needs an operator's client certificate, and none came")
+    }
+    const fingerprint = fingerprintOf(peer.der)
+    const refused = this.#refusal(peer.der, fingerprint)
+    if (typeof refused === 'object') return { operator: refused.operator, fingerprint, peer: peer.address }
+    this.#note(request, { reason: refused, fingerprint })
+    // Why not stands in the audit log only; a stranger learns nothing about what would have been enough.
+    throw new ServerError('OPERATOR_NOT_ADMITTED', 'this client certificate admits no operator')
   }
 
   #refusal(leaf: Uint8Array, fingerprint: Fingerprint): { readonly operator: OperatorName } | string {
@@ -58,6 +106,32 @@ export class OperatorGate {
       if (error instanceof CodedError) return error.code.toLowerCase()
       throw error
     }
+  }
+
+  /** A route that names no act is open to no operator. */
+  #authorize(request: FastifyRequest, admitted: Admitted): Pick<Admitted, 'may'> {
+    const { route } = request.routeOptions.config
+    if (route === undefined || !('act' in route)) throw new ServerError('INTERNAL', 'this route names no act')
+    if (route.act === 'own') return {}
+    const { act, scoped = false } = route
+    const reach = this.#options.rightsOf(admitted.operator).over(act)
+    if (!reach.isSomething) throw this.#refuseAct(request, admitted, act)
+    if (!scoped && !reach.isEverything) throw this.#refuseAct(request, admitted, act, 'on everything')
+    return { may: { act, reach } }
+  }
+
+  /** An operator who is known may know what it takes. */
+  #refuseAct(request: FastifyRequest, admitted: Admitted, act: ActName, what = '', device?: DeviceId): ServerError {
+    const { operator, fingerprint } = admitted
+    const about = device === undefined ? {} : { device }
+    this.#note(request, { reason: 'act_not_allowed', fingerprint, operator, act, ...about })
+    const problem = `the policy does not let ${operator} do ${act}${what && ` ${what}`}`
+    return new ServerError('ACT_NOT_ALLOWED', problem)
+  }
+
+  #note(request: FastifyRequest, refusal: Omit<OperatorRefusal, 'method' | 'peer'>): void {
+    const method = `${request.method} ${request.routeOptions.url ?? ''}`
+    this.#options.refusals.add({ ...refusal, method, peer: addressOf(peerOf(request)) })
   }
 }
 

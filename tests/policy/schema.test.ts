@@ -46,6 +46,21 @@ const rich = {
     },
     { role: 'empty', match: { ids: 'd2' }, when: { cidr: '::1' } },
   ],
+  operators: {
+    roles: {
+      fleet: {
+        allow: [
+          { id: 'look', acts: ['devices.read', 'sessions.*'], labels: { site: 'oslo' } },
+          { id: 'lock', acts: ['locks.*'], labels: { site: 'oslo', kind: 'pump' }, maxDevices: 50 },
+        ],
+      },
+      all: { allow: [{ id: 'all', acts: ['*'] }] },
+    },
+    bindings: [
+      { role: 'fleet', operators: ['ada', 'bob'] },
+      { role: 'all', operators: 'eve' },
+    ],
+  },
   tests: [
     {
       as: { id: 'd1', tier: 'tpm', labels: { site: 'x' } },

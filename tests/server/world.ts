@@ -18,7 +18,7 @@ import {
   routes,
   type SessionView,
 } from '#protocol'
-import { defaultPolicy } from '#policy'
+import { defaultPolicy, everyRight } from '#policy'
 import { Registry } from '#registry'
 import { createMemoryStore } from '#store'
 import { createCertificate, createKeyPair, encodePem, fingerprintOf, oids, readSerial, spkiOf } from '#x509'
@@ -83,6 +83,8 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     operators: new OperatorGate({
       identifyOperator: (der) => issuers.identifyOperator(der),
       admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
+      rightsOf: (operator) => (operator === by.operator ? everyRight : policy.rightsOf(operator)),
+      labelsOf: (device) => registry.device(device)?.labels,
       refusals,
     }),
     sessions: () => sessions,
@@ -150,7 +152,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       auditReads,
       requests,
     },
-    /** An operator whose certificate the registry knows. */
+    /** An operator whose certificate the registry knows; ada may do everything, others what the policy lets them. */
     async operator(name = 'ada', lifeSeconds = 3600): Promise<Client> {
       const leaf = await createLeaf(issuing, name, { at: clock.now, lifeSeconds })
       const der = leaf.der
