@@ -9,13 +9,16 @@ import {
   type ErasePayloadsAnswer,
   type Explanation,
   isProblemLine,
+  type KeptPolicyView,
   type KickAnswer,
   type LockAnswer,
   type LockView,
   type PayloadDisclosureView,
+  type PolicyVersionView,
   type PolicyView,
   type Problem,
   type RevokeAnswer,
+  type RollbackPolicyAnswer,
   type RotateKeyAnswer,
   type RouteName,
   routes,
@@ -45,6 +48,9 @@ export interface Answers {
   readonly kickSession: KickAnswer
   readonly getPolicy: PolicyView
   readonly applyPolicy: ApplyPolicyAnswer
+  readonly listPolicyVersions: readonly PolicyVersionView[]
+  readonly getPolicyVersion: KeptPolicyView
+  readonly rollbackPolicy: RollbackPolicyAnswer
   readonly explainPolicy: Explanation
   readonly auditCheckpoint: AuditCheckpoint
   readonly rotateAuditKey: RotateKeyAnswer

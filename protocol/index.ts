@@ -18,7 +18,16 @@ export type {
   RevokeRequest,
 } from './api/devices.js'
 export type { LockAnswer, LockRequest, LockView } from './api/locks.js'
-export type { ApplyPolicyAnswer, ExplainRequest, Explanation, PolicyView } from './api/policies.js'
+export type {
+  ApplyPolicyAnswer,
+  ExplainRequest,
+  Explanation,
+  KeptPolicyView,
+  PolicyVersionView,
+  PolicyView,
+  RollbackPolicyAnswer,
+  RollbackPolicyRequest,
+} from './api/policies.js'
 export type { Problem } from './api/problem.js'
 export type { KickAnswer, KickRequest, MqttVersion, Refusal, SessionView, Traffic, Transport } from './api/sessions.js'
 export type { OutsideCheckpointView, StatusView } from './api/status.js'

@@ -5,11 +5,13 @@ import {
   type ExplainRequest,
   type Explanation,
   type Fingerprint,
+  messageOf,
   type OperatorFacts,
   type OperatorName,
   parseTopicFilter,
   parseTopicName,
   type PolicyView,
+  type RollbackPolicyAnswer,
 } from '#protocol'
 import {
   type Circumstances,
@@ -29,13 +31,15 @@ import {
   rolesOf,
   runPolicyTests,
   type TopicPolicy,
+  withVersion,
 } from '#policy'
 import type { Store } from '#store'
 import { ServerError } from './errors.js'
 import { localAdmin } from './local-admin.js'
+import { type PolicyFacts, type PolicyVersion, PolicyVersions } from './policy-versions.js'
 
-const currentKey = 'server/policy/current'
-const versionKey = (version: number) => `server/policy/version/${String(version).padStart(16, '0')}`
+/** What the present text of a policy is called in messages, whatever file it came from. */
+const fileInForce = 'policy.yaml'
 
 export interface PolicyInForceOptions {
   readonly store: Store
@@ -50,6 +54,11 @@ export interface ApplyOptions {
   readonly file: string
   readonly dryRun: boolean
   readonly by: OperatorFacts
+}
+
+export interface RollbackOptions extends Pick<ApplyOptions, 'dryRun' | 'by'> {
+  /** Default: the one that was in force before. */
+  readonly version?: number | undefined
 }
 
 interface Active {
@@ -73,29 +82,45 @@ export class PolicyInForce {
   readonly #rates: RateLimiter
   readonly #rendered = new Map<DeviceId, Rendered>()
   readonly #listeners = new Set<() => number>()
+  readonly #versions: PolicyVersions
   #active: Active
+  #changing: Promise<unknown> = Promise.resolve()
 
   /** Puts in force what was in force last; at the very first start, `firstSource`. @throws PolicyError */
   static async open(options: PolicyInForceOptions, firstSource: string, by: OperatorFacts): Promise<PolicyInForce> {
-    const stored = await readCurrent(options.store)
-    const active = check(stored ?? firstSource, 'policy.yaml')
-    const inForce = new PolicyInForce(options, active)
+    const versions = await PolicyVersions.open(options.store)
+    const { current } = versions
+    const active = check(current === undefined ? firstSource : await versions.source(current), fileInForce)
+    const inForce = new PolicyInForce(options, versions, active)
+    const facts = inForce.#factsOf(active, by)
+    if (current === undefined) await versions.keep(facts, active.source)
     // At every start, so that the log alone tells which policy decided what follows.
-    const sequence = inForce.#recordActivation(active, { ...by, comment: 'in force at start' })
-    await options.audit.whenDurable(sequence)
-    if (stored === undefined) await inForce.#keep(active)
+    const record = inForce.#record(active, { ...by, comment: 'in force at start' })
+    await options.audit.whenDurable(record)
+    if (current === undefined) await versions.begin({ ...facts, record })
     return inForce
   }
 
-  private constructor(options: PolicyInForceOptions, active: Active) {
+  private constructor(options: PolicyInForceOptions, versions: PolicyVersions, active: Active) {
     this.#options = options
     this.#rates = new RateLimiter({ now: options.now })
+    this.#versions = versions
     this.#active = active
   }
 
   get view(): PolicyView {
     const { policy, hash, source } = this.#active
     return { version: policy.version, hash, source }
+  }
+
+  /** Those that were in force, newest first. */
+  get versions(): readonly PolicyVersion[] {
+    return this.#versions.inForceOnce
+  }
+
+  /** One of them, as it was written. @throws ServerError NOT_FOUND, POLICY_MISSING */
+  async versionOf(version: number): Promise<{ readonly facts: PolicyVersion; readonly source: string }> {
+    return { facts: this.#versions.facts(version), source: await this.#versions.source(version) }
   }
 
   /**
@@ -119,19 +144,29 @@ export class PolicyInForce {
 
   /**
    * Checks, and unless it is a dry run puts in force: at once for every decision and live session, answered when durable.
-   * @throws PolicyError; ServerError POLICY_TESTS_FAILED, POLICY_VERSION
+   * @throws PolicyError; ServerError POLICY_TESTS_FAILED, POLICY_VERSION; StoreError: then the old one is in force
    */
-  async apply(source: string, { file, dryRun, by }: ApplyOptions): Promise<ApplyPolicyAnswer> {
-    const { active, passed } = this.#examine(source, file, by)
-    const answer = { version: active.policy.version, hash: active.hash, tests: { passed }, dryRun }
-    if (dryRun || active.hash === this.#active.hash) return { ...answer, sessions: 0 }
-    const sequence = this.#recordActivation(active, by)
-    this.#active = active
-    this.#rendered.clear()
-    const sessions = [...this.#listeners].reduce((sum, recheck) => sum + recheck(), 0)
-    await this.#options.audit.whenDurable(sequence)
-    await this.#keep(active)
-    return { ...answer, sessions }
+  apply(source: string, { file, dryRun, by }: ApplyOptions): Promise<ApplyPolicyAnswer> {
+    return this.#inTurn(async () => {
+      const active = this.#examine(() => check(source, file), by)
+      if (dryRun || active.hash === this.#active.hash) return answerOf(active, dryRun, 0)
+      return answerOf(active, dryRun, await this.#putInForce(active, this.#factsOf(active, by), by))
+    })
+  }
+
+  /**
+   * Puts what an earlier version said in force again, as a version of its own and under the same checks.
+   * @throws as `apply`; ServerError NOT_FOUND
+   */
+  rollback({ version, dryRun, by }: RollbackOptions): Promise<RollbackPolicyAnswer> {
+    return this.#inTurn(async () => {
+      const restores = version ?? this.#versionBefore()
+      const source = await this.#versions.source(restores)
+      const active = this.#examine(() => this.#restored(source, restores), by)
+      const answer = (sessions: number) => ({ ...answerOf(active, dryRun, sessions), restores })
+      if (dryRun) return answer(0)
+      return answer(await this.#putInForce(active, { ...this.#factsOf(active, by), restores }, by))
+    })
   }
 
   /** @throws ServerError NOT_FOUND, REQUEST_INVALID; ProtocolError INVALID_TOPIC */
@@ -164,13 +199,20 @@ export class PolicyInForce {
     this.#listeners.add(recheck)
   }
 
+  /** One change after the other: each is judged by what the one before has left in force. */
+  #inTurn<T>(change: () => Promise<T>): Promise<T> {
+    const turn = this.#changing.then(change)
+    this.#changing = turn.catch(() => undefined)
+    return turn
+  }
+
   /** A refused policy is on record too: somebody tried to change what holds for everyone. */
-  #examine(source: string, file: string, by: OperatorFacts): { readonly active: Active; readonly passed: number } {
+  #examine(read: () => Active, by: OperatorFacts): Active {
     try {
-      const active = check(source, file)
+      const active = read()
       this.#requireNewer(active)
       this.#requireKept(active.policy, by.operator)
-      return { active, passed: active.policy.tests.length }
+      return active
     } catch (error) {
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
       const problem = error instanceof Error ? error.message.slice(0, 1024) : ''
@@ -180,13 +222,16 @@ export class PolicyInForce {
   }
 
   /** Records name a policy by its version, so one version must never mean two policies. */
-  #requireNewer({ policy, hash }: Active): void {
+  #requireNewer({ policy: { version }, hash }: Active): void {
     const current = this.#active
-    if (hash === current.hash || policy.version > current.policy.version) return
-    throw new ServerError(
-      'POLICY_VERSION',
-      `expected metadata.version above ${current.policy.version}, which is in force, got ${policy.version}`,
-    )
+    if (hash === current.hash) return
+    if (version <= current.policy.version) {
+      const expected = `expected metadata.version above ${current.policy.version}, which is in force`
+      throw new ServerError('POLICY_VERSION', `${expected}, got ${version}`)
+    }
+    if (this.#versions.isTaken(version, hash)) {
+      throw new ServerError('POLICY_VERSION', `version ${version} was another policy: take ${this.#versions.next}`)
+    }
   }
 
   /** Nobody shuts himself out, by mistake or talked into it; another who may apply policies can take the right from him. */
@@ -195,11 +240,79 @@ export class PolicyInForce {
     throw new ServerError('POLICY_LOCKS_OUT', `it would take policy.apply from ${operator}, who applies it`)
   }
 
-  #recordActivation({ policy, hash }: Active, by: OperatorFacts): number {
+  #versionBefore(): number {
+    const before = this.versions.find(({ version }) => version < this.#active.policy.version)
+    if (before) return before.version
+    throw new ServerError('NOT_FOUND', `no policy was in force before version ${this.#active.policy.version}`)
+  }
+
+  /** @throws PolicyError for what this release can no longer read; ServerError POLICY_VERSION, POLICY_TESTS_FAILED */
+  #restored(source: string, version: number): Active {
+    const current = this.#active
+    if (
+      policyHash(parsePolicy(withVersion(source, fileInForce, current.policy.version), fileInForce)) === current.hash
+    ) {
+      throw new ServerError('POLICY_VERSION', `what version ${version} says is in force already`)
+    }
+    return check(withVersion(source, fileInForce, this.#versions.next), fileInForce)
+  }
+
+  /**
+   * First the store has it, then the log names it and it decides, in one step, and only when both are durable the next
+   * start begins with it. Where one of them fails the old one is in force again, and on record as such.
+   */
+  async #putInForce(active: Active, facts: PolicyFacts, by: OperatorFacts): Promise<number> {
+    const before = this.#active
+    await this.#versions.keep(facts, active.source)
+    try {
+      const { record, sessions } = this.#switchTo(active, by, facts)
+      await this.#options.audit.whenDurable(record)
+      await this.#versions.begin({ ...facts, record })
+      return sessions
+    } catch (error) {
+      if (this.#active === active) this.#switchBack(before, by, error)
+      else await this.#versions.forget(facts.version).catch(() => undefined) // no record names it
+      throw error
+    }
+  }
+
+  /** In one turn of the event loop: no record behind this one is decided by the policy before. */
+  #switchTo(active: Active, by: OperatorFacts, { restores }: Pick<PolicyFacts, 'restores'> = {}) {
+    const record = this.#record(active, by, restores)
+    this.#active = active
+    return { record, sessions: this.#recheck() }
+  }
+
+  #switchBack(before: Active, by: OperatorFacts, cause: unknown): void {
+    const comment = `version ${this.#active.policy.version} could not be kept: ${messageOf(cause)}`.slice(0, 1024)
+    try {
+      this.#switchTo(before, { ...by, comment })
+    } catch {
+      // The log takes nothing more, so nothing is decided that a record would have to explain.
+      this.#active = before
+      this.#recheck()
+    }
+  }
+
+  #recheck(): number {
+    this.#rendered.clear()
+    return [...this.#listeners].reduce((sum, recheck) => sum + recheck(), 0)
+  }
+
+  #factsOf({ policy, hash }: Active, { operator, peer, comment }: OperatorFacts): PolicyFacts {
+    return {
+      ...{ version: policy.version, hash, tests: policy.tests.length, since: this.#options.now(), operator },
+      ...(peer !== undefined && { peer }),
+      ...(comment !== undefined && { comment }),
+    }
+  }
+
+  #record({ policy, hash }: Active, by: OperatorFacts, restores?: number): number {
     return this.#options.audit.append({
       event: 'policy.activate',
       policyVersion: policy.version,
       policyHash: hash,
+      ...(restores !== undefined && { restores }),
       ...by,
     })
   }
@@ -212,16 +325,10 @@ export class PolicyInForce {
       comment,
     })
   }
+}
 
-  async #keep({ policy, source }: Active): Promise<void> {
-    const encode = (text: string) => new TextEncoder().encode(text)
-    await this.#options.store.commit({
-      puts: [
-        [versionKey(policy.version), encode(source)],
-        [currentKey, encode(versionKey(policy.version))],
-      ],
-    })
-  }
+function answerOf({ policy, hash }: Active, dryRun: boolean, sessions: number): ApplyPolicyAnswer {
+  return { version: policy.version, hash, tests: { passed: policy.tests.length }, dryRun, sessions }
 }
 
 function isStillSo(
@@ -247,13 +354,6 @@ function check(source: string, file: string): Active {
     throw new ServerError('POLICY_TESTS_FAILED', `${failed.length} of its own tests failed:\n${list}`)
   }
   return { policy, hash: policyHash(policy), source }
-}
-
-async function readCurrent(store: Store): Promise<string | undefined> {
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
-  const key = await store.get(currentKey)
-  const source = key && (await store.get(decode(key)))
-  return source && decode(source)
 }
 
 /** Now, unless another moment is given; from nowhere in particular, unless an address is. */

@@ -2,6 +2,8 @@ import type { Command } from 'commander'
 import type { Context } from '../context.js'
 import { addApply } from './policy/apply.js'
 import { addCan } from './policy/can.js'
+import { addHistory } from './policy/history.js'
+import { addRollback } from './policy/rollback.js'
 import { addSchema } from './policy/schema.js'
 import { addShow } from './policy/show.js'
 import { addTest } from './policy/test.js'
@@ -13,4 +15,6 @@ export function addPolicy(program: Command, context: Context): void {
   addSchema(policy, context)
   addCan(policy, context)
   addApply(policy, context)
+  addHistory(policy, context)
+  addRollback(policy, context)
 }

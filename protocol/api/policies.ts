@@ -1,5 +1,6 @@
 import type { Decision, Labels, Tier, TopicAction } from '../identity.js'
-import type { DeviceId, Fingerprint } from '../ids.js'
+import type { DeviceId, Fingerprint, OperatorName } from '../ids.js'
+import type { Act } from './act.js'
 
 export interface PolicyView {
   readonly version: number
@@ -14,6 +15,39 @@ export interface ApplyPolicyAnswer {
   readonly dryRun: boolean
   /** Live sessions whose rights were computed anew. */
   readonly sessions: number
+}
+
+export interface RollbackPolicyRequest extends Act {
+  /** Default: the one that was in force before. */
+  readonly version?: number
+  readonly dryRun?: boolean
+}
+
+export interface RollbackPolicyAnswer extends ApplyPolicyAnswer {
+  /** The version that says the same. */
+  readonly restores: number
+}
+
+/** A policy that was in force. Of those of before such facts were kept nothing but the number is known. */
+export interface PolicyVersionView {
+  readonly version: number
+  readonly inForce: boolean
+  readonly since?: string
+  readonly operator?: OperatorName
+  /** Where the operator came from. */
+  readonly peer?: string
+  readonly comment?: string
+  readonly hash?: Fingerprint
+  /** How many of its own tests it passed. */
+  readonly tests?: number
+  /** The earlier version that it put back. */
+  readonly restores?: number
+  /** Place of its `policy.activate` in the audit log. */
+  readonly record?: number
+}
+
+export interface KeptPolicyView extends PolicyVersionView {
+  readonly source: string
 }
 
 export interface ExplainRequest {

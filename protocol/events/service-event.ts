@@ -90,6 +90,8 @@ export type ServiceEvent =
       readonly event: 'policy.activate'
       readonly policyVersion: number
       readonly policyHash: Fingerprint
+      /** The earlier version that says the same and is put back. */
+      readonly restores?: number
     })
   | (OperatorFacts & {
       readonly event: 'policy.refuse'

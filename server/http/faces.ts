@@ -4,6 +4,7 @@ import { addDeviceRoutes } from './device-routes.js'
 import { addLockRoutes } from './lock-routes.js'
 import { addJoinRoutes } from './join-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
+import { addPolicyVersionRoutes } from './policy-version-routes.js'
 import { addPayloadRoutes } from './payload-routes.js'
 import { closeQueuedAnswers } from './queued-answers.js'
 import type { Service } from './service.js'
@@ -18,6 +19,7 @@ const operatorFaces = [
   addTokenRoutes,
   addSessionRoutes,
   addPolicyRoutes,
+  addPolicyVersionRoutes,
   addAuditRoutes,
   addPayloadRoutes,
 ] as const

@@ -152,6 +152,33 @@ test('a policy is tested offline, tried, applied, and asked why', async (t) => {
   assert.equal(await code('policy', 'can', 'nobody', 'publish', 'a'), 3)
 })
 
+test('the policies that were in force are told and shown, and one of them is put back when its number is typed', async (t) => {
+  const { folder, json, code, touchmark } = await open(t)
+  const file = join(folder, 'newer.yaml')
+  const newer = defaultPolicy.replace('version: 1 ', 'version: 2 ').replace('max: 4', 'max: 5')
+  writeFileSync(file, newer)
+  assert.equal(await code('policy', 'rollback', '--yes'), 3)
+  await json('policy', 'apply', file, '--comment', 'new site')
+  const listed = (await touchmark('policy', 'history')).stdout.trimEnd().split('\n')
+  assert.match(listed[1] ?? '', /^2 \* +\d{4}-.*Z +admin +10 +- +\d+ +[0-9a-f]{12} +new site$/)
+  assert.match(listed[2] ?? '', /^1 +\d{4}-.*Z +touchmark +10 /)
+  assert.equal((await touchmark('policy', 'show', '1')).stdout, `${defaultPolicy.trimEnd()}\n`)
+  assert.deepEqual([await code('policy', 'show', '7'), await code('policy', 'show', 'seven')], [3, 2])
+
+  const tried = await touchmark('policy', 'rollback', '--dry-run')
+  assert.match(tried.stdout, /^version +3\nsays the same as +1\n/)
+  assert.equal(await code('policy', 'rollback'), 2, 'nobody is there to type the number')
+  const back = await json('policy', 'rollback', '--yes', '--comment', 'pumps fell silent')
+  assert.deepEqual((({ version, restores }) => [version, restores])(back as Record<string, number>), [3, 1])
+  assert.equal((await touchmark('policy', 'show')).stdout, defaultPolicy.replace('version: 1 ', 'version: 3 '))
+  const [last] = (await json('policy', 'history')) as readonly Record<string, unknown>[]
+  const recorded = await touchmark('audit', 'search', 'event:policy.activate', '--limit', '1', '-o', 'json')
+  const record = JSON.parse(recorded.stdout) as Record<string, unknown>
+  const told = [last?.['record'], last?.['hash'], last?.['comment'], last?.['restores']]
+  assert.deepEqual(told, [record['sequence'], record['policyHash'], record['comment'], record['restores']])
+  assert.equal(await code('policy', 'rollback', '3', '--yes'), 5)
+})
+
 test('a record is proven by the server or from its folder, and checked without either', async (t) => {
   const { folder, running, touchmark } = await open(t)
   const inFolder = (name: string) => join(folder, name)

@@ -16,6 +16,8 @@ interface Tried {
   readonly body?: object | string
 }
 
+const otherPolicy = defaultPolicy.replace('version: 1 ', 'version: 2 ').replaceAll('max: 4', 'max: 5')
+
 /** What an operator can do, in an order in which each finds what it needs. */
 const acts: ReadonlyMap<RouteName, Tried> = new Map<RouteName, Tried>([
   ['registerDevice', { event: 'device.register', said: 'body', body: { id: 'd1', ekHash: '12'.repeat(32) } }],
@@ -23,10 +25,8 @@ const acts: ReadonlyMap<RouteName, Tried> = new Map<RouteName, Tried>([
   ['createToken', { event: 'token.create', said: 'body', body: { device: 'd2' } }],
   ['revokeToken', { event: 'token.revoke', said: 'query', id: 't1' }],
   ['kickSession', { event: 'session.kick', said: 'body', id: 'd1~pub', body: {} }],
-  [
-    'applyPolicy',
-    { event: 'policy.activate', said: 'query', body: defaultPolicy.replace('version: 1 ', 'version: 2 ') },
-  ],
+  ['applyPolicy', { event: 'policy.activate', said: 'query', body: otherPolicy }],
+  ['rollbackPolicy', { event: 'policy.activate', said: 'body', body: {} }],
   ['rotateAuditKey', { event: 'log.key_rotate', said: 'body', body: {} }],
   ['erasePayloads', { event: 'payload.erase', said: 'body', body: { day: '2026-02-28' } }],
   [

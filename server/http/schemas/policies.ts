@@ -1,6 +1,29 @@
 import Type from 'typebox'
-import type { ApplyPolicyAnswer, ExplainRequest, Explanation, PolicyView } from '#protocol'
-import { act, count, deviceId, fingerprint, labels, qos, strict, tier, topic, topicAction, words } from './fields.js'
+import type {
+  ApplyPolicyAnswer,
+  ExplainRequest,
+  Explanation,
+  KeptPolicyView,
+  PolicyVersionView,
+  PolicyView,
+  RollbackPolicyAnswer,
+  RollbackPolicyRequest,
+} from '#protocol'
+import {
+  act,
+  count,
+  deviceId,
+  fingerprint,
+  labels,
+  operatorName,
+  qos,
+  strict,
+  tier,
+  time,
+  topic,
+  topicAction,
+  words,
+} from './fields.js'
 import { held } from './held.js'
 
 export const policySource = Type.String({ description: 'A TopicPolicy as YAML or JSON' })
@@ -14,15 +37,41 @@ export const applyPolicyQuery = strict({
   ...act,
 })
 
-export const applyPolicyAnswer = held<ApplyPolicyAnswer>()(
-  strict({
-    version: count,
-    hash: fingerprint,
-    tests: strict({ passed: count }),
-    dryRun: Type.Boolean(),
-    sessions: count,
-  }),
+const applied = {
+  version: count,
+  hash: fingerprint,
+  tests: strict({ passed: count }),
+  dryRun: Type.Boolean(),
+  sessions: count,
+}
+
+export const applyPolicyAnswer = held<ApplyPolicyAnswer>()(strict(applied))
+
+export const policyVersion = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
+
+export const rollbackPolicyRequest = held<RollbackPolicyRequest>()(
+  strict({ version: Type.Optional(policyVersion), dryRun: Type.Optional(Type.Boolean()), ...act }),
 )
+
+export const rollbackPolicyAnswer = held<RollbackPolicyAnswer>()(strict({ ...applied, restores: count }))
+
+const known = {
+  version: count,
+  inForce: Type.Boolean(),
+  since: Type.Optional(time),
+  operator: Type.Optional(operatorName),
+  peer: Type.Optional(Type.String()),
+  comment: Type.Optional(Type.String()),
+  hash: Type.Optional(fingerprint),
+  tests: Type.Optional(count),
+  restores: Type.Optional(count),
+  record: Type.Optional(count),
+}
+
+export const policyVersions = Type.Array(held<PolicyVersionView>()(strict(known)))
+export const keptPolicy = held<KeptPolicyView>()(strict({ ...known, source: Type.String() }))
+/** As text, because it stands in the path. */
+export const versionParams = strict({ id: Type.String({ pattern: '^[1-9]\\d{0,15}$' }) })
 
 export const explainRequest = held<ExplainRequest>()(
   strict({
