@@ -3,6 +3,7 @@ import {
   type DenyReason,
   type DeviceId,
   type Explanation,
+  parseDeviceId,
   parseShare,
   type TopicFilter,
   type TopicName,
@@ -10,17 +11,18 @@ import {
 import type { Term } from './conditions.js'
 import { covered, type Levels } from './containment.js'
 import { nearestMiss } from './nearest.js'
-import type { AllowRule, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
+import type { AllowRule, DeviceAttributes, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
 import { type Matches, remember, type Rendered, RuleTable } from './rule-table.js'
 
 /** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
 export interface Rights {
   readonly policy: TopicPolicy
-  readonly device: DeviceId
+  readonly device: DeviceAttributes
   readonly maxSessions: number
-  readonly allow: readonly Rendered<AllowRule>[]
-  readonly deny: readonly Rendered[]
+  /** All of these can be rendered for the device. */
+  readonly allow: readonly AllowRule[]
+  readonly deny: readonly Rule[]
   /** Of roles that are bound under conditions which do not hold: they decide nothing, and tell what was nearest. */
   readonly withheld: Pick<Rights, 'allow' | 'deny'>
   /** While no time limit passes and the device stays where it is, these are its rights. */
@@ -73,11 +75,11 @@ export class EffectivePolicy {
     this.renderErrors = rights.renderErrors
     this.term = rights.term
     this.dependsOnAddress = rights.dependsOnAddress
-    this.#device = rights.device
+    this.#device = rights.device.id
     this.#onOverlap = rights.policy.onOverlap
-    this.#rules = new RuleTable(rights.allow, rights.deny)
+    this.#rules = new RuleTable(rights.allow, rights.deny, rights.device)
     const { allow, deny } = rights.withheld
-    this.#withheld = allow.length + deny.length === 0 ? emptyTable : new RuleTable(allow, deny)
+    this.#withheld = allow.length + deny.length === 0 ? emptyTable : new RuleTable(allow, deny, rights.device)
     this.#rates = rates
   }
 
@@ -137,13 +139,13 @@ export class EffectivePolicy {
     const failingWithheld = (rule: Rule): Failure =>
       withheld.has(rule) && reason !== 'not_contained' ? 'condition' : 'topic'
     const looked = [
-      ...this.#rules.deny[action].map(({ rule }) => considered(rule, 'deny', failingDeny(rule))),
-      ...this.#rules.allow[action].map(({ rule }) => considered(rule, 'allow', failingAllow(rule))),
-      ...this.#withheld.deny[action].map(({ rule }) => considered(rule, 'deny', failingWithheld(rule))),
-      ...this.#withheld.allow[action].map(({ rule }) => considered(rule, 'allow', failingWithheld(rule))),
+      ...this.#rules.deny(action).map(({ rule }) => considered(rule, 'deny', failingDeny(rule))),
+      ...this.#rules.allow(action).map(({ rule }) => considered(rule, 'allow', failingAllow(rule))),
+      ...this.#withheld.deny(action).map(({ rule }) => considered(rule, 'deny', failingWithheld(rule))),
+      ...this.#withheld.allow(action).map(({ rule }) => considered(rule, 'allow', failingWithheld(rule))),
     ]
     const isSettled = reason === undefined || reason === 'denied' || reason === 'overlaps_deny'
-    const allows = [...this.#rules.allow[action], ...this.#withheld.allow[action]]
+    const allows = [...this.#rules.allow(action), ...this.#withheld.allow(action)]
     const nearest = isSettled ? undefined : nearestMiss(looked, allows, question)
     return { decision, considered: looked, ...(nearest && { nearest }) }
   }
@@ -161,13 +163,13 @@ export class EffectivePolicy {
   }
 
   #judgeReceive(topic: TopicName): QosDecision {
-    const { deny, allow } = this.#rules.matching('receive', topic)
+    const { deny, allow } = this.#rules.match('receive', topic)
     if (deny.length > 0) return this.#denied('denied', deny)
     const widest = allow.reduce<Rendered<AllowRule> | undefined>(
       (best, next) => (best === undefined || next.rule.maxQos > best.rule.maxQos ? next : best),
       undefined,
     )
-    if (widest === undefined) return this.#unmatched(topic, 'no_rule', this.#withheld.matching('receive', topic).allow)
+    if (widest === undefined) return this.#unmatched(topic, 'no_rule', this.#withheld.match('receive', topic).allow)
     return { effect: 'allow', rules: [widest.rule.id], policyVersion: this.version, qos: widest.rule.maxQos }
   }
 
@@ -239,7 +241,7 @@ export class EffectivePolicy {
   }
 }
 
-const emptyTable = new RuleTable([], [])
+const emptyTable = new RuleTable([], [], { id: parseDeviceId('nobody'), tier: 'token', labels: {} })
 
 /** The rules that have to do with the topic or filter of a question. */
 function involvedIn(rules: RuleTable, question: Question): ReadonlySet<Rule> {

@@ -1,18 +1,11 @@
 import { isName, type Labels } from '#protocol'
 import { always, any, type Circumstances, evaluate, type Holding, termOf } from './conditions.js'
-import { EffectivePolicy } from './effective.js'
-import {
-  type AllowRule,
-  type Binding,
-  type DeviceAttributes,
-  policyLimits,
-  type Role,
-  type Rule,
-  type TopicPolicy,
-} from './policy.js'
+import { problemsOf, renderable } from './demands.js'
+import { EffectivePolicy, type Rights } from './effective.js'
+import { type Binding, type DeviceAttributes, policyLimits, type Role, type Rule, type TopicPolicy } from './policy.js'
 import { RateLimiter } from './rate-limiter.js'
-import { compact, type Rendered } from './rule-table.js'
-import { ownLabel, renderTemplate } from './template.js'
+import { compact } from './rule-table.js'
+import { ownLabel } from './template.js'
 
 /**
  * The rights that a policy gives to one device: the union of its roles, with its attributes in the place of variables.
@@ -29,7 +22,7 @@ export function renderPolicy(
   rates: RateLimiter = new RateLimiter({ now: () => 0 }),
 ): EffectivePolicy {
   const nothing = (renderErrors: readonly string[]) =>
-    new EffectivePolicy({ ...noRights, policy, device: device.id, renderErrors }, rates)
+    new EffectivePolicy({ ...noRights, policy, device, renderErrors }, rates)
   if (!isName(device.id)) return nothing(['device.id does not fit into one topic level'])
   const bindings = policy.bindings.filter((binding) => matches(binding, device))
   const roles = boundRoles(policy, bindings, circumstances)
@@ -37,40 +30,35 @@ export function renderPolicy(
     return nothing([`${roles.length} roles are bound, ${policyLimits.rolesPerDevice} is the limit`])
   }
 
-  const rendered = roles.map(({ role, bound }) => ({
-    ...{ role, bound },
-    allow: render<AllowRule>(role.allow, device),
-    deny: render<Rule>(role.deny, device),
-  }))
-  const denying = rendered.filter(({ bound }) => bound !== 'no')
-  const denyErrors = denying.flatMap(({ deny }) => deny.errors)
+  const denying = roles.filter(({ bound }) => bound !== 'no')
+  const denyErrors = denying.flatMap(({ role }) => problemsOf(role.deny, device))
   if (denyErrors.length > 0) return nothing(denyErrors)
 
-  const allowing = rendered.filter(({ bound }) => bound === 'yes')
-  const given = allowing.filter(({ allow }) => allow.errors.length === 0)
+  const allowing = roles.filter(({ bound }) => bound === 'yes')
+  const problems = allowing.map(({ role }) => problemsOf(role.allow, device))
+  const given = allowing.filter((_, at) => problems[at]?.length === 0)
   const conditions = bindings.flatMap(({ when }) => when ?? [])
   return new EffectivePolicy(
     {
       policy,
-      device: device.id,
+      device,
       maxSessions: Math.max(1, ...given.map(({ role }) => role.maxSessions)),
-      allow: given.flatMap(({ allow }) => allow.rules),
-      deny: denying.flatMap(({ deny }) => deny.rules),
-      withheld: {
-        allow: rendered.filter(({ bound }) => bound !== 'yes').flatMap(({ allow }) => allow.rules),
-        deny: rendered.filter(({ bound }) => bound === 'no').flatMap(({ deny }) => deny.rules),
-      },
+      allow: joined(given.map(({ role }) => role.allow)),
+      deny: joined(denying.map(({ role }) => role.deny)),
+      withheld: withheldFrom(roles, device),
       term: termOf(conditions, circumstances.at),
       dependsOnAddress: conditions.some(({ networks }) => networks !== undefined),
-      renderErrors: compact(allowing.flatMap(({ allow }) => allow.errors)),
+      renderErrors: compact(problems.flat()),
     },
     rates,
   )
 }
 
+const nothingWithheld = { allow: [], deny: [] }
+
 const noRights = {
   maxSessions: 1,
-  ...{ allow: [], deny: [], withheld: { allow: [], deny: [] } },
+  ...{ allow: [], deny: [], withheld: nothingWithheld },
   ...{ term: always, dependsOnAddress: false },
 }
 
@@ -79,12 +67,17 @@ export function rolesOf(policy: TopicPolicy, device: DeviceAttributes): readonly
   return [...new Set(policy.bindings.filter((binding) => matches(binding, device)).map(({ role }) => role))]
 }
 
+interface BoundRole {
+  readonly role: Role
+  readonly bound: Holding
+}
+
 /** Each role once, by name. */
 function boundRoles(
   policy: TopicPolicy,
   bindings: readonly Binding[],
   circumstances: Circumstances,
-): readonly { readonly role: Role; readonly bound: Holding }[] {
+): readonly BoundRole[] {
   const holdings = new Map<string, Holding>()
   for (const { role, when = {} } of bindings) {
     holdings.set(role, any([holdings.get(role) ?? 'no', evaluate(when, circumstances)]))
@@ -106,22 +99,19 @@ function hasLabels(device: DeviceAttributes, labels: Labels): boolean {
   return Object.entries(labels).every(([name, value]) => ownLabel(device, name) === value)
 }
 
-function render<R extends Rule>(rules: readonly R[], device: DeviceAttributes) {
-  const rendered: Rendered<R>[] = []
-  const errors: string[] = []
-  for (const rule of rules) {
-    try {
-      const topics = rule.topics.map((topic) => renderTemplate(topic, device))
-      rendered.push({
-        rule,
-        filters: compact(topics.filter(([first]) => first !== '$share')),
-        shares: compact(
-          topics.flatMap(([first, group = '', ...filter]) => (first === '$share' ? [{ group, filter }] : [])),
-        ),
-      })
-    } catch (error) {
-      errors.push(`${rule.at}: ${rule.id}: ${error instanceof Error ? error.message : 'not rendered'}`)
-    }
+/** What roles hold whose conditions do not: a rule that cannot be rendered would match nothing. */
+function withheldFrom(roles: readonly BoundRole[], device: DeviceAttributes): Rights['withheld'] {
+  if (roles.every(({ bound }) => bound === 'yes')) return nothingWithheld
+  const denying = roles.filter(({ bound }) => bound === 'no')
+  const allowing = roles.filter(({ bound }) => bound !== 'yes')
+  return {
+    allow: joined(allowing.map(({ role }) => renderable(role.allow, device))),
+    deny: joined(denying.map(({ role }) => renderable(role.deny, device))),
   }
-  return { rules: rendered, errors }
+}
+
+/** Mostly there is one list, and its devices share it. */
+function joined<R extends Rule>(lists: readonly (readonly R[])[]): readonly R[] {
+  const [first = [], ...more] = lists
+  return more.length === 0 ? first : lists.flat()
 }

@@ -1,6 +1,7 @@
 import { filterMatches, type SubscriptionName, type TopicAction, type TopicName } from '#protocol'
 import { type Levels, overlaps } from './containment.js'
-import type { AllowRule, Rule } from './policy.js'
+import type { AllowRule, DeviceAttributes, Rule } from './policy.js'
+import { renderTemplate } from './template.js'
 
 /** A rule with its filters as they are for one device. */
 export interface Rendered<R extends Rule = Rule> {
@@ -22,7 +23,7 @@ export interface Matches {
   readonly allow: readonly Rendered<AllowRule>[]
 }
 
-type ByAction<R extends Rule> = Readonly<Record<TopicAction, readonly Rendered<R>[]>>
+type ByAction<R extends Rule> = Partial<Record<TopicAction, readonly Rendered<R>[]>>
 
 /** Topics remembered for each action; a client that invents topics clears them, and then costs a match per message. */
 const maxRememberedTopics = 1024
@@ -30,41 +31,47 @@ const maxRememberedTopics = 1024
 /** In characters. Longer ones are worked out each time: a topic can have 65,535, and those would fill the memory. */
 const maxRememberedTopic = 512
 
-/** The rules of one device by action, and which of them match. */
+/**
+ * The rules of one device by action, and which of them match. Each action's are rendered when it is first asked for: most
+ * devices of a fleet say little, each has a table, and a change of policy makes all of them anew.
+ */
 export class RuleTable {
   readonly isEmpty: boolean
-  readonly allow: ByAction<AllowRule>
-  readonly deny: ByAction<Rule>
-  /** Made when they are needed: most devices of a fleet say little, and each has a table. */
+  readonly #rules: { readonly allow: readonly AllowRule[]; readonly deny: readonly Rule[] }
+  readonly #device: DeviceAttributes
+  readonly #allow: ByAction<AllowRule> = {}
+  readonly #deny: ByAction<Rule> = {}
   readonly #remembered: Partial<Record<TopicAction, Map<TopicName, Matches>>> = {}
 
-  constructor(allow: readonly Rendered<AllowRule>[], deny: readonly Rendered[]) {
-    const silencing = forAction(deny, 'subscribe', 'receive')
+  /** All of them can be rendered for this device; that was found out before. */
+  constructor(allow: readonly AllowRule[], deny: readonly Rule[], device: DeviceAttributes) {
     this.isEmpty = allow.length === 0
-    this.allow = {
-      publish: forAction(allow, 'publish'),
-      will: forAction(allow, 'will'),
-      subscribe: forAction(allow, 'subscribe'),
-      receive: forAction(allow, 'receive').map(withoutGroups),
-    }
-    this.deny = {
-      publish: forAction(deny, 'publish'),
-      will: forAction(deny, 'will'),
-      // To deny one is to deny the other: what is never delivered need not be asked for.
-      subscribe: silencing,
-      receive: silencing,
-    }
+    this.#rules = { allow, deny }
+    this.#device = device
   }
 
-  /** The rules that match a topic name. Remembered, because the broker asks for every message and every recipient. */
+  allow(action: TopicAction): readonly Rendered<AllowRule>[] {
+    return (this.#allow[action] ??= this.#renderAllow(action))
+  }
+
+  deny(action: TopicAction): readonly Rendered[] {
+    return (this.#deny[action] ??= this.#renderDeny(action))
+  }
+
+  /** The rules that match a topic name, remembered for the next message of the same. */
   matching(action: TopicAction, topic: TopicName): Matches {
     const remembered = (this.#remembered[action] ??= new Map())
     const known = remembered.get(topic)
     if (known !== undefined) return known
-    const levels = topic.split('/')
-    const matches = this.#having(action, (filter) => filterMatches(filter, levels))
+    const matches = this.match(action, topic)
     remember(remembered, topic, matches)
     return matches
+  }
+
+  /** The same for somebody who remembers what comes of it. */
+  match(action: TopicAction, topic: TopicName): Matches {
+    const levels = topic.split('/')
+    return { deny: thatMatch(this.deny(action), levels), allow: thatMatch(this.allow(action), levels) }
   }
 
   /**
@@ -78,31 +85,69 @@ export class RuleTable {
       shares.filter(({ group }) => group === share).map(({ filter }) => filter)
     const denying = (entry: Rendered) => ({ ...entry, filters: [...entry.filters, ...inGroup(entry)] })
     const allowing = (entry: Rendered<AllowRule>) => ({ ...entry, filters: inGroup(entry) })
+    const allow = this.allow('subscribe')
     return {
-      deny: this.deny.subscribe.map(denying).filter(reach),
-      allow: (share === undefined ? this.allow.subscribe : this.allow.subscribe.map(allowing)).filter(reach),
+      deny: this.deny('subscribe').map(denying).filter(reach),
+      allow: (share === undefined ? allow : allow.map(allowing)).filter(reach),
     }
   }
 
-  #having(action: TopicAction, holds: (filter: Levels) => boolean): Matches {
-    return {
-      deny: this.deny[action].filter(({ filters }) => filters.some(holds)),
-      allow: this.allow[action].filter(({ filters }) => filters.some(holds)),
-    }
+  #renderAllow(action: TopicAction): readonly Rendered<AllowRule>[] {
+    const rendered = render(this.#rules.allow, [action], this.#device)
+    return action === 'receive' ? rendered.map(withoutGroups) : rendered
   }
+
+  /** To deny one of subscribe and receive is to deny the other: what is never delivered need not be asked for. */
+  #renderDeny(action: TopicAction): readonly Rendered[] {
+    const isSilencing = action === 'subscribe' || action === 'receive'
+    return render(this.#rules.deny, isSilencing ? ['subscribe', 'receive'] : [action], this.#device)
+  }
+}
+
+function render<R extends Rule>(
+  rules: readonly R[],
+  actions: readonly TopicAction[],
+  device: DeviceAttributes,
+): readonly Rendered<R>[] {
+  return compact(
+    rules
+      .filter((rule) => rule.actions.some((action) => actions.includes(action)))
+      .map((rule) => renderRule(rule, device)),
+  )
+}
+
+function renderRule<R extends Rule>(rule: R, device: DeviceAttributes): Rendered<R> {
+  const filters: Levels[] = []
+  const shares: Share[] = []
+  for (const topic of rule.topics) {
+    const levels = renderTemplate(topic, device)
+    const [first, group = '', ...filter] = levels
+    if (first === '$share') shares.push({ group, filter })
+    else filters.push(levels)
+  }
+  return { rule, filters: compact(filters), shares: compact(shares) }
+}
+
+/** Written out, for it is done for every topic that is new, and mostly finds one or none. */
+function thatMatch<R extends Rule>(rules: readonly Rendered<R>[], topic: Levels): readonly Rendered<R>[] {
+  let found: Rendered<R>[] | undefined
+  for (const entry of rules) {
+    if (!isMatched(entry.filters, topic)) continue
+    if (found) found.push(entry)
+    else found = [entry]
+  }
+  return found ?? nothing
+}
+
+function isMatched(filters: readonly Levels[], topic: Levels): boolean {
+  for (const filter of filters) if (filterMatches(filter, topic)) return true
+  return false
 }
 
 /** A shared message arrives under its own topic: to receive a share is to receive what is behind it. */
 function withoutGroups<R extends Rule>(entry: Rendered<R>): Rendered<R> {
   if (entry.shares.length === 0) return entry
   return { ...entry, filters: [...entry.filters, ...entry.shares.map(({ filter }) => filter)] }
-}
-
-function forAction<R extends Rule>(
-  rules: readonly Rendered<R>[],
-  ...actions: readonly TopicAction[]
-): readonly Rendered<R>[] {
-  return compact(rules.filter(({ rule }) => rule.actions.some((action) => actions.includes(action))))
 }
 
 /** For lists that are kept for every device: what `filter` and `push` make has room for sixteen more. */

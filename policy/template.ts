@@ -2,6 +2,9 @@ import { isName, parseShare, parseTopicFilter, topicLimits } from '#protocol'
 import type { Levels } from './containment.js'
 import type { DeviceAttributes, TopicTemplate, Variable } from './policy.js'
 
+/** Of the value of a variable, which `isName` holds to it: letters of one byte each. */
+export const maxValueBytes = 64
+
 /** `fleet/${device.labels.site}/${device.id}/state`. @throws ProtocolError INVALID_TOPIC, or TypeError for its variables */
 export function parseTemplate(source: string): TopicTemplate {
   const filter = parseTopicFilter(source)
@@ -16,10 +19,25 @@ export function parseTemplate(source: string): TopicTemplate {
  */
 export function renderTemplate(template: TopicTemplate, device: DeviceAttributes): Levels {
   const levels = template.map((level) => (typeof level === 'string' ? level : renderVariable(level, device)))
-  if (new TextEncoder().encode(levels.join('/')).length > topicLimits.maxBytes) {
+  const length = levels.reduce((sum, level) => sum + level.length, levels.length - 1)
+  const isSurelyShort = length * maxBytesOfCharacter <= topicLimits.maxBytes
+  if (!isSurelyShort && bytesOf(levels.join('/')) > topicLimits.maxBytes) {
     throw new TypeError(`the filter for this device is over ${topicLimits.maxBytes} bytes`)
   }
   return levels
+}
+
+/** The bytes of a filter for the device whose values are the longest. */
+export function maxBytesOf(template: TopicTemplate): number {
+  const most = (level: string | Variable) => (typeof level === 'string' ? bytesOf(level) : maxValueBytes)
+  return template.reduce((sum, level) => sum + most(level), template.length - 1)
+}
+
+/** In UTF-8, of what JavaScript counts as one. */
+const maxBytesOfCharacter = 3
+
+function bytesOf(text: string): number {
+  return new TextEncoder().encode(text).length
 }
 
 function parseVariable(level: string): Variable {
@@ -31,7 +49,8 @@ function parseVariable(level: string): Variable {
   return { device: 'labels', label }
 }
 
-function renderVariable(variable: Variable, device: DeviceAttributes): string {
+/** @throws TypeError naming the attribute */
+export function renderVariable(variable: Variable, device: DeviceAttributes): string {
   const name = variable.device === 'id' ? 'device.id' : `device.labels.${variable.label}`
   const value = variable.device === 'id' ? device.id : ownLabel(device, variable.label)
   if (value === undefined) throw new TypeError(`${name} is missing`)
