@@ -4,7 +4,7 @@ import type { AuditLog } from '#audit'
 import { measureFloor } from './floor.js'
 import { appendMessage, openLog } from './load.js'
 import type { Options } from './options.js'
-import type { Measured } from './parts.js'
+import type { Measured } from '../parts.js'
 
 export const latencyColumns = ['p50 ms', 'p99 ms', 'floor p50 ms', 'floor p99 ms', 'p99 / floor', 'records per sync']
 

@@ -4,7 +4,7 @@ import { startWorker, workerOf } from '../../audit/writing/writer-link.js'
 import { cpuSecondsSince, measureFloor } from './floor.js'
 import { appendAll, type Batch, openLog } from './load.js'
 import type { Options } from './options.js'
-import type { Measured } from './parts.js'
+import type { Measured } from '../parts.js'
 
 export const pipelineColumns = [
   'records per CPU-second',

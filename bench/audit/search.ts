@@ -9,7 +9,7 @@ import { createDisk } from '../../audit/writing/disk.js'
 import { LogWriter } from '../../audit/writing/writer.js'
 import { cpuSecondsSince } from './floor.js'
 import type { Options } from './options.js'
-import type { Measured } from './parts.js'
+import type { Measured } from '../parts.js'
 
 const queries = {
   'device, last hour, ms': ({ device, hourAgo }) => ({ device, since: hourAgo }),

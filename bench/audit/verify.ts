@@ -4,7 +4,7 @@ import { verifyLog } from '#audit'
 import { cpuSecondsSince } from './floor.js'
 import { appendAll, openLog } from './load.js'
 import type { Options } from './options.js'
-import type { Measured } from './parts.js'
+import type { Measured } from '../parts.js'
 
 export const verifyColumns = ['records per CPU-second', 'records per second']
 
