@@ -1,7 +1,6 @@
 import {
   type Decision,
   type DenyReason,
-  type DeviceId,
   type Explanation,
   parseDeviceId,
   parseShare,
@@ -13,7 +12,8 @@ import { covered, type Levels } from './containment.js'
 import { nearestMiss } from './nearest.js'
 import type { AllowRule, DeviceAttributes, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
-import { type Matches, remember, type Rendered, RuleTable } from './rule-table.js'
+import { type Prepared, type Rendered, renderRule, type RuleList } from './rule-list.js'
+import { remember, RuleTable } from './rule-table.js'
 
 /** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
 export interface Rights {
@@ -21,8 +21,8 @@ export interface Rights {
   readonly device: DeviceAttributes
   readonly maxSessions: number
   /** All of these can be rendered for the device. */
-  readonly allow: readonly AllowRule[]
-  readonly deny: readonly Rule[]
+  readonly allow: readonly RuleList<AllowRule>[]
+  readonly deny: readonly RuleList[]
   /** Of roles that are bound under conditions which do not hold: they decide nothing, and tell what was nearest. */
   readonly withheld: Pick<Rights, 'allow' | 'deny'>
   /** While no time limit passes and the device stays where it is, these are its rights. */
@@ -44,6 +44,11 @@ interface Judged {
   readonly by?: AllowRule
 }
 
+/** Somebody whose rule a decision names. */
+interface Naming {
+  readonly rule: Rule
+}
+
 type Constraint = Extract<DenyReason, 'qos' | 'retain' | 'size' | 'rate'>
 type Failure = Constraint | 'topic' | 'condition'
 
@@ -59,14 +64,14 @@ export class EffectivePolicy {
   readonly renderErrors: readonly string[]
   readonly term: Term
   readonly dependsOnAddress: boolean
-  readonly #device: DeviceId
+  readonly #device: DeviceAttributes
   readonly #onOverlap: 'filter' | 'reject'
   readonly #rules: RuleTable
   readonly #withheld: RuleTable
   readonly #rates: RateLimiter
   /** Decisions that were taken before and that nothing can change: the broker asks for every message and recipient. */
   #received: Map<TopicName, QosDecision> | undefined
-  #allowances: Map<Rendered, Judged> | undefined
+  #allowances: Map<Prepared, Judged> | undefined
 
   constructor(rights: Rights, rates: RateLimiter) {
     this.version = rights.policy.version
@@ -75,11 +80,12 @@ export class EffectivePolicy {
     this.renderErrors = rights.renderErrors
     this.term = rights.term
     this.dependsOnAddress = rights.dependsOnAddress
-    this.#device = rights.device.id
+    this.#device = rights.device
     this.#onOverlap = rights.policy.onOverlap
-    this.#rules = new RuleTable(rights.allow, rights.deny, rights.device)
-    const { allow, deny } = rights.withheld
-    this.#withheld = allow.length + deny.length === 0 ? emptyTable : new RuleTable(allow, deny, rights.device)
+    this.#rules = new RuleTable(rights, rights.device)
+    const { withheld, device } = rights
+    const isNothingWithheld = withheld.allow.length + withheld.deny.length === 0
+    this.#withheld = isNothingWithheld ? emptyTable : new RuleTable(withheld, device)
     this.#rates = rates
   }
 
@@ -139,14 +145,20 @@ export class EffectivePolicy {
     const failingWithheld = (rule: Rule): Failure =>
       withheld.has(rule) && reason !== 'not_contained' ? 'condition' : 'topic'
     const looked = [
-      ...this.#rules.deny(action).map(({ rule }) => considered(rule, 'deny', failingDeny(rule))),
-      ...this.#rules.allow(action).map(({ rule }) => considered(rule, 'allow', failingAllow(rule))),
-      ...this.#withheld.deny(action).map(({ rule }) => considered(rule, 'deny', failingWithheld(rule))),
-      ...this.#withheld.allow(action).map(({ rule }) => considered(rule, 'allow', failingWithheld(rule))),
+      ...this.#rules.deny(action).map((rule) => considered(rule, 'deny', failingDeny(rule))),
+      ...this.#rules.allow(action).map((rule) => considered(rule, 'allow', failingAllow(rule))),
+      ...this.#withheld.deny(action).map((rule) => considered(rule, 'deny', failingWithheld(rule))),
+      ...this.#withheld.allow(action).map((rule) => considered(rule, 'allow', failingWithheld(rule))),
     ]
     const isSettled = reason === undefined || reason === 'denied' || reason === 'overlaps_deny'
     const allows = [...this.#rules.allow(action), ...this.#withheld.allow(action)]
-    const nearest = isSettled ? undefined : nearestMiss(looked, allows, question)
+    const nearest = isSettled
+      ? undefined
+      : nearestMiss(
+          looked,
+          allows.map((rule) => renderRule(rule, this.#device)),
+          question,
+        )
     return { decision, considered: looked, ...(nearest && { nearest }) }
   }
 
@@ -165,7 +177,7 @@ export class EffectivePolicy {
   #judgeReceive(topic: TopicName): QosDecision {
     const { deny, allow } = this.#rules.match('receive', topic)
     if (deny.length > 0) return this.#denied('denied', deny)
-    const widest = allow.reduce<Rendered<AllowRule> | undefined>(
+    const widest = allow.reduce<Prepared<AllowRule> | undefined>(
       (best, next) => (best === undefined || next.rule.maxQos > best.rule.maxQos ? next : best),
       undefined,
     )
@@ -205,7 +217,7 @@ export class EffectivePolicy {
   }
 
   #bucketOf(rule: AllowRule): string {
-    return `${this.#device}/${rule.id}`
+    return `${this.#device.id}/${rule.id}`
   }
 
   #uncovered(name: TopicFilter, requested: Levels, allow: readonly Rendered[], withheld: readonly Rendered[]): Denied {
@@ -214,34 +226,30 @@ export class EffectivePolicy {
   }
 
   /** `withheld`: the rules that would match if the conditions of their roles held. */
-  #unmatched(
-    topic: TopicName | TopicFilter,
-    reason: 'no_rule' | 'not_contained',
-    withheld: readonly Rendered[],
-  ): Denied {
+  #unmatched(topic: TopicName | TopicFilter, reason: 'no_rule' | 'not_contained', withheld: readonly Naming[]): Denied {
     if (withheld.length > 0) return this.#denied('condition', withheld)
     if (this.#rules.isEmpty) return this.#denied('no_rights', [])
     return this.#denied(topic.startsWith('$') ? 'reserved' : reason, [])
   }
 
   /** What a rule allows, it always allows in the same words. */
-  #allowedBy(entry: Rendered<AllowRule>): Judged {
+  #allowedBy(entry: Prepared<AllowRule>): Judged {
     const allowances = (this.#allowances ??= new Map())
     let judged = allowances.get(entry)
     if (!judged) allowances.set(entry, (judged = { decision: this.#allowed([entry]), by: entry.rule }))
     return judged
   }
 
-  #allowed(rules: readonly Rendered[]): Allowed {
+  #allowed(rules: readonly Naming[]): Allowed {
     return { effect: 'allow', rules: rules.map(({ rule }) => rule.id), policyVersion: this.version }
   }
 
-  #denied(reason: DenyReason, rules: readonly Rendered[]): Denied {
+  #denied(reason: DenyReason, rules: readonly Naming[]): Denied {
     return { effect: 'deny', reason, rules: rules.map(({ rule }) => rule.id), policyVersion: this.version }
   }
 }
 
-const emptyTable = new RuleTable([], [], { id: parseDeviceId('nobody'), tier: 'token', labels: {} })
+const emptyTable = new RuleTable({ allow: [], deny: [] }, { id: parseDeviceId('nobody'), tier: 'token', labels: {} })
 
 /** The rules that have to do with the topic or filter of a question. */
 function involvedIn(rules: RuleTable, question: Question): ReadonlySet<Rule> {
@@ -249,7 +257,10 @@ function involvedIn(rules: RuleTable, question: Question): ReadonlySet<Rule> {
   return new Set([...deny, ...allow].map(({ rule }) => rule))
 }
 
-function matchesOf(rules: RuleTable, question: Question): Matches {
+function matchesOf(
+  rules: RuleTable,
+  question: Question,
+): { readonly deny: readonly Naming[]; readonly allow: readonly Naming[] } {
   if (question.action !== 'subscribe') return rules.matching(question.action, question.topic)
   const subscription = parseShare(question.filter)
   return subscription.valid ? rules.overlapping(subscription) : { deny: [], allow: [] }

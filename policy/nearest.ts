@@ -1,7 +1,7 @@
 import type { Explanation } from '#protocol'
 import type { Levels } from './containment.js'
 import type { Question } from './policy.js'
-import type { Rendered } from './rule-table.js'
+import type { Rendered } from './rule-list.js'
 
 type Considered = Explanation['considered'][number]
 type Miss = NonNullable<Explanation['nearest']>

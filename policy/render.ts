@@ -1,10 +1,9 @@
 import { isName, type Labels } from '#protocol'
 import { always, any, type Circumstances, evaluate, type Holding, termOf } from './conditions.js'
-import { problemsOf, renderable } from './demands.js'
 import { EffectivePolicy, type Rights } from './effective.js'
-import { type Binding, type DeviceAttributes, policyLimits, type Role, type Rule, type TopicPolicy } from './policy.js'
+import { type Binding, type DeviceAttributes, policyLimits, type Role, type TopicPolicy } from './policy.js'
 import { RateLimiter } from './rate-limiter.js'
-import { compact } from './rule-table.js'
+import { listsOf } from './rule-list.js'
 import { ownLabel } from './template.js'
 
 /**
@@ -31,11 +30,11 @@ export function renderPolicy(
   }
 
   const denying = roles.filter(({ bound }) => bound !== 'no')
-  const denyErrors = denying.flatMap(({ role }) => problemsOf(role.deny, device))
+  const denyErrors = denying.flatMap(({ role }) => listsOf(role).deny.problemsFor(device))
   if (denyErrors.length > 0) return nothing(denyErrors)
 
   const allowing = roles.filter(({ bound }) => bound === 'yes')
-  const problems = allowing.map(({ role }) => problemsOf(role.allow, device))
+  const problems = allowing.map(({ role }) => listsOf(role).allow.problemsFor(device))
   const given = allowing.filter((_, at) => problems[at]?.length === 0)
   const conditions = bindings.flatMap(({ when }) => when ?? [])
   return new EffectivePolicy(
@@ -43,12 +42,12 @@ export function renderPolicy(
       policy,
       device,
       maxSessions: Math.max(1, ...given.map(({ role }) => role.maxSessions)),
-      allow: joined(given.map(({ role }) => role.allow)),
-      deny: joined(denying.map(({ role }) => role.deny)),
+      allow: given.map(({ role }) => listsOf(role).allow),
+      deny: denying.map(({ role }) => listsOf(role).deny),
       withheld: withheldFrom(roles, device),
       term: termOf(conditions, circumstances.at),
       dependsOnAddress: conditions.some(({ networks }) => networks !== undefined),
-      renderErrors: compact(problems.flat()),
+      renderErrors: problems.flat(),
     },
     rates,
   )
@@ -105,13 +104,7 @@ function withheldFrom(roles: readonly BoundRole[], device: DeviceAttributes): Ri
   const denying = roles.filter(({ bound }) => bound === 'no')
   const allowing = roles.filter(({ bound }) => bound !== 'yes')
   return {
-    allow: joined(allowing.map(({ role }) => renderable(role.allow, device))),
-    deny: joined(denying.map(({ role }) => renderable(role.deny, device))),
+    allow: allowing.map(({ role }) => listsOf(role).allow.renderableFor(device)),
+    deny: denying.map(({ role }) => listsOf(role).deny.renderableFor(device)),
   }
-}
-
-/** Mostly there is one list, and its devices share it. */
-function joined<R extends Rule>(lists: readonly (readonly R[])[]): readonly R[] {
-  const [first = [], ...more] = lists
-  return more.length === 0 ? first : lists.flat()
 }

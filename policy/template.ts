@@ -49,13 +49,24 @@ function parseVariable(level: string): Variable {
   return { device: 'labels', label }
 }
 
+/** Whether the device has the attribute, and it fits into one level. */
+export function hasValue(variable: Variable, device: DeviceAttributes): boolean {
+  const value = valueOf(variable, device)
+  return value !== undefined && isName(value)
+}
+
 /** @throws TypeError naming the attribute */
-export function renderVariable(variable: Variable, device: DeviceAttributes): string {
+function renderVariable(variable: Variable, device: DeviceAttributes): string {
   const name = variable.device === 'id' ? 'device.id' : `device.labels.${variable.label}`
-  const value = variable.device === 'id' ? device.id : ownLabel(device, variable.label)
+  const value = valueOf(variable, device)
   if (value === undefined) throw new TypeError(`${name} is missing`)
   if (!isName(value)) throw new TypeError(`${name} does not fit into one topic level`)
   return value
+}
+
+/** As it is; whether it fits into a level is another question. */
+export function valueOf(variable: Variable, device: DeviceAttributes): string | undefined {
+  return variable.device === 'id' ? device.id : ownLabel(device, variable.label)
 }
 
 /** A label, never something that the object inherits (`constructor`). */

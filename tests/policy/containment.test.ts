@@ -104,3 +104,29 @@ function sequences(words: readonly string[], longest: number): readonly Levels[]
   if (longest === 0) return []
   return words.flatMap((word) => [[word], ...sequences(words, longest - 1).map((rest) => [word, ...rest])])
 }
+
+test('a filter of 64 wildcards against 1,024 filters looks at each level of each a few times, and no more', () => {
+  let looks = 0
+  const counted = (filter: Levels): Levels =>
+    new Proxy(filter, {
+      get(target, key, receiver) {
+        if (typeof key === 'string' && /^\d+$/.test(key)) looks++
+        return Reflect.get(target, key, receiver) as unknown
+      },
+    })
+  const [depth, count] = [64, 1024]
+  const wild = Array.from({ length: depth }, () => '+')
+  const last = (level: string) => [...wild.slice(1), level]
+  for (const [asked, decisive, expected] of [
+    [wild, '+', true],
+    [wild, 'b', false],
+    [last('#'), '#', true],
+    [last('#'), '+', false],
+  ] as const) {
+    // None of them can be told from what is asked for before its last level.
+    const allowed = Array.from({ length: count }, (_, at) => counted(last(at === count - 1 ? decisive : `a${at}`)))
+    looks = 0
+    assert.equal(covered(asked, allowed), expected)
+    assert.ok(looks <= 4 * (depth + 1) * count, `${looks} looks`)
+  }
+})
