@@ -105,6 +105,7 @@ function serviceOf({ config, now, inData }: Wiring, parts: ApiParts, { joinUri, 
       await parts.handOutVerifierKey()
       return answer
     },
+    recordAt: (sequence) => recordAt(audit, sequence),
     proveRecord: (sequence) => audit.prove(sequence),
     status,
     createJoinToken,

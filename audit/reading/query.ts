@@ -4,6 +4,8 @@ import { filterMatches, topicLevels } from '#protocol'
 /** Which records to find; what is absent does not narrow. As text: see search/query-text.ts. */
 export interface AuditQuery {
   readonly device?: DeviceId
+  /** Only records of these; no term of the language, but what the one who asks may see. Over threads, a Set. */
+  readonly devices?: { has(device: DeviceId): boolean }
   readonly session?: string
   readonly event?: AuditEventName
   /** Records whose topic lies in what this filter matches. */
@@ -26,12 +28,24 @@ export interface AuditQuery {
 
 /** The query as a test that a record passes or not. */
 export function matcherOf(query: AuditQuery): (record: AuditRecord) => boolean {
-  const { device, session, event, decision, operator, topicFilter, rule, since = -Infinity, until = Infinity } = query
+  const {
+    device,
+    devices,
+    session,
+    event,
+    decision,
+    operator,
+    topicFilter,
+    rule,
+    since = -Infinity,
+    until = Infinity,
+  } = query
   const filter = topicFilter === undefined ? undefined : topicLevels(topicFilter)
   return (record) =>
     record.time >= since &&
     record.time < until &&
     (event === undefined || record.event === event) &&
+    (devices === undefined || ('device' in record && record.device !== undefined && devices.has(record.device))) &&
     (device === undefined || ('device' in record && record.device === device)) &&
     (session === undefined || ('session' in record && record.session === session)) &&
     (decision === undefined || ('decision' in record && record.decision === decision)) &&

@@ -45,12 +45,30 @@ export function parseQuery({ q = '', ...named }: QueryParameters, now: number): 
 }
 
 /** The query as text that {@link parseQuery} reads as the same query; times are written out. */
-export function formatQuery({ topicFilter: topic, since, until, ...query }: AuditQuery): string {
+export function formatQuery(asked: AuditQuery): string {
+  const {
+    device,
+    session,
+    event,
+    topicFilter: topic,
+    decision,
+    rule,
+    operator,
+    since,
+    until,
+    order,
+    limit,
+    after,
+  } = asked
   const moments = {
     ...(since !== undefined && { since: isoOf(since) }),
     ...(until !== undefined && { until: isoOf(until) }),
   }
-  const values: Readonly<Record<string, string | number | undefined>> = { ...query, topic, ...moments }
+  const values: Readonly<Record<string, string | number | undefined>> = {
+    ...{ device, session, event, topic, decision, rule, operator },
+    ...{ order, limit, after },
+    ...moments,
+  }
   return queryTerms
     .flatMap((name) => (values[name] === undefined ? [] : `${name}:${quoted(String(values[name]))}`))
     .join(' ')

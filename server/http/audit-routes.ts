@@ -1,7 +1,9 @@
 import { Readable } from 'node:stream'
-import { asError, encodeProblemLine, routes } from '#protocol'
+import { asError, type DeviceId, encodeProblemLine, routes } from '#protocol'
+import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { readAuditSearch } from './audit-search.js'
+import { type AuditSearch, readAuditSearch } from './audit-search.js'
+import type { Mandate } from './mandate.js'
 import { reportProblem } from './problems.js'
 import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas/audit.js'
 import type { Service } from './service.js'
@@ -9,7 +11,7 @@ import type { Service } from './service.js'
 const tags = ['audit']
 
 export function addAuditRoutes(app: App, service: Service): void {
-  const { auditReads, operators, now } = service
+  const { auditReads, operators, registry, now } = service
 
   app.route({
     ...at(routes.searchAudit),
@@ -23,13 +25,14 @@ export function addAuditRoutes(app: App, service: Service): void {
       produces: ['application/x-ndjson'],
     },
     handler: async (request, reply) => {
-      const search = readAuditSearch(request.query, now())
+      const search = within(operators.mandateOf(request), readAuditSearch(request.query, now()))
       const by = operators.of(request)
       auditReads.add({ of: 'records', search }, by)
       const leaving = new AbortController()
       const stop = () => leaving.abort()
       reply.raw.once('close', stop)
-      const lines = service.searchAudit(search, { operator: by.operator, leaving: leaving.signal })
+      const found = service.searchAudit(search, { operator: by.operator, leaving: leaving.signal })
+      const lines = whileAdmitted(found, () => operators.isStillAdmitted(request))
       if (search.follow) service.requests.follows(reply.raw)
       // What is wrong from the beginning has an answer of its own; whoever follows is answered before anything comes.
       const body = search.follow ? lines : await begun(lines)
@@ -65,10 +68,31 @@ export function addAuditRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const sequence = Number(request.params.id)
+      const mandate = operators.mandateOf(request)
+      if (!mandate.isOnEveryDevice) mandate.requireRecord(await service.recordAt(sequence))
       auditReads.add({ of: 'proofs', lowest: sequence, highest: sequence }, operators.of(request))
       return reply.type('text/plain; charset=utf-8').send(await service.proveRecord(sequence))
     },
   })
+
+  /** Of those devices only on which the operator may read; for one who follows, whichever these are at each time. */
+  function within(mandate: Mandate, { query, follow }: AuditSearch): AuditSearch {
+    if (query.device !== undefined) mandate.requireDevice(query.device)
+    if (mandate.isOnEveryDevice) return { query, follow }
+    const theirs = () => registry.devices().filter(({ id }) => mandate.includesDevice(id))
+    const devices = follow
+      ? { has: (device: DeviceId) => mandate.includesDevice(device) }
+      : new Set(theirs().map(({ id }) => id))
+    return { query: { ...query, devices }, follow }
+  }
+}
+
+/** The same, as long as the one who reads may: whoever is revoked meanwhile gets nothing more. */
+async function* whileAdmitted<Piece>(pieces: AsyncIterable<Piece>, isAdmitted: () => boolean): AsyncGenerator<Piece> {
+  for await (const piece of pieces) {
+    if (!isAdmitted()) throw new ServerError('OPERATOR_NOT_ADMITTED', 'this operator may not read the log any more')
+    yield piece
+  }
 }
 
 /** The same, and where it breaks off before one who still reads, a last piece that says why. */

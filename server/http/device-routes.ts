@@ -32,7 +32,9 @@ export function addDeviceRoutes(app: App, service: Service): void {
     },
     handler: async (request) => {
       const online = onlineDevices(service.sessions())
-      const views = registry.devices().map((device) => viewDevice(device, registry, online.has(device.id)))
+      const mandate = operators.mandateOf(request)
+      const theirs = registry.devices().filter(({ labels }) => mandate.includes(labels))
+      const views = theirs.map((device) => viewDevice(device, registry, online.has(device.id)))
       return views.filter(parseQuery(request.query.q ?? '', deviceTerms))
     },
   })
@@ -40,7 +42,10 @@ export function addDeviceRoutes(app: App, service: Service): void {
   app.route({
     ...at(routes.getDevice),
     schema: { tags, summary: 'One device', params: deviceParams, response: { 200: deviceView } },
-    handler: async (request) => view(request.params.id),
+    handler: async (request) => {
+      operators.mandateOf(request).requireDevice(request.params.id)
+      return view(request.params.id)
+    },
   })
 
   app.route({
@@ -54,6 +59,7 @@ export function addDeviceRoutes(app: App, service: Service): void {
     handler: async (request, reply) => {
       const by = operators.of(request, request.body)
       const { id: device, profile = defaultProfile, labels = {}, ekHash } = request.body
+      operators.mandateOf(request).requireAll([labels])
       await registry.registerDevice({ device, profile, labels, anchor: { kind: 'ek', hash: ekHash } }, by)
       return reply.code(201).send(view(device))
     },
@@ -71,6 +77,9 @@ export function addDeviceRoutes(app: App, service: Service): void {
     },
     handler: async (request) => {
       const by = operators.of(request, request.query)
+      const mandate = operators.mandateOf(request)
+      mandate.requireDevice(request.params.id)
+      mandate.requireAll([request.body]) // nobody gives a device away to where he has no say
       await registry.labelDevice(request.params.id, request.body, by)
       return view(request.params.id)
     },
@@ -88,6 +97,7 @@ export function addDeviceRoutes(app: App, service: Service): void {
     handler: async (request) => {
       const by = operators.of(request, request.body)
       const device = request.params.id
+      operators.mandateOf(request).requireDevice(device)
       // Acts first and is recorded second, so that a full disk cannot keep a device alive.
       const { recorded, epoch } = registry.revokeDevice(device, { reason: request.body.reason, ...by })
       const { sessions, purged } = registry.locks.progress(epoch)

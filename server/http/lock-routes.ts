@@ -1,7 +1,9 @@
-import { type LockAnswer, type LockRequest, type LockView, routes } from '#protocol'
+import { type LockAnswer, type LockRequest, type LockTarget, type LockView, routes } from '#protocol'
 import { addressOf, checkLockTarget, holdsAddress, type Lock } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
+import { devicesUnderLock, labelsUnderLock } from './belongings.js'
+import type { Mandate } from './mandate.js'
 import { actQuery } from './schemas/fields.js'
 import { lockAnswer, lockList, lockParams, lockRequest, lockView } from './schemas/locks.js'
 import type { Service } from './service.js'
@@ -16,9 +18,13 @@ export function addLockRoutes(app: App, service: Service): void {
   app.route({
     ...at(routes.listLocks),
     schema: { tags, summary: 'Every lock that acts', response: { 200: lockList } },
-    handler: async () => {
+    handler: async (request) => {
       const counts = registry.locks.countDevices()
-      return registry.allLocks().map((lock) => view(lock, counts.get(lock.id) ?? 0))
+      const mandate = operators.mandateOf(request)
+      const theirs = registry
+        .allLocks()
+        .filter(({ target }) => labelsUnderLock(target, registry).every((labels) => mandate.includes(labels)))
+      return theirs.map((lock) => view(lock, counts.get(lock.id) ?? 0))
     },
   })
 
@@ -32,6 +38,7 @@ export function addLockRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const by = operators.of(request)
+      requireTarget(operators.mandateOf(request), request.body.target)
       if (request.body.dryRun === true) return preview(request.body)
       const { target, mode = 'lock', ttlSeconds, reason } = request.body
       const notAfter = ttlSeconds === undefined ? {} : { notAfter: now() + ttlSeconds * 1000 }
@@ -58,12 +65,19 @@ export function addLockRoutes(app: App, service: Service): void {
     },
     handler: async (request) => {
       const lock = registry.lock(request.params.id)
+      const mandate = operators.mandateOf(request)
+      if (lock === undefined) mandate.requireEveryDevice()
       if (lock === undefined) throw new ServerError('NOT_FOUND', `there is no lock ${request.params.id}`)
+      requireTarget(mandate, lock.target)
       const removed = view(lock, registry.locks.devicesHitBy(lock.target).length)
       await registry.removeLock(lock.id, operators.of(request, request.query))
       return removed
     },
   })
+
+  function requireTarget(mandate: Mandate, target: LockTarget): void {
+    mandate.requireAll(labelsUnderLock(target, registry), devicesUnderLock(target, registry))
+  }
 
   function preview({ target, mode = 'lock' }: LockRequest): LockAnswer {
     checkLockTarget(target, mode)

@@ -1,9 +1,9 @@
 import type { Reach } from '#policy'
-import type { ActName, DeviceId, Labels } from '#protocol'
+import type { AuditRecord, DeviceId, Labels } from '#protocol'
 
 export interface MandateOptions {
-  readonly act: ActName
-  readonly reach: Reach
+  /** By the policy in force when it is asked. */
+  readonly reach: () => Reach
   /** Undefined for a device that is not known. */
   readonly labelsOf: (device: DeviceId) => Labels | undefined
   /** Records that the operator may not, and says so. */
@@ -21,18 +21,19 @@ export class Mandate {
     this.#options = options
   }
 
-  get isUnlimited(): boolean {
-    return this.#options.reach.isEverything
+  /** Whether no label narrows it. */
+  get isOnEveryDevice(): boolean {
+    return this.includes({})
   }
 
-  /** Whether it reaches whatever has these labels. */
-  includes(labels: Labels): boolean {
-    return this.#options.reach.includes(labels)
+  /** Whether it is on whatever has these labels, and on so many devices at once. */
+  includes(labels: Labels, devices = 1): boolean {
+    return this.#options.reach().includes(labels, devices)
   }
 
   includesDevice(device: DeviceId): boolean {
     const labels = this.#options.labelsOf(device)
-    return this.isUnlimited || (labels !== undefined && this.includes(labels))
+    return labels === undefined ? this.isOnEveryDevice : this.includes(labels)
   }
 
   /** @throws ServerError ACT_NOT_ALLOWED */
@@ -40,15 +41,23 @@ export class Mandate {
     if (!this.includesDevice(device)) throw this.#options.refuse(`on device ${device}`, device)
   }
 
-  /** For what is about to have these labels, and so many devices. @throws ServerError ACT_NOT_ALLOWED */
-  requireLabels(labels: Labels, devices = 1): void {
-    const { reach, refuse } = this.#options
-    if (!reach.includes(labels)) throw refuse('on devices with other labels than the policy names')
-    if (!reach.includes(labels, devices)) throw refuse(`on ${devices} devices at once`)
+  /** For all that has one of these sets of labels, and so many devices at once. @throws ServerError ACT_NOT_ALLOWED */
+  requireAll(sets: readonly Labels[], devices = 1): void {
+    const { refuse } = this.#options
+    if (!sets.every((labels) => this.includes(labels))) throw refuse('beyond the labels that it names')
+    if (!sets.every((labels) => this.includes(labels, devices))) {
+      throw refuse(Number.isFinite(devices) ? `on ${devices} devices at once` : 'on devices that nobody can count')
+    }
   }
 
   /** @throws ServerError ACT_NOT_ALLOWED */
-  requireUnlimited(): void {
-    if (!this.isUnlimited) throw this.#options.refuse('on everything')
+  requireEveryDevice(): void {
+    this.requireAll([{}])
+  }
+
+  /** For what a record of the log says. @throws ServerError ACT_NOT_ALLOWED */
+  requireRecord(record: AuditRecord | undefined): void {
+    if (record !== undefined && 'device' in record && record.device !== undefined) this.requireDevice(record.device)
+    else this.requireEveryDevice()
   }
 }

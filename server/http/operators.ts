@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { OperatorRights, Reach } from '#policy'
+import type { OperatorRights } from '#policy'
 import {
   type Act,
   type ActName,
@@ -32,8 +32,8 @@ interface Admitted {
   readonly operator: OperatorName
   readonly fingerprint: Fingerprint
   readonly peer: string
-  /** By which labels and numbers its act is narrowed; absent where the act is about nobody else. */
-  readonly may?: { readonly act: ActName; readonly reach: Reach }
+  /** Absent where the route is about nobody else. */
+  readonly act?: ActName
 }
 
 /**
@@ -63,17 +63,18 @@ export class OperatorGate {
   /** On what the operator may do the act of this route. @throws ServerError when nobody was admitted */
   mandateOf(request: FastifyRequest): Mandate {
     const admitted = this.#require(request)
-    if (admitted.may === undefined) throw new ServerError('INTERNAL', 'the act of this route has no mandate')
-    const { act, reach } = admitted.may
+    const { operator, act } = admitted
+    if (act === undefined) throw new ServerError('INTERNAL', 'this route names no act that has a mandate')
+    const { rightsOf, labelsOf } = this.#options
     const refuse = (what: string, device?: DeviceId) => this.#refuseAct(request, admitted, act, what, device)
-    return new Mandate({ act, reach, labelsOf: this.#options.labelsOf, refuse })
+    return new Mandate({ reach: () => rightsOf(operator).over(act), labelsOf, refuse })
   }
 
   /** Whether all that let this request in still holds; for answers that take long. */
   isStillAdmitted(request: FastifyRequest): boolean {
-    const { operator, fingerprint, may } = this.#require(request)
+    const { operator, fingerprint, act } = this.#require(request)
     const { admitOperator, rightsOf } = this.#options
-    return admitOperator(fingerprint) === operator && (may === undefined || rightsOf(operator).may(may.act))
+    return admitOperator(fingerprint) === operator && (act === undefined || rightsOf(operator).may(act))
   }
 
   #require(request: FastifyRequest): Admitted {
@@ -109,7 +110,7 @@ export class OperatorGate {
   }
 
   /** A route that names no act is open to no operator. */
-  #authorize(request: FastifyRequest, admitted: Admitted): Pick<Admitted, 'may'> {
+  #authorize(request: FastifyRequest, admitted: Admitted): Pick<Admitted, 'act'> {
     const { route } = request.routeOptions.config
     if (route === undefined || !('act' in route)) throw new ServerError('INTERNAL', 'this route names no act')
     if (route.act === 'own') return {}
@@ -117,7 +118,7 @@ export class OperatorGate {
     const reach = this.#options.rightsOf(admitted.operator).over(act)
     if (!reach.isSomething) throw this.#refuseAct(request, admitted, act)
     if (!scoped && !reach.isEverything) throw this.#refuseAct(request, admitted, act, 'on everything')
-    return { may: { act, reach } }
+    return { act }
   }
 
   /** An operator who is known may know what it takes. */

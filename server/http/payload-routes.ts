@@ -1,6 +1,7 @@
 import { parseDay } from '#audit'
 import { encodeHex, type OperatorFacts, routes } from '#protocol'
 import { ServerError } from '../errors.js'
+import type { Mandate } from './mandate.js'
 import { type App, at } from './app.js'
 import { erasePayloadsAnswer, erasePayloadsRequest, payloadDisclosure, recordParams } from './schemas/audit.js'
 import { actQuery } from './schemas/fields.js'
@@ -23,6 +24,7 @@ export function addPayloadRoutes(app: App, service: Service): void {
       produces: ['application/octet-stream'],
     },
     handler: async (request, reply) => {
+      await requireRecord(operators.mandateOf(request), request.params.id)
       await recordRead(operators.of(request, request.query), `payload ${request.params.id}`)
       const payload = await payloads.read(Number(request.params.id))
       return reply.type('application/octet-stream').send(payload)
@@ -39,6 +41,7 @@ export function addPayloadRoutes(app: App, service: Service): void {
       response: { 200: payloadDisclosure },
     },
     handler: async (request) => {
+      await requireRecord(operators.mandateOf(request), request.params.id)
       await recordRead(operators.of(request, request.query), `payload ${request.params.id} disclose`)
       const { record, blinding } = await payloads.disclose(Number(request.params.id))
       const { sequence, time, device, topic, size, payloadCommitment } = record
@@ -58,6 +61,9 @@ export function addPayloadRoutes(app: App, service: Service): void {
     },
     handler: async (request) => {
       const { day, device } = request.body
+      const mandate = operators.mandateOf(request)
+      if (device === undefined) mandate.requireEveryDevice()
+      else mandate.requireDevice(device)
       const number = parseDay(day)
       if (number === undefined)
         throw new ServerError('REQUEST_INVALID', `expected a day such as 2026-11-23, got ${day}`)
@@ -68,6 +74,10 @@ export function addPayloadRoutes(app: App, service: Service): void {
       return { ...what, keys: await service.erasePayloadKeys({ day: number, device }) }
     },
   })
+
+  async function requireRecord(mandate: Mandate, sequence: string): Promise<void> {
+    if (!mandate.isOnEveryDevice) mandate.requireRecord(await service.recordAt(Number(sequence)))
+  }
 
   /** Each by itself and never counted together with others: who has seen which payload must be known. */
   async function recordRead(by: OperatorFacts, query: string): Promise<void> {

@@ -1,6 +1,7 @@
 import type { PayloadArchive } from '#audit'
 import type {
   AuditCheckpoint,
+  AuditRecord,
   AuditTrail,
   DeviceId,
   Fingerprint,
@@ -62,6 +63,8 @@ export interface Service {
   readonly searchAudit: (search: AuditSearch, reader: AuditReader) => AsyncIterable<Uint8Array | string>
   readonly checkpoint: () => AuditCheckpoint
   readonly rotateAuditKey: (request: RotateKeyRequest, by: OperatorFacts) => Promise<RotateKeyAnswer>
+  /** Undefined where there is none. */
+  readonly recordAt: (sequence: number) => Promise<AuditRecord | undefined>
   readonly proveRecord: (sequence: number) => Promise<string>
   readonly payloads: PayloadArchive
   /** Destroys keys; resolves with how many there were. */

@@ -1,4 +1,4 @@
-import { routes, type SessionView } from '#protocol'
+import { type DeviceId, parseDeviceId, routes, type SessionView } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { parseQuery, sessionTerms } from './query.js'
@@ -20,7 +20,11 @@ export function addSessionRoutes(app: App, service: Service): void {
       querystring: listQuery,
       response: { 200: sessionList },
     },
-    handler: async (request) => service.sessions().filter(parseQuery(request.query.q ?? '', terms)),
+    handler: async (request) => {
+      const mandate = operators.mandateOf(request)
+      const theirs = service.sessions().filter(({ device }) => mandate.includesDevice(device))
+      return theirs.filter(parseQuery(request.query.q ?? '', terms))
+    },
   })
 
   app.route({
@@ -34,6 +38,7 @@ export function addSessionRoutes(app: App, service: Service): void {
     },
     handler: async (request) => {
       const { forget = false } = request.body
+      operators.mandateOf(request).requireDevice(deviceOf(request.params.id))
       const { session, clientId, device } = require(request.params.id, forget)
       const act = { device, session, clientId, forget, ...operators.of(request, request.body) }
       // On disk before it acts: what an operator does to a device is never without a record.
@@ -49,4 +54,9 @@ export function addSessionRoutes(app: App, service: Service): void {
     if (session.connected || forget) return session
     throw new ServerError('SESSION_AWAY', `${id} is not connected; to end what is kept for it, forget it`)
   }
+}
+
+/** What stands before the `~` of a client id. */
+function deviceOf(clientId: string): DeviceId {
+  return parseDeviceId(clientId.replace(/~.*/s, ''))
 }

@@ -1,6 +1,9 @@
 import { parseProfileName, routes, type TokenId, type TokenView } from '#protocol'
+import type { Token } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
+import { labelsOfToken } from './belongings.js'
+import type { Mandate } from './mandate.js'
 import { actQuery } from './schemas/fields.js'
 import { createTokenAnswer, createTokenRequest, tokenList, tokenParams, tokenView } from './schemas/tokens.js'
 import type { Service } from './service.js'
@@ -15,7 +18,11 @@ export function addTokenRoutes(app: App, service: Service): void {
   app.route({
     ...at(routes.listTokens),
     schema: { tags, summary: 'Every join token', response: { 200: tokenList } },
-    handler: async () => registry.tokens().map((token) => viewToken(token, now())),
+    handler: async (request) => {
+      const mandate = operators.mandateOf(request)
+      const theirs = registry.tokens().filter((token) => isWithin(mandate, token))
+      return theirs.map((token) => viewToken(token, now()))
+    },
   })
 
   app.route({
@@ -30,6 +37,8 @@ export function addTokenRoutes(app: App, service: Service): void {
       const by = operators.of(request, request.body)
       const { profile = defaults.profile, uses = defaults.uses, ttlSeconds = defaults.ttlSeconds } = request.body
       const { device, labels = {} } = request.body
+      const belongsTo = labelsOfToken({ labels, ...(device !== undefined && { device }) }, registry)
+      operators.mandateOf(request).requireAll(belongsTo, uses)
       const { id, secretHash, token } = service.createJoinToken()
       const notAfter = now() + ttlSeconds * 1000
       const made = { token: id, secretHash, profile, labels, uses, notAfter, ...(device !== undefined && { device }) }
@@ -48,10 +57,16 @@ export function addTokenRoutes(app: App, service: Service): void {
       response: { 200: tokenView },
     },
     handler: async (request) => {
+      const belongsTo = labelsOfToken(registry.token(request.params.id), registry)
+      operators.mandateOf(request).requireAll(belongsTo)
       await registry.revokeToken(request.params.id, operators.of(request, request.query))
       return view(request.params.id)
     },
   })
+
+  function isWithin(mandate: Mandate, token: Token): boolean {
+    return labelsOfToken(token, registry).every((labels) => mandate.includes(labels))
+  }
 
   function view(id: TokenId): TokenView {
     const token = registry.token(id)

@@ -94,7 +94,12 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       return session && { ended: session.connected, purged: forget ? session.queued : 0 }
     },
     createLockId: () => parseLockId(`lock-${registry.allLocks().length + 1}`),
-    searchAudit: (search) => encodeLines(fromLog(audit.records, (search.query.after ?? -1) + 1)),
+    searchAudit: ({ query: { after = -1, devices } }) => {
+      const isTheirs = (record: AuditRecord) => {
+        return !devices || ('device' in record && record.device !== undefined && devices.has(record.device))
+      }
+      return encodeLines(fromLog(audit.records.filter(isTheirs), after + 1))
+    },
     payloads: new PayloadArchive({
       directory: '/nowhere',
       keyFolder: '/nowhere',
@@ -110,6 +115,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       audit.append({ event: 'log.key_rotate', ...keys, notAfter: clock.now, ...by })
       return { ...keys, notAfter: new Date(clock.now).toISOString() }
     },
+    recordAt: async (sequence) => audit.records[sequence],
     proveRecord: async (sequence) => `proof of ${sequence}`,
     status: () => {
       throw new TypeError('a fault of our own')

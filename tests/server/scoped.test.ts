@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import test, { type TestContext } from 'node:test'
+import {
+  type DeviceId,
+  parseDeviceId,
+  parseFingerprint,
+  parseLockId,
+  parseProfileName,
+  parseTokenId,
+  type Problem,
+  type Route,
+  type RouteName,
+  routes,
+  type SessionView,
+} from '#protocol'
+import { policyFor } from './policies.js'
+import { by, type CallOptions, createWorld } from './world.js'
+
+const why = { reason: 'at night' }
+
+test('an operator of one site sees its devices, sessions, tokens and locks, and no others', async (t) => {
+  const { ask } = await openWorld(t, ['*'])
+  assert.deepEqual(await ask('listDevices', 'id'), ['oslo-1', 'oslo-2'])
+  assert.deepEqual(await ask('listSessions', 'clientId'), ['oslo-1'])
+  assert.deepEqual(await ask('listTokens', 'id'), ['t-oslo'])
+  assert.deepEqual(await ask('listLocks', 'id'), ['lock-labels', 'lock-oslo'])
+})
+
+test('case 64: an operator of one site asks for devices of others: denied, whether there are any or not, and on record', async (t) => {
+  const { world, bob, denied } = await openWorld(t, ['*'])
+  const asked: readonly (readonly [RouteName, CallOptions])[] = [
+    ['getDevice', { id: 'rome-1' }],
+    ['getDevice', { id: 'nobody' }],
+    ['searchAudit', { query: '?device=rome-1' }],
+    ['searchAudit', { query: '?q=device:rome-1&follow=true' }],
+    ['auditProof', { id: String(world.audit.records.findIndex((one) => 'device' in one && one.device === 'rome-1')) }],
+    ['auditProof', { id: '0' }],
+    ['disclosePayload', { id: '0' }],
+    ['getPayload', { id: '99999' }],
+    ['labelDevice', { id: 'rome-1', body: { site: 'oslo' } }],
+    ['revokeDevice', { id: 'rome-1', body: { reason: 'superseded' } }],
+    ['kickSession', { id: 'rome-1', body: {} }],
+    ['kickSession', { id: 'nobody~x', body: {} }],
+    ['erasePayloads', { body: { day: '2026-02-28', device: 'rome-1', comment: 'x' } }],
+    ['erasePayloads', { body: { day: '2026-02-28', comment: 'x' } }],
+    ['revokeToken', { id: 't-rome' }],
+    ['removeLock', { id: 'lock-rome' }],
+  ]
+  for (const [name, options] of asked) await denied(name, options)
+  const found = await world.call('searchAudit', bob)
+  const devices = new Set(
+    found.body
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => (JSON.parse(line) as { device?: string }).device),
+  )
+  assert.deepEqual([...devices].toSorted(), ['oslo-1', 'oslo-2'])
+  world.refusals.flush()
+  const recorded = world.refusalsOnRecord().filter(({ operator }) => operator === 'bob')
+  assert.ok(recorded.some(({ act, device }) => act === 'devices.read' && device === 'rome-1'))
+  assert.equal(
+    recorded.reduce((sum, { count }) => sum + count, 0),
+    asked.length,
+  )
+  const reads = world.audit.records.filter(({ event }) => event === 'audit.read')
+  assert.equal(reads.length, 1, 'what was denied was not read')
+})
+
+test('an operator of one site makes nothing that reaches beyond it', async (t) => {
+  const { world, bob, denied } = await openWorld(t, ['*'])
+  const ekHash = '12'.repeat(32)
+  await denied('registerDevice', { body: { id: 'd9', ekHash } })
+  await denied('registerDevice', { body: { id: 'd9', ekHash, labels: { site: 'rome' } } })
+  await denied('labelDevice', { id: 'oslo-1', body: { site: 'rome' } })
+  await denied('labelDevice', { id: 'oslo-1', body: {} })
+  await denied('createToken', { body: {} })
+  await denied('createToken', { body: { labels: { site: 'rome' } } })
+  await denied('createToken', { body: { labels: { site: 'oslo' }, device: 'rome-1' } })
+  const beyond = [
+    { device: 'rome-1' },
+    { device: 'nobody' },
+    { labels: { line: '4' } },
+    { labels: { site: 'rome' } },
+    { role: 'device' },
+    { profile: 'default' },
+    { token: 't-rome' },
+    { token: 'nothing' },
+    { instance: 'nothing' },
+    { ek: ekHash },
+    { addresses: '192.0.2.0/24' },
+  ]
+  for (const target of beyond) {
+    await denied('addLock', { body: { target, ...why } })
+    await denied('addLock', { body: { target, ...why, dryRun: true } })
+  }
+  assert.deepEqual(world.ended, [])
+  const within = [{ device: 'oslo-1' }, { labels: { site: 'oslo', line: '4' } }, { token: 't-oslo' }]
+  for (const target of within)
+    assert.equal((await world.call('addLock', bob, { body: { target, ...why } })).status, 201)
+  assert.equal((await world.call('labelDevice', bob, { id: 'oslo-2', body: { site: 'oslo', line: '5' } })).status, 200)
+})
+
+test('case 104: a role that is too low for mass locks locks a few devices and not many, nor whom nobody can count', async (t) => {
+  const { world, bob, denied } = await openWorld(t, ['locks.*', 'tokens.create'], { maxDevices: 1 })
+  await denied('addLock', { body: { target: { labels: { site: 'oslo' } }, ...why } })
+  await denied('addLock', { body: { target: { addresses: '192.0.2.1' }, ...why } })
+  await denied('addLock', { body: { target: { profile: 'default' }, ...why } })
+  await denied('removeLock', { id: 'lock-labels' })
+  await denied('createToken', { body: { uses: 2 } })
+  assert.equal((await world.call('addLock', bob, { body: { target: { device: 'rome-2' }, ...why } })).status, 201)
+  assert.equal((await world.call('createToken', bob, { body: { uses: 1 } })).status, 201)
+  assert.deepEqual(world.ended, ['rome-2'])
+})
+
+test('a route that does not ask about labels is closed to who may act on some devices only', async (t) => {
+  const { denied } = await openWorld(t, ['*'])
+  for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
+    if ('act' in route && route.act !== 'own' && !('scoped' in route))
+      await denied(name, { id: 'oslo-1', body: /^P/.test(route.method) ? {} : undefined })
+  }
+})
+
+/** Two devices in Oslo and one in Rome, with a session, a token and a lock for each site; bob may do something in Oslo. */
+async function openWorld(t: TestContext, acts: readonly string[], limits: object = { labels: { site: 'oslo' } }) {
+  const world = await createWorld(t)
+  const { registry, clock } = world
+  const [ada, bob] = [await world.operator(), await world.operator('bob')]
+  for (const id of ['oslo-1', 'oslo-2', 'rome-1', 'rome-2']) {
+    await registry.labelDevice(await world.device(id), { site: siteOf(id), line: '4' }, by)
+  }
+  for (const site of ['oslo', 'rome']) {
+    const terms = { secretHash: parseFingerprint('ab'.repeat(32)), profile: parseProfileName('default'), uses: 1 }
+    const token = { token: parseTokenId(`t-${site}`), labels: { site }, notAfter: clock.now + 60_000, ...terms }
+    await registry.createToken(token, by)
+    const device = parseDeviceId(`${site}-1`)
+    registry.addLock({ lock: parseLockId(`lock-${site}`), target: { device }, mode: 'lock', reason: 'x' }, by)
+    world.sessions.push(sessionOf(device))
+  }
+  const labels = { site: 'oslo' }
+  registry.addLock({ lock: parseLockId('lock-labels'), target: { labels }, mode: 'lock', reason: 'x' }, by)
+  const applied = await world.call('applyPolicy', ada, { body: policyFor(acts, limits), type: 'application/yaml' })
+  assert.equal(applied.status, 200, applied.body)
+  world.ended.length = 0
+  return {
+    ...{ world, bob },
+    /** One field of all that bob is shown. */
+    async ask(name: RouteName, field: string): Promise<readonly unknown[]> {
+      const answer = (await world.call(name, bob)).json() as readonly Readonly<Record<string, unknown>>[]
+      return answer.map((one) => one[field]).toSorted()
+    },
+    async denied(name: RouteName, options: CallOptions): Promise<void> {
+      const answer = await world.call(name, bob, options)
+      const what = `${name} ${JSON.stringify(options)} ${answer.body}`
+      assert.deepEqual([answer.status, (answer.json() as Problem).code], [403, 'ACT_NOT_ALLOWED'], what)
+    },
+  }
+}
+
+function siteOf(id: string): string {
+  return id.replace(/-.*/, '')
+}
+
+function sessionOf(device: DeviceId): SessionView {
+  const traffic = { in: 0, out: 0 }
+  return {
+    ...{ session: '5e55105e55105e551001', device, clientId: device, connected: true, subscriptions: [] },
+    ...{ since: '2026-03-01T12:00:00.000Z', peer: '192.0.2.1:1', queued: 0, queuedBytes: 0 },
+    ...{ rates: traffic, messages: traffic, bytes: traffic },
+  }
+}
