@@ -101,12 +101,15 @@ export class Broker {
   }
 
   /**
-   * A change of who is kept out. When this returns it acts: those whom it is on are gone, and those whom it no longer is
-   * on may come back. Connections are held against the registry again, because a lock can be on where they come from.
+   * A change of who is kept out. When this returns it acts: those whom it is on are gone, those whom it no longer is on
+   * may come back, and who has entered or left quarantine goes on with the rights of now. Connections are held against the registry again, because a lock can be on where they come from.
    */
-  applyLocks({ revoked, locked, restored }: Omit<LockChange, 'revision'>): Ended {
+  applyLocks({ revoked, locked, quarantined, restored, released }: Omit<LockChange, 'revision'>): Ended {
     const hub = this.#hub
     for (const device of restored) hub.silenced.delete(device)
+    for (const device of [...quarantined, ...released]) {
+      for (const session of hub.sessions.of(device)) this.#recheck(session)
+    }
     const ended = [
       this.endDevices(revoked, 'revoked'),
       this.endDevices(locked, 'locked'),

@@ -24,7 +24,7 @@ import type { SilenceReason } from './publishers.js'
 /** What the broker asks of a device's effective policy. */
 export type Rights = Pick<
   EffectivePolicy,
-  'version' | 'maxSessions' | 'onDenyPublish' | 'term' | 'publish' | 'will' | 'subscribe' | 'receive'
+  'version' | 'quarantined' | 'maxSessions' | 'onDenyPublish' | 'term' | 'publish' | 'will' | 'subscribe' | 'receive'
 >
 
 /** The connection of a session, and what the client on it has asked for. */

@@ -92,8 +92,12 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
   hub.trail.after(sequence, connection.guarded(end))
 }
 
-/** Holds a session's subscriptions to its rights, which have changed. What is no longer allowed ends here. */
+/**
+ * Holds a session's subscriptions to its rights, which have changed. What is no longer allowed ends here; quarantine alone
+ * leaves them, because it passes and the client would not know to ask again: each delivery is held to the rights of then.
+ */
 export function recheckSubscriptions(hub: Hub, session: Session): void {
+  if (session.rights.quarantined) return
   for (const [name, subscription] of session.subscriptions) {
     const decision = judge(session, { filter: name, qos: subscription.qos })
     const qos = decision.effect === 'allow' ? decision.qos : undefined

@@ -54,6 +54,17 @@ roles:
         actions: [publish]
         topics: ["devices/+/cmd/#"]
 
+  # All that is left to a device in quarantine.
+  repair:
+    sessions: { max: 4 }
+    allow:
+      - id: report
+        actions: [publish]
+        topics: ["devices/\${device.id}/telemetry/repair/#"]
+      - id: instructions
+        actions: [subscribe, receive]
+        topics: ["devices/\${device.id}/cmd/repair/#"]
+
 bindings:
   # Every device, however it proved its key.
   - role: device
@@ -63,6 +74,10 @@ bindings:
     match: { labels: { role: gateway } }
     # Where from and when it has the role; rights come and go with that, on live connections too:
     # when: { cidr: ["10.0.0.0/8", "2001:db8::/32"], notBefore: 2027-01-01T00:00:00Z, notAfter: 2028-01-01T00:00:00Z }
+
+# Put there by hand, and its own roles count again when the lock is removed:
+#   touchmark locks add --device ID --mode quarantine --reason 'reports nonsense'
+quarantine: { role: repair }
 
 # Questions with their answers. A policy that fails one of them is never put in force.
 tests:
@@ -76,4 +91,6 @@ tests:
   - { as: { id: g1, tier: tpm, labels: { role: gateway } }, subscribe: "devices/+/telemetry/#", expect: allow, by: listen }
   - { as: { id: g1, tier: tpm, labels: { role: gateway } }, subscribe: "$share/g/devices/#", expect: deny, reason: reserved }
   - { as: { id: g1, tier: tpm, labels: { role: gateway } }, publish: devices/d1/cmd/reboot, expect: allow, by: command }
+  - { as: { id: d1, tier: tpm, quarantined: true }, publish: devices/d1/telemetry/repair/log, expect: allow, by: report }
+  - { as: { id: d1, tier: tpm, quarantined: true }, publish: devices/d1/telemetry/temperature, expect: deny, reason: quarantined }
 `

@@ -60,6 +60,7 @@ type Failure = Constraint | 'topic' | 'condition'
 export class EffectivePolicy {
   readonly version: number
   readonly maxSessions: number
+  readonly quarantined: boolean
   readonly onDenyPublish: 'disconnect' | 'drop'
   readonly renderErrors: readonly string[]
   readonly term: Term
@@ -76,6 +77,7 @@ export class EffectivePolicy {
   constructor(rights: Rights, rates: RateLimiter) {
     this.version = rights.policy.version
     this.maxSessions = rights.maxSessions
+    this.quarantined = rights.device.quarantined === true
     this.onDenyPublish = rights.policy.onDenyPublish
     this.renderErrors = rights.renderErrors
     this.term = rights.term
@@ -228,6 +230,7 @@ export class EffectivePolicy {
   /** `withheld`: the rules that would match if the conditions of their roles held. */
   #unmatched(topic: TopicName | TopicFilter, reason: 'no_rule' | 'not_contained', withheld: readonly Naming[]): Denied {
     if (withheld.length > 0) return this.#denied('condition', withheld)
+    if (this.quarantined) return this.#denied('quarantined', [])
     if (this.#rules.isEmpty) return this.#denied('no_rights', [])
     return this.#denied(topic.startsWith('$') ? 'reserved' : reason, [])
   }

@@ -3,7 +3,7 @@ import { type Node, plain, readDocument } from './document.js'
 import { PolicyError } from './errors.js'
 import { Fields, flag, integer, list, named, parsed, type Read, word } from './fields.js'
 import { type AllowRule, policyLimits, type Rate, type Role, type Rule, type TopicPolicy } from './policy.js'
-import { readBinding, requireFewRoles } from './read-binding.js'
+import { readBinding, readRoleName, requireFewRoles } from './read-binding.js'
 import { readOperators } from './read-operators.js'
 import { readTest } from './read-test.js'
 import { parseTemplate } from './template.js'
@@ -25,6 +25,7 @@ export function parsePolicy(source: string, file: string): TopicPolicy {
     'roles',
     'bindings',
     'operators',
+    'quarantine',
     'tests',
   ]
   const fields = new Fields(document, known)
@@ -40,6 +41,7 @@ export function parsePolicy(source: string, file: string): TopicPolicy {
     roles,
     bindings,
     ...(fields.has('operators') ? { operators: fields.required('operators', readOperators) } : {}),
+    ...(fields.has('quarantine') ? { quarantineRole: fields.required('quarantine', readQuarantine(roles)) } : {}),
     tests: fields.optional('tests', list(readTest), []),
     content: plain(document),
   }
@@ -51,6 +53,11 @@ const readMetadata: Read<Pick<TopicPolicy, 'name' | 'version'>> = (node) => {
     name: fields.required('name', name),
     version: fields.required('version', integer(1, Number.MAX_SAFE_INTEGER)),
   }
+}
+
+/** `{ role: repair }`. */
+function readQuarantine(roles: ReadonlyMap<string, Role>): Read<string> {
+  return (node) => readRoleName(new Fields(node, ['role']), roles)
 }
 
 function readRole(roleName: string, node: Node, keyAt: string): Role {

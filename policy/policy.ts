@@ -22,6 +22,8 @@ export interface TopicPolicy {
   readonly bindings: readonly Binding[]
   /** Absent where nobody but the one who holds the installation may do anything. */
   readonly operators?: OperatorPolicy
+  /** The only role of a device in quarantine, whatever is bound to it; without one, nobody can be put there. */
+  readonly quarantineRole?: string
   readonly tests: readonly PolicyTest[]
   /** The file as plain JSON; what `policyHash` is computed over. */
   readonly content: Json
@@ -86,6 +88,8 @@ export interface DeviceAttributes {
   readonly id: DeviceId
   readonly tier: Tier
   readonly labels: Labels
+  /** A lock has taken its roles from it. Default: false */
+  readonly quarantined?: boolean
 }
 
 export interface PolicyTest {

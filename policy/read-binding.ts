@@ -10,17 +10,20 @@ import { deviceId, readLabels, time } from './values.js'
 export function readBinding(roles: ReadonlyMap<string, Role>): Read<Binding> {
   return (node) => {
     const fields = new Fields(node, ['role', 'match', 'when'])
-    const role = fields.required('role', text)
-    if (!roles.has(role)) {
-      throw new PolicyError('POLICY_UNKNOWN_ROLE', fields.atOf('role'), `there is no role ${JSON.stringify(role)}`)
-    }
     return {
       at: node.at,
-      role,
+      role: readRoleName(fields, roles),
       ...fields.required('match', readMatch),
       ...(fields.has('when') ? { when: fields.required('when', readWhen) } : {}),
     }
   }
+}
+
+/** One of the policy's own. @throws PolicyError POLICY_UNKNOWN_ROLE */
+export function readRoleName(fields: Fields, roles: ReadonlyMap<string, Role>): string {
+  const role = fields.required('role', text)
+  if (roles.has(role)) return role
+  throw new PolicyError('POLICY_UNKNOWN_ROLE', fields.atOf('role'), `there is no role ${JSON.stringify(role)}`)
 }
 
 /**

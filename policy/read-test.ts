@@ -23,11 +23,12 @@ export const readTest: Read<PolicyTest> = (node) => {
 }
 
 const readAttributes: Read<PolicyTest['as']> = (node) => {
-  const fields = new Fields(node, ['id', 'tier', 'labels'])
+  const fields = new Fields(node, ['id', 'tier', 'labels', 'quarantined'])
   return {
     id: fields.required('id', deviceId),
     tier: fields.required('tier', word(...tiers)),
     labels: fields.optional('labels', readLabels, {}),
+    quarantined: fields.optional('quarantined', flag, false),
   }
 }
 
@@ -66,6 +67,7 @@ export const denyReasons = [
   'size',
   'rate',
   'condition',
+  'quarantined',
   'reserved',
   'invalid_share',
   'no_rights',

@@ -23,7 +23,7 @@ export function renderPolicy(
   const nothing = (renderErrors: readonly string[]) =>
     new EffectivePolicy({ ...noRights, policy, device, renderErrors }, rates)
   if (!isName(device.id)) return nothing(['device.id does not fit into one topic level'])
-  const bindings = policy.bindings.filter((binding) => matches(binding, device))
+  const bindings = bindingsOf(policy, device)
   const roles = boundRoles(policy, bindings, circumstances)
   if (roles.length > policyLimits.rolesPerDevice) {
     return nothing([`${roles.length} roles are bound, ${policyLimits.rolesPerDevice} is the limit`])
@@ -61,7 +61,14 @@ const noRights = {
   ...{ term: always, dependsOnAddress: false },
 }
 
-/** The roles that a policy binds to a device, under whatever conditions. */
+/** In quarantine a device has one role, everywhere and always; where the policy names none, it has no rights. */
+function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Pick<Binding, 'role' | 'when'>[] {
+  const { quarantineRole: role } = policy
+  if (device.quarantined === true) return role === undefined ? [] : [{ role }]
+  return policy.bindings.filter((binding) => matches(binding, device))
+}
+
+/** The roles that a policy binds to a device, under whatever conditions, and whether or not it is in quarantine. */
 export function rolesOf(policy: TopicPolicy, device: DeviceAttributes): readonly string[] {
   return [...new Set(policy.bindings.filter((binding) => matches(binding, device)).map(({ role }) => role))]
 }
@@ -74,7 +81,7 @@ interface BoundRole {
 /** Each role once, by name. */
 function boundRoles(
   policy: TopicPolicy,
-  bindings: readonly Binding[],
+  bindings: readonly Pick<Binding, 'role' | 'when'>[],
   circumstances: Circumstances,
 ): readonly BoundRole[] {
   const holdings = new Map<string, Holding>()

@@ -79,9 +79,11 @@ const role = record({
   },
 })
 
+const roleName = { type: 'string', description: 'One of `roles`.' }
+
 const binding = record(
   {
-    role: { type: 'string', description: 'One of `roles`.' },
+    role: roleName,
     match: {
       ...record({ tier: oneOrMore(tier), labels, ids: oneOrMore(name) }),
       minProperties: 1,
@@ -110,7 +112,7 @@ const binding = record(
 const test = {
   ...record(
     {
-      as: record({ id: name, tier, labels }, ['id', 'tier']),
+      as: record({ id: name, tier, labels, quarantined: { type: 'boolean' } }, ['id', 'tier']),
       from: { type: 'string', maxLength: 64, description: 'The address of the client; without it, it is not known.' },
       at: { ...time, description: 'The moment; without it, it is not known.' },
       ...Object.fromEntries(actions.map((action) => [action, topic])),
@@ -159,6 +161,11 @@ export const policySchema: Schema = {
       roles: { type: 'object', propertyNames: name, additionalProperties: role },
       bindings: some(binding),
       operators: operatorSchema,
+      quarantine: {
+        ...record({ role: roleName }, ['role']),
+        description:
+          'The only role of a device in quarantine (touchmark locks add --mode quarantine). Without it such a lock keeps out.',
+      },
       tests: {
         ...some(test),
         description: 'Questions with their answers; a policy that fails one is never put in force.',

@@ -105,6 +105,7 @@ export type DenyReason =
   | 'rate' //           the rule's bucket is empty, or filters are changed faster than any device may
   | 'quota' //          a device can keep no more: subscriptions, retained messages
   | 'condition' //      a `when` does not hold
+  | 'quarantined' //    the device is in quarantine, and the role that it has there does not allow it
   | 'reserved' //       a `$` topic that no rule names
   | 'no_rights' //      the device's policy could not be rendered, or no role is bound
   | 'response_topic' // the publisher may not receive on the response topic that it gives (MQTT 5.0 §4.10)
@@ -123,6 +124,7 @@ export const denyReasonTexts: Readonly<Record<DenyReason, string>> = {
   rate: 'too many for now',
   quota: 'the device keeps as much as it may',
   condition: 'a condition of the rule does not hold',
+  quarantined: 'the device is in quarantine, and nothing else is allowed there',
   reserved: 'a $ topic that no rule names',
   no_rights: 'no role is bound to the device, or its rights cannot be rendered',
   response_topic: 'the device may not receive on the response topic that it gives',

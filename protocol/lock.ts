@@ -23,8 +23,11 @@ export function parseLockId(text: string): LockId {
   return parseName(text, 'a lock id') as LockId
 }
 
-/** `lock` ends and keeps out until it is removed; `revoke` also revokes for good whatever it hits when it is made. */
-export const lockModes = ['lock', 'revoke'] as const
+/**
+ * `lock` ends and keeps out until it is removed; `quarantine` leaves whom it is on connected, with the one role that the
+ * policy in force names for it; `revoke` locks, and also revokes for good whatever it hits when it is made.
+ */
+export const lockModes = ['lock', 'quarantine', 'revoke'] as const
 export type LockMode = (typeof lockModes)[number]
 
 /** What a lock is on: one of these, by what the operator or verified evidence says and never by what a device reports. */

@@ -1,4 +1,4 @@
-import { type AuditTrail, CodedError, type RegistryEvent } from '#protocol'
+import { type AuditTrail, CodedError, type RegistryEvent, type ServiceEvent } from '#protocol'
 import { applyEvent } from './apply.js'
 import type { Commits } from './commits.js'
 import { takeChangedRows } from './rows.js'
@@ -46,6 +46,15 @@ export class Journal {
     // The caller hears of it; one that does not listen must not end the process.
     for (const outcome of [recorded, done]) outcome.catch(() => undefined)
     return { recorded, done }
+  }
+
+  /** What changes nothing here and has happened already; it has, also where it cannot be recorded. */
+  note(event: ServiceEvent): void {
+    try {
+      this.#audit.append(event)
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+    }
   }
 
   /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */

@@ -95,7 +95,7 @@ export class Registry {
     this.#state = state
     this.#journal = journal
     this.#now = clocks.now
-    this.locks = new Locks(state, clocks)
+    this.locks = new Locks(state, clocks, (event) => journal.note(event))
   }
 
   device(id: DeviceId): Device | undefined {
@@ -137,7 +137,7 @@ export class Registry {
   /** What decides at every door whether a device's certificate opens anything; `address` is where it is shown from. */
   admit(identity: DeviceIdentity, address?: string): Admission {
     const admission = admit(this.#state, identity, this.#now())
-    if (!admission.admitted || !this.locks.isOnCertificate(identity, address)) return admission
+    if (!admission.admitted || !this.locks.keepsOutCertificate(identity, address)) return admission
     return { admitted: false, reason: 'locked' }
   }
 

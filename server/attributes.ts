@@ -9,5 +9,6 @@ export function attributesOf(registry: Registry, id: DeviceId): DeviceAttributes
   const certificates = device?.instances.toReversed().flatMap((instance) => registry.certificatesOf(instance)) ?? []
   const inUse =
     certificates.find(({ state }) => state === 'current') ?? certificates.find(({ state }) => state === 'pending')
-  return device && inUse && { id, tier: inUse.tier, labels: device.labels }
+  if (device === undefined || inUse === undefined) return undefined
+  return { id, tier: inUse.tier, labels: device.labels, quarantined: registry.locks.isQuarantined(id) }
 }

@@ -179,7 +179,8 @@ export class PolicyInForce {
         `device ${request.as.id} is not known; to ask about one to come, give its tier`,
       )
     }
-    const attributes = { id: request.as.id, tier, labels: request.as.labels ?? known?.labels ?? {} }
+    const { id, labels = known?.labels ?? {} } = request.as
+    const attributes = { id, tier, labels, quarantined: known?.quarantined ?? false }
     const circumstances = circumstancesOf(request, this.#options.now())
     return renderPolicy(this.#active.policy, attributes, circumstances, this.#rates).explain(questionOf(request))
   }
@@ -192,6 +193,11 @@ export class PolicyInForce {
   /** The roles of a device, whether or not it is known, under whatever conditions. */
   rolesOf(device: DeviceAttributes): readonly string[] {
     return rolesOf(this.#active.policy, device)
+  }
+
+  /** Whether a device can be put into quarantine, or has to be kept out instead. */
+  get hasQuarantine(): boolean {
+    return this.#active.policy.quarantineRole !== undefined
   }
 
   /** Called when another policy has come into force; answers how many sessions it looked at again. */
@@ -333,11 +339,11 @@ function answerOf({ policy, hash }: Active, dryRun: boolean, sessions: number): 
 
 function isStillSo(
   known: Rendered,
-  { tier, labels }: DeviceAttributes,
+  { tier, labels, quarantined }: DeviceAttributes,
   { from, at }: { readonly from: string | undefined; readonly at: number },
 ): boolean {
   const { attributes, effective } = known
-  if (attributes.tier !== tier || attributes.labels !== labels) return false
+  if (attributes.tier !== tier || attributes.labels !== labels || attributes.quarantined !== quarantined) return false
   return isWithin(effective.term, at) && (known.from === from || !effective.dependsOnAddress)
 }
 

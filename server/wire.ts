@@ -104,8 +104,8 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
     await firstPolicy(inData('policy.yaml'), inData('policy.schema.json')),
     ourselves,
   )
-  registry.locks.judgeRolesBy((device) => policy.rolesOf(device))
-  policy.onChange(() => registry.locks.rolesChanged())
+  registry.locks.judgeBy({ rolesOf: (device) => policy.rolesOf(device), hasQuarantine: () => policy.hasQuarantine })
+  policy.onChange(() => registry.locks.policyChanged())
   const release = (minimumIndex: number) => registry.readLogOnlyFrom(minimumIndex)
   const retention = new Retention({ log: audit, retain: config.auditRetain, release, now, warn })
   const refusals = new OperatorRefusals(audit)

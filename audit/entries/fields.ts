@@ -197,4 +197,6 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'lock.remove': 51,
   'lock.expire': 52,
   'lock.applied': 53,
+  'device.quarantine': 54,
+  'device.release': 55,
 }

@@ -23,7 +23,7 @@ const askAbove = 10
 
 const columns: readonly Column<LockView>[] = [
   { name: 'id', of: ({ id }) => id },
-  { name: 'mode', of: ({ mode }) => mode },
+  { name: 'mode', of: modeOf },
   { name: 'on', of: ({ target }) => formatLockTarget(target) },
   { name: 'devices', of: ({ devices }) => String(devices) },
   { name: 'since', of: ({ at }) => formatTime(at) },
@@ -77,6 +77,7 @@ export function addLocks(program: Command, context: Context): void {
         "locks add --device pump-7 --reason 'box was found open'",
         "locks add --labels site=oslo --reason 'break-in' --dry-run",
         "locks add --labels site=oslo,line=4 --ttl 2h --reason 'maintenance' --yes",
+        "locks add --device pump-7 --mode quarantine --reason 'reports nonsense'",
         "locks add --address 192.0.2.0/24 --reason 'scans from there'",
         "locks add --token 5a1b2c3d4e5f6071 --mode revoke --reason 'the token was in a repository'",
       ),
@@ -85,7 +86,11 @@ export function addLocks(program: Command, context: Context): void {
     add.option(flags, description, (value: string) => parseTarget(kind, value))
   }
   add
-    .addOption(new Option('--mode <mode>', 'revoke: also for good').choices(lockModes).default('lock'))
+    .addOption(
+      new Option('--mode <mode>', 'quarantine: stays connected, for repair only; revoke: also for good')
+        .choices(lockModes)
+        .default('lock'),
+    )
     .addOption(new Option('--ttl <duration>', 'ends by itself after so long, such as 2h').argParser(parseDuration))
     .requiredOption('--reason <text>', 'why, for the audit log and for whoever finds the lock')
     .option('--dry-run', 'only say how many devices and connections it would be on')
@@ -121,6 +126,11 @@ export function addLocks(program: Command, context: Context): void {
     })
 
   addLockHistory(locks, context)
+}
+
+/** `quarantine (lock)`: the policy in force names no role for quarantine, so it keeps out. */
+function modeOf({ mode, actsAs }: LockView): string {
+  return actsAs === undefined ? mode : `${mode} (${actsAs})`
 }
 
 function targetOf(options: AddOptions): LockTarget {
@@ -173,6 +183,7 @@ function report(output: Output, target: LockTarget, answer: LockAnswer): void {
   output.one(answer, [
     ['lock', answer.lock?.id],
     ['on', formatLockTarget(target)],
+    ['mode', answer.lock && modeOf(answer.lock)],
     ['devices', String(answer.devices)],
     ['connections ended', String(answer.sessions)],
     ['messages removed', String(answer.purged)],

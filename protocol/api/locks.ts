@@ -6,6 +6,8 @@ export interface LockView {
   readonly id: LockId
   readonly target: LockTarget
   readonly mode: LockMode
+  /** Only of `quarantine`, where the policy in force names no role for it: then it keeps out as a lock does. */
+  readonly actsAs?: 'lock'
   readonly reason: string
   readonly by: OperatorName
   readonly at: string

@@ -1,4 +1,5 @@
 import type { DeviceId, CertificateSerial, Fingerprint, OperatorName, TokenId } from '../ids.js'
+import type { LockId } from '../lock.js'
 import type { OperatorFacts } from './operator-facts.js'
 
 /* What the service did or found, and whom it turned away; nothing here changes the registry. */
@@ -26,6 +27,19 @@ export type ServiceEvent =
       readonly sessions: number
       /** Queued and retained messages that were removed. */
       readonly purged: number
+    }
+  | {
+      /** From here on a device has no role but the one for quarantine, because of a lock; its sessions go on. */
+      readonly event: 'device.quarantine'
+      readonly device: DeviceId
+      readonly lock: LockId
+      readonly revision: number
+    }
+  | {
+      /** A device is no longer in quarantine, and has its own roles again. */
+      readonly event: 'device.release'
+      readonly device: DeviceId
+      readonly revision: number
     }
   | {
       /** Stored rows of a session, or a retained message, that could not be read and were put aside. */

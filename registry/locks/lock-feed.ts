@@ -1,7 +1,7 @@
-import type { KeptOutChange } from './kept-out.js'
+import type { StandingsChange } from './standings.js'
 
-/** A change of who is kept out, in its place among all of them. */
-export interface LockChange extends KeptOutChange {
+/** A change of who is kept out or in quarantine, in its place among all of them. */
+export interface LockChange extends StandingsChange {
   readonly revision: number
 }
 

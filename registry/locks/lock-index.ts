@@ -54,7 +54,7 @@ interface Tried {
   readonly matches: (subject: Subject) => boolean
 }
 
-const strictness: Readonly<Record<LockMode, number>> = { lock: 1, revoke: 2 }
+const strictness: Readonly<Record<LockMode, number>> = { quarantine: 1, lock: 2, revoke: 3 }
 
 const nameOf = formatLockTarget
 

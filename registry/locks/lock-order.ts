@@ -21,12 +21,9 @@ export function checkLockTarget(target: LockTarget, mode: LockMode): void {
   parseLockTarget(formatLockTarget(target)) // so that it can be read back from the log
   if (!('addresses' in target)) return
   holdsAddress(target.addresses)
-  if (mode === 'revoke') {
-    throw new RegistryError(
-      'LOCK_INVALID',
-      'an address says where a device is and not which: lock it, or revoke by another target',
-    )
-  }
+  if (mode === 'lock') return
+  const problem = `an address says where a device is and not which: lock it, or ${mode} by another target`
+  throw new RegistryError('LOCK_INVALID', problem)
 }
 
 /** @throws RegistryError LOCK_INVALID */

@@ -1,11 +1,20 @@
-import type { AttestationResult, DeviceId, DeviceIdentity, LockId, LockTarget, RegistryEvent } from '#protocol'
+import type {
+  AttestationResult,
+  DeviceId,
+  DeviceIdentity,
+  LockId,
+  LockMode,
+  LockTarget,
+  RegistryEvent,
+  ServiceEvent,
+} from '#protocol'
 import type { EnrollmentPlan } from '../enrollment-plan.js'
 import { RegistryError } from '../errors.js'
 import type { Lock, RegistryState } from '../state.js'
 import { addressOf } from './address-range.js'
-import { KeptOut, type KeptOutChange } from './kept-out.js'
 import { type LockChange, LockFeed, type LockLease, type LockProgress } from './lock-feed.js'
 import { isOn, LockIndex, type RolesOf } from './lock-index.js'
+import { isKeptOut, type Standing, Standings, type StandingsChange } from './standings.js'
 import { type Subject, subjectOfCertificate, subjectOfDevice, subjectOfJoin } from './subject.js'
 
 /** Milliseconds since 1970, and by a clock that nobody sets. */
@@ -14,26 +23,41 @@ export interface Clocks {
   readonly elapsed: () => number
 }
 
+/** What locks ask of the policy in force. */
+export interface PolicyAnswers {
+  readonly rolesOf: RolesOf
+  /** Whether it says what is left to a device in quarantine. */
+  readonly hasQuarantine: () => boolean
+}
+
+/** Until a policy is known: every device that has a certificate is taken to have every role, and quarantine keeps out. */
+const noPolicy: PolicyAnswers = {
+  rolesOf: () => {
+    throw new RegistryError('CONFLICT', 'no policy is in force yet')
+  },
+  hasQuarantine: () => false,
+}
+
 /** The locks as they act now: whom they keep out, who is told of it, and when they end. */
 export class Locks {
   readonly #state: RegistryState
   readonly #clocks: Clocks
-  readonly #keptOut: KeptOut
+  readonly #note: (event: ServiceEvent) => void
+  readonly #standings: Standings
   readonly #feed = new LockFeed()
   /** By the clock that nobody sets, when a lock's time is over: a clock that is set forward must not open anything. */
   readonly #overAt = new Map<LockId, number>()
   #index: LockIndex
-  /** Until it is told, by no policy: then every device that has a certificate is taken to have every role. */
-  #rolesOf: RolesOf = () => {
-    throw new RegistryError('CONFLICT', 'no policy is in force yet')
-  }
+  #policy = noPolicy
 
-  constructor(state: RegistryState, clocks: Clocks) {
+  /** `note`: writes down what has happened already. */
+  constructor(state: RegistryState, clocks: Clocks, note: (event: ServiceEvent) => void) {
     this.#state = state
     this.#clocks = clocks
-    this.#keptOut = new KeptOut(state)
+    this.#note = note
+    this.#standings = new Standings(state)
     this.#index = this.#newIndex()
-    this.#keptOut.refresh(this.#index, this.#allDevices())
+    this.#refresh(this.#allDevices())
     for (const lock of state.locks.values()) this.#begin(lock)
   }
 
@@ -41,7 +65,7 @@ export class Locks {
   devicesHitBy(target: LockTarget): readonly DeviceId[] {
     const hit = this.#state.devices
       .values()
-      .filter((device) => isOn(target, subjectOfDevice(this.#state, device), this.#rolesOf))
+      .filter((device) => isOn(target, subjectOfDevice(this.#state, device), this.#policy.rolesOf))
     return hit.map(({ id }) => id)
   }
 
@@ -58,15 +82,27 @@ export class Locks {
 
   /** Whether a device is locked or revoked: it says and hears nothing. */
   keepsOut(device: DeviceId): boolean {
-    return this.#keptOut.has(device)
+    return isKeptOut(this.#standings.of(device))
   }
 
-  /** Whether a lock is on who shows this certificate. */
-  isOnCertificate(identity: DeviceIdentity, address: string | undefined): boolean {
+  /** Whether a device has no role but the one for quarantine. */
+  isQuarantined(device: DeviceId): boolean {
+    return this.#standings.of(device) === 'quarantined'
+  }
+
+  /** What a lock of this mode does to whom it is on: where the policy in force knows no quarantine, that keeps out too. */
+  standingBy(mode: LockMode): Standing {
+    return mode === 'quarantine' && this.#policy.hasQuarantine() ? 'quarantined' : 'locked'
+  }
+
+  /** Whether a lock keeps out who shows this certificate. */
+  keepsOutCertificate(identity: DeviceIdentity, address: string | undefined): boolean {
     if (this.#state.locks.size === 0) return false
     const certificate = this.#state.certificates.get(identity.fingerprint)
     const subject = certificate && subjectOfCertificate(this.#state, certificate, address)
-    return subject === undefined || this.#index.hit(subject) !== undefined
+    if (subject === undefined) return true
+    const lock = this.#index.hit(subject)
+    return lock !== undefined && isKeptOut(this.standingBy(lock.mode))
   }
 
   /** @throws RegistryError LOCKED where no certificate may be issued for this join */
@@ -84,27 +120,28 @@ export class Locks {
 
   /** @throws RegistryError LOCKED where this certificate may not be renewed */
   requireUnlockedRenewal(identity: DeviceIdentity, peer: string | undefined): void {
-    if (!this.isOnCertificate(identity, peer === undefined ? undefined : addressOf(peer))) return
+    if (!this.keepsOutCertificate(identity, peer === undefined ? undefined : addressOf(peer))) return
     throw new RegistryError('LOCKED', `device ${identity.deviceId} is locked`)
   }
 
-  /** From here on roles are what this says; to be called again by {@link rolesChanged} when it says something else. */
-  judgeRolesBy(rolesOf: RolesOf): void {
-    this.#rolesOf = rolesOf
+  /** From here on this is asked; when it answers something else, {@link policyChanged} is to be called. */
+  judgeBy(policy: PolicyAnswers): void {
+    this.#policy = policy
     this.#index = this.#newIndex()
-    this.rolesChanged()
+    this.policyChanged()
   }
 
-  /** Another policy is in force. Returns how many devices are kept out, or no longer, because of that. */
-  rolesChanged(): number {
-    if (!this.#state.locks.values().some(({ target }) => 'role' in target)) return 0
-    const { locked, restored } = this.#publish(this.#allDevices(), { always: false })
-    return locked.length + restored.length
+  /** Another policy is in force. Returns how many devices stand otherwise because of that. */
+  policyChanged(): number {
+    const asks = ({ target, mode }: Lock) => 'role' in target || mode === 'quarantine'
+    if (!this.#state.locks.values().some(asks)) return 0
+    const { locked, quarantined, restored, released } = this.#publish(this.#allDevices(), { always: false })
+    return new Set([...locked, ...quarantined, ...restored, ...released]).size
   }
 
   /** Gives a broker the whole state, and every change from then on. */
   follow(name: string, apply: (change: LockChange, lease: LockLease) => void): LockLease {
-    return this.#feed.follow(name, apply, { ...this.#keptOut.all(), revision: this.#state.epoch })
+    return this.#feed.follow(name, apply, { ...this.#standings.all(), revision: this.#state.epoch })
   }
 
   progress(revision: number): LockProgress {
@@ -140,15 +177,30 @@ export class Locks {
   }
 
   #newIndex(): LockIndex {
-    return new LockIndex(this.#state.locks.values(), (device) => this.#rolesOf(device))
+    return new LockIndex(this.#state.locks.values(), (device) => this.#policy.rolesOf(device))
   }
 
-  #publish(devices: Iterable<DeviceId>, { always }: { readonly always: boolean }): KeptOutChange {
-    const change = this.#keptOut.refresh(this.#index, devices)
+  #publish(devices: Iterable<DeviceId>, { always }: { readonly always: boolean }): StandingsChange {
+    const change = this.#refresh(devices)
     if (!always && Object.values(change).every((list: readonly DeviceId[]) => list.length === 0)) return change
     if (!always) this.#state.epoch++ // what follows from a change of labels has its place among the revisions too
     this.#feed.publish({ ...change, revision: this.#state.epoch })
+    this.#noteQuarantine(change)
     return change
+  }
+
+  #refresh(devices: Iterable<DeviceId>): StandingsChange {
+    return this.#standings.refresh(devices, this.#index, (mode) => this.standingBy(mode))
+  }
+
+  #noteQuarantine({ quarantined, released }: StandingsChange): void {
+    const { epoch: revision } = this.#state
+    for (const id of quarantined) {
+      const device = this.#state.devices.get(id)
+      const lock = device && this.#index.hit(subjectOfDevice(this.#state, device))
+      if (lock) this.#note({ event: 'device.quarantine', device: id, lock: lock.id, revision })
+    }
+    for (const device of released) this.#note({ event: 'device.release', device, revision })
   }
 
   #begin({ id, notAfter }: Lock): void {

@@ -83,8 +83,9 @@ export function addLockRoutes(app: App, service: Service): void {
     checkLockTarget(target, mode)
     const hit = new Set<string>(registry.locks.devicesHitBy(target))
     const isThere = 'addresses' in target ? holdsAddress(target.addresses) : () => false
+    const ends = registry.locks.standingBy(mode) === 'locked'
     const sessions = service.sessions().filter((session) => {
-      return session.connected && (hit.has(session.device) || isThere(addressOf(session.peer)))
+      return ends && session.connected && (hit.has(session.device) || isThere(addressOf(session.peer)))
     })
     const counts = { devices: hit.size, sessions: sessions.length, purged: 0 }
     return { dryRun: true, ...counts, recorded: false, outstanding: [] }
@@ -93,6 +94,7 @@ export function addLockRoutes(app: App, service: Service): void {
   function view({ id, target, mode, reason, by, at: since, notAfter, revision }: Lock, devices: number): LockView {
     return {
       ...{ id, target, mode, reason, by, at: isoTime(since) },
+      ...(mode === 'quarantine' && registry.locks.standingBy(mode) === 'locked' && { actsAs: 'lock' as const }),
       ...(notAfter !== undefined && { notAfter: isoTime(notAfter) }),
       ...{ revision, devices },
     }

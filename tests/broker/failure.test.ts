@@ -223,6 +223,7 @@ test('a policy that throws denies each packet as internal, and costs nobody the 
   const allowed = { effect: 'allow', rules: [], policyVersion: 1 } as const
   const rights: Rights = {
     version: 1,
+    quarantined: false,
     maxSessions: 1,
     onDenyPublish: 'disconnect',
     term: always,

@@ -80,9 +80,9 @@ function count(all: readonly string[], one: string): number {
 
 /** The rest of a device's rights, as they are. */
 function known(rights: Parameters<NonNullable<Fault['rights']>>[0]) {
-  const { version, maxSessions, onDenyPublish, term } = rights
+  const { version, quarantined, maxSessions, onDenyPublish, term } = rights
   return {
-    ...{ version, maxSessions, onDenyPublish, term },
+    ...{ version, quarantined, maxSessions, onDenyPublish, term },
     publish: rights.publish.bind(rights),
     will: rights.will.bind(rights),
     subscribe: rights.subscribe.bind(rights),

@@ -52,8 +52,8 @@ export async function openService(
   const policy = await PolicyInForce.open({ store, audit, attributesOf: attributes, now }, firstPolicy, by)
 
   // In the order of server/wire.ts.
-  registry.locks.judgeRolesBy((device) => policy.rolesOf(device))
-  policy.onChange(() => registry.locks.rolesChanged())
+  registry.locks.judgeBy({ rolesOf: (device) => policy.rolesOf(device), hasQuarantine: () => policy.hasQuarantine })
+  policy.onChange(() => registry.locks.policyChanged())
   const follow = () =>
     registry.locks.follow('local', ({ revision, ...change }, { applied }) => {
       applied(revision, untold === 'locks' ? { sessions: 0, purged: 0 } : world.broker.applyLocks(change))

@@ -78,17 +78,18 @@ test('a lock on a role is on whom the policy in force gives it, and while that c
   await world.registry.addLock(order({ role: 'gateway' }), by).done
   assert.deepEqual(admitted(), [false, false])
   const roles = new Map([['pump-1', ['gateway']]])
-  world.registry.locks.judgeRolesBy(({ id }) => roles.get(id) ?? [])
+  world.registry.locks.judgeBy({ rolesOf: ({ id }) => roles.get(id) ?? [], hasQuarantine: () => false })
   assert.deepEqual(admitted(), [false, true])
   const changes = follow(world.registry)
   roles.set('pump-2', ['sensor', 'gateway'])
   roles.delete('pump-1')
-  assert.equal(world.registry.locks.rolesChanged(), 2)
+  assert.equal(world.registry.locks.policyChanged(), 2)
   assert.deepEqual(admitted(), [true, false])
   assert.deepEqual([changes.at(-1)?.locked, changes.at(-1)?.restored], [[other.deviceId], [device.deviceId]])
-  world.registry.locks.judgeRolesBy(() => {
+  const rolesOf = () => {
     throw new Error('a bug')
-  })
+  }
+  world.registry.locks.judgeBy({ rolesOf, hasQuarantine: () => false })
   assert.deepEqual(admitted(), [false, false])
 })
 

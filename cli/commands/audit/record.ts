@@ -24,6 +24,8 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'lock.add': ['mode', 'target', 'devices', 'notAfter', 'lock', 'comment', 'operator'],
   'lock.remove': ['lock', 'comment', 'operator'],
   'lock.expire': ['lock'],
+  'device.quarantine': ['lock', 'revision'],
+  'device.release': ['revision'],
   'lock.applied': ['revision', 'sessions', 'purged', 'node'],
   'operator.issue': ['operator', 'notAfter'],
   'operator.refuse': ['reason', 'method', 'peer', 'count'],

@@ -23,6 +23,7 @@ export const lockView = held<LockView>()(
     id: lockId,
     target: lockTarget,
     mode: lockMode,
+    actsAs: Type.Optional(Type.Literal('lock')),
     reason: Type.String(),
     by: operatorName,
     at: time,

@@ -107,6 +107,7 @@ export const explanation = held<Explanation>()(
           'rate',
           'quota',
           'condition',
+          'quarantined',
           'reserved',
           'no_rights',
           'response_topic',
