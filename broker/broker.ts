@@ -1,5 +1,5 @@
 import type { DeviceId, SessionView } from '#protocol'
-import { isWithin } from '#policy'
+import { isWithin, type LiveSession } from '#policy'
 import type { LockChange } from '#registry'
 import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
@@ -13,6 +13,7 @@ import { HalfOpen } from './listeners/half-open.js'
 import { listen, type Listener, type ListenOptions } from './listeners/listener.js'
 import type { TlsCredential } from './listeners/secure-server.js'
 import type { Transport } from './listeners/transport.js'
+import { liveSession } from './live-session.js'
 import type { SilenceReason } from './publishers.js'
 import { restore } from './restore.js'
 import type { Session } from './session.js'
@@ -170,6 +171,11 @@ export class Broker {
 
   sessions(): readonly SessionView[] {
     return [...this.#hub.sessions].map((session) => viewSession(session, this.#hub.elapsed()))
+  }
+
+  /** One by one, for whoever pauses in between: those that come and go meanwhile may be among them or not. */
+  *liveSessions(): Iterable<LiveSession> {
+    for (const session of this.#hub.sessions) yield liveSession(session, this.#hub.sessions.of(session.device))
   }
 
   /** Takes no new work, lets what was accepted become durable and be answered, and then ends all sessions without wills. */

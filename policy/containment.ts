@@ -41,6 +41,19 @@ export function overlaps(one: Levels, other: Levels): boolean {
   }
 }
 
+/** L(one) ∩ L(other) as a filter, which it always is; undefined where it is empty. */
+export function intersection(one: Levels, other: Levels): Levels | undefined {
+  if (!overlaps(one, other)) return undefined
+  const levels: string[] = []
+  for (let depth = 0; ; depth++) {
+    const left = levelAt(one, depth)
+    const right = levelAt(other, depth)
+    if (left === undefined || right === undefined) return levels // the other one may end here, else nothing is in both
+    if (left === '#' && right === '#') return [...levels, '#']
+    levels.push(!isWildcard(left) ? left : !isWildcard(right) ? right : '+') // `#` asks no more of a level than `+`
+  }
+}
+
 /** What the filter asks of the level at this depth: a last `#` asks the same from there on, undefined is past its end. */
 function levelAt(filter: Levels, depth: number): string | undefined {
   if (depth < filter.length) return filter[depth]

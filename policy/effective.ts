@@ -13,7 +13,7 @@ import { nearestMiss } from './nearest.js'
 import type { AllowRule, DeviceAttributes, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
 import { type Prepared, type Rendered, renderRule, type RuleList } from './rule-list.js'
-import { remember, RuleTable } from './rule-table.js'
+import { type Overlaps, remember, RuleTable } from './rule-table.js'
 
 /** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
 export interface Rights {
@@ -131,10 +131,23 @@ export class EffectivePolicy {
     return decision
   }
 
-  /** The decision that would be taken, by the same code, without paying; and what each rule had to do with it. */
+  /** The decision that would be taken, by the same code, without paying. */
+  judge(question: Question): Decision {
+    switch (question.action) {
+      case 'publish':
+      case 'will':
+        return this.#judgeMessage(question.action, question).decision
+      case 'subscribe':
+        return this.subscribe(question.filter, question.qos)
+      case 'receive':
+        return this.receive(question.topic)
+    }
+  }
+
+  /** The same, and what each rule had to do with it. */
   explain(question: Question): Explanation {
     const { action } = question
-    const decision = this.#judge(question)
+    const decision = this.judge(question)
     const reason = decision.effect === 'deny' ? decision.reason : undefined
     const covers = reason !== 'not_contained' && reason !== 'condition'
     const involved = involvedIn(this.#rules, question)
@@ -164,16 +177,10 @@ export class EffectivePolicy {
     return { decision, considered: looked, ...(nearest && { nearest }) }
   }
 
-  #judge(question: Question): Decision {
-    switch (question.action) {
-      case 'publish':
-      case 'will':
-        return this.#judgeMessage(question.action, question).decision
-      case 'subscribe':
-        return this.subscribe(question.filter, question.qos)
-      case 'receive':
-        return this.receive(question.topic)
-    }
+  /** The rules that let through some of what a subscription matches, and those that withhold some. */
+  receiving(name: TopicFilter): Overlaps {
+    const subscription = parseShare(name)
+    return subscription.valid ? this.#rules.receiving(subscription.filter.split('/')) : { deny: [], allow: [] }
   }
 
   #judgeReceive(topic: TopicName): QosDecision {

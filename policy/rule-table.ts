@@ -78,10 +78,22 @@ export class RuleTable {
       shares.filter(({ group }) => group === share).map(({ filter }) => filter)
     const denying = (entry: Rendered) => ({ ...entry, filters: [...entry.filters, ...inGroup(entry)] })
     const allowing = (entry: Rendered<AllowRule>) => ({ ...entry, filters: inGroup(entry) })
-    const allow = renderedNear(this.#lists.allow, levels, this.#device)
+    const allow = renderedNear('subscribe', this.#lists.allow, levels, this.#device)
     return {
-      deny: renderedNear(this.#lists.deny, levels, this.#device).map(denying).filter(reach),
+      deny: renderedNear('subscribe', this.#lists.deny, levels, this.#device).map(denying).filter(reach),
       allow: (share === undefined ? allow : allow.map(allowing)).filter(reach),
+    }
+  }
+
+  /** The rules that match the topic of at least one message that comes by this filter, whoever shares it. */
+  receiving(levels: Levels): Overlaps {
+    const reach = ({ filters }: Rendered): boolean => filters.some((other) => overlaps(levels, other))
+    const behindShares = (entry: Rendered<AllowRule>) => {
+      return { ...entry, filters: [...entry.filters, ...entry.shares.map(({ filter }) => filter)] }
+    }
+    return {
+      deny: renderedNear('receive', this.#lists.deny, levels, this.#device).filter(reach),
+      allow: renderedNear('receive', this.#lists.allow, levels, this.#device).map(behindShares).filter(reach),
     }
   }
 }
@@ -109,15 +121,16 @@ function isMatched({ topics }: Prepared, topic: Levels, device: DeviceAttributes
   return false
 }
 
-/** Of the rules about subscriptions those that can have to do with a filter at all. */
+/** Of the rules for an action those that can have to do with a filter at all. */
 function renderedNear<R extends Rule>(
+  action: TopicAction,
   lists: readonly RuleList<R>[],
   filter: Levels,
   device: DeviceAttributes,
 ): readonly Rendered<R>[] {
   return lists.flatMap((list) =>
     list
-      .for('subscribe')
+      .for(action)
       .filter(({ topics, behindShares }) => mayReach(topics, filter) || mayReach(behindShares, filter))
       .map(({ rule }) => renderRule(rule, device)),
   )

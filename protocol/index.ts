@@ -28,12 +28,22 @@ export type {
   RollbackPolicyAnswer,
   RollbackPolicyRequest,
 } from './api/policies.js'
+export type {
+  DecisionsImpact,
+  GainsAndLosses,
+  LiveImpact,
+  PolicyChange,
+  PolicyImpact,
+  PolicyMark,
+  Verdict,
+} from './api/policy-impact.js'
 export type { Problem } from './api/problem.js'
 export type { KickAnswer, KickRequest, MqttVersion, Refusal, SessionView, Traffic, Transport } from './api/sessions.js'
 export type { OutsideCheckpointView, StatusView } from './api/status.js'
 export type { CreateTokenAnswer, CreateTokenRequest, TokenView } from './api/tokens.js'
 export { type Route, type RouteName, routes } from './api/routes.js'
 export { parseByteSize } from './byte-size.js'
+export { encodeWorkLine, type WorkLine, type WorkProgress } from './work-line.js'
 export { encodeProblemLine, isProblemLine } from './problem-line.js'
 export type { AuditEvent, AuditEventName, AuditRecord } from './audit.js'
 export type { OperatorFacts } from './events/operator-facts.js'
@@ -132,7 +142,7 @@ export {
   parseLockTarget,
 } from './lock.js'
 export { parseShare, type SubscriptionName } from './share.js'
-export { sourceOf } from './source.js'
+export { addressIn, sourceOf } from './source.js'
 export {
   filterMatches,
   parseTopicFilter,

@@ -4,11 +4,16 @@
  * `peer`: an address, with or without its port (`[address]:port` of IPv6).
  */
 export function sourceOf(peer: string): string {
-  const [, bracketed] = /^\[(.+)\](?::\d+)?$/.exec(peer) ?? []
-  const address = bracketed ?? peer.replace(/^([^:]+):\d+$/, '$1')
+  const address = addressIn(peer)
   if (!address.includes(':')) return address
   const [, mapped] = /^::ffff:([\d.]+)$/i.exec(address) ?? []
   return mapped ?? networkOf(address)
+}
+
+/** The address of a peer, whether it is written with its port or without. */
+export function addressIn(peer: string): string {
+  const [, bracketed] = /^\[(.+)\](?::\d+)?$/.exec(peer) ?? []
+  return bracketed ?? peer.replace(/^([^:]+):\d+$/, '$1')
 }
 
 function networkOf(address: string): string {

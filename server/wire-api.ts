@@ -5,6 +5,7 @@ import type { CertificateAuthority } from '#ca'
 import { createJoinToken, type Enrollment } from '#enrollment'
 import { type AuditRecord, encodeJoinUri, parseLockId, type ProfileName, type StatusView } from '#protocol'
 import type { Registry } from '#registry'
+import { attributesOf } from './attributes.js'
 import type { AuditReads } from './audit-reads.js'
 import { publicHost } from './config.js'
 import { ServerError } from './errors.js'
@@ -69,7 +70,11 @@ interface Surrounded {
   readonly stopping: AbortSignal
 }
 
-function serviceOf({ config, now, inData }: Wiring, parts: ApiParts, { joinUri, stopping }: Surrounded): Service {
+function serviceOf(
+  { config, now, elapsed, inData }: Wiring,
+  parts: ApiParts,
+  { joinUri, stopping }: Surrounded,
+): Service {
   const { audit, checkpointKeys, search, broker, registry, issuers, refusals } = parts
   const { policy, enrollment, auditReads, requests, status } = parts
   return {
@@ -92,6 +97,16 @@ function serviceOf({ config, now, inData }: Wiring, parts: ApiParts, { joinUri, 
     searchAudit: ({ query, follow }, { operator, leaving }) => {
       if (follow) return untilEnded(audit, encodeLines(audit.follow(query, { signal: leaving })))
       return search.lines(query, { operator, signal: AbortSignal.any([leaving, stopping]) })
+    },
+    studyPolicy: ({ operator, leaving }) => {
+      const signal = AbortSignal.any([leaving, stopping])
+      return {
+        ...{ now, elapsed, signal },
+        inForce: () => policy.view,
+        attributesOf: (device) => attributesOf(registry, device),
+        liveSessions: () => broker.liveSessions(),
+        search: (query) => search.lines(query, { operator, signal }),
+      }
     },
     payloads: new PayloadArchive({
       directory: inData('audit'),

@@ -44,6 +44,7 @@ export const routes = {
   getPolicyVersion: { method: 'GET', path: '/v1/policy/versions/:id', act: 'policy.read' },
   rollbackPolicy: { method: 'POST', path: '/v1/policy/rollback', act: 'policy.apply' },
   getPolicySchema: { method: 'GET', path: '/v1/policy/schema', act: 'policy.read' },
+  shadowPolicy: { method: 'POST', path: '/v1/policy/shadow', act: 'policy.apply' },
   explainPolicy: { method: 'POST', path: '/v1/policy/can', act: 'policy.read' },
   searchAudit: { method: 'GET', path: '/v1/audit', act: 'audit.read', scoped: true },
   getPayload: { method: 'GET', path: '/v1/audit/payloads/:id', act: 'audit.payloads', scoped: true },

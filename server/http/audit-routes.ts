@@ -1,10 +1,9 @@
-import { Readable } from 'node:stream'
-import { asError, type DeviceId, encodeProblemLine, routes } from '#protocol'
+import { type DeviceId, routes } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { type AuditSearch, readAuditSearch } from './audit-search.js'
+import { begun, leavingOf, sendLines } from './line-answers.js'
 import type { Mandate } from './mandate.js'
-import { reportProblem } from './problems.js'
 import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas/audit.js'
 import type { Service } from './service.js'
 
@@ -28,16 +27,12 @@ export function addAuditRoutes(app: App, service: Service): void {
       const search = within(operators.mandateOf(request), readAuditSearch(request.query, now()))
       const by = operators.of(request)
       auditReads.add({ of: 'records', search }, by)
-      const leaving = new AbortController()
-      const stop = () => leaving.abort()
-      reply.raw.once('close', stop)
-      const found = service.searchAudit(search, { operator: by.operator, leaving: leaving.signal })
+      const leaving = leavingOf(reply)
+      const found = service.searchAudit(search, { operator: by.operator, leaving })
       const lines = whileAdmitted(found, () => operators.isStillAdmitted(request))
       if (search.follow) service.requests.follows(reply.raw)
-      // What is wrong from the beginning has an answer of its own; whoever follows is answered before anything comes.
-      const body = search.follow ? lines : await begun(lines)
-      const explain = (error: unknown) => encodeProblemLine(reportProblem(asError(error), request))
-      return reply.type('application/x-ndjson').send(Readable.from(endingInWords(body, leaving.signal, explain)))
+      // Whoever follows is answered before anything comes.
+      return sendLines(request, reply, search.follow ? lines : await begun(lines), leaving)
     },
   })
 
@@ -93,28 +88,4 @@ async function* whileAdmitted<Piece>(pieces: AsyncIterable<Piece>, isAdmitted: (
     if (!isAdmitted()) throw new ServerError('OPERATOR_NOT_ADMITTED', 'this operator may not read the log any more')
     yield piece
   }
-}
-
-/** The same, and where it breaks off before one who still reads, a last piece that says why. */
-async function* endingInWords<Piece, Words>(
-  pieces: AsyncIterable<Piece>,
-  left: AbortSignal,
-  explain: (error: unknown) => Words,
-): AsyncGenerator<Piece | Words, void> {
-  try {
-    yield* pieces
-  } catch (error) {
-    if (!left.aborted) yield explain(error)
-  }
-}
-
-/** The same once its first piece is there. */
-async function begun<Piece>(pieces: AsyncIterable<Piece>): Promise<AsyncIterable<Piece>> {
-  const iterator = pieces[Symbol.asyncIterator]()
-  const first = await iterator.next()
-  return (async function* () {
-    if (first.done) return
-    yield first.value
-    yield* { [Symbol.asyncIterator]: () => iterator }
-  })()
 }

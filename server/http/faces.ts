@@ -5,6 +5,7 @@ import { addLockRoutes } from './lock-routes.js'
 import { addJoinRoutes } from './join-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
 import { addPolicyVersionRoutes } from './policy-version-routes.js'
+import { addPolicyStudyRoutes } from './policy-study-routes.js'
 import { addPayloadRoutes } from './payload-routes.js'
 import { closeQueuedAnswers } from './queued-answers.js'
 import type { Service } from './service.js'
@@ -20,6 +21,7 @@ const operatorFaces = [
   addSessionRoutes,
   addPolicyRoutes,
   addPolicyVersionRoutes,
+  addPolicyStudyRoutes,
   addAuditRoutes,
   addPayloadRoutes,
 ] as const

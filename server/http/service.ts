@@ -24,6 +24,7 @@ import type {
 import type { Kicked } from '#broker'
 import type { Registry } from '#registry'
 import type { AuditReads } from '../audit-reads.js'
+import type { PolicyStudy } from '../policy-shadow.js'
 import type { PolicyInForce } from '../policy-in-force.js'
 import type { AuditReader, AuditSearch } from './audit-search.js'
 import type { OpenRequests } from './open-requests.js'
@@ -61,6 +62,8 @@ export interface Service {
   readonly createLockId: () => LockId
   /** NDJSON, in pieces of whole lines. */
   readonly searchAudit: (search: AuditSearch, reader: AuditReader) => AsyncIterable<Uint8Array | string>
+  /** All that is to be known of what a policy did, for one who reads it. */
+  readonly studyPolicy: (reader: AuditReader) => PolicyStudy
   readonly checkpoint: () => AuditCheckpoint
   readonly rotateAuditKey: (request: RotateKeyRequest, by: OperatorFacts) => Promise<RotateKeyAnswer>
   /** Undefined where there is none. */

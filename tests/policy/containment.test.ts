@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { filterMatches } from '#protocol'
-import { covered, type Levels, overlaps } from '../../policy/containment.js'
+import { covered, intersection, type Levels, overlaps } from '../../policy/containment.js'
 import { seeded } from '../seeded.js'
+import { sequences } from './sequences.js'
 
 const levels = (filter: string): Levels => filter.split('/')
 const all = (...filters: readonly string[]): readonly Levels[] => filters.map(levels)
@@ -63,7 +64,7 @@ test('filters overlap exactly where some topic is matched by both', () => {
   }
 })
 
-test('both agree with brute force over all topics of up to five levels', () => {
+test('all three agree with brute force over all topics of up to five levels', () => {
   const random = seeded(20_261_122)
   // Two words that filters name, the empty level, a `$` word, and two that no filter names.
   const topics = sequences(['a', 'b', '', '$s', 'z', '$z'], 5)
@@ -76,8 +77,11 @@ test('both agree with brute force over all topics of up to five levels', () => {
     const shown = `${filter.join('/')} and {${others.map((other) => other.join('/')).join(', ')}}`
     assert.equal(covered(filter, others), isCovered, shown)
     for (const other of others) {
-      const meets = matched.some((topic) => filterMatches(other, topic))
-      assert.equal(overlaps(filter, other), meets, `${filter.join('/')} and ${other.join('/')}`)
+      const met = matched.filter((topic) => filterMatches(other, topic))
+      assert.equal(overlaps(filter, other), met.length > 0, `${filter.join('/')} and ${other.join('/')}`)
+      const common = intersection(filter, other)
+      const inCommon = common === undefined ? [] : topics.filter((topic) => filterMatches(common, topic))
+      assert.deepEqual(inCommon, met, `${filter.join('/')} and ${other.join('/')} as ${common?.join('/')}`)
     }
     if (isCovered) positives++
   }
@@ -98,11 +102,6 @@ function randomFilter(random: (below: number) => number): Levels {
   const filter = Array.from({ length: 1 + random(3) }, () => words[random(words.length)] ?? '+')
   if (random(5) === 0) return [...filter.slice(0, -1), '#']
   return random(3) === 0 ? [...filter, '#'] : filter
-}
-
-function sequences(words: readonly string[], longest: number): readonly Levels[] {
-  if (longest === 0) return []
-  return words.flatMap((word) => [[word], ...sequences(words, longest - 1).map((rest) => [word, ...rest])])
 }
 
 test('a filter of 64 wildcards against 1,024 filters looks at each level of each a few times, and no more', () => {

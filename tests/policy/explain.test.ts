@@ -4,12 +4,10 @@ import { type Decision, parseDeviceId, parseTopicFilter, parseTopicName } from '
 import type { Circumstances } from '../../policy/conditions.js'
 import type { EffectivePolicy } from '../../policy/effective.js'
 import { parsePolicy } from '../../policy/parse.js'
-import type { Qos, Question } from '../../policy/policy.js'
+import type { Question } from '../../policy/policy.js'
 import { renderPolicy } from '../../policy/render.js'
 import { seeded } from '../seeded.js'
-
-const words = ['a', 'b', '${device.id}', '+']
-const names = ['a', 'b', 'd1']
+import { type Random, randomQuestion, randomRole } from './random-policy.js'
 
 test('explain tells the decision that is enforced, over random policies and questions', () => {
   const random = seeded(92)
@@ -119,8 +117,6 @@ function enforce(rights: EffectivePolicy, question: Question): Decision {
   }
 }
 
-type Random = (below: number) => number
-
 /** Not known, inside of the network that the policy names, and outside. */
 const whereabouts: readonly Circumstances[] = [{}, { from: '10.1.2.3' }, { from: '192.0.2.1' }]
 
@@ -145,49 +141,4 @@ function randomRights(random: Random): (circumstances: Circumstances) => Effecti
   }
   const policy = parsePolicy(JSON.stringify(content), 'random.json')
   return (circumstances) => renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels: {} }, circumstances)
-}
-
-function randomRole(random: Random) {
-  const pick = (from: readonly string[]) => from[random(from.length)] ?? 'a'
-  const topic = () => {
-    const levels = Array.from({ length: 1 + random(3) }, () => pick(words)).join('/')
-    return random(3) === 0 ? `${levels}/#` : levels
-  }
-  const allow = Array.from({ length: 1 + random(4) }, (_, at) => ({
-    id: `a${at}`,
-    actions: [
-      ['publish', 'will'],
-      ['subscribe', 'receive'],
-      ['publish', 'receive'],
-    ][random(3)],
-    topics: [topic(), topic()],
-    qos: { max: random(3) },
-  })).map((rule) => ({
-    ...rule,
-    ...(rule.actions?.includes('publish')
-      ? { retain: random(2) === 0, payload: { maxBytes: 10 }, rate: { messages: 1 + random(9), per: '1s' } }
-      : {}),
-  }))
-  const deny = Array.from({ length: random(3) }, (_, at) => ({
-    id: `d${at}`,
-    actions: [pick(['publish', 'will', 'subscribe', 'receive'])],
-    topics: [topic()],
-  }))
-  return { allow, ...(deny.length > 0 ? { deny } : {}) }
-}
-
-function randomQuestion(random: Random): Question {
-  const levels = (from: readonly string[]) =>
-    Array.from({ length: 1 + random(3) }, () => from[random(from.length)] ?? 'a').join('/')
-  const qos: Qos = ([0, 1, 2] as const)[random(3)] ?? 0
-  const topic = parseTopicName(levels(names))
-  const message = { topic, qos, retain: random(3) === 0, size: random(13) }
-  const filter = parseTopicFilter(levels([...names, '+']) + (random(4) === 0 ? '/#' : ''))
-  const questions: readonly Question[] = [
-    { action: 'publish', ...message },
-    { action: 'will', ...message },
-    { action: 'subscribe', filter, qos },
-    { action: 'receive', topic },
-  ]
-  return questions[random(questions.length)] ?? { action: 'receive', topic }
 }

@@ -94,6 +94,13 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       return session && { ended: session.connected, purged: forget ? session.queued : 0 }
     },
     createLockId: () => parseLockId(`lock-${registry.allLocks().length + 1}`),
+    studyPolicy: ({ leaving: signal }) => ({
+      ...{ now, elapsed: now, signal },
+      inForce: () => policy.view,
+      attributesOf: attributes(registry),
+      liveSessions: () => [],
+      search: () => encodeLines(fromLog(audit.records.toReversed(), 0)),
+    }),
     searchAudit: ({ query: { after = -1, devices } }) => {
       const isTheirs = (record: AuditRecord) => {
         return !devices || ('device' in record && record.device !== undefined && devices.has(record.device))

@@ -1,0 +1,9 @@
+import Type from 'typebox'
+import { strict } from './fields.js'
+
+export const shadowQuery = strict({
+  file: Type.Optional(Type.String({ maxLength: 256, description: 'Named in messages, as file:line:column' })),
+  decisions: Type.Optional(
+    Type.String({ pattern: '^([1-9]\\d{0,4}|100000)$', description: 'How many of the log, at most 100,000' }),
+  ),
+})
