@@ -3,7 +3,8 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { createCertificate, createKeyPair, decodePem, encodePem, oids, spkiOf, tierPolicyOid } from '#x509'
+import type { CertificateSerial } from '#protocol'
+import { createCertificate, createKeyPair, decodePem, encodePem, oids, readSerial, spkiOf, tierPolicyOid } from '#x509'
 import type { Stage } from '../../demo/stage.js'
 import { publishes, RawClient } from './raw-client.js'
 import { connected, credentialOf, enroll, next, openStage, searchAudit } from './world.js'
@@ -15,17 +16,20 @@ interface Issuer {
 
 const hour = 60 * 60 * 1000
 
-test('whoever cannot show a certificate from the table is turned away, and a device goes on beside them', async (t) => {
+test('cases 35 and 86: whoever cannot show a certificate from the table is turned away, and a device goes on beside them', async (t) => {
   const { stage, thermo, gateway } = await openWorld(t)
   const listener = await connected(t, stage, gateway, { clientId: 'gateway-1' })
   await listener.subscribeAsync('devices/+/telemetry/#', { qos: 1 })
-  const { ca } = credentialOf(thermo)
+  const { ca, cert } = credentialOf(thermo)
+  const serial = readSerial(decodePem(cert, 'CERTIFICATE')[0] ?? new Uint8Array())
   const strangers = {
     'without a certificate': {},
     'self-signed': await certified(),
     'of a foreign CA': await certified(await foreignCa()),
     'by our own issuing key, expired': await certified(stolenCa(stage), -hour),
     'by our own issuing key, in no table': await certified(stolenCa(stage)),
+    'by our own issuing key, with the live serial and another key': await certified(stolenCa(stage), hour, serial),
+    'the same, expired': await certified(stolenCa(stage), -hour, serial),
   }
   for (const [who, credential] of Object.entries(strangers)) {
     const client = new RawClient(t, stage.ports.mqtt, { ca, ...credential })
@@ -91,7 +95,7 @@ async function openWorld(t: TestContext) {
 }
 
 /** A client certificate for the name of a device that exists: by an issuer, or by itself. */
-async function certified(issuer?: Issuer, lifetime = hour) {
+async function certified(issuer?: Issuer, lifetime = hour, serial?: CertificateSerial) {
   const { privateKey, publicKey } = createKeyPair('P-256')
   const leaf = await createCertificate(
     {
@@ -102,6 +106,7 @@ async function certified(issuer?: Issuer, lifetime = hour) {
       notAfter: new Date(Date.now() + lifetime),
       keyUsage: ['digitalSignature'],
       extKeyUsage: [oids.clientAuth],
+      ...(serial !== undefined && { serial }),
       certificatePolicies: [tierPolicyOid('token')],
     },
     issuer ?? { privateKey },
