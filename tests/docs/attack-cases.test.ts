@@ -29,19 +29,15 @@ test('every test that an attack case is held by exists under that name', () => {
   }
 })
 
-test('a test that says its number stands in the row of that case', () => {
+test('a test that says its number is of a case of the page, and stands in no row of others alone', () => {
   for (const path of testFiles) {
     const file = path.replace(/\.test\.ts$/, '')
     for (const title of titlesIn(path)) {
       const said = numbersOf(title)
-      if (said.length === 0) continue
-      const found = rows.filter(({ tests }) => tests.some((named) => named.file === file && named.title === title))
-      for (const number of said) {
-        assert.ok(
-          found.some((row) => row.number === number),
-          `case ${number} lacks ${file} › ${title}`,
-        )
-      }
+      const known = rows.filter(({ number }) => said.includes(number))
+      assert.equal(known.length, said.length, `${file} › ${title}`)
+      const stands = rows.filter(({ tests }) => tests.some((named) => named.file === file && named.title === title))
+      assert.ok(stands.length === 0 || stands.some((row) => known.includes(row)), `${file} › ${title}`)
     }
   }
 })
