@@ -21,7 +21,7 @@ export type Observed =
 /** Reasons that a policy gives, and gives again when it is asked again: not what depends on how much came before. */
 const reasonsOfPolicy: ReadonlySet<unknown> = new Set([
   ...['no_rule', 'denied', 'not_contained', 'overlaps_deny', 'qos', 'retain', 'size'],
-  ...['condition', 'reserved', 'no_rights'],
+  ...['condition', 'reserved', 'no_rights', 'quarantined'],
 ])
 
 /** Of a will that refused its CONNECT only the topic is on record. */

@@ -52,9 +52,13 @@ export function addApply(policy: Command, { client, output }: Context): void {
       if (answer.hash === before.hash) output().note('This policy is in force already.')
       else if (dryRun) output().note('Nothing was changed (--dry-run).')
       if (impact && failOnLoss && losesSomething(impact)) {
-        throw new CliError('CHECK_FAILED', `with this policy ${impact.devices.lose} devices would lose something`)
+        throw new CliError('CHECK_FAILED', `with this policy ${devicesOf(impact.devices.lose)} would lose something`)
       }
     })
+}
+
+function devicesOf(count: number): string {
+  return count === 1 ? '1 device' : `${count} devices`
 }
 
 interface Candidate {
