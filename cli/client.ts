@@ -14,6 +14,7 @@ import {
   type LockAnswer,
   type LockView,
   type PayloadDisclosureView,
+  type PolicyDiff,
   type PolicyVersionView,
   type PolicyView,
   type Problem,
@@ -50,6 +51,7 @@ export interface Answers {
   readonly applyPolicy: ApplyPolicyAnswer
   readonly listPolicyVersions: readonly PolicyVersionView[]
   readonly getPolicyVersion: KeptPolicyView
+  readonly diffPolicy: PolicyDiff
   readonly rollbackPolicy: RollbackPolicyAnswer
   readonly explainPolicy: Explanation
   readonly auditCheckpoint: AuditCheckpoint

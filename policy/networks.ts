@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { isIP, SocketAddress } from 'node:net'
 
 /** A range of addresses, such as `10.0.0.0/8` or `2001:db8::/32`. IPv4 and IPv6 never meet; `::ffff:10.0.0.0/104` is IPv4. */
 export interface Network {
@@ -28,6 +28,18 @@ export function parseNetwork(text: string): Network {
   // Somebody meant the network, or the machine; to guess which would open the one or shut out the other.
   if ((bits & mask(open)) !== 0n) throw new TypeError(`${text} is an address inside of a network: write the first one`)
   return { family, bits, open: BigInt(open) }
+}
+
+/** In its shortest form; one address without a length. */
+export function formatNetwork({ family, bits, open }: Network): string {
+  const [groups, width, separator] = family === 4 ? ([4, 8n, '.'] as const) : ([8, 16n, ':'] as const)
+  const parts = Array.from(
+    { length: groups },
+    (_, at) => (bits >> (BigInt(groups - 1 - at) * width)) & mask(Number(width)),
+  )
+  const written = parts.map((part) => part.toString(family === 4 ? 10 : 16)).join(separator)
+  const { address } = new SocketAddress({ address: written, family: `ipv${family}` })
+  return open === 0n ? address : `${address}/${groups * Number(width) - Number(open)}`
 }
 
 /** An IPv4 or IPv6 address as it is written. @throws TypeError */

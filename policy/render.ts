@@ -70,7 +70,12 @@ function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Pic
 
 /** The roles that a policy binds to a device, under whatever conditions, and whether or not it is in quarantine. */
 export function rolesOf(policy: TopicPolicy, device: DeviceAttributes): readonly string[] {
-  return [...new Set(policy.bindings.filter((binding) => matches(binding, device)).map(({ role }) => role))]
+  return [...new Set(bindingsOf(policy, device).map(({ role }) => role))]
+}
+
+/** The bindings that are about a device. */
+export function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Binding[] {
+  return policy.bindings.filter((binding) => matches(binding, device))
 }
 
 interface BoundRole {

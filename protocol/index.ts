@@ -28,6 +28,14 @@ export type {
   RollbackPolicyAnswer,
   RollbackPolicyRequest,
 } from './api/policies.js'
+export {
+  type AffectedView,
+  type DiffPolicyRequest,
+  type PolicyDifference,
+  type PolicyDiff,
+  type PolicyPart,
+  policyParts,
+} from './api/policy-diff.js'
 export type {
   DecisionsImpact,
   GainsAndLosses,

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Context } from '../context.js'
 import { addApply } from './policy/apply.js'
 import { addCan } from './policy/can.js'
+import { addDiff } from './policy/diff.js'
 import { addHistory } from './policy/history.js'
 import { addRollback } from './policy/rollback.js'
 import { addSchema } from './policy/schema.js'
@@ -15,6 +16,7 @@ export function addPolicy(program: Command, context: Context): void {
   addSchema(policy, context)
   addCan(policy, context)
   addApply(policy, context)
+  addDiff(policy, context)
   addHistory(policy, context)
   addRollback(policy, context)
 }

@@ -43,6 +43,7 @@ export const routes = {
   listPolicyVersions: { method: 'GET', path: '/v1/policy/versions', act: 'policy.read' },
   getPolicyVersion: { method: 'GET', path: '/v1/policy/versions/:id', act: 'policy.read' },
   rollbackPolicy: { method: 'POST', path: '/v1/policy/rollback', act: 'policy.apply' },
+  diffPolicy: { method: 'POST', path: '/v1/policy/diff', act: 'policy.read' },
   getPolicySchema: { method: 'GET', path: '/v1/policy/schema', act: 'policy.read' },
   shadowPolicy: { method: 'POST', path: '/v1/policy/shadow', act: 'policy.apply' },
   explainPolicy: { method: 'POST', path: '/v1/policy/can', act: 'policy.read' },

@@ -70,6 +70,11 @@ export class OperatorGate {
     return new Mandate({ reach: () => rightsOf(operator).over(act), labelsOf, refuse })
   }
 
+  /** On what the operator may do another act than that of this route: an answer tells of nothing else. */
+  reachOf(request: FastifyRequest, act: ActName): Reach {
+    return this.#options.rightsOf(this.#require(request).operator).over(act)
+  }
+
   /** Whether all that let this request in still holds; for answers that take long. */
   isStillAdmitted(request: FastifyRequest): boolean {
     const { operator, fingerprint, act } = this.#require(request)

@@ -1,6 +1,8 @@
 import { type PolicyVersionView, routes } from '#protocol'
+import { attributesOf } from '../attributes.js'
+import { comparePolicies } from '../policy-comparison.js'
 import type { PolicyVersion } from '../policy-versions.js'
-import { type App, at } from './app.js'
+import { type App, at, bodyLimits } from './app.js'
 import {
   keptPolicy,
   policyVersions,
@@ -8,13 +10,14 @@ import {
   rollbackPolicyRequest,
   versionParams,
 } from './schemas/policies.js'
+import { diffPolicyRequest, policyDiff } from './schemas/policy-diff.js'
 import type { Service } from './service.js'
 import { isoTime } from './views.js'
 
 const tags = ['policy']
 
-/** The policies that were in force, and the way back to one of them. */
-export function addPolicyVersionRoutes(app: App, { policy, operators }: Service): void {
+/** The policies that were in force, what lies between them, and the way back to one of them. */
+export function addPolicyVersionRoutes(app: App, { policy, operators, registry }: Service): void {
   const viewOf = ({ cameIntoForce: _, since, ...facts }: PolicyVersion): PolicyVersionView => ({
     ...facts,
     inForce: facts.version === policy.view.version,
@@ -38,6 +41,26 @@ export function addPolicyVersionRoutes(app: App, { policy, operators }: Service)
     handler: async (request) => {
       const { facts, source } = await policy.versionOf(Number(request.params.id))
       return { ...viewOf(facts), source }
+    },
+  })
+
+  app.route({
+    ...at(routes.diffPolicy),
+    bodyLimit: bodyLimits.diff,
+    schema: {
+      tags,
+      summary: 'Who gains what and who loses what, from one policy to another',
+      body: diffPolicyRequest,
+      response: { 200: policyDiff },
+    },
+    handler: async (request) => {
+      const seen = operators.reachOf(request, 'devices.read')
+      const devices = registry.devices().filter(({ labels }) => seen.includes(labels))
+      return comparePolicies(
+        request.body,
+        policy,
+        devices.flatMap(({ id }) => attributesOf(registry, id) ?? []),
+      )
     },
   })
 

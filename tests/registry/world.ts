@@ -35,6 +35,8 @@ export async function createWorld() {
   return { clock, now, audit, store, replay, open, registry: await open() }
 }
 export type World = Awaited<ReturnType<typeof createWorld>>
+/** As much of it as joining takes. */
+type Joining = Pick<World, 'registry' | 'clock'>
 
 export async function* fromLog(records: readonly AuditRecord[], from: number): AsyncIterable<AuditRecord> {
   yield* records.slice(from)
@@ -44,7 +46,7 @@ export function hash(text: string): Fingerprint {
   return parseFingerprint(createHash('sha256').update(text).digest('hex'))
 }
 
-export function newToken(world: World, id: string, over: Partial<NewToken> = {}): NewToken {
+export function newToken(world: Joining, id: string, over: Partial<NewToken> = {}): NewToken {
   return {
     token: parseTokenId(id),
     secretHash: hash(`secret of ${id}`),
@@ -83,7 +85,7 @@ export function attested(
 let serials = 0
 
 /** As the CA would sign it now, for a day. */
-export function certificateFor(world: World, spkiHash: Fingerprint, tier: Tier = 'token'): CertificateFacts {
+export function certificateFor(world: Joining, spkiHash: Fingerprint, tier: Tier = 'token'): CertificateFacts {
   const serial = parseCertificateSerial((++serials).toString(16).padStart(32, '0'))
   return {
     fingerprint: hash(`certificate ${serial}`),
@@ -110,7 +112,7 @@ export function identityOf(device: DeviceId, certificate: CertificateFacts): Dev
 }
 
 /** A whole token join of `key`; the token is made for it. */
-export async function joinByToken(world: World, key: string, device?: string): Promise<DeviceIdentity> {
+export async function joinByToken(world: Joining, key: string, device?: string): Promise<DeviceIdentity> {
   const id = `for-${key.replaceAll(' ', '-')}`
   const bound = device === undefined ? {} : { device: parseDeviceId(device) }
   await world.registry.createToken(newToken(world, id, bound), by)
@@ -118,7 +120,7 @@ export async function joinByToken(world: World, key: string, device?: string): P
 }
 
 export async function join(
-  world: World,
+  world: Joining,
   attestation: AttestationResult,
   token?: TokenCredential,
 ): Promise<DeviceIdentity> {

@@ -1,0 +1,63 @@
+import type { Labels, PolicyChange } from '#protocol'
+import type { Grant, OperatorPolicy } from '../operator-policy.js'
+import { compareNumbers, compareReach, compareSets } from './brings.js'
+import { compareRules, type Part } from './compare-rules.js'
+import { formatLabels } from './format.js'
+
+/** What people may do: role by role what it lets them, and who has it. */
+export function diffOperators(from: OperatorPolicy = nobody, to: OperatorPolicy = nobody): readonly PolicyChange[] {
+  const roles = [...new Set([...from.roles.keys(), ...to.roles.keys()])].sort()
+  return roles.flatMap((role) =>
+    [...diffGrants(from.roles.get(role) ?? [], to.roles.get(role) ?? []), ...diffHolders(role, from, to)].map(
+      (change) => ({ about: 'operators', role, ...change }) as const,
+    ),
+  )
+}
+
+const nobody: OperatorPolicy = { roles: new Map(), bindings: [] }
+
+type GrantChange = Omit<PolicyChange, 'about' | 'role'>
+
+const parts: readonly Part<Grant>[] = [
+  {
+    what: 'acts',
+    format: ({ acts }) => [...acts].toSorted().join(', '),
+    compare: (from, to) => compareSets(from.acts, to.acts),
+  },
+  {
+    what: 'labels',
+    format: ({ labels }) => formatLabels(labels),
+    compare: (from, to) => compareReach(isWithin(to.labels, from.labels), isWithin(from.labels, to.labels)),
+  },
+  {
+    what: 'maxDevices',
+    format: ({ maxDevices }) => formatCount(maxDevices),
+    compare: (from, to) => compareNumbers(from.maxDevices, to.maxDevices),
+  },
+]
+
+function diffGrants(from: readonly Grant[], to: readonly Grant[]): readonly GrantChange[] {
+  const format = (grant: Grant) => parts.map((part) => part.format(grant)).join('; ')
+  return compareRules(from, to, { parts, format }).map((change) => ({ effect: 'allow', ...change }) as const)
+}
+
+function diffHolders(role: string, from: OperatorPolicy, to: OperatorPolicy): readonly GrantChange[] {
+  const holders = ({ bindings }: OperatorPolicy) =>
+    bindings.filter((binding) => binding.role === role).flatMap(({ operators }) => operators)
+  const [before, after] = [holders(from), holders(to)]
+  const brings = compareSets(before, after)
+  return brings ? [{ what: 'binding', brings, from: formatHolders(before), to: formatHolders(after) }] : []
+}
+
+function formatHolders(operators: readonly string[]): string {
+  return [...new Set(operators)].toSorted().join(', ') || 'nobody'
+}
+
+/** Whether whatever has the first labels has the second. */
+function isWithin(narrow: Labels, wide: Labels): boolean {
+  return Object.entries(wide).every(([name, value]) => narrow[name] === value)
+}
+
+function formatCount(devices: number): string {
+  return devices === Infinity ? 'no limit' : String(devices)
+}

@@ -1,0 +1,47 @@
+import type { PolicyChange } from '#protocol'
+import type { Role, TopicPolicy } from '../policy.js'
+import { diffBindings } from './bindings.js'
+import { diffOperators } from './operators.js'
+import { diffAllows, diffDenies } from './rules.js'
+
+/**
+ * Where two policies differ in what they give: first what is about everyone, then role by role, then what people may do.
+ * By structure, so a rule that moves to another role is taken from the one and given to the other. Empty where only
+ * comments, order, tests or names differ.
+ */
+export function diffPolicies(from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {
+  const roles = [...new Set([...from.roles.keys(), ...to.roles.keys()])].sort()
+  return [
+    ...diffSettings(from, to),
+    ...roles.flatMap((role) => diffRole(role, from, to)),
+    ...diffOperators(from.operators, to.operators),
+  ]
+}
+
+function diffSettings(from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {
+  const changed = (what: 'onDenyPublish' | 'onOverlap', brings: PolicyChange['brings']): readonly PolicyChange[] =>
+    from[what] === to[what] ? [] : [{ about: 'everyone', what, brings, from: from[what], to: to[what] }]
+  return [...changed('onDenyPublish', 'other'), ...changed('onOverlap', to.onOverlap === 'filter' ? 'more' : 'less')]
+}
+
+function diffRole(name: string, from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {
+  const [older, newer] = [from.roles.get(name) ?? noRole, to.roles.get(name) ?? noRole]
+  const changes = [
+    ...diffSessions(older, newer),
+    ...diffAllows(older.allow, newer.allow),
+    ...diffDenies(older.deny, newer.deny),
+    ...diffBindings(name, from, to),
+  ]
+  return changes.map((change) => ({ about: 'role', role: name, ...change }))
+}
+
+/** What a role that is not there gives. */
+const noRole: Pick<Role, 'maxSessions' | 'allow' | 'deny'> = { maxSessions: 1, allow: [], deny: [] }
+
+function diffSessions(
+  { maxSessions: from }: Pick<Role, 'maxSessions'>,
+  { maxSessions: to }: Pick<Role, 'maxSessions'>,
+): readonly Omit<PolicyChange, 'about'>[] {
+  if (from === to) return []
+  return [{ what: 'sessions', brings: from < to ? 'more' : 'less', from: String(from), to: String(to) }]
+}
