@@ -61,21 +61,16 @@ const noRights = {
   ...{ term: always, dependsOnAddress: false },
 }
 
-/** In quarantine a device has one role, everywhere and always; where the policy names none, it has no rights. */
-function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Pick<Binding, 'role' | 'when'>[] {
+/** What gives a device its roles: in quarantine one, everywhere and always; where the policy names none, it has no rights. */
+export function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Binding[] {
   const { quarantineRole: role } = policy
-  if (device.quarantined === true) return role === undefined ? [] : [{ role }]
+  if (device.quarantined === true) return role === undefined ? [] : [{ at: 'quarantine', role }]
   return policy.bindings.filter((binding) => matches(binding, device))
 }
 
 /** The roles that a policy binds to a device, under whatever conditions, and whether or not it is in quarantine. */
 export function rolesOf(policy: TopicPolicy, device: DeviceAttributes): readonly string[] {
-  return [...new Set(bindingsOf(policy, device).map(({ role }) => role))]
-}
-
-/** The bindings that are about a device. */
-export function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Binding[] {
-  return policy.bindings.filter((binding) => matches(binding, device))
+  return [...new Set(policy.bindings.filter((binding) => matches(binding, device)).map(({ role }) => role))]
 }
 
 interface BoundRole {

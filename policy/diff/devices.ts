@@ -58,7 +58,10 @@ export class AffectedDevices {
 }
 
 /** As if there were nobody else. */
-function narrowedTo(bindings: readonly Binding[], { operators: _, ...policy }: TopicPolicy): TopicPolicy {
+function narrowedTo(
+  bindings: readonly Binding[],
+  { operators: _, quarantineRole: __, ...policy }: TopicPolicy,
+): TopicPolicy {
   const bound = new Set(bindings.map(({ role }) => role))
   return { ...policy, bindings, roles: new Map([...policy.roles].filter(([name]) => bound.has(name))) }
 }

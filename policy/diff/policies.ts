@@ -21,7 +21,22 @@ export function diffPolicies(from: TopicPolicy, to: TopicPolicy): readonly Polic
 function diffSettings(from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {
   const changed = (what: 'onDenyPublish' | 'onOverlap', brings: PolicyChange['brings']): readonly PolicyChange[] =>
     from[what] === to[what] ? [] : [{ about: 'everyone', what, brings, from: from[what], to: to[what] }]
-  return [...changed('onDenyPublish', 'other'), ...changed('onOverlap', to.onOverlap === 'filter' ? 'more' : 'less')]
+  return [
+    ...diffQuarantine(from, to),
+    ...changed('onDenyPublish', 'other'),
+    ...changed('onOverlap', to.onOverlap === 'filter' ? 'more' : 'less'),
+  ]
+}
+
+/** Without one, a device in quarantine has no rights. */
+function diffQuarantine(
+  { quarantineRole: from }: TopicPolicy,
+  { quarantineRole: to }: TopicPolicy,
+): readonly PolicyChange[] {
+  if (from === to) return []
+  const brings = from === undefined ? 'more' : to === undefined ? 'less' : 'other'
+  const sides = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) }
+  return [{ about: 'everyone', what: 'quarantine', brings, ...sides }]
 }
 
 function diffRole(name: string, from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {

@@ -54,6 +54,7 @@ export const policyParts = [
   ...([
     'onDenyPublish',
     'onOverlap',
+    'quarantine',
     'sessions',
     'rule',
     'actions',

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { OperatorRights } from '#policy'
+import type { OperatorRights, Reach } from '#policy'
 import {
   type Act,
   type ActName,

@@ -96,6 +96,9 @@ test('sessions, settings and who has a role are compared, and conditions as far 
     ['other', 'everyone', 'onDenyPublish', 'disconnect', 'drop'],
     ['less', 'everyone', 'onOverlap', 'filter', 'reject'],
   ])
+  assert.deepEqual(changesOf(saying('roles:\n', 'quarantine: { role: sensor }\nroles:\n')), [
+    ['more', 'everyone', 'quarantine', undefined, 'sensor'],
+  ])
   assert.deepEqual(changesOf(saying(match, 'match: { ids: [d2, d1] }')), [
     // The role denies as well, so that to have it is not simply to have more.
     ['other', 'sensor', 'binding', undefined, 'ids d1, d2'],
