@@ -1,9 +1,9 @@
-import type { PolicyChange } from '#protocol'
+import type { PolicyDifference } from '#protocol'
 import type { Binding, Role, TopicPolicy } from '../policy.js'
 import { type Brings, compareSets, opposite } from './brings.js'
 import { formatConditions, formatMatch } from './format.js'
 
-type BindingChange = Omit<PolicyChange, 'about' | 'role'>
+type BindingChange = Omit<PolicyDifference, 'about' | 'role'>
 
 /** Who has a role, and when. Bindings have no names: those that match the same are taken together. */
 export function diffBindings(role: string, from: TopicPolicy, to: TopicPolicy): readonly BindingChange[] {

@@ -1,7 +1,7 @@
-import type { PolicyChange } from '#protocol'
+import type { PolicyDifference } from '#protocol'
 
 /** What a change means to whom it is about. */
-export type Brings = PolicyChange['brings']
+export type Brings = PolicyDifference['brings']
 
 /** What is given where something is taken, and the other way round: of denies, and of what is taken away. */
 export function opposite(brings: Brings): Brings {

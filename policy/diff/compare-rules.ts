@@ -1,15 +1,15 @@
-import type { PolicyChange } from '#protocol'
+import type { PolicyDifference } from '#protocol'
 import type { Brings } from './brings.js'
 
 /** What a rule says of one thing, and what saying it otherwise brings to whom the rule allows something. */
 export interface Part<Rule> {
-  readonly what: PolicyChange['what']
+  readonly what: PolicyDifference['what']
   readonly format: (rule: Rule) => string
   /** Undefined where it comes to the same. */
   readonly compare: (from: Rule, to: Rule) => Brings | undefined
 }
 
-type RuleChange = Omit<PolicyChange, 'about' | 'role'>
+type RuleChange = Omit<PolicyDifference, 'about' | 'role'>
 
 interface Named {
   readonly id: string

@@ -1,11 +1,11 @@
-import type { Labels, PolicyChange } from '#protocol'
+import type { Labels, PolicyDifference } from '#protocol'
 import type { Grant, OperatorPolicy } from '../operator-policy.js'
 import { compareNumbers, compareReach, compareSets } from './brings.js'
 import { compareRules, type Part } from './compare-rules.js'
 import { formatLabels } from './format.js'
 
 /** What people may do: role by role what it lets them, and who has it. */
-export function diffOperators(from: OperatorPolicy = nobody, to: OperatorPolicy = nobody): readonly PolicyChange[] {
+export function diffOperators(from: OperatorPolicy = nobody, to: OperatorPolicy = nobody): readonly PolicyDifference[] {
   const roles = [...new Set([...from.roles.keys(), ...to.roles.keys()])].sort()
   return roles.flatMap((role) =>
     [...diffGrants(from.roles.get(role) ?? [], to.roles.get(role) ?? []), ...diffHolders(role, from, to)].map(
@@ -16,7 +16,7 @@ export function diffOperators(from: OperatorPolicy = nobody, to: OperatorPolicy 
 
 const nobody: OperatorPolicy = { roles: new Map(), bindings: [] }
 
-type GrantChange = Omit<PolicyChange, 'about' | 'role'>
+type GrantChange = Omit<PolicyDifference, 'about' | 'role'>
 
 const parts: readonly Part<Grant>[] = [
   {

@@ -1,4 +1,4 @@
-import type { PolicyChange } from '#protocol'
+import type { PolicyDifference } from '#protocol'
 import type { Role, TopicPolicy } from '../policy.js'
 import { diffBindings } from './bindings.js'
 import { diffOperators } from './operators.js'
@@ -9,7 +9,7 @@ import { diffAllows, diffDenies } from './rules.js'
  * By structure, so a rule that moves to another role is taken from the one and given to the other. Empty where only
  * comments, order, tests or names differ.
  */
-export function diffPolicies(from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {
+export function diffPolicies(from: TopicPolicy, to: TopicPolicy): readonly PolicyDifference[] {
   const roles = [...new Set([...from.roles.keys(), ...to.roles.keys()])].sort()
   return [
     ...diffSettings(from, to),
@@ -18,8 +18,11 @@ export function diffPolicies(from: TopicPolicy, to: TopicPolicy): readonly Polic
   ]
 }
 
-function diffSettings(from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {
-  const changed = (what: 'onDenyPublish' | 'onOverlap', brings: PolicyChange['brings']): readonly PolicyChange[] =>
+function diffSettings(from: TopicPolicy, to: TopicPolicy): readonly PolicyDifference[] {
+  const changed = (
+    what: 'onDenyPublish' | 'onOverlap',
+    brings: PolicyDifference['brings'],
+  ): readonly PolicyDifference[] =>
     from[what] === to[what] ? [] : [{ about: 'everyone', what, brings, from: from[what], to: to[what] }]
   return [
     ...diffQuarantine(from, to),
@@ -32,14 +35,14 @@ function diffSettings(from: TopicPolicy, to: TopicPolicy): readonly PolicyChange
 function diffQuarantine(
   { quarantineRole: from }: TopicPolicy,
   { quarantineRole: to }: TopicPolicy,
-): readonly PolicyChange[] {
+): readonly PolicyDifference[] {
   if (from === to) return []
   const brings = from === undefined ? 'more' : to === undefined ? 'less' : 'other'
   const sides = { ...(from !== undefined && { from }), ...(to !== undefined && { to }) }
   return [{ about: 'everyone', what: 'quarantine', brings, ...sides }]
 }
 
-function diffRole(name: string, from: TopicPolicy, to: TopicPolicy): readonly PolicyChange[] {
+function diffRole(name: string, from: TopicPolicy, to: TopicPolicy): readonly PolicyDifference[] {
   const [older, newer] = [from.roles.get(name) ?? noRole, to.roles.get(name) ?? noRole]
   const changes = [
     ...diffSessions(older, newer),
@@ -56,7 +59,7 @@ const noRole: Pick<Role, 'maxSessions' | 'allow' | 'deny'> = { maxSessions: 1, a
 function diffSessions(
   { maxSessions: from }: Pick<Role, 'maxSessions'>,
   { maxSessions: to }: Pick<Role, 'maxSessions'>,
-): readonly Omit<PolicyChange, 'about'>[] {
+): readonly Omit<PolicyDifference, 'about'>[] {
   if (from === to) return []
   return [{ what: 'sessions', brings: from < to ? 'more' : 'less', from: String(from), to: String(to) }]
 }

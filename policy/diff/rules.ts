@@ -1,11 +1,11 @@
-import type { PolicyChange } from '#protocol'
+import type { PolicyDifference } from '#protocol'
 import { covered, type Levels } from '../containment.js'
 import type { AllowRule, Rate, Rule, TopicTemplate } from '../policy.js'
 import { type Brings, compareNumbers, compareReach, compareSets, opposite } from './brings.js'
 import { compareRules, type Part } from './compare-rules.js'
 import { formatPayload, formatRate, formatRule, formatTemplate } from './format.js'
 
-type RuleChange = Omit<PolicyChange, 'about' | 'role'>
+type RuleChange = Omit<PolicyDifference, 'about' | 'role'>
 
 const ofEach: readonly Part<Rule>[] = [
   {

@@ -15,7 +15,7 @@ export interface DiffPolicyRequest {
 export interface PolicyDiff {
   readonly from: { readonly version: number; readonly hash: Fingerprint }
   readonly to: { readonly version: number; readonly hash: Fingerprint }
-  readonly changes: readonly PolicyChange[]
+  readonly changes: readonly PolicyDifference[]
   readonly devices: {
     /** That could connect now, and that the operator may see. */
     readonly known: number
@@ -34,7 +34,7 @@ export interface AffectedView {
 }
 
 /** One thing that two policies say differently. */
-export interface PolicyChange {
+export interface PolicyDifference {
   /** What comes of it for whom it is about: more rights, fewer, or others. */
   readonly brings: 'more' | 'less' | 'other'
   readonly about: 'everyone' | 'role' | 'operators'

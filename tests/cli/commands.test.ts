@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { defaultPolicy } from '#policy'
+import { defaultPolicy, parsePolicy } from '#policy'
 import { run, temporaryFolder, up } from '../server/running.js'
 
+const tests = parsePolicy(defaultPolicy, 'policy.yaml').tests.length
 const ekHash = 'ab'.repeat(32)
 
 /** One server for a test, and its operator's command line. */
@@ -125,7 +126,7 @@ test('a policy is tested offline, tried, applied, and asked why', async (t) => {
   const failing = file('failing.yaml', newer.replace('expect: allow', 'expect: deny'))
   const broken = file('broken.yaml', newer.replace('roles:', 'rules:'))
   const report = (await json('policy', 'test', good)) as { passed: number; failed: []; cases: { name: string }[] }
-  assert.deepEqual([report.passed, report.failed, report.cases.length], [10, [], 10])
+  assert.deepEqual([report.passed, report.failed, report.cases.length], [tests, [], tests])
   assert.equal(await code('policy', 'test', failing), 8)
   const mistake = await touchmark('policy', 'test', broken)
   assert.deepEqual([mistake.code, /broken\.yaml:\d+:\d+: /.test(mistake.stderr)], [8, true])
@@ -159,17 +160,20 @@ test('the policies that were in force are told and shown, and one of them is put
   writeFileSync(file, newer)
   assert.equal(await code('policy', 'rollback', '--yes'), 3)
   const diff = await touchmark('policy', 'diff', file)
-  assert.match(diff.stdout, /^device +gains +sessions +4 +5/m)
+  assert.match(diff.stdout, /^device +gains +- +sessions +4 +5/m)
   assert.match(diff.stderr, /^From version 1 to 2, of 0 known devices:$/m)
   await json('policy', 'apply', file, '--comment', 'new site')
   const changes = ((await json('policy', 'diff', '--from', '1')) as { changes: readonly { what: string }[] }).changes
-  assert.deepEqual([changes.length, changes[0]?.what], [2, 'sessions'])
+  assert.deepEqual(
+    changes.map(({ what }) => what),
+    ['sessions'],
+  )
   assert.match((await touchmark('policy', 'diff')).stderr, /^They give the same rights\.$/m)
   assert.match((await run('/', ['policy', 'diff', file, '--from-file', file])).stderr, /^They give the same/)
   assert.deepEqual([await code('policy', 'diff', file, '--to', '1'), await code('policy', 'diff', '--to', '9')], [2, 3])
   const listed = (await touchmark('policy', 'history')).stdout.trimEnd().split('\n')
-  assert.match(listed[1] ?? '', /^2 \* +\d{4}-.*Z +admin +10 +- +\d+ +[0-9a-f]{12} +new site$/)
-  assert.match(listed[2] ?? '', /^1 +\d{4}-.*Z +touchmark +10 /)
+  assert.match(listed[1] ?? '', /^2 \* +\d{4}-.*Z +admin +\d+ +- +\d+ +[0-9a-f]{12} +new site$/)
+  assert.match(listed[2] ?? '', /^1 +\d{4}-.*Z +touchmark +\d+ /)
   assert.equal((await touchmark('policy', 'show', '1')).stdout, `${defaultPolicy.trimEnd()}\n`)
   assert.deepEqual([await code('policy', 'show', '7'), await code('policy', 'show', 'seven')], [3, 2])
 

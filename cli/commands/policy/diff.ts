@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
-import type { AffectedView, DiffPolicyRequest, PolicyChange, PolicyDiff } from '#protocol'
+import type { AffectedView, DiffPolicyRequest, PolicyDifference, PolicyDiff } from '#protocol'
 import { diffPolicies, parsePolicy } from '#policy'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
@@ -10,11 +10,11 @@ import { parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
 
 const brings = { more: 'gains', less: 'loses', other: 'differs' } as const satisfies Record<
-  PolicyChange['brings'],
+  PolicyDifference['brings'],
   string
 >
 
-const columns: readonly Column<PolicyChange>[] = [
+const columns: readonly Column<PolicyDifference>[] = [
   { name: 'who', of: ({ about, role }) => (about === 'role' ? (role ?? '') : [about, role ?? ''].join(' ').trim()) },
   { name: 'it', of: (change) => brings[change.brings] },
   { name: 'rule', of: ({ effect, rule }) => [effect ?? '', rule?.replace(/^[^/]*\//, '') ?? ''].join(' ').trim() },
@@ -65,7 +65,11 @@ export function addDiff(policy: Command, { client, output }: Context): void {
     })
 }
 
-function compareFiles(older: string, newer: string | undefined, { from, to }: DiffOptions): readonly PolicyChange[] {
+function compareFiles(
+  older: string,
+  newer: string | undefined,
+  { from, to }: DiffOptions,
+): readonly PolicyDifference[] {
   if (newer === undefined || from !== undefined || to !== undefined) {
     throw new CliError('USAGE', '--from-file is compared with a file, and with nothing else')
   }
@@ -84,7 +88,7 @@ function show(output: Output, diff: PolicyDiff): void {
   output.note(`  other roles   ${formatAffected(otherRoles)}`)
 }
 
-function showChanges(output: Output, changes: readonly PolicyChange[]): void {
+function showChanges(output: Output, changes: readonly PolicyDifference[]): void {
   if (changes.length === 0 && output.isForPeople) output.note('They give the same rights.')
   else output.list(changes, columns)
 }
