@@ -1,7 +1,6 @@
 import type { DeviceId, SessionView } from '#protocol'
-import { isWithin, type LiveSession } from '#policy'
+import type { LiveSession } from '#policy'
 import type { LockChange } from '#registry'
-import { isOwnClientId } from './connect.js'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
 import { dispatch, fail, unrecordable } from './dispatch.js'
@@ -15,12 +14,12 @@ import type { TlsCredential } from './listeners/secure-server.js'
 import type { Transport } from './listeners/transport.js'
 import { liveSession } from './live-session.js'
 import type { SilenceReason } from './publishers.js'
+import { holdToRights, Recheck } from './recheck.js'
 import { restore } from './restore.js'
 import type { Session } from './session.js'
 import { viewSession } from './session-view.js'
 import { type Ended, silence, turnOut } from './silence.js'
 import type { Statistics } from './statistics.js'
-import { recheckSubscriptions } from './subscribe.js'
 import { SystemTopics } from './system-topics.js'
 import { fireWill } from './will.js'
 
@@ -33,6 +32,7 @@ export class Broker {
   readonly #connections = new Set<Connection>()
   readonly #listeners: Listener[] = []
   readonly #halfOpen: HalfOpen
+  readonly #recheck: Recheck
   readonly #systemTopics: SystemTopics
   readonly #sweeper: NodeJS.Timeout
   readonly #stopListening: readonly (() => void)[]
@@ -55,8 +55,9 @@ export class Broker {
       storeFailure: (error) => this.#endAll(codeOf(error)),
       overflow: (session) => overflow(this.#hub, session),
       crowded: () => relieve(this.#hub),
-      rightsOver: () => this.#renewRights(),
+      rightsOver: () => void this.#recheck.begin(),
     })
+    this.#recheck = new Recheck(this.#hub)
     this.#systemTopics = new SystemTopics(this.#hub)
     this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.elapsed)
     this.#stopListening = [
@@ -108,9 +109,7 @@ export class Broker {
   applyLocks({ revoked, locked, quarantined, restored, released }: Omit<LockChange, 'revision'>): Ended {
     const hub = this.#hub
     for (const device of restored) hub.silenced.delete(device)
-    for (const device of [...quarantined, ...released]) {
-      for (const session of hub.sessions.of(device)) this.#recheck(session)
-    }
+    for (const device of [...quarantined, ...released]) this.rightsChanged(device)
     const ended = [
       this.endDevices(revoked, 'revoked'),
       this.endDevices(locked, 'locked'),
@@ -144,14 +143,18 @@ export class Broker {
     return ended
   }
 
-  /** Renders the rights of all sessions anew and ends what they no longer allow. Returns how many are connected. */
-  policyChanged(): number {
-    let connected = 0
-    for (const session of this.#hub.sessions) {
-      if (session.link) connected++
-      this.#recheck(session)
-    }
-    return connected
+  /**
+   * The rights of all may be others: from here on nothing is decided by those of before. Resolves when what they no
+   * longer allow has ended, with how many are connected.
+   */
+  policyChanged(): Promise<number> {
+    return this.#recheck.begin()
+  }
+
+  /** The rights of one device are others, and what they no longer allow has ended when this returns. */
+  rightsChanged(device: DeviceId): void {
+    for (const session of this.#hub.sessions.of(device)) session.forgetRights()
+    for (const session of this.#hub.sessions.of(device)) holdToRights(this.#hub, session)
   }
 
   /** False once the audit log or the store has failed: then every device is turned away until the process starts again. */
@@ -203,30 +206,6 @@ export class Broker {
     this.#connections.add(connection)
     if (this.#closing) connection.close('shutdown')
     else if (this.#holding && this.healthy) connection.hold()
-  }
-
-  /** A condition of policy has begun or ceased to hold: the rights of some follow. */
-  #renewRights(): void {
-    const { sessions, rightsTerm, now } = this.#hub
-    rightsTerm.begin()
-    for (const session of sessions) {
-      if (isWithin(session.rights.term, now())) rightsTerm.note(session.rights.term)
-      else this.#recheck(session)
-    }
-  }
-
-  #recheck(session: Session): void {
-    const rights = this.#hub.rightsOf(session.device, session.address)
-    if (!rights || !isOwnClientId(session.device, rights, session.clientId)) {
-      expire(this.#hub, session, 'denied')
-      return
-    }
-    if (isBeyond(rights.maxSessions, session, this.#hub.sessions.of(session.device))) {
-      expire(this.#hub, session, 'quota')
-      return
-    }
-    session.rights = rights
-    recheckSubscriptions(this.#hub, session)
   }
 
   /** While the log cannot keep up, nobody is read; and when that lasts, see {@link #sweep}. */
@@ -299,14 +278,9 @@ export class Broker {
     this.#halfOpen.end()
     for (const stop of this.#stopListening) stop()
     this.#hub.rightsTerm.end()
+    this.#recheck.end()
     this.#hub.trail.close()
   }
-}
-
-/** Where fewer sessions may be connected than are, those that came first stay. */
-function isBeyond(maxSessions: number, session: Session, siblings: readonly Session[]): boolean {
-  const connected = siblings.filter(({ link }) => link)
-  return connected.indexOf(session) >= maxSessions
 }
 
 function codeOf(error: unknown): string {

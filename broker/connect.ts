@@ -4,7 +4,8 @@ import { explainDenial } from './denial.js'
 import { expire, forget } from './ending.js'
 import type { Hub } from './hub.js'
 import type { BrokerLimits } from './limits.js'
-import { newSessionName, type Rights, Session } from './session.js'
+import type { Rights } from './rights.js'
+import { newSessionName, Session } from './session.js'
 import { recheckSubscriptions } from './subscribe.js'
 import { afterSpeaking, fireWill, judgeWill, keepWill } from './will.js'
 import { type ConnackProperties, encodeConnack } from './wire/encode.js'
@@ -196,9 +197,9 @@ function open(
   if (old && !present) forget(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6], [MQTT-3.1.2-23]
   makeRoom(hub, device, rights, clientId)
   const expirySeconds = grantedExpiry(packet, hub.limits)
-  const { held } = hub
   const { address } = connection
-  const session = present ?? new Session({ clientId, device, expirySeconds, rights, address, since: hub.now(), held })
+  const begun = { clientId, device, expirySeconds, rights, address, since: hub.now(), among: hub }
+  const session = present ?? new Session(begun)
   if (!present) hub.sessions.add(session)
   // In time, a delayed will is not published [MQTT-3.1.3-9]; one that a restart has deferred is.
   if (session.will && session.will.delaySeconds === 0) fireWill(hub, session)

@@ -6,6 +6,7 @@ import { reasonOf } from './spoken-reasons.js'
 import { BrokerError } from './errors.js'
 import type { Hub } from './hub.js'
 import { handlePublish } from './publish.js'
+import { holdToRights } from './recheck.js'
 import { handlePubrel } from './release.js'
 import { handleSubscribe, handleUnsubscribe } from './subscribe.js'
 import { pingresp } from './wire/encode.js'
@@ -20,6 +21,8 @@ export function dispatch(hub: Hub, connection: Connection, packet: Packet): void
   }
   const { session } = connection
   if (!session) throw new BrokerError('PROTOCOL_VIOLATION', 'a packet before CONNACK')
+  holdToRights(hub, session)
+  if (connection.closed) return
   switch (packet.type) {
     case 'publish':
       return handlePublish(hub, connection, session, packet)

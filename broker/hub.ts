@@ -10,11 +10,12 @@ import { type BrokerLimits, defaultLimits } from './limits.js'
 import type { Message } from './message.js'
 import type { Held } from './queue.js'
 import { Refusals } from './refusals.js'
+import type { Rights } from './rights.js'
 import { RightsTerm } from './rights-term.js'
 import { Retained } from './routing/retained.js'
 import { Router } from './routing/router.js'
 import type { Member, Readiness, ShareGroup } from './routing/share-group.js'
-import type { Rights, Session } from './session.js'
+import type { Session } from './session.js'
 import { Sessions } from './sessions.js'
 import { Statistics } from './statistics.js'
 import { SessionStore } from './storage/session-store.js'
@@ -77,6 +78,7 @@ export class Hub {
   /** Devices that are kept out: what they published and what is not routed yet goes nowhere. */
   readonly silenced = new Map<DeviceId, SilenceReason>()
   readonly #onCrowded: () => void
+  #rightsEpoch = 0
 
   constructor(
     options: BrokerOptions,
@@ -134,6 +136,17 @@ export class Hub {
     } catch {
       return undefined
     }
+  }
+
+  /** See {@link RightsSource}. */
+  get rightsEpoch(): number {
+    return this.#rightsEpoch
+  }
+
+  /** From here on nothing is decided by rights that were given before. */
+  renewRights(): void {
+    this.#rightsEpoch++
+    this.rightsTerm.begin()
   }
 
   /** Sends a recorded message to everyone who subscribed to its topic. Returns how many sessions that are. */

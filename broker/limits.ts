@@ -34,6 +34,8 @@ export interface BrokerLimits {
   readonly packetsPerTurn: number
   /** How long one connection may take in such a turn, with the packet that goes beyond it. */
   readonly turnMilliseconds: number
+  /** Sessions and subscriptions that are held to rights that have changed in one turn of the event loop. */
+  readonly recheckedPerTurn: number
   /** QoS 1 and 2 messages sent and not yet acknowledged, per session; less where a client of MQTT 5 asks for less. */
   readonly maxInflight: number
   /** The same for clients of MQTT 3.1.1, which cannot say how many they can take. */
@@ -107,6 +109,7 @@ export const defaultLimits: BrokerLimits = {
   maxAnswers: 2000,
   packetsPerTurn: 64,
   turnMilliseconds: 1,
+  recheckedPerTurn: 250,
   maxInflight: 1000,
   maxInflightUnasked: 64,
   maxQueued: 100_000,

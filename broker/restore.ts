@@ -1,7 +1,8 @@
 import type { DeviceId } from '#protocol'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
-import { type Rights, Session } from './session.js'
+import type { Rights } from './rights.js'
+import { Session } from './session.js'
 import { loadRetained, loadSessions, type StoredSession } from './storage/stored.js'
 
 /**
@@ -26,9 +27,8 @@ export async function restore(hub: Hub): Promise<void> {
 
 function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, rights: Rights): void {
   const { clientId, expirySeconds, address, will } = stored
-  const { held } = hub
   const since = stored.since ?? hub.now()
-  const session = new Session({ clientId, device, expirySeconds, rights, address, since, held })
+  const session = new Session({ clientId, device, expirySeconds, rights, address, since, among: hub })
   for (const subscription of stored.subscriptions) {
     session.subscriptions.set(subscription.name, subscription)
     hub.router.add(subscription, session)

@@ -8,24 +8,18 @@ import {
   type TopicFilter,
   type TopicName,
 } from '#protocol'
-import type { EffectivePolicy } from '#policy'
 import type { OutgoingAliases } from './aliases.js'
 import { Inflight } from './inflight.js'
 import { LazyMap } from './lazy-map.js'
 import type { ListenerKind } from './listeners/transport.js'
 import { type Held, type Outgoing, Queue } from './queue.js'
+import { noRights, type Rights, type RightsSource } from './rights.js'
 import type { Message } from './message.js'
 import type { Reception, Subscription } from './subscription.js'
 import type { TrafficMeter } from './traffic-meter.js'
 import type { ProtocolLevel, Will } from './wire/packet.js'
 import type { Writer } from './writer.js'
 import type { SilenceReason } from './publishers.js'
-
-/** What the broker asks of a device's effective policy. */
-export type Rights = Pick<
-  EffectivePolicy,
-  'version' | 'quarantined' | 'maxSessions' | 'onDenyPublish' | 'term' | 'publish' | 'will' | 'subscribe' | 'receive'
->
 
 /** The connection of a session, and what the client on it has asked for. */
 export interface Link {
@@ -90,8 +84,6 @@ export class Session {
   readonly granted = new LazyMap<TopicFilter, number>()
   /** By packet identifier. */
   readonly received = new LazyMap<number, Received>()
-  /** Rendered anew at every CONNECT, on every change of policy and when a condition of it begins or ceases to hold. */
-  rights: Rights
   /** Where its client is, or was last; policy can make rights depend on it. */
   address: string | undefined
   link: Link | undefined
@@ -113,6 +105,12 @@ export class Session {
   silenced: SilenceReason | undefined
   /** What policy last kept from it. */
   lastRefusal: LastRefusal | undefined
+  readonly #source: RightsSource
+  #rights: Rights
+  /** When these were given, by {@link RightsSource.rightsEpoch}. */
+  #rightsEpoch: number
+  /** Those that its subscriptions were last held to. */
+  #heldTo: Rights
   #name: string
   #index = 0
 
@@ -123,17 +121,48 @@ export class Session {
     readonly rights: Rights
     readonly address: string | undefined
     readonly since: number
-    readonly held: Held
+    /** The broker's hub. */
+    readonly among: RightsSource & { readonly held: Held }
   }) {
-    this.queue = new Queue(begin.held)
-    this.inflight = new Inflight(begin.held)
+    this.queue = new Queue(begin.among.held)
+    this.inflight = new Inflight(begin.among.held)
     this.clientId = begin.clientId
     this.device = begin.device
     this.expirySeconds = begin.expirySeconds
-    this.rights = begin.rights
+    this.#source = begin.among
+    this.#rights = this.#heldTo = begin.rights
+    this.#rightsEpoch = begin.among.rightsEpoch
     this.address = begin.address
     this.since = begin.since
     this.#name = newSessionName()
+  }
+
+  /**
+   * Those of now. They are given anew at every CONNECT, and asked for again when they are first needed after a change of
+   * policy or after a condition of it has begun or ceased to hold: the moment of the change counts, for every session,
+   * and not when its turn comes to be looked at.
+   */
+  get rights(): Rights {
+    const { rightsEpoch } = this.#source
+    if (this.#rightsEpoch !== rightsEpoch) {
+      this.#rights = this.#source.rightsOf(this.device, this.address) ?? noRights(this.#rights)
+      this.#rightsEpoch = rightsEpoch
+    }
+    return this.#rights
+  }
+
+  /** They are no longer what they were. */
+  forgetRights(): void {
+    this.#rightsEpoch = -1
+  }
+
+  /** Whether its subscriptions are such as its rights of now allow. */
+  get isHeldToRights(): boolean {
+    return this.#heldTo === this.rights
+  }
+
+  holdToRights(): void {
+    this.#heldTo = this.rights
   }
 
   /** What its records are filed under: a name for each connection, and before the first one of its own. */
@@ -165,7 +194,8 @@ export class Session {
     this.link = connection.link
     this.address = connection.link.address
     this.expirySeconds = connection.expirySeconds
-    this.rights = connection.rights
+    this.#rights = connection.rights
+    this.#rightsEpoch = this.#source.rightsEpoch
   }
 
   /** The connection is gone; what is left of the session waits for the next. */

@@ -97,6 +97,7 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
  * leaves them, because it passes and the client would not know to ask again: each delivery is held to the rights of then.
  */
 export function recheckSubscriptions(hub: Hub, session: Session): void {
+  session.holdToRights()
   if (session.rights.quarantined) return
   for (const [name, subscription] of session.subscriptions) {
     const decision = judge(session, { filter: name, qos: subscription.qos })

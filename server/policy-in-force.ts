@@ -67,6 +67,9 @@ interface Active {
   readonly source: string
 }
 
+/** Has the new policy decide before it returns; answers how many sessions it has looked at again, when it has. */
+type Recheck = () => number | Promise<number>
+
 interface Rendered {
   readonly attributes: DeviceAttributes
   readonly from: string | undefined
@@ -81,7 +84,7 @@ export class PolicyInForce {
   readonly #options: PolicyInForceOptions
   readonly #rates: RateLimiter
   readonly #rendered = new Map<DeviceId, Rendered>()
-  readonly #listeners = new Set<() => number>()
+  readonly #listeners = new Set<Recheck>()
   readonly #versions: PolicyVersions
   #active: Active
   #changing: Promise<unknown> = Promise.resolve()
@@ -200,8 +203,8 @@ export class PolicyInForce {
     return this.#active.policy.quarantineRole !== undefined
   }
 
-  /** Called when another policy has come into force; answers how many sessions it looked at again. */
-  onChange(recheck: () => number): void {
+  /** Called when another policy has come into force. */
+  onChange(recheck: Recheck): void {
     this.#listeners.add(recheck)
   }
 
@@ -271,7 +274,8 @@ export class PolicyInForce {
     const before = this.#active
     await this.#versions.keep(facts, active.source)
     try {
-      const { record, sessions } = this.#switchTo(active, by, facts)
+      const { record, rechecked } = this.#switchTo(active, by, facts)
+      const sessions = await rechecked
       await this.#options.audit.whenDurable(record)
       await this.#versions.begin({ ...facts, record })
       return sessions
@@ -286,23 +290,25 @@ export class PolicyInForce {
   #switchTo(active: Active, by: OperatorFacts, { restores }: Pick<PolicyFacts, 'restores'> = {}) {
     const record = this.#record(active, by, restores)
     this.#active = active
-    return { record, sessions: this.#recheck() }
+    return { record, rechecked: this.#recheck() }
   }
 
   #switchBack(before: Active, by: OperatorFacts, cause: unknown): void {
     const comment = `version ${this.#active.policy.version} could not be kept: ${messageOf(cause)}`.slice(0, 1024)
     try {
-      this.#switchTo(before, { ...by, comment })
+      this.#switchTo(before, { ...by, comment }).rechecked.catch(() => undefined)
     } catch {
       // The log takes nothing more, so nothing is decided that a record would have to explain.
       this.#active = before
-      this.#recheck()
+      this.#recheck().catch(() => undefined)
     }
   }
 
-  #recheck(): number {
+  /** How many sessions were looked at again, when all have been. */
+  async #recheck(): Promise<number> {
     this.#rendered.clear()
-    return [...this.#listeners].reduce((sum, recheck) => sum + recheck(), 0)
+    const counts = await Promise.all([...this.#listeners].map(async (recheck) => recheck()))
+    return counts.reduce((sum, count) => sum + count, 0)
   }
 
   #factsOf({ policy, hash }: Active, { operator, peer, comment }: OperatorFacts): PolicyFacts {

@@ -49,7 +49,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
   closing.add(followLocks(broker, registry, audit))
   policy.onChange(() => broker.policyChanged())
   registry.onChange(({ kind, device }) => {
-    if (kind === 'labels') broker.policyChanged()
+    if (kind === 'labels') broker.rightsChanged(device)
     if (kind === 'promoted') broker.certificatesChanged(device)
   })
 

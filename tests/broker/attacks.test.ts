@@ -75,7 +75,7 @@ test('without the grant to retain nothing is retained, and nothing that is retai
   owner.send(publishPacket('open/state', 'kept', { qos: 1, messageId: 1, retain: true }))
   await owner.next('puback')
   world.setPolicy(policySource('onDenyPublish: drop').replace('retain: true', 'retain: false'))
-  world.broker.policyChanged()
+  await world.broker.policyChanged()
   const other = await world.raw('d2')
   await other.connect('d2')
   other.send(
@@ -106,7 +106,7 @@ for (const when of ['while it is away', 'before a restart'] as const) {
     const grant = 'actions: [subscribe, receive], topics: ["f/${device.id}/#", "open/#"]'
     world.setPolicy(policySource().replace(grant, grant.replace(', "open/#"', '')))
     if (when === 'before a restart') await world.restart()
-    else world.broker.policyChanged()
+    else await world.broker.policyChanged()
     const back = await world.raw('d2')
     assert.ok((await back.connect('d2', { clean: false })).sessionPresent)
     await back.ping()

@@ -43,7 +43,7 @@ test('a right to subscribe that is taken back before its record is durable begin
       'id: hear, actions: [subscribe, receive], topics: ["f/${device.id}/#"]',
     ),
   )
-  world.broker.policyChanged()
+  await world.broker.policyChanged()
   world.audit.release()
   await client.next('suback')
   const subscriptions = world.broker.sessions().flatMap((session) => session.subscriptions)

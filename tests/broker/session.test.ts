@@ -143,7 +143,7 @@ test('a change of policy ends live subscriptions that it no longer allows', asyn
       'topics: ["f/${device.id}/#"], qos: { max: 1 } }',
     ),
   )
-  assert.equal(world.broker.policyChanged(), 2)
+  assert.equal(await world.broker.policyChanged(), 2)
   const view = world.broker.sessions().find(({ device }) => device === 'd2')
   assert.deepEqual(view?.subscriptions, [{ filter: 'f/d2/#', qos: 1 }])
   const { at, ...refusal } = view?.lastRefusal ?? {}

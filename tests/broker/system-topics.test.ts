@@ -111,7 +111,7 @@ test('a grant that is taken back ends what was subscribed under it', async (t) =
   world.clock += 10_000
   await watcher.next('publish')
   world.labels.delete(device('w'))
-  world.broker.policyChanged()
+  await world.broker.policyChanged()
   assert.deepEqual(world.broker.sessions()[0]?.subscriptions, [])
   const before = watcher.all('publish').length
   watcher.send(subscribePacket(2, ['open/#', 0]))

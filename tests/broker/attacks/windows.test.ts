@@ -148,7 +148,7 @@ test('a message of QoS 2 that policy keeps from its second sending keeps its ide
   )
   await cut(world, first)
   world.setPolicy(granted.replace('"open/secret"', '"open/secret", "open/x", "open/y"'))
-  world.broker.policyChanged()
+  await world.broker.policyChanged()
   await world.restart()
 
   const again = await join(world, 'd2', 5, {
