@@ -61,7 +61,7 @@ export async function openService(
   let lease = follow()
   policy.onChange(() => (untold === 'policy' ? 0 : world.broker.policyChanged()))
   registry.onChange(({ kind, device }) => {
-    if (kind === 'labels' && untold !== 'labels') world.broker.policyChanged()
+    if (kind === 'labels' && untold !== 'labels') world.broker.rightsChanged(device)
     if (kind === 'promoted') world.broker.certificatesChanged(device)
   })
   for (const device of devices) await enroll(world, registry, device)

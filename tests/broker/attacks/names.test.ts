@@ -31,7 +31,7 @@ test('case 33: a label that is no single word is filled in nowhere: its role giv
   let sent = 0
   for (const site of strange) {
     labelled(site)
-    world.broker.policyChanged()
+    await world.broker.policyChanged()
     for (const topic of ['f/oslo/x', 'f/a/b', 'open/x']) {
       client.send(publishPacket(topic, site, { qos: 1, messageId: ++sent }))
       await client.next('puback', sent)
@@ -43,6 +43,6 @@ test('case 33: a label that is no single word is filled in nowhere: its role giv
     [[], new Set(['deny'])],
   )
   labelled('oslo')
-  world.broker.policyChanged()
+  await world.broker.policyChanged()
   assert.deepEqual((await subscribe(client, ['f/oslo/#', 1])).granted, [1])
 })
