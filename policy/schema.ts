@@ -1,7 +1,7 @@
 import { tiers } from '#protocol'
 import { operatorSchema } from './operator-schema.js'
 import { policyLimits } from './policy.js'
-import { denyReasons } from './read-test.js'
+import { expectableReasons } from './read-test.js'
 import { labels, name, oneOrMore, record, type Schema, some, whole } from './schema-parts.js'
 import { actions, maxPayloadBytes } from './values.js'
 
@@ -121,7 +121,7 @@ const test = {
       size: { ...whole(0, maxPayloadBytes), description: 'Bytes of payload.' },
       expect: { enum: ['allow', 'deny'] },
       by: { type: 'string', description: 'A rule that must be among those that decide: ID or ROLE/ID.' },
-      reason: { enum: [...denyReasons] },
+      reason: { enum: [...expectableReasons] },
     },
     ['as', 'expect'],
   ),

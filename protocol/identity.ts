@@ -93,43 +93,33 @@ export type DeviceIdentity = Brand<
 /** What a device can do with a topic; `will` is publishing after it has gone. */
 export type TopicAction = 'publish' | 'will' | 'subscribe' | 'receive'
 
-/** Why a topic action is refused; stable codes for audit, `explain` and tests. */
-export type DenyReason =
-  | 'no_rule' //        nothing allows it
-  | 'denied' //         a deny rule matches
-  | 'not_contained' //  the allowed filters do not cover the whole requested filter
-  | 'overlaps_deny' //  the filter reaches into a deny and the policy says onOverlap: reject
-  | 'qos' //            above the granted QoS
-  | 'retain' //         retain is not granted
-  | 'size' //           payload above the granted size
-  | 'rate' //           the rule's bucket is empty, or filters are changed faster than any device may
-  | 'quota' //          a device can keep no more: subscriptions, retained messages
-  | 'condition' //      a `when` does not hold
-  | 'quarantined' //    the device is in quarantine, and the role that it has there does not allow it
-  | 'reserved' //       a `$` topic that no rule names
-  | 'no_rights' //      the device's policy could not be rendered, or no role is bound
-  | 'response_topic' // the publisher may not receive on the response topic that it gives (MQTT 5.0 §4.10)
-  | 'invalid_share' //  begins like a shared subscription and is none (MQTT 5.0 §4.8.2)
-  | 'internal' //       deciding failed; deny when in doubt
-
-/** What each reason means to the one who has to mend the policy, or the device. */
-export const denyReasonTexts: Readonly<Record<DenyReason, string>> = {
+/**
+ * Why a topic action is refused: stable codes for audit, `explain` and tests, and what each means to the one who has to
+ * mend the policy, or the device.
+ */
+export const denyReasonTexts = {
   no_rule: 'nothing allows it',
   denied: 'a deny rule matches',
   not_contained: 'what is allowed does not cover the whole filter',
-  overlaps_deny: 'the filter reaches into what is denied',
+  overlaps_deny: 'the filter reaches into what is denied', //  where the policy says onOverlap: reject
   qos: 'above the granted QoS',
   retain: 'retaining is not granted',
   size: 'the payload is above the granted size',
-  rate: 'too many for now',
-  quota: 'the device keeps as much as it may',
-  condition: 'a condition of the rule does not hold',
+  rate: 'too many for now', //                                 of a rule, or more filters than any device may change
+  quota: 'the device keeps as much as it may', //              subscriptions, retained messages
+  condition: 'a condition of the rule does not hold', //       a `when`
   quarantined: 'the device is in quarantine, and nothing else is allowed there',
   reserved: 'a $ topic that no rule names',
   no_rights: 'no role is bound to the device, or its rights cannot be rendered',
-  response_topic: 'the device may not receive on the response topic that it gives',
-  invalid_share: 'not the name of a shared subscription',
-  internal: 'deciding failed',
+  response_topic: 'the device may not receive on the response topic that it gives', // MQTT 5.0 §4.10
+  invalid_share: 'not the name of a shared subscription', //   MQTT 5.0 §4.8.2
+  internal: 'deciding failed', //                              deny when in doubt
+} as const satisfies Readonly<Record<string, string>>
+export type DenyReason = keyof typeof denyReasonTexts
+export const denyReasons: readonly DenyReason[] = Object.keys(denyReasonTexts).filter(isDenyReason)
+
+function isDenyReason(reason: string): reason is DenyReason {
+  return Object.hasOwn(denyReasonTexts, reason)
 }
 
 export type Decision =

@@ -90,6 +90,7 @@ export {
   type ChannelBinding,
   type Decision,
   type DenyReason,
+  denyReasons,
   denyReasonTexts,
   type DeviceIdentity,
   type IssuedCertificate,
