@@ -16,6 +16,7 @@ const programs = {
   sha256sum: 'coreutils',
   od: 'coreutils',
   sed: 'sed',
+  prlimit: 'util-linux',
   bash: 'bash',
   gcc: 'gcc',
   '/usr/include/stdio.h': 'libc6-dev',
