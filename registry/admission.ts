@@ -1,4 +1,4 @@
-import type { DeviceIdentity, Fingerprint, OperatorName } from '#protocol'
+import type { DeviceIdentity } from '#protocol'
 import type { Device, RegistryState } from './state.js'
 
 /** Whether a certificate opens anything now. A refusal is part of normal life and therefore a value. */
@@ -33,12 +33,6 @@ export function admit(state: RegistryState, identity: DeviceIdentity, now: numbe
     case 'revoked':
       return refused(certificate.state)
   }
-}
-
-/** The operator whose certificate this is, while it is valid. */
-export function admitOperator(state: RegistryState, fingerprint: Fingerprint, now: number): OperatorName | undefined {
-  const certificate = state.operators.get(fingerprint)
-  return certificate !== undefined && certificate.notAfter > now ? certificate.operator : undefined
 }
 
 function refused(reason: Extract<Admission, { admitted: false }>['reason']): Admission {

@@ -9,6 +9,7 @@ import {
   type TpmState,
 } from '#protocol'
 import { RegistryError } from './errors.js'
+import { applyToOperators } from './operators.js'
 import {
   anchorKey,
   type CertificateRecord,
@@ -54,11 +55,10 @@ export function applyEvent(state: RegistryState, event: RegistryEvent): void {
     case 'lock.expire':
       state.epoch = Math.max(state.epoch, event.revision)
       return state.locks.delete(event.lock)
-    case 'operator.issue': {
-      // One by one: a record of the log holds more than its event, and the row must not.
-      const { operator, fingerprint, serial, notBefore, notAfter, certificate } = event
-      return state.operators.set(fingerprint, { operator, fingerprint, serial, notBefore, notAfter, certificate })
-    }
+    case 'operator.invite':
+    case 'operator.issue':
+    case 'operator.revoke':
+      return applyToOperators(state, event)
   }
 }
 
@@ -80,6 +80,8 @@ const registryEvents: Readonly<Record<RegistryEvent['event'], true>> = {
   'lock.remove': true,
   'lock.expire': true,
   'operator.issue': true,
+  'operator.invite': true,
+  'operator.revoke': true,
 }
 
 type Event<Name extends RegistryEvent['event']> = Extract<RegistryEvent, { readonly event: Name }>

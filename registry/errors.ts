@@ -8,6 +8,7 @@ export type RegistryErrorCode =
   | 'UNKNOWN_CERTIFICATE'
   | 'NOT_REGISTERED'
   | 'LOCK_UNKNOWN'
+  | 'INVITATION_UNKNOWN'
   // what it knows, and refuses
   | 'TOKEN_SPENT'
   | 'TOKEN_EXPIRED'
@@ -25,6 +26,10 @@ export type RegistryErrorCode =
   | 'KEY_NOT_CERTIFIED'
   | 'LOCKED'
   | 'LOCK_INVALID'
+  | 'INVITATION_INVALID'
+  | 'INVITATION_MISMATCH'
+  | 'INVITATION_EXPIRED'
+  | 'OPERATOR_LIMIT'
   // what went wrong between the question and the answer
   | 'CONFLICT'
   | 'REGISTRY_FAILED'

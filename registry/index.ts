@@ -8,6 +8,7 @@ export type {
   JoinContext,
   TokenCredential,
 } from './enrollment-plan.js'
+export { type NewInvitation, type OperatorIssue, Operators } from './operators.js'
 export { RegistryError, type RegistryErrorCode } from './errors.js'
 export { addressOf, holdsAddress } from './locks/address-range.js'
 export type { LockChange, LockLease, LockProgress } from './locks/lock-feed.js'
@@ -16,4 +17,4 @@ export { checkLockTarget, type LockOrder } from './locks/lock-order.js'
 export type { PolicyAnswers } from './locks/locks.js'
 export { type Locking, Registry, type RegistryChange, type RegistryOptions } from './registry.js'
 export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
-export type { CertificateRecord, CertificateState, Device, Instance, Lock, Revocation, Token } from './state.js'
+export type { CertificateRecord, CertificateState, Device, Instance, Invitation, Lock, Revocation, Token } from './state.js'

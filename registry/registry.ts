@@ -2,7 +2,6 @@ import {
   type AttestationResult,
   type AuditTrail,
   type CertificateFacts,
-  type CertificateOfOperator,
   type DeviceId,
   type DeviceIdentity,
   type Fingerprint,
@@ -16,7 +15,7 @@ import {
   type TokenId,
 } from '#protocol'
 import type { Store } from '#store'
-import { admit, type Admission, admitOperator } from './admission.js'
+import { admit, type Admission } from './admission.js'
 import { catchUp, type Replay } from './catch-up.js'
 import {
   checkLabels,
@@ -41,6 +40,7 @@ import { Journal, type Recording } from './journal.js'
 import type { LockOrder } from './locks/lock-order.js'
 import { planLock } from './locks/lock-plan.js'
 import { type Clocks, Locks } from './locks/locks.js'
+import { type OperatorIssue, Operators } from './operators.js'
 import { planRenewal, type RenewalIssue, renewalOf, type RenewalPlan } from './renewal-plan.js'
 import type { CertificateRecord, Device, Instance, Lock, RegistryState, Token } from './state.js'
 
@@ -84,6 +84,8 @@ export class Registry {
   readonly #listeners = new Set<(change: RegistryChange) => void>()
   /** Whom locks and revocations keep out, and the brokers that are told of it. */
   readonly locks: Locks
+  /** Who may work here. */
+  readonly operators: Operators
 
   /** @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT */
   static async open({ store, audit, replay, now, elapsed = now }: RegistryOptions): Promise<Registry> {
@@ -96,6 +98,7 @@ export class Registry {
     this.#journal = journal
     this.#now = clocks.now
     this.locks = new Locks(state, clocks, (event) => journal.note(event))
+    this.operators = new Operators(state, (event) => this.#change(event), clocks.now)
   }
 
   device(id: DeviceId): Device | undefined {
@@ -143,7 +146,7 @@ export class Registry {
 
   /** The operator whose certificate this is, while it is valid. */
   admitOperator(fingerprint: Fingerprint): OperatorName | undefined {
-    return admitOperator(this.#state, fingerprint, this.#now())
+    return this.operators.certificate(fingerprint)?.operator
   }
 
   /**
@@ -237,9 +240,9 @@ export class Registry {
     return done
   }
 
-  /** An operator's certificate, which then opens the operators' API. */
-  async recordOperator(certificate: CertificateOfOperator): Promise<void> {
-    return this.#change({ event: 'operator.issue', ...certificate })
+  /** An operator's certificate, which then opens the operators' API. @throws RegistryError */
+  async recordOperator(certificate: OperatorIssue): Promise<void> {
+    return this.operators.record(certificate)
   }
 
   /**

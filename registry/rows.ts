@@ -34,6 +34,7 @@ import {
   type CertificateRecord,
   type Device,
   type Instance,
+  type Invitation,
   type Lock,
   type OwnedAnchor,
   type RegistryState,
@@ -76,6 +77,7 @@ export function takeChangedRows(state: RegistryState): Rows {
   take('token', state.tokens)
   take('anchor', state.anchors)
   take('operator', state.operators)
+  take('invitation', state.invitations)
   take('lock', state.locks, (lock) => ({ ...lock, target: formatLockTarget(lock.target) }))
   return rows
 }
@@ -117,6 +119,10 @@ export function restoreRow(state: RegistryState, key: string, value: Uint8Array)
     case 'operator': {
       const operator = decodeRow(key, value, decodeOperator)
       return state.operators.restore(operator.fingerprint, operator)
+    }
+    case 'invitation': {
+      const invitation = decodeRow(key, value, decodeInvitation)
+      return state.invitations.restore(invitation.id, invitation)
     }
     case 'lock': {
       const lock = decodeRow(key, value, decodeLock)
@@ -236,6 +242,15 @@ const decodeOperator: Decoder<CertificateOfOperator> = object({
   notBefore: time,
   notAfter: time,
   certificate: bytes(64 * 1024),
+})
+
+const decodeInvitation: Decoder<Invitation> = object({
+  id: parsed(parseTokenId),
+  secretHash: fingerprint,
+  whom: parsed(parseOperatorName),
+  ttlSeconds: count,
+  notAfter: time,
+  by: parsed(parseOperatorName),
 })
 
 const decodeLock: Decoder<Lock> = object({

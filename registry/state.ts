@@ -89,6 +89,18 @@ export interface Token {
   readonly revoked: boolean
 }
 
+/** Who may become an operator, or one again, by showing a secret. */
+export interface Invitation {
+  readonly id: TokenId
+  /** SHA-256 of the secret. */
+  readonly secretHash: Fingerprint
+  readonly whom: OperatorName
+  /** How long certificates live that it leads to. */
+  readonly ttlSeconds: number
+  readonly notAfter: number
+  readonly by: OperatorName
+}
+
 /** Keeps out whom it is on, until it is removed or its time is over. */
 export interface Lock {
   readonly id: LockId
@@ -123,6 +135,7 @@ export class RegistryState {
   /** Hardware anchors only: each belongs to one device for good. A token's or a job's anchor names no device. */
   readonly anchors = new Table<AnchorKey, OwnedAnchor>()
   readonly operators = new Table<Fingerprint, CertificateOfOperator>()
+  readonly invitations = new Table<TokenId, Invitation>()
   readonly locks = new Table<LockId, Lock>()
   /** Grows with every change of who is kept out; a message carries the epoch under which its publisher was admitted. */
   epoch = 0

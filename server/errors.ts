@@ -13,6 +13,7 @@ export type ServerErrorCode =
   | 'ACT_NOT_ALLOWED' //      an operator is known, and may not do this
   | 'DEVICE_CERTIFICATE_REQUIRED'
   | 'TOKEN_REQUIRED'
+  | 'INVITATION_REFUSED' //   unknown, used, over or of another secret; which, the log says
   | 'REQUEST_INVALID'
   | 'REQUEST_TOO_LARGE'
   | 'ROUTE_UNKNOWN'

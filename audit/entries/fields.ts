@@ -133,6 +133,10 @@ export const fields: {
   purged: [103, 'integer'],
   restores: [104, 'integer'],
   act: [114, 'text'],
+  whom: [115, 'text'],
+  invitation: [116, 'text'],
+  revoked: [117, 'text'],
+  ttlSeconds: [118, 'integer'],
 }
 
 export interface Field {
@@ -199,4 +203,6 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'lock.applied': 53,
   'device.quarantine': 54,
   'device.release': 55,
+  'operator.invite': 70,
+  'operator.revoke': 71,
 }

@@ -111,7 +111,31 @@ export type RegistryEvent =
       readonly lock: LockId
       readonly revision: number
     }
-  | (CertificateOfOperator & { readonly event: 'operator.issue' })
+  | (CertificateOfOperator & {
+      /** With the invitation that it spends, or the certificate that was shown for it; with neither by the service itself. */
+      readonly event: 'operator.issue'
+      readonly invitation?: TokenId
+      readonly presentedSerial?: CertificateSerial
+      readonly peer?: string
+    })
+  | (OperatorFacts & {
+      /** Whoever holds the secret gets a certificate as `whom`, once. */
+      readonly event: 'operator.invite'
+      readonly invitation: TokenId
+      readonly secretHash: Fingerprint
+      readonly whom: OperatorName
+      /** How long each certificate of the one invited is to live. */
+      readonly ttlSeconds: number
+      /** When it was made. */
+      readonly at: number
+      readonly notAfter: number
+    })
+  | (OperatorFacts & {
+      readonly event: 'operator.revoke'
+      readonly whom: OperatorName
+      /** The one certificate that it is about; absent for all, and for what invites the operator. */
+      readonly revoked?: Fingerprint
+    })
 
 /** One certificate as it was issued; with its DER, so that the log names every certificate that can open anything. */
 export interface CertificateFacts {

@@ -1,0 +1,123 @@
+import { timingSafeEqual } from 'node:crypto'
+import {
+  type CertificateOfOperator,
+  decodeHex,
+  type Fingerprint,
+  type OperatorFacts,
+  type OperatorName,
+  type RegistryEvent,
+  type TokenId,
+} from '#protocol'
+import type { TokenCredential } from './enrollment-plan.js'
+import { RegistryError } from './errors.js'
+import type { Invitation, RegistryState } from './state.js'
+
+/** What lets a person in, once: the holder of its secret gets a certificate of this name. */
+export interface NewInvitation extends Omit<Invitation, 'by'> {
+  /** When it is made, in milliseconds since 1970. */
+  readonly at: number
+}
+
+/** What an operator's certificate was issued for. */
+export type OperatorIssue = Omit<Extract<RegistryEvent, { readonly event: 'operator.issue' }>, 'event'>
+
+/** Nobody needs more; a script that renews and never keeps what it gets would grow the registry. */
+const limits = { certificatesOfOperator: 16, invitations: 256 } as const
+
+/** Knows the people who may work here: their certificates, and who is invited. */
+export class Operators {
+  readonly #state: RegistryState
+  readonly #change: (event: RegistryEvent) => Promise<void>
+  readonly #now: () => number
+
+  constructor(state: RegistryState, change: (event: RegistryEvent) => Promise<void>, now: () => number) {
+    this.#state = state
+    this.#change = change
+    this.#now = now
+  }
+
+  /** A certificate that opens something now. */
+  certificate(fingerprint: Fingerprint): CertificateOfOperator | undefined {
+    const certificate = this.#state.operators.get(fingerprint)
+    return certificate !== undefined && certificate.notAfter > this.#now() ? certificate : undefined
+  }
+
+  /** All that open something now, in the order in which they were issued. */
+  certificates(): readonly CertificateOfOperator[] {
+    return this.#state.operators.values().filter(({ notAfter }) => notAfter > this.#now())
+  }
+
+  invitations(): readonly Invitation[] {
+    return this.#state.invitations.values().filter(({ notAfter }) => notAfter > this.#now())
+  }
+
+  /** @throws RegistryError INVITATION_INVALID */
+  async invite(invitation: NewInvitation, by: OperatorFacts): Promise<void> {
+    const { id, ...terms } = invitation
+    if (this.#state.invitations.has(id)) throw new RegistryError('INVITATION_INVALID', 'its id is taken')
+    if (this.invitations().length >= limits.invitations) {
+      throw new RegistryError('INVITATION_INVALID', `at most ${limits.invitations} people are invited at a time`)
+    }
+    return this.#change({ event: 'operator.invite', invitation: id, ...terms, ...by })
+  }
+
+  /** @throws RegistryError INVITATION_UNKNOWN, also where it was used; INVITATION_MISMATCH, INVITATION_EXPIRED */
+  requireInvitation({ id, secretHash }: TokenCredential): Invitation {
+    const invitation = this.#requireOpen(id)
+    if (timingSafeEqual(decodeHex(invitation.secretHash), decodeHex(secretHash))) return invitation
+    throw new RegistryError('INVITATION_MISMATCH', `wrong secret for invitation ${id}`)
+  }
+
+  /** Spends the invitation it was issued for. @throws RegistryError INVITATION_UNKNOWN, INVITATION_EXPIRED, OPERATOR_LIMIT */
+  async record(certificate: OperatorIssue): Promise<void> {
+    const { operator, invitation } = certificate
+    if (invitation !== undefined) this.#requireOpen(invitation)
+    const living = this.certificates().filter((known) => known.operator === operator)
+    if (living.length >= limits.certificatesOfOperator) {
+      throw new RegistryError('OPERATOR_LIMIT', `${operator} has ${living.length} certificates that are good already`)
+    }
+    return this.#change({ event: 'operator.issue', ...certificate })
+  }
+
+  /** Ends one certificate, or all of an operator and what invites him; none of them opens anything from here on. */
+  async revoke(whom: OperatorName, revoked: Fingerprint | undefined, by: OperatorFacts): Promise<void> {
+    return this.#change({ event: 'operator.revoke', whom, ...(revoked !== undefined && { revoked }), ...by })
+  }
+
+  #requireOpen(id: TokenId): Invitation {
+    const invitation = this.#state.invitations.get(id)
+    if (invitation === undefined) throw new RegistryError('INVITATION_UNKNOWN', `invitation ${id} is not known`)
+    if (invitation.notAfter > this.#now()) return invitation
+    throw new RegistryError('INVITATION_EXPIRED', `invitation ${id} has expired`)
+  }
+}
+
+/** What one event does to the people that are known. What is over by the event's own time is forgotten. */
+export function applyToOperators(state: RegistryState, event: OperatorEvent): void {
+  switch (event.event) {
+    case 'operator.invite': {
+      const { invitation: id, secretHash, whom, ttlSeconds, notAfter, operator: by } = event
+      for (const known of state.invitations.values()) if (known.notAfter <= event.at) state.invitations.delete(known.id)
+      return state.invitations.set(id, { id, secretHash, whom, ttlSeconds, notAfter, by })
+    }
+    case 'operator.issue': {
+      // One by one: a record of the log holds more than its event, and the row must not.
+      const { operator, fingerprint, serial, notBefore, notAfter, certificate, invitation } = event
+      if (invitation !== undefined) state.invitations.delete(invitation)
+      forget(state, (known) => known.notAfter <= notBefore)
+      return state.operators.set(fingerprint, { operator, fingerprint, serial, notBefore, notAfter, certificate })
+    }
+    case 'operator.revoke': {
+      const { whom, revoked } = event
+      forget(state, ({ operator, fingerprint }) => operator === whom && (revoked ?? fingerprint) === fingerprint)
+      if (revoked !== undefined) return
+      for (const { id, whom: invited } of state.invitations.values()) if (invited === whom) state.invitations.delete(id)
+    }
+  }
+}
+
+type OperatorEvent = Extract<RegistryEvent, { readonly event: `operator.${string}` }>
+
+function forget(state: RegistryState, isOver: (certificate: CertificateOfOperator) => boolean): void {
+  for (const known of state.operators.values()) if (isOver(known)) state.operators.delete(known.fingerprint)
+}
