@@ -16,7 +16,7 @@ import {
   type Tier,
   type TrustDomain,
 } from '#protocol'
-import type { JoinContext, Registry, TokenCredential } from '#registry'
+import type { JoinContext, OperatorIssue, Registry, TokenCredential } from '#registry'
 import { createCertificate, createKeyPair, encodePem, fingerprintOf, spkiHash, spkiOf } from '#x509'
 import { exportKey } from './custody.js'
 import { type CaCertificate, Issuer } from './issuer.js'
@@ -61,10 +61,20 @@ export interface ServerCredential {
   readonly notAfter: Date
 }
 
-export interface OperatorCredential extends ServerCredential {
+/** A certificate for a person, who has the key. */
+export interface IssuedOperator extends Omit<ServerCredential, 'privateKeyPem'> {
   readonly certificatePem: string
   readonly name: OperatorName
   readonly serial: CertificateSerial
+}
+
+export interface OperatorRequest {
+  /** DER SubjectPublicKeyInfo of a key that the operator holds. */
+  readonly spki: Uint8Array
+  /** 5 minutes to 30 days. Default: 8 hours */
+  readonly ttlSeconds?: number
+  /** What it is issued for, and to whom. */
+  readonly facts?: Pick<OperatorIssue, 'invitation' | 'presentedSerial' | 'peer'>
 }
 
 /**
@@ -159,20 +169,25 @@ export class CertificateAuthority {
     const { privateKey, publicKey } = createKeyPair('P-256')
     const blank = this.#blank(spkiOf(publicKey), lifetimes.server)
     const certificate = await createCertificate(serverProfile(blank, hosts), this.#issuer.holder)
-    return this.#credential(exportKey(privateKey), certificate, blank)
+    return { privateKeyPem: exportKey(privateKey), ...this.#shown(certificate, blank) }
   }
 
-  /** A key and certificate for one who operates the service; good as soon as the registry knows it. @throws CaError */
-  async issueOperator(name: OperatorName, options: { readonly ttlSeconds?: number } = {}): Promise<OperatorCredential> {
-    const { privateKey, publicKey } = createKeyPair('P-256')
-    const lifetime = operatorLifetime(options.ttlSeconds ?? lifetimes.operator / 1000)
-    const blank = this.#blank(spkiOf(publicKey), lifetime)
+  /** A certificate for one who operates the service; good as soon as the registry knows it. @throws CaError, RegistryError */
+  async issueOperator(name: OperatorName, { spki, ttlSeconds, facts }: OperatorRequest): Promise<IssuedOperator> {
+    const blank = this.#blank(spki, operatorLifetime(ttlSeconds ?? lifetimes.operator / 1000))
     const { serial, validity } = blank
     const certificate = await createCertificate(operatorProfile(blank, name), this.#issuer.holder)
     const fingerprint = fingerprintOf(certificate)
-    await this.#options.registry.recordOperator({ operator: name, fingerprint, serial, ...validity, certificate })
-    const credential = this.#credential(exportKey(privateKey), certificate, blank)
-    return { ...credential, certificatePem: encodePem('CERTIFICATE', certificate), name, serial }
+    await this.#options.registry.recordOperator({
+      operator: name,
+      fingerprint,
+      serial,
+      ...validity,
+      certificate,
+      ...facts,
+    })
+    const { chainPem, notAfter } = this.#shown(certificate, blank)
+    return { chainPem, notAfter, certificatePem: encodePem('CERTIFICATE', certificate), name, serial }
   }
 
   async #signDevice(spki: Uint8Array, profile: ProfileName, device: DeviceFacts): Promise<CertificateFacts> {
@@ -194,9 +209,9 @@ export class CertificateAuthority {
     return issued(record.device, record.instance, record)
   }
 
-  #credential(privateKeyPem: string, certificate: Uint8Array, { validity }: Blank): ServerCredential {
+  #shown(certificate: Uint8Array, { validity }: Blank): Omit<ServerCredential, 'privateKeyPem'> {
     const chainPem = [encodePem('CERTIFICATE', certificate), ...this.chain].join('')
-    return { privateKeyPem, chainPem, notAfter: new Date(validity.notAfter) }
+    return { chainPem, notAfter: new Date(validity.notAfter) }
   }
 }
 

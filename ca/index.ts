@@ -2,7 +2,8 @@ export {
   CertificateAuthority,
   type CertificateAuthorityOptions,
   type IssueContext,
-  type OperatorCredential,
+  type IssuedOperator,
+  type OperatorRequest,
   type ServerCredential,
 } from './authority.js'
 export { CaError, type CaErrorCode } from './errors.js'

@@ -8,17 +8,22 @@ import {
   type DeviceView,
   type ErasePayloadsAnswer,
   type Explanation,
+  type InviteOperatorAnswer,
   isProblemLine,
   type KeptPolicyView,
   type KickAnswer,
   type LockAnswer,
   type LockView,
+  type OperatorCertificateAnswer,
+  type OperatorView,
+  type OwnView,
   type PayloadDisclosureView,
   type PolicyDiff,
   type PolicyVersionView,
   type PolicyView,
   type Problem,
   type RevokeAnswer,
+  type RevokeOperatorAnswer,
   type RollbackPolicyAnswer,
   type RotateKeyAnswer,
   type RouteName,
@@ -42,6 +47,12 @@ export interface Answers {
   readonly listLocks: readonly LockView[]
   readonly addLock: LockAnswer
   readonly removeLock: LockView
+  readonly joinOperator: OperatorCertificateAnswer
+  readonly listOperators: readonly OperatorView[]
+  readonly ownOperator: OwnView
+  readonly inviteOperator: InviteOperatorAnswer
+  readonly renewOperator: OperatorCertificateAnswer
+  readonly revokeOperator: RevokeOperatorAnswer
   readonly listTokens: readonly TokenView[]
   readonly createToken: CreateTokenAnswer
   readonly revokeToken: TokenView
@@ -68,18 +79,29 @@ export interface Call {
   readonly body?: unknown
   /** Sent as it is, as YAML. */
   readonly text?: string
+  /** Shown instead of a certificate. */
+  readonly bearer?: string
 }
+
+/** A server is known by its root; one who has no certificate yet shows none. */
+export type Shown = Credential | Pick<Credential, 'ca'>
+
+/** What to show from now on; `ask` gets the next certificate for the present one. */
+export type KeepFresh = (present: Shown, ask: (csr: string) => Promise<OperatorCertificateAnswer>) => Promise<Shown>
 
 /** The operators' API as one operator sees it: HTTPS with the operator's certificate, the server known by our root. */
 export class ApiClient {
   readonly #server: URL
-  readonly #credential: Credential
+  readonly #keepFresh: KeepFresh | undefined
+  #shown: Shown
+  #refreshing: Promise<void> | undefined
   /** Keeps connections for the next call. None is resumed: each shows its certificate anew. */
   readonly #agent = new Agent({ keepAlive: true, maxCachedSessions: 0 })
 
-  constructor(server: URL, credential: Credential) {
+  constructor(server: URL, shown: Shown, keepFresh?: KeepFresh) {
     this.#server = server
-    this.#credential = credential
+    this.#shown = shown
+    this.#keepFresh = keepFresh
   }
 
   /** @throws ServerRefusal with the server's code; CliError UNREACHABLE, SERVER_NOT_TRUSTED, BAD_ANSWER */
@@ -134,22 +156,42 @@ export class ApiClient {
     }
   }
 
-  #send(name: RouteName, call: Call): Promise<IncomingMessage> {
+  async #send(name: RouteName, call: Call): Promise<IncomingMessage> {
+    await (this.#refreshing ??= this.#refresh())
+    return this.#request(name, call)
+  }
+
+  /** Once for all calls that come meanwhile, and again at the next one. */
+  async #refresh(): Promise<void> {
+    const ask = async (csr: string) => {
+      const response = await this.#request('renewOperator', { body: { csr } })
+      const body = await text(response)
+      if (response.statusCode !== 201) throw refusal(response, body)
+      return JSON.parse(body) as OperatorCertificateAnswer
+    }
+    if (this.#keepFresh) this.#shown = await this.#keepFresh(this.#shown, ask)
+    this.#refreshing = undefined
+  }
+
+  #request(name: RouteName, call: Call): Promise<IncomingMessage> {
     const { method, path } = routes[name]
     const url = new URL(path.replace(':id', encodeURIComponent(call.id ?? '')), this.#server)
     for (const [key, value] of Object.entries(call.query ?? {}))
       if (value !== undefined) url.searchParams.set(key, value)
     const content = contentOf(call)
-    const { certificate, key, ca } = this.#credential
+    const { ca, ...own } = this.#shown
+    const identity = 'key' in own ? { cert: own.certificate, key: own.key } : {}
     return new Promise((resolve, reject) => {
       const sending = request(url, {
         method,
-        cert: certificate,
-        key,
+        ...identity,
         ca,
         agent: this.#agent,
         minVersion: 'TLSv1.3',
-        headers: content === undefined ? {} : { 'content-type': content.type },
+        headers: {
+          ...(content && { 'content-type': content.type }),
+          ...(call.bearer !== undefined && { authorization: `Bearer ${call.bearer}` }),
+        },
       })
       sending.on('response', resolve)
       sending.on('error', (cause) => reject(unreachable(this.#server, cause)))

@@ -5,6 +5,7 @@ import { ApiClient } from './client.js'
 import { addAudit } from './commands/audit.js'
 import { addDevices } from './commands/devices.js'
 import { addLocks } from './commands/locks.js'
+import { addOperators } from './commands/operators.js'
 import { addPolicy } from './commands/policy.js'
 import { addSessions } from './commands/sessions.js'
 import { addStatus } from './commands/status.js'
@@ -14,6 +15,7 @@ import type { Context } from './context.js'
 import { readCredential } from './credential.js'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit.js'
 import { type Format, formats, Output } from './output.js'
+import { keepFresh } from './operator-key.js'
 import { printable } from './printable.js'
 import { typed } from './typed.js'
 import { type GlobalOptions, readSettings } from './settings.js'
@@ -48,7 +50,17 @@ export function createProgram(): Command {
     .showHelpAfterError('(touchmark --help says more)')
     .exitOverride()
   const context = createContext(program)
-  for (const add of [addStatus, addDevices, addLocks, addTokens, addSessions, addPolicy, addAudit, addWitness])
+  for (const add of [
+    addStatus,
+    addDevices,
+    addLocks,
+    addTokens,
+    addOperators,
+    addSessions,
+    addPolicy,
+    addAudit,
+    addWitness,
+  ])
     add(program, context)
   return program
 }
@@ -57,7 +69,10 @@ function createContext(program: Command): Context {
   const settings = () => readSettings(program.opts<GlobalOptions>(), process.env)
   return {
     settings,
-    client: () => new ApiClient(settings().server, readCredential(settings().identityFolder)),
+    client: () => {
+      const { server, identityFolder } = settings()
+      return new ApiClient(server, readCredential(identityFolder), keepFresh(identityFolder, Date.now))
+    },
     output: () => new Output(program.opts<{ output: Format }>().output, process),
     typed: (question, word) => typed(process, question, word),
   }

@@ -45,6 +45,16 @@ export type {
   PolicyMark,
   Verdict,
 } from './api/policy-impact.js'
+export type {
+  InviteOperatorAnswer,
+  InviteOperatorRequest,
+  OperatorCertificateAnswer,
+  OperatorCertificateView,
+  OperatorCsrRequest,
+  OperatorView,
+  OwnView,
+  RevokeOperatorAnswer,
+} from './api/operators.js'
 export type { Problem } from './api/problem.js'
 export type { KickAnswer, KickRequest, MqttVersion, Refusal, SessionView, Traffic, Transport } from './api/sessions.js'
 export type { OutsideCheckpointView, StatusView } from './api/status.js'
@@ -140,6 +150,7 @@ export {
   type TpmChallenge,
   type TpmJoinRequest,
 } from './join.js'
+export { encodeInvitation, type InvitationText, parseInvitation } from './invitation.js'
 export { encodeJoinUri, type JoinUri, parseJoinUri } from './join-uri.js'
 export {
   formatLockTarget,

@@ -42,7 +42,7 @@ export class Operators {
     return certificate !== undefined && certificate.notAfter > this.#now() ? certificate : undefined
   }
 
-  /** All that open something now, in the order in which they were issued. */
+  /** All that open something now. */
   certificates(): readonly CertificateOfOperator[] {
     return this.#state.operators.values().filter(({ notAfter }) => notAfter > this.#now())
   }

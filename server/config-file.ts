@@ -25,6 +25,13 @@ export type ConfigFile = ReturnType<typeof decodeConfigFile>
 
 const port = integer(0, 65_535)
 
+/** How long certificates of operators live, in hours. */
+const decodeOperatorTerms = object({
+  certificateHours: optional(integer(1, 720)),
+  certificateMostHours: optional(integer(1, 720)),
+})
+export type OperatorTerms = ReturnType<typeof decodeOperatorTerms>
+
 const decodeConfigFile = object({
   trustDomain: optional(parsed(parseTrustDomain)),
   names: optional(list(text(253), 32)),
@@ -58,6 +65,7 @@ const decodeConfigFile = object({
       limits: optional(decodeMqttLimits),
     }),
   ),
+  operators: optional(decodeOperatorTerms),
   ekRoots: optional(list(text(4096), 256)),
 })
 
@@ -119,6 +127,7 @@ export function renderConfigFile(chosen: {
   readonly dataFolder: string
   readonly payload: Required<PayloadOptions>
   readonly outsideFile: OutsideFile
+  readonly operatorTerms: Required<OperatorTerms>
   readonly ekRoots: readonly string[]
 }): string {
   return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
@@ -173,6 +182,10 @@ audit:
   # - {url: https://store.example/checkpoint, method: PUT}
   publish: ${JSON.stringify(chosen.outsideFile.publish ?? [])}
   checkpointEverySeconds: ${chosen.outsideFile.checkpointEverySeconds ?? 60}
+
+operators:
+  certificateHours: ${chosen.operatorTerms.certificateHours} # how long their certificates live; the command renews them while it is used
+  certificateMostHours: ${chosen.operatorTerms.certificateMostHours} # the most that an invitation may ask for
 
 # PEM files with the CA certificates of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
 # Self-signed ones are trusted; the others only help to find the way to one of those.

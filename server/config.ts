@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { PayloadOptions, Retain } from '#audit'
 import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
-import { type ConfigFile, parseConfigFile } from './config-file.js'
+import { type ConfigFile, type OperatorTerms, parseConfigFile } from './config-file.js'
 import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
@@ -34,6 +34,7 @@ export interface ServerConfig {
   readonly allowedOrigins: readonly string[]
   /** Of what devices may take and hold, what was chosen. */
   readonly mqttLimits: MqttLimits
+  readonly operatorTerms: Required<OperatorTerms>
   readonly auditMode: AuditMode
   /** How much of the log is kept. */
   readonly auditRetain: Retain
@@ -61,6 +62,7 @@ const defaults = {
   healthHost: '127.0.0.1',
   healthPort: 9464,
   auditMode: 'strict',
+  operatorTerms: { certificateHours: 8, certificateMostHours: 72 },
   payload: { mode: 'commit', keyFolder: 'payload-keys', days: 30, maxMegabytes: 10_240 },
 } as const
 
@@ -117,6 +119,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
     proxies: file.mqtt?.proxies ?? [],
     allowedOrigins: file.mqtt?.allowedOrigins ?? [],
     mqttLimits,
+    operatorTerms: { ...defaults.operatorTerms, ...file.operators },
     ekRootFiles,
     ekAuthorities: readEkAuthorities(ekRootFiles),
     output: flags.output,

@@ -10,9 +10,12 @@ export type ServerErrorCode =
   // why it does not answer as asked
   | 'OPERATOR_UNKNOWN' //     no client certificate came
   | 'OPERATOR_NOT_ADMITTED' // one came, and it opens nothing here
+  | 'HOST_FOREIGN' //         sent to a name that is not ours
+  | 'ORIGIN_FOREIGN' //       by a page of somebody else
   | 'ACT_NOT_ALLOWED' //      an operator is known, and may not do this
   | 'DEVICE_CERTIFICATE_REQUIRED'
   | 'TOKEN_REQUIRED'
+  | 'OPERATOR_RESERVED' //    a name under which the service itself acts
   | 'INVITATION_REFUSED' //   unknown, used, over or of another secret; which, the log says
   | 'REQUEST_INVALID'
   | 'REQUEST_TOO_LARGE'

@@ -1,10 +1,10 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import type { Fingerprint, OperatorName } from '#protocol'
 import type { CertificateAuthority } from '#ca'
-import { fingerprintOf } from '#x509'
-import { localAdmin } from './local-admin.js'
+import { createKeyPair, fingerprintOf, spkiOf } from '#x509'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
+import { localAdmin } from './local-admin.js'
 
 export interface OperatorCredentialOptions {
   /** Where the `touchmark` command looks for `operator.crt`, `operator.key` and `ca.crt`. */
@@ -14,32 +14,46 @@ export interface OperatorCredentialOptions {
   readonly now: () => number
 }
 
-const renewBeforeMilliseconds = 10 * 86_400_000
+/** Its folder is looked at every hour; so it can be renewed eight times before it ends. */
+const ttlSeconds = 24 * 3600
 
 /**
- * The credential of whoever runs the service on this machine; made at the first run, and anew when it is damaged or
- * soon over. Whoever can read the data folder holds the CA's keys anyway.
+ * The credential of whoever runs the service on this machine: made at the first run, renewed in the last third of its
+ * life, and made anew when it is damaged or was revoked. Whoever can read the data folder holds the CA's keys anyway.
  */
 export async function ensureOperatorCredential(options: OperatorCredentialOptions): Promise<void> {
-  const { folder, ca } = options
+  const { folder, ca, now } = options
   await makeFolder(folder)
   await writeDurably(join(folder, 'ca.crt'), ca.root.pem)
-  if (await isUsable(options)) return
-  const { privateKeyPem, certificatePem } = await ca.issueOperator(localAdmin)
-  await writeDurably(join(folder, 'operator.key'), privateKeyPem)
+  const present = await readUsable(options)
+  if (present !== undefined && now() < present.dueAt) return
+  // A key that is good is kept, so that the command may renew its certificate at the same time.
+  const privateKey = present?.privateKey ?? createKeyPair('P-256').privateKey
+  const spki = spkiOf(createPublicKey(privateKey))
+  const { certificatePem } = await ca.issueOperator(localAdmin, { spki, ttlSeconds })
+  if (present === undefined) {
+    await writeDurably(join(folder, 'operator.key'), privateKey.export({ format: 'pem', type: 'pkcs8' }).toString())
+  }
   await writeDurably(join(folder, 'operator.crt'), certificatePem)
 }
 
-async function isUsable({ folder, admitOperator, now }: OperatorCredentialOptions): Promise<boolean> {
+interface Usable {
+  readonly privateKey: KeyObject
+  readonly dueAt: number
+}
+
+async function readUsable({ folder, admitOperator }: OperatorCredentialOptions): Promise<Usable | undefined> {
   const certificatePem = await readIfThere(join(folder, 'operator.crt'))
   const keyPem = await readIfThere(join(folder, 'operator.key'))
-  if (certificatePem === undefined || keyPem === undefined) return false
+  if (certificatePem === undefined || keyPem === undefined) return undefined
   try {
     const certificate = new X509Certificate(certificatePem)
-    const belongs = certificate.checkPrivateKey(createPrivateKey(keyPem))
-    const lasts = Date.parse(certificate.validTo) > now() + renewBeforeMilliseconds
-    return belongs && lasts && admitOperator(fingerprintOf(certificate.raw)) !== undefined
+    const privateKey = createPrivateKey(keyPem)
+    const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
+    const isGood =
+      certificate.checkPrivateKey(privateKey) && admitOperator(fingerprintOf(certificate.raw)) === localAdmin
+    return isGood ? { privateKey, dueAt: to - (to - from) / 3 } : undefined
   } catch {
-    return false // damaged: a new one mends it
+    return undefined // damaged: a new one mends it
   }
 }

@@ -1,7 +1,7 @@
 import { type Fingerprint, messageOf } from '#protocol'
 import type { CertificateAuthority, ServerCredential } from '#ca'
 
-const lookEveryMilliseconds = 6 * 3_600_000
+const lookEveryMilliseconds = 3_600_000
 
 export interface UpkeepOptions {
   readonly ca: Pick<CertificateAuthority, 'issuing' | 'renewIssuingIfDue' | 'issueServer'>
@@ -41,6 +41,11 @@ export class Upkeep {
   /** What the listeners show now. */
   get server(): ServerCredential {
     return this.#server.credential
+  }
+
+  /** At once, after it was revoked. */
+  ensureOperatorCredential(): Promise<void> {
+    return this.#options.ensureOperatorCredential()
   }
 
   /** Called with every new credential of the listeners. */

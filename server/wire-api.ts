@@ -3,11 +3,18 @@ import type { AddressInfo } from 'node:net'
 import { type AuditLog, encodeLines, PayloadArchive } from '#audit'
 import type { CertificateAuthority } from '#ca'
 import { createJoinToken, type Enrollment } from '#enrollment'
-import { type AuditRecord, encodeJoinUri, parseLockId, type ProfileName, type StatusView } from '#protocol'
+import {
+  type AuditRecord,
+  encodeJoinUri,
+  type JoinUri,
+  parseLockId,
+  type ProfileName,
+  type StatusView,
+} from '#protocol'
 import type { Registry } from '#registry'
 import { attributesOf } from './attributes.js'
 import type { AuditReads } from './audit-reads.js'
-import { publicHost } from './config.js'
+import { certificateHosts, publicHost } from './config.js'
 import { ServerError } from './errors.js'
 import { secured } from './http/app.js'
 import { createFaces } from './http/faces.js'
@@ -16,6 +23,7 @@ import { OperatorGate } from './http/operators.js'
 import type { Service } from './http/service.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
+import { People } from './people.js'
 import type { PolicyInForce } from './policy-in-force.js'
 import type { OperatorRefusals } from './refusals.js'
 import { tlsOf, type Upkeep } from './upkeep.js'
@@ -49,9 +57,9 @@ export async function openApi(wiring: Wiring, parts: ApiParts): Promise<OpenApi>
   const { config, closing } = wiring
   const { requests, upkeep, ca } = parts
   const stopping = new AbortController()
-  const joinUri = (profile: ProfileName) =>
-    encodeJoinUri({ host: publicHost(config), port, profile, pins: [ca.root.spkiHash] })
-  const service = serviceOf(wiring, parts, { joinUri, stopping: stopping.signal })
+  const place = () => ({ host: publicHost(config), port, pins: [ca.root.spkiHash] })
+  const joinUri = (profile: ProfileName) => encodeJoinUri({ ...place(), profile })
+  const service = serviceOf(wiring, parts, { place, joinUri, stopping: stopping.signal })
   const faces = await createFaces(service, { version: config.version, tls: tlsOf(upkeep.server), log: config.log })
   upkeep.onServerRenewed((credential) => faces.server.setSecureContext(secured(tlsOf(credential))))
   closing.add(async () => {
@@ -65,16 +73,15 @@ export async function openApi(wiring: Wiring, parts: ApiParts): Promise<OpenApi>
 }
 
 interface Surrounded {
+  /** Where people and devices find the service, and by which root key they know it. */
+  readonly place: () => Omit<JoinUri, 'profile'>
   readonly joinUri: (profile: ProfileName) => string
   /** Aborted when the service stops. */
   readonly stopping: AbortSignal
 }
 
-function serviceOf(
-  { config, now, elapsed, inData }: Wiring,
-  parts: ApiParts,
-  { joinUri, stopping }: Surrounded,
-): Service {
+function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, surrounded: Surrounded): Service {
+  const { place, joinUri, stopping } = surrounded
   const { audit, checkpointKeys, search, broker, registry, issuers, refusals } = parts
   const { policy, enrollment, auditReads, requests, status } = parts
   return {
@@ -88,9 +95,15 @@ function serviceOf(
       identifyOperator: (der) => issuers.identifyOperator(der),
       admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
       rightsOf: (operator) => policy.rightsOf(operator),
+      hosts: certificateHosts(config),
       labelsOf: (device) => registry.device(device)?.labels,
       refusals,
     }),
+    people: new People({
+      ...{ ca: parts.ca, registry, place, now, terms: config.operatorTerms },
+      ensureAdmin: () => parts.upkeep.ensureOperatorCredential(),
+    }),
+    rootPem: () => parts.ca.root.pem,
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),
     createLockId: () => parseLockId(`lock-${randomBytes(5).toString('hex')}`),

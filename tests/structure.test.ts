@@ -17,7 +17,7 @@ const rooms: Readonly<Record<string, { readonly floor: number; readonly imports:
   ca: { floor: 4, imports: ['protocol', 'x509', 'store', 'registry', 'audit'] },
   broker: { floor: 4, imports: ['protocol', 'x509', 'store', 'policy', 'registry', 'audit'] },
   simulators: { floor: 4, imports: ['protocol', 'x509', 'tpm'] },
-  cli: { floor: 4, imports: ['protocol', 'audit', 'policy'] },
+  cli: { floor: 4, imports: ['protocol', 'x509', 'audit', 'policy'] },
   enrollment: { floor: 5, imports: ['protocol', 'x509', 'tpm', 'registry', 'ca', 'audit'] },
   server: {
     floor: 6,

@@ -3,6 +3,7 @@ import { addAuditRoutes } from './audit-routes.js'
 import { addDeviceRoutes } from './device-routes.js'
 import { addLockRoutes } from './lock-routes.js'
 import { addJoinRoutes } from './join-routes.js'
+import { addOperatorJoinRoute, addOperatorRoutes } from './operator-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
 import { addPolicyVersionRoutes } from './policy-version-routes.js'
 import { addPolicyStudyRoutes } from './policy-study-routes.js'
@@ -18,6 +19,7 @@ const operatorFaces = [
   addDeviceRoutes,
   addLockRoutes,
   addTokenRoutes,
+  addOperatorRoutes,
   addSessionRoutes,
   addPolicyRoutes,
   addPolicyVersionRoutes,
@@ -32,6 +34,7 @@ export async function createFaces(service: Service, options: HttpOptions): Promi
   closeQueuedAnswers(app)
   service.requests.watch(app)
   await app.register(async (strangers: App) => addJoinRoutes(strangers, service))
+  await app.register(async (strangers: App) => addOperatorJoinRoute(strangers, service))
   await app.register(async (operators: App) => {
     operators.addHook('onRequest', async (request) => service.operators.admit(request))
     for (const addRoutes of operatorFaces) addRoutes(operators, service)

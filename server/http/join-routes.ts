@@ -15,6 +15,7 @@ import {
 } from '#protocol'
 import { ServerError } from '../errors.js'
 import { type App, at, bodyLimits, peerOf } from './app.js'
+import { bearerOf } from './bearer.js'
 import { answerProblem, asCoded } from './problems.js'
 import type { Channel, Service } from './service.js'
 
@@ -102,12 +103,6 @@ function isUnreadable(error: Error): boolean {
 function channelOf(request: FastifyRequest): Channel {
   const { socket, address } = peerOf(request)
   return { peer: address, exporter: socket.exportKeyingMaterial(exporterBytes, channelBindingLabel, Buffer.alloc(0)) }
-}
-
-function bearerOf(request: FastifyRequest): string {
-  const [, token] = /^Bearer ([A-Za-z0-9._-]{1,256})$/.exec(request.headers.authorization ?? '') ?? []
-  if (token === undefined) throw new ServerError('TOKEN_REQUIRED', 'expected "Authorization: Bearer tm1.…"')
-  return token
 }
 
 function encodeJoinAnswer(answer: JoinAnswer) {

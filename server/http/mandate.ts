@@ -36,6 +36,11 @@ export class Mandate {
     return labels === undefined ? this.isOnEveryDevice : this.includes(labels)
   }
 
+  /** To be thrown: the act is allowed, and not this. */
+  refusal(what: string): Error {
+    return this.#options.refuse(what)
+  }
+
   /** @throws ServerError ACT_NOT_ALLOWED */
   requireDevice(device: DeviceId): void {
     if (!this.includesDevice(device)) throw this.#options.refuse(`on device ${device}`, device)

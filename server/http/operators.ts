@@ -15,6 +15,7 @@ import { ServerError } from '../errors.js'
 import type { OperatorRefusal, OperatorRefusals } from '../refusals.js'
 import { type Peer, peerOf } from './app.js'
 import { Mandate } from './mandate.js'
+import { requireOwnHost } from './own-host.js'
 
 export interface OperatorGateOptions {
   /** Checks the path to our root and reads the name; throws a coded error when it is no operator's certificate of ours. */
@@ -25,6 +26,8 @@ export interface OperatorGateOptions {
   readonly rightsOf: (operator: OperatorName) => OperatorRights
   /** Undefined for a device that is not known. */
   readonly labelsOf: (device: DeviceId) => Labels | undefined
+  /** The names and addresses under which the server is reached. */
+  readonly hosts: readonly string[]
   readonly refusals: OperatorRefusals
 }
 
@@ -48,8 +51,9 @@ export class OperatorGate {
     this.#options = options
   }
 
-  /** Before anything of the request is read. @throws ServerError OPERATOR_UNKNOWN, OPERATOR_NOT_ADMITTED, ACT_NOT_ALLOWED */
+  /** Before anything of the request is read. @throws ServerError HOST_FOREIGN, ORIGIN_FOREIGN, OPERATOR_…, ACT_NOT_ALLOWED */
   admit(request: FastifyRequest): void {
+    this.#requireOwnHost(request)
     const operator = this.#identify(request)
     this.#admitted.set(request, { ...operator, ...this.#authorize(request, operator) })
   }
@@ -58,6 +62,16 @@ export class OperatorGate {
   of(request: FastifyRequest, { comment }: Act = {}): OperatorFacts {
     const { operator, fingerprint, peer } = this.#require(request)
     return { operator, fingerprint, peer, ...(comment !== undefined && { comment }) }
+  }
+
+  /** What the policy in force lets an operator do. */
+  rightsOf(operator: OperatorName): OperatorRights {
+    return this.#options.rightsOf(operator)
+  }
+
+  /** Records that somebody who is no operator was turned away. */
+  noteStranger(request: FastifyRequest, reason: string): void {
+    this.#note(request, { reason })
   }
 
   /** On what the operator may do the act of this route. @throws ServerError when nobody was admitted */
@@ -80,6 +94,15 @@ export class OperatorGate {
     const { operator, fingerprint, act } = this.#require(request)
     const { admitOperator, rightsOf } = this.#options
     return admitOperator(fingerprint) === operator && (act === undefined || rightsOf(operator).may(act))
+  }
+
+  #requireOwnHost(request: FastifyRequest): void {
+    try {
+      requireOwnHost(request, this.#options.hosts)
+    } catch (error) {
+      if (error instanceof CodedError) this.#note(request, { reason: error.code.toLowerCase() })
+      throw error
+    }
   }
 
   #require(request: FastifyRequest): Admitted {

@@ -25,6 +25,7 @@ import type { Kicked } from '#broker'
 import type { Registry } from '#registry'
 import type { AuditReads } from '../audit-reads.js'
 import type { PolicyStudy } from '../policy-shadow.js'
+import type { People } from '../people.js'
 import type { PolicyInForce } from '../policy-in-force.js'
 import type { AuditReader, AuditSearch } from './audit-search.js'
 import type { OpenRequests } from './open-requests.js'
@@ -55,6 +56,9 @@ export interface Service {
   readonly audit: AuditTrail
   readonly auditReads: AuditReads
   readonly operators: OperatorGate
+  readonly people: People
+  /** By which the service is known. */
+  readonly rootPem: () => string
   readonly requests: OpenRequests
   readonly sessions: () => readonly SessionView[]
   /** Ends a session's connection, with `forget` the session; undefined when there is no such session. */

@@ -218,7 +218,7 @@ test('refuses hosts that are none', async (t) => {
 test('openssl accepts operator and server under its strictest rules', needs('openssl'), async (t) => {
   const world = await ca.createCaWorld(t)
   const authority = await world.openCa()
-  const operator = await authority.issueOperator(parseOperatorName('ada'))
+  const operator = await authority.issueOperator(parseOperatorName('ada'), { spki: ca.newSpki() })
   const server = await authority.issueServer(['localhost'])
   const files = {
     root: authority.root.pem,
@@ -235,7 +235,10 @@ test('openssl accepts operator and server under its strictest rules', needs('ope
 test('an operator is admitted by the fingerprint that the registry holds, for as long as asked', async (t) => {
   const world = await ca.createCaWorld(t)
   const authority = await world.openCa()
-  const operator = await authority.issueOperator(parseOperatorName('ada'), { ttlSeconds: 3600 })
+  const operator = await authority.issueOperator(parseOperatorName('ada'), {
+    spki: ca.newSpki(),
+    ttlSeconds: 3600,
+  })
   const der = new X509Certificate(operator.certificatePem).raw
   assert.equal(readOperatorName(der, ca.trustDomain), 'ada')
   assert.equal(world.registry.admitOperator(fingerprintOf(der)), 'ada')

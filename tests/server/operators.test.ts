@@ -82,11 +82,15 @@ test('case 64: nobody reads the log without the right to, whatever is asked, and
   assert.deepEqual(read, [])
 })
 
-test('headers that a proxy might have set admit nobody', async (t) => {
+test('case 103: headers that a proxy might have set admit nobody, and change nobody’s address', async (t) => {
   const world = await createWorld(t)
   const { cert } = await world.operator()
   const headers = { 'x-forwarded-client-cert': `Cert="${encodeURIComponent(cert)}"`, forwarded: 'for=127.0.0.1' }
   assert.equal((await world.call('listDevices', undefined, { headers })).status, 401)
+  const pretending = { forwarded: 'for=203.0.113.9', 'x-forwarded-for': '203.0.113.9', 'x-real-ip': '203.0.113.9' }
+  assert.equal((await world.call('createToken', await world.operator(), { headers: pretending, body: {} })).status, 201)
+  const made = world.audit.records.find(({ event }) => event === 'token.create')
+  assert.match(made && 'peer' in made ? (made.peer ?? '') : '', /^127\.0\.0\.1:/)
 })
 
 async function refused(

@@ -8,6 +8,7 @@ import { createMemoryAudit, encodeLines, PayloadArchive } from '#audit'
 import {
   type AuditRecord,
   type DeviceId,
+  type OperatorName,
   parseDeviceId,
   parseFingerprint,
   parseLockId,
@@ -18,6 +19,7 @@ import {
   routes,
   type SessionView,
 } from '#protocol'
+import type { OperatorRequest } from '#ca'
 import { defaultPolicy, everyRight } from '#policy'
 import { Registry } from '#registry'
 import { createMemoryStore } from '#store'
@@ -29,6 +31,7 @@ import { OperatorGate } from '../../server/http/operators.js'
 import type { Channel, Service } from '../../server/http/service.js'
 import { Issuers } from '../../server/issuers.js'
 import { PolicyInForce } from '../../server/policy-in-force.js'
+import { People } from '../../server/people.js'
 import { OperatorRefusals } from '../../server/refusals.js'
 import { type Authority, makeIssuing, makeRoot, trustDomain } from '../x509/world.js'
 
@@ -72,6 +75,22 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     ended.push(...revoked, ...locked)
     applied(revision, { sessions: revoked.length + locked.length, purged: 2 })
   })
+  const issueOperator = async (name: OperatorName, { spki, ttlSeconds = 28_800, facts }: OperatorRequest) => {
+    const terms = { at: clock.now, lifeSeconds: ttlSeconds, spki }
+    const { der } = await createLeaf(issuing, name, terms)
+    const times = { notBefore: clock.now, notAfter: clock.now + ttlSeconds * 1000 }
+    const serial = readSerial(der)
+    await registry.recordOperator({
+      operator: name,
+      fingerprint: fingerprintOf(der),
+      serial,
+      certificate: der,
+      ...times,
+      ...facts,
+    })
+    const certificatePem = encodePem('CERTIFICATE', der)
+    return { name, serial, certificatePem, chainPem: certificatePem, notAfter: new Date(times.notAfter) }
+  }
   const requests = new OpenRequests({ restMs: 500 })
   const service: Service = {
     registry,
@@ -84,9 +103,17 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       identifyOperator: (der) => issuers.identifyOperator(der),
       admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
       rightsOf: (operator) => (operator === by.operator ? everyRight : policy.rightsOf(operator)),
+      hosts: ['localhost', '127.0.0.1'],
       labelsOf: (device) => registry.device(device)?.labels,
       refusals,
     }),
+    people: new People({
+      ca: { issueOperator: (name, request) => issueOperator(name, request) },
+      ...{ registry, now, terms: { certificateHours: 8, certificateMostHours: 72 } },
+      place: () => ({ host: 'localhost', port: 8443, pins: [fingerprintOf(root.certificate)] }),
+      ensureAdmin: async () => undefined,
+    }),
+    rootPem: () => encodePem('CERTIFICATE', root.certificate),
     sessions: () => sessions,
     kick: (clientId, { forget }) => {
       kicked.push(clientId)
@@ -205,14 +232,14 @@ export interface SendOptions extends CallOptions {
 export async function createLeaf(
   issuer: Authority,
   name: string,
-  { server = false, at, lifeSeconds = 3600, device = false }: LeafOptions = {},
+  { server = false, at, lifeSeconds = 3600, device = false, spki }: LeafOptions = {},
 ): Promise<Client & { readonly der: Uint8Array; readonly privateKey: KeyObject }> {
   const { privateKey, publicKey } = createKeyPair('P-256')
   const uri = `spiffe://${trustDomain}/${device ? 'device' : 'operator'}/${name}`
   const der = await createCertificate(
     {
       subject: [{ type: oids.commonName, value: name }],
-      spki: spkiOf(publicKey),
+      spki: spki ?? spkiOf(publicKey),
       ...(at === undefined ? always : { notBefore: new Date(at - 1000), notAfter: new Date(at + lifeSeconds * 1000) }),
       keyUsage: ['digitalSignature'],
       extKeyUsage: [server ? oids.serverAuth : oids.clientAuth],
@@ -234,6 +261,8 @@ interface LeafOptions {
   /** Valid from then; without it, on any day. */
   readonly at?: number
   readonly lifeSeconds?: number
+  /** Of a key that somebody else has. Default: of a new one */
+  readonly spki?: Uint8Array
 }
 
 function send(port: number, ca: string, client: Client | undefined, options: SendOptions): Promise<Answer> {

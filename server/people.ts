@@ -1,0 +1,95 @@
+import type { CertificateAuthority, IssuedOperator } from '#ca'
+import { createJoinToken, parseJoinToken, readCsr } from '#enrollment'
+import {
+  encodeInvitation,
+  type Fingerprint,
+  type InviteOperatorAnswer,
+  type InviteOperatorRequest,
+  type JoinUri,
+  type OperatorFacts,
+  type OperatorName,
+  parseOperatorName,
+  parseProfileName,
+  type RevokeOperatorAnswer,
+} from '#protocol'
+import type { Registry } from '#registry'
+import type { OperatorTerms } from './config-file.js'
+import { ServerError } from './errors.js'
+import { localAdmin } from './local-admin.js'
+
+export interface PeopleOptions {
+  readonly ca: Pick<CertificateAuthority, 'issueOperator'>
+  readonly registry: Pick<Registry, 'operators'>
+  readonly terms: Required<OperatorTerms>
+  readonly place: () => Omit<JoinUri, 'profile'>
+  /** Makes the local admin's credential anew when it opens nothing any more. */
+  readonly ensureAdmin: () => Promise<void>
+  readonly now: () => number
+}
+
+const invitationSeconds = 3600
+const hour = 3600
+/** Names under which the service itself acts. */
+const reserved: readonly OperatorName[] = [localAdmin, parseOperatorName('touchmark')]
+
+/** Lets people in and throws them out. Whoever comes makes the key; the service never sees it. */
+export class People {
+  readonly #options: PeopleOptions
+
+  constructor(options: PeopleOptions) {
+    this.#options = options
+  }
+
+  /** @throws ServerError OPERATOR_RESERVED; RegistryError INVITATION_INVALID */
+  async invite(request: InviteOperatorRequest, by: OperatorFacts): Promise<InviteOperatorAnswer> {
+    const { registry, terms, place, now } = this.#options
+    const { operator: whom, validSeconds = invitationSeconds } = request
+    if (reserved.includes(whom)) throw new ServerError('OPERATOR_RESERVED', `${whom} is not a name for a person`)
+    const most = terms.certificateMostHours * hour
+    const ttlSeconds = request.ttlSeconds ?? Math.min(terms.certificateHours * hour, most)
+    if (ttlSeconds > most) throw new ServerError('REQUEST_INVALID', `ttlSeconds: at most ${most} here`)
+    const { id, token: secret, secretHash } = createJoinToken()
+    const at = now()
+    const notAfter = at + validSeconds * 1000
+    await registry.operators.invite({ id, secretHash, whom, ttlSeconds, at, notAfter }, by)
+    const uri = { ...place(), profile: parseProfileName('operators') }
+    const invitation = encodeInvitation({ uri, secret })
+    return { id, operator: whom, notAfter: new Date(notAfter).toISOString(), invitation }
+  }
+
+  /** A first certificate, for the secret of an invitation. @throws EnrollmentError, RegistryError */
+  async join(bearer: string, csr: Uint8Array, peer: string): Promise<IssuedOperator> {
+    const { registry, ca } = this.#options
+    const invitation = registry.operators.requireInvitation(parseJoinToken(bearer))
+    const { spki } = await readCsr(csr)
+    const { id, whom, ttlSeconds } = invitation
+    return ca.issueOperator(whom, { spki, ttlSeconds, facts: { invitation: id, peer } })
+  }
+
+  /** The next certificate, of the same life, for one that was shown. @throws EnrollmentError CSR_INVALID, RegistryError */
+  async renew(shown: Fingerprint, csr: Uint8Array, peer: string | undefined): Promise<IssuedOperator> {
+    const { registry, ca, terms } = this.#options
+    const present = registry.operators.certificate(shown)
+    if (present === undefined) throw new ServerError('OPERATOR_NOT_ADMITTED', 'this certificate admits no operator')
+    const { spki } = await readCsr(csr)
+    const life = Math.round((present.notAfter - present.notBefore) / 1000)
+    const facts = { presentedSerial: present.serial, ...(peer !== undefined && { peer }) }
+    const ttlSeconds = Math.min(life, terms.certificateMostHours * hour)
+    return ca.issueOperator(present.operator, { spki, ttlSeconds, facts })
+  }
+
+  /** All certificates of an operator and what invites him, or the one certificate. @throws ServerError NOT_FOUND */
+  async revoke(which: string, by: OperatorFacts): Promise<RevokeOperatorAnswer> {
+    const { operators } = this.#options.registry
+    const one = operators.certificates().find(({ fingerprint }) => fingerprint === which)
+    const operator = one?.operator ?? parseOperatorName(which)
+    const certificates = one ? [one] : operators.certificates().filter((known) => known.operator === operator)
+    const invitations = one ? [] : operators.invitations().filter(({ whom }) => whom === operator)
+    if (certificates.length + invitations.length === 0) {
+      throw new ServerError('NOT_FOUND', `there is no operator or certificate ${which}`)
+    }
+    await operators.revoke(operator, one?.fingerprint, by)
+    if (operator === localAdmin) await this.#options.ensureAdmin()
+    return { operator, certificates: certificates.length, invitations: invitations.length }
+  }
+}
