@@ -17,4 +17,13 @@ export { checkLockTarget, type LockOrder } from './locks/lock-order.js'
 export type { PolicyAnswers } from './locks/locks.js'
 export { type Locking, Registry, type RegistryChange, type RegistryOptions } from './registry.js'
 export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
-export type { CertificateRecord, CertificateState, Device, Instance, Invitation, Lock, Revocation, Token } from './state.js'
+export type {
+  CertificateRecord,
+  CertificateState,
+  Device,
+  Instance,
+  Invitation,
+  Lock,
+  Revocation,
+  Token,
+} from './state.js'
