@@ -1,5 +1,6 @@
 import type { Decision } from '#protocol'
 import type { QosDecision } from '#policy'
+import { Answers, type Request } from './answers.js'
 import { decide } from './decision.js'
 import { type DecisionLog, unplaced } from './decision-log.js'
 import type { Handing, Message } from './message.js'
@@ -70,6 +71,8 @@ export class Handover {
     this.#record(session, message, hearing, qos, retain, dup, packetId)
     link.writer.pushMessage(frame, message.publisher, packetId)
     link.traffic.sent(qos)
+    // Asked once: not again by what is retained, or sent again.
+    if (message.request && !retain && !dup) askForAnswer(session, message, message.request)
     return true
   }
 
@@ -101,4 +104,11 @@ export class Handover {
       origin: message.origin,
     })
   }
+}
+
+/** Who is kept to repairs says nothing else, whoever asks. */
+function askForAnswer(session: Session, { properties }: Message, request: Request): void {
+  if (session.rights.quarantined) return
+  session.answers ??= new Answers()
+  session.answers.give(properties, request, session.rights)
 }

@@ -1,4 +1,5 @@
 import type { DeviceId, TopicName } from '#protocol'
+import type { Request } from './answers.js'
 import { detached, encodeMessageProperties, propertyBytes } from './wire/encode-properties.js'
 import { encodePublish } from './wire/encode-publish.js'
 import type { MessageProperties, ProtocolLevel, Qos } from './wire/packet.js'
@@ -18,6 +19,8 @@ export interface MessageFields {
   readonly properties: MessageProperties
   /** Milliseconds since 1970, after which nobody gets it any more; undefined: never (MQTT 5.0 §3.3.2.3.3). */
   readonly expiresAt: number | undefined
+  /** Where whoever is given it may answer; not kept over a restart. */
+  readonly request?: Request | undefined
 }
 
 /** What differs from one receiver to the next. */
@@ -47,6 +50,7 @@ export class Message implements MessageFields {
   readonly origin: number | undefined
   readonly properties: MessageProperties
   readonly expiresAt: number | undefined
+  readonly request: Request | undefined
   /** Of its payload and properties: what counts where it is retained. */
   readonly keptBytes: number
   #payload: Uint8Array
@@ -69,6 +73,7 @@ export class Message implements MessageFields {
     this.properties = detached(fields.properties)
     this.keptBytes = this.#payload.length + propertyBytes(this.properties)
     this.expiresAt = fields.expiresAt
+    this.request = fields.request
   }
 
   get payload(): Uint8Array {

@@ -1,4 +1,5 @@
-import type { Decision, TopicName } from '#protocol'
+import type { Decision, DenyReason, TopicName } from '#protocol'
+import type { Request } from './answers.js'
 import type { Connection } from './connection.js'
 import { decide } from './decision.js'
 import { type Decided, unplaced } from './decision-log.js'
@@ -40,7 +41,10 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
     session.received.set(packet.packetId, { topic: packet.topic, sequence })
   }
 
-  const message = decision.effect === 'allow' ? messageOf(hub, session, packet, sequence) : undefined
+  const message =
+    decision.effect === 'allow'
+      ? messageOf(hub, session, packet, sequence, requestOf(hub, session, decision))
+      : undefined
   const pending = new PendingPublish({ hub, connection, session, packet, decision, sequence, message })
   connection.backlog.begin(pending.bytes)
   hub.trail.await(pending)
@@ -88,10 +92,22 @@ export function messageOf(
   { device, clientId }: Session,
   packet: Pick<Will, 'payload' | 'qos' | 'retain' | 'messageExpirySeconds' | 'properties' | 'topic'>,
   origin: number,
+  request?: Request,
 ): Message {
   const { topic, payload, qos, retain, properties, messageExpirySeconds: seconds } = packet
   const expiresAt = seconds === undefined ? undefined : hub.now() + seconds * 1000
-  return new Message({ topic, payload, qos, retain, properties, publisher: device, clientId, origin, expiresAt })
+  return new Message({
+    topic,
+    payload,
+    qos,
+    retain,
+    properties,
+    publisher: device,
+    clientId,
+    origin,
+    expiresAt,
+    request,
+  })
 }
 
 function judge(hub: Hub, session: Session, packet: NamedPublish): Decision {
@@ -105,7 +121,27 @@ function judge(hub: Hub, session: Session, packet: NamedPublish): Decision {
   const begun = hub.statistics.beginDecision('publish')
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
   hub.statistics.endDecision('publish', begun)
-  return withinQuota(hub, session, packet, decision)
+  return withinQuota(hub, session, packet, answering(session, packet, decision))
+}
+
+/** What no rule of its own lets a device say it may say once where it was asked to; a deny, a limit and `$` stand. */
+function answering({ answers, rights }: Session, packet: NamedPublish, decision: Decision): Decision {
+  if (!answers || packet.retain || decision.effect === 'allow' || !unruled.has(decision.reason)) return decision
+  const rule = answers.take(packet.topic, packet.properties.correlationData, rights)
+  return rule === undefined ? decision : { effect: 'allow', rules: [rule], policyVersion: rights.version }
+}
+
+const unruled: ReadonlySet<DenyReason> = new Set(['no_rule', 'no_rights', 'condition'])
+
+/** Of a message whose rule lets it be answered: for so long, and while who asks is there with the rights by which it did. */
+function requestOf(hub: Hub, session: Session, decision: Allowed): Request | undefined {
+  const { answerMs, rules } = decision
+  const [rule] = rules
+  if (answerMs === undefined || rule === undefined) return undefined
+  const { device, clientId, link, rights } = session
+  const until = hub.elapsed() + answerMs
+  const isThere = () => hub.sessions.get(clientId) === session && session.link === link && session.rights === rights
+  return { device, rule, stands: () => hub.elapsed() < until && isThere() }
 }
 
 /** Whatever a policy may grant: what the service says of itself can be trusted to come from it. */
@@ -139,4 +175,5 @@ function isReasonToEnd({ level }: Connection, { rights }: Session, { qos }: Name
   return !isAnswered && reason !== 'internal' && rights.onDenyPublish === 'disconnect'
 }
 
+type Allowed = Extract<Decision, { effect: 'allow' }>
 type Denied = Extract<Decision, { effect: 'deny' }>

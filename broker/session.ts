@@ -9,6 +9,7 @@ import {
   type TopicName,
 } from '#protocol'
 import type { OutgoingAliases } from './aliases.js'
+import type { Answers } from './answers.js'
 import { Inflight } from './inflight.js'
 import { LazyMap } from './lazy-map.js'
 import type { ListenerKind } from './listeners/transport.js'
@@ -87,6 +88,8 @@ export class Session {
   /** Where its client is, or was last; policy can make rights depend on it. */
   address: string | undefined
   link: Link | undefined
+  /** Of this connection, once it was asked for any. */
+  answers: Answers | undefined
   /** Whether CONNACK has gone out, so that messages may follow. */
   ready = false
   /** What is to be published when it has gone without a word. */
@@ -192,6 +195,7 @@ export class Session {
     this.#index = 1
     this.since = connection.since
     this.link = connection.link
+    this.answers = undefined
     this.address = connection.link.address
     this.expirySeconds = connection.expirySeconds
     this.#rights = connection.rights

@@ -246,7 +246,11 @@ export class EffectivePolicy {
   #allowedBy(entry: Prepared<AllowRule>): Judged {
     const allowances = (this.#allowances ??= new Map())
     let judged = allowances.get(entry)
-    if (!judged) allowances.set(entry, (judged = { decision: this.#allowed([entry]), by: entry.rule }))
+    if (!judged) {
+      const { rule } = entry
+      const answers = rule.answerMs === undefined ? {} : { answerMs: rule.answerMs }
+      allowances.set(entry, (judged = { decision: { ...this.#allowed([entry]), ...answers }, by: rule }))
+    }
     return judged
   }
 

@@ -84,17 +84,19 @@ const ruleKeys = ['id', 'actions', 'topics']
 
 function readAllow(role: string, ids: Set<string>): Read<AllowRule> {
   return (node) => {
-    const fields = new Fields(node, [...ruleKeys, 'qos', 'retain', 'payload', 'rate'])
+    const fields = new Fields(node, [...ruleKeys, 'qos', 'retain', 'payload', 'rate', 'respond'])
     const rule = readRule(fields, role, ids)
     requireEffect(fields, rule, 'retain', ['publish', 'will'])
     requireEffect(fields, rule, 'payload', ['publish', 'will'])
     requireEffect(fields, rule, 'rate', ['publish'])
+    requireEffect(fields, rule, 'respond', ['publish'])
     return {
       ...rule,
       maxQos: fields.optional('qos', (qos) => new Fields(qos, ['max']).required('max', readQos), 2),
       retain: fields.optional('retain', flag, false),
       maxPayloadBytes: fields.optional('payload', readPayload, Infinity),
       ...(fields.has('rate') ? { rate: fields.required('rate', readRate) } : {}),
+      ...(fields.has('respond') ? { answerMs: fields.required('respond', readRespond) } : {}),
     }
   }
 }
@@ -141,6 +143,16 @@ const readRate: Read<Rate> = (node) => {
     perMs: fields.required('per', parsed(parseDuration, 'POLICY_INVALID_VALUE')),
     burst: fields.optional('burst', integer(1, 1_000_000), messages),
   }
+}
+
+/** `{ within: 30s }`: who is asked may answer once. */
+const readRespond: Read<number> = (node) =>
+  new Fields(node, ['within']).required('within', parsed(parseAnswerTime, 'POLICY_INVALID_VALUE'))
+
+function parseAnswerTime(source: string): number {
+  const time = parseDuration(source)
+  if (time > 3_600_000) throw new TypeError('an answer is waited for an hour at most')
+  return time
 }
 
 function parseDuration(source: string): number {

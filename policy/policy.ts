@@ -60,6 +60,8 @@ export interface AllowRule extends Rule {
   /** Default Infinity: the listener's packet limit holds. */
   readonly maxPayloadBytes: number
   readonly rate?: Rate
+  /** Whoever is given a message that it allows may answer once, within this time (MQTT 5.0 §4.10). */
+  readonly answerMs?: number
 }
 
 export type Qos = 0 | 1 | 2

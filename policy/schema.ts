@@ -16,6 +16,7 @@ const time = {
   examples: ['2027-01-01T00:00:00Z'],
 }
 const qos = whole(0, 2)
+const duration = { type: 'string', pattern: '^[1-9]\\d{0,5}(ms|s|m|h)$', examples: ['1s', '5m'] }
 const topic = { type: 'string', minLength: 1, maxLength: 1024 }
 const tier = { enum: [...tiers], description: 'How the device has proved its key.' }
 
@@ -48,12 +49,17 @@ const allow = {
         ...record(
           {
             messages: whole(1, 1_000_000),
-            per: { type: 'string', pattern: '^[1-9]\\d{0,5}(ms|s|m|h)$', examples: ['1s', '5m'] },
+            per: duration,
             burst: { ...whole(1, 1_000_000), description: 'As many may come at once; default: messages.' },
           },
           ['messages', 'per'],
         ),
         description: 'A bucket for each device and rule; a reconnect does not fill it.',
+      },
+      respond: {
+        ...record({ within: duration }, ['within']),
+        description:
+          'MQTT 5: who is given a message with a response topic and correlation data may answer once, there and with these.',
       },
     },
     ['id', 'actions', 'topics'],
@@ -63,6 +69,7 @@ const allow = {
     retain: { properties: { actions: { contains: { enum: ['publish', 'will'] } } } },
     payload: { properties: { actions: { contains: { enum: ['publish', 'will'] } } } },
     rate: { properties: { actions: { contains: { const: 'publish' } } } },
+    respond: { properties: { actions: { contains: { const: 'publish' } } } },
   },
 }
 

@@ -123,7 +123,13 @@ function isDenyReason(reason: string): reason is DenyReason {
 }
 
 export type Decision =
-  | { readonly effect: 'allow'; readonly rules: readonly string[]; readonly policyVersion: number }
+  | {
+      readonly effect: 'allow'
+      readonly rules: readonly string[]
+      readonly policyVersion: number
+      /** Of a publish: who is given the message may answer it once, within so many milliseconds. */
+      readonly answerMs?: number
+    }
   | {
       readonly effect: 'deny'
       readonly reason: DenyReason

@@ -169,6 +169,7 @@ test('refuses a constraint that constrains nothing', () => {
   refuses(allowing('{ id: a, actions: [receive], topics: [t], retain: true }'), 'POLICY_NO_EFFECT')
   refuses(allowing('{ id: a, actions: [receive], topics: [t], payload: { maxBytes: 1 } }'), 'POLICY_NO_EFFECT')
   refuses(allowing('{ id: a, actions: [will], topics: [t], rate: { messages: 1, per: 1s } }'), 'POLICY_NO_EFFECT')
+  refuses(allowing('{ id: a, actions: [will], topics: [t], respond: { within: 1s } }'), 'POLICY_NO_EFFECT')
 })
 
 test('refuses a binding to a role that is not there', () => {

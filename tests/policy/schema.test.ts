@@ -26,6 +26,7 @@ const rich = {
           retain: true,
           payload: { maxBytes: 10 },
           rate: { messages: 50, per: '1s', burst: 200 },
+          respond: { within: '30s' },
         },
         { id: 's', actions: ['subscribe', 'receive'], topics: ['a/+/b', '$SYS/broker/#', '$share/g/a/#'] },
       ],

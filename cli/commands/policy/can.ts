@@ -81,6 +81,7 @@ function printExplanation(output: Output, explanation: Explanation, all: boolean
   const { decision, considered, nearest } = explanation
   output.one(all ? explanation : decision, [
     ['decision', decision.effect],
+    ['answers', decision.effect === 'allow' ? describeAnswers(decision.answerMs) : undefined],
     ['because', decision.effect === 'deny' ? `${decision.reason}: ${denyReasonTexts[decision.reason]}` : undefined],
     ['by', decision.rules.join(', ') || undefined],
     ['nearest', nearest && `${nearest.rule}  ${nearest.at}  ${nearest.filter ?? `fails by ${nearest.failed}`}`],
@@ -90,4 +91,8 @@ function printExplanation(output: Output, explanation: Explanation, all: boolean
         [`${effect} ${rule}`, `${at}  ${failed === undefined ? 'matches' : `does not match: ${failed}`}`] as const,
     ),
   ])
+}
+
+function describeAnswers(answerMs: number | undefined): string | undefined {
+  return answerMs === undefined ? undefined : `who is given the message may answer it once, within ${answerMs / 1000} s`
 }

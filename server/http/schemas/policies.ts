@@ -94,7 +94,7 @@ const failure = words('topic', 'qos', 'retain', 'size', 'rate', 'condition')
 export const explanation = held<Explanation>()(
   strict({
     decision: Type.Union([
-      strict({ effect: Type.Literal('allow'), rules, policyVersion: count }),
+      strict({ effect: Type.Literal('allow'), rules, policyVersion: count, answerMs: Type.Optional(count) }),
       strict({
         effect: Type.Literal('deny'),
         reason: words(...denyReasons),
