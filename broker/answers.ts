@@ -1,5 +1,5 @@
 import type { DeviceId, TopicName } from '#protocol'
-import type { Rights } from './session.js'
+import type { Rights } from './rights.js'
 import type { MessageProperties } from './wire/packet.js'
 
 /** A message that asks for an answer, by a rule that lets whoever gets it give one (docs/decisions/0012). */

@@ -117,7 +117,7 @@ const ends: Readonly<Record<string, (scene: Scene) => Promise<void>>> = {
   },
   'policy has changed': async ({ world }) => {
     world.setPolicy(policyWith().replace('version: 3', 'version: 4'))
-    await Promise.resolve(world.broker.policyChanged())
+    await world.broker.policyChanged()
   },
 }
 
