@@ -4,42 +4,30 @@ import {
   type DeviceId,
   type ExplainRequest,
   type Explanation,
-  type Fingerprint,
   messageOf,
   type OperatorFacts,
   type OperatorName,
-  parseTopicFilter,
-  parseTopicName,
   type PolicyView,
   type RollbackPolicyAnswer,
 } from '#protocol'
 import {
-  type Circumstances,
   type DeviceAttributes,
   type EffectivePolicy,
   everyRight,
-  isWithin,
   operatorRights,
   type OperatorRights,
-  parseAddress,
-  parsePolicy,
-  parseTime,
-  policyHash,
-  type Question,
   RateLimiter,
   renderPolicy,
   rolesOf,
-  runPolicyTests,
   type TopicPolicy,
-  withVersion,
 } from '#policy'
 import type { Store } from '#store'
+import { answerOf, type CheckedPolicy, checkPolicy, fileInForce, restorePolicy } from './checked-policy.js'
 import { ServerError } from './errors.js'
 import { localAdmin } from './local-admin.js'
+import { circumstancesOf, questionOf } from './policy-questions.js'
 import { type PolicyFacts, type PolicyVersion, PolicyVersions } from './policy-versions.js'
-
-/** What the present text of a policy is called in messages, whatever file it came from. */
-const fileInForce = 'policy.yaml'
+import { RenderedRights } from './rendered-rights.js'
 
 export interface PolicyInForceOptions {
   readonly store: Store
@@ -61,20 +49,8 @@ export interface RollbackOptions extends Pick<ApplyOptions, 'dryRun' | 'by'> {
   readonly version?: number | undefined
 }
 
-interface Active {
-  readonly policy: TopicPolicy
-  readonly hash: Fingerprint
-  readonly source: string
-}
-
 /** Has the new policy decide before it returns; answers how many sessions it has looked at again, when it has. */
 type Recheck = () => number | Promise<number>
-
-interface Rendered {
-  readonly attributes: DeviceAttributes
-  readonly from: string | undefined
-  readonly effective: EffectivePolicy
-}
 
 /**
  * The one policy that decides now, and its rendering for each device. A policy that cannot be read or fails its own
@@ -83,17 +59,17 @@ interface Rendered {
 export class PolicyInForce {
   readonly #options: PolicyInForceOptions
   readonly #rates: RateLimiter
-  readonly #rendered = new Map<DeviceId, Rendered>()
+  readonly #rendered: RenderedRights
   readonly #listeners = new Set<Recheck>()
   readonly #versions: PolicyVersions
-  #active: Active
+  #active: CheckedPolicy
   #changing: Promise<unknown> = Promise.resolve()
 
   /** Puts in force what was in force last; at the very first start, `firstSource`. @throws PolicyError */
   static async open(options: PolicyInForceOptions, firstSource: string, by: OperatorFacts): Promise<PolicyInForce> {
     const versions = await PolicyVersions.open(options.store)
     const { current } = versions
-    const active = check(current === undefined ? firstSource : await versions.source(current), fileInForce)
+    const active = checkPolicy(current === undefined ? firstSource : await versions.source(current), fileInForce)
     const inForce = new PolicyInForce(options, versions, active)
     const facts = inForce.#factsOf(active, by)
     if (current === undefined) await versions.keep(facts, active.source)
@@ -104,9 +80,10 @@ export class PolicyInForce {
     return inForce
   }
 
-  private constructor(options: PolicyInForceOptions, versions: PolicyVersions, active: Active) {
+  private constructor(options: PolicyInForceOptions, versions: PolicyVersions, active: CheckedPolicy) {
     this.#options = options
     this.#rates = new RateLimiter({ now: options.now })
+    this.#rendered = new RenderedRights(this.#rates, (device, problem) => this.#recordRenderError(device, problem))
     this.#versions = versions
     this.#active = active
   }
@@ -133,16 +110,10 @@ export class PolicyInForce {
   effectiveFor(device: DeviceId, from: string | undefined): EffectivePolicy | undefined {
     const attributes = this.#options.attributesOf(device)
     if (attributes === undefined) {
-      this.#rendered.delete(device)
+      this.#rendered.forget(device)
       return undefined
     }
-    const at = this.#options.now()
-    const known = this.#rendered.get(device)
-    if (known && isStillSo(known, attributes, { from, at })) return known.effective
-    const effective = renderPolicy(this.#active.policy, attributes, { from, at }, this.#rates)
-    this.#rendered.set(device, { attributes, from, effective })
-    for (const comment of effective.renderErrors) this.#recordRenderError(device, comment)
-    return effective
+    return this.#rendered.of(this.#active.policy, attributes, { from, at: this.#options.now() })
   }
 
   /**
@@ -151,7 +122,7 @@ export class PolicyInForce {
    */
   apply(source: string, { file, dryRun, by }: ApplyOptions): Promise<ApplyPolicyAnswer> {
     return this.#inTurn(async () => {
-      const active = this.#examine(() => check(source, file), by)
+      const active = this.#examine(() => checkPolicy(source, file), by)
       if (dryRun || active.hash === this.#active.hash) return answerOf(active, dryRun, 0)
       return answerOf(active, dryRun, await this.#putInForce(active, this.#factsOf(active, by), by))
     })
@@ -165,7 +136,10 @@ export class PolicyInForce {
     return this.#inTurn(async () => {
       const restores = version ?? this.#versionBefore()
       const source = await this.#versions.source(restores)
-      const active = this.#examine(() => this.#restored(source, restores), by)
+      const active = this.#examine(
+        () => restorePolicy({ version: restores, source }, this.#versions.next, this.#active),
+        by,
+      )
       const answer = (sessions: number) => ({ ...answerOf(active, dryRun, sessions), restores })
       if (dryRun) return answer(0)
       return answer(await this.#putInForce(active, { ...this.#factsOf(active, by), restores }, by))
@@ -216,7 +190,7 @@ export class PolicyInForce {
   }
 
   /** A refused policy is on record too: somebody tried to change what holds for everyone. */
-  #examine(read: () => Active, by: OperatorFacts): Active {
+  #examine(read: () => CheckedPolicy, by: OperatorFacts): CheckedPolicy {
     try {
       const active = read()
       this.#requireNewer(active)
@@ -231,7 +205,7 @@ export class PolicyInForce {
   }
 
   /** Records name a policy by its version, so one version must never mean two policies. */
-  #requireNewer({ policy: { version }, hash }: Active): void {
+  #requireNewer({ policy: { version }, hash }: CheckedPolicy): void {
     const current = this.#active
     if (hash === current.hash) return
     if (version <= current.policy.version) {
@@ -255,28 +229,16 @@ export class PolicyInForce {
     throw new ServerError('NOT_FOUND', `no policy was in force before version ${this.#active.policy.version}`)
   }
 
-  /** @throws PolicyError for what this release can no longer read; ServerError POLICY_VERSION, POLICY_TESTS_FAILED */
-  #restored(source: string, version: number): Active {
-    const current = this.#active
-    if (
-      policyHash(parsePolicy(withVersion(source, fileInForce, current.policy.version), fileInForce)) === current.hash
-    ) {
-      throw new ServerError('POLICY_VERSION', `what version ${version} says is in force already`)
-    }
-    return check(withVersion(source, fileInForce, this.#versions.next), fileInForce)
-  }
-
   /**
    * First the store has it, then the log names it and it decides, in one step, and only when both are durable the next
    * start begins with it. Where one of them fails the old one is in force again, and on record as such.
    */
-  async #putInForce(active: Active, facts: PolicyFacts, by: OperatorFacts): Promise<number> {
+  async #putInForce(active: CheckedPolicy, facts: PolicyFacts, by: OperatorFacts): Promise<number> {
     const before = this.#active
     await this.#versions.keep(facts, active.source)
     try {
       const { record, rechecked } = this.#switchTo(active, by, facts)
-      const sessions = await rechecked
-      await this.#options.audit.whenDurable(record)
+      const [sessions] = await Promise.all([rechecked, this.#options.audit.whenDurable(record)])
       await this.#versions.begin({ ...facts, record })
       return sessions
     } catch (error) {
@@ -287,13 +249,13 @@ export class PolicyInForce {
   }
 
   /** In one turn of the event loop: no record behind this one is decided by the policy before. */
-  #switchTo(active: Active, by: OperatorFacts, { restores }: Pick<PolicyFacts, 'restores'> = {}) {
+  #switchTo(active: CheckedPolicy, by: OperatorFacts, { restores }: Pick<PolicyFacts, 'restores'> = {}) {
     const record = this.#record(active, by, restores)
     this.#active = active
     return { record, rechecked: this.#recheck() }
   }
 
-  #switchBack(before: Active, by: OperatorFacts, cause: unknown): void {
+  #switchBack(before: CheckedPolicy, by: OperatorFacts, cause: unknown): void {
     const comment = `version ${this.#active.policy.version} could not be kept: ${messageOf(cause)}`.slice(0, 1024)
     try {
       this.#switchTo(before, { ...by, comment }).rechecked.catch(() => undefined)
@@ -311,7 +273,7 @@ export class PolicyInForce {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  #factsOf({ policy, hash }: Active, { operator, peer, comment }: OperatorFacts): PolicyFacts {
+  #factsOf({ policy, hash }: CheckedPolicy, { operator, peer, comment }: OperatorFacts): PolicyFacts {
     return {
       ...{ version: policy.version, hash, tests: policy.tests.length, since: this.#options.now(), operator },
       ...(peer !== undefined && { peer }),
@@ -319,7 +281,7 @@ export class PolicyInForce {
     }
   }
 
-  #record({ policy, hash }: Active, by: OperatorFacts, restores?: number): number {
+  #record({ policy, hash }: CheckedPolicy, by: OperatorFacts, restores?: number): number {
     return this.#options.audit.append({
       event: 'policy.activate',
       policyVersion: policy.version,
@@ -339,52 +301,6 @@ export class PolicyInForce {
   }
 }
 
-function answerOf({ policy, hash }: Active, dryRun: boolean, sessions: number): ApplyPolicyAnswer {
-  return { version: policy.version, hash, tests: { passed: policy.tests.length }, dryRun, sessions }
-}
-
-function isStillSo(
-  known: Rendered,
-  { tier, labels, quarantined }: DeviceAttributes,
-  { from, at }: { readonly from: string | undefined; readonly at: number },
-): boolean {
-  const { attributes, effective } = known
-  if (attributes.tier !== tier || attributes.labels !== labels || attributes.quarantined !== quarantined) return false
-  return isWithin(effective.term, at) && (known.from === from || !effective.dependsOnAddress)
-}
-
 function rightsIn(policy: TopicPolicy, operator: OperatorName): OperatorRights {
   return operator === localAdmin ? everyRight : operatorRights(policy, operator)
-}
-
-/** Reads a policy and asks it its own tests. @throws PolicyError; ServerError POLICY_TESTS_FAILED */
-function check(source: string, file: string): Active {
-  const policy = parsePolicy(source, file)
-  const { failed } = runPolicyTests(policy)
-  if (failed.length > 0) {
-    const list = failed.map(({ at, problem }) => `${at}: ${problem}`).join('\n')
-    throw new ServerError('POLICY_TESTS_FAILED', `${failed.length} of its own tests failed:\n${list}`)
-  }
-  return { policy, hash: policyHash(policy), source }
-}
-
-/** Now, unless another moment is given; from nowhere in particular, unless an address is. */
-function circumstancesOf({ from, at }: ExplainRequest, now: number): Circumstances {
-  try {
-    return { from: from && parseAddress(from), at: at === undefined ? now : parseTime(at) }
-  } catch (cause) {
-    throw new ServerError('REQUEST_INVALID', cause instanceof Error ? cause.message : 'not readable', { cause })
-  }
-}
-
-function questionOf({ action, topic, qos = 0, retain = false, size = 0 }: ExplainRequest): Question {
-  switch (action) {
-    case 'publish':
-    case 'will':
-      return { action, topic: parseTopicName(topic), qos, retain, size }
-    case 'subscribe':
-      return { action, filter: parseTopicFilter(topic), qos }
-    case 'receive':
-      return { action, topic: parseTopicName(topic) }
-  }
 }
