@@ -37,12 +37,12 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
   connection.identity = identity
 
   const admission = hub.admissionOf(identity, connection.address)
-  if (!admission.admitted) return refuse(connection, notAdmitted(admission.reason))
+  if (!admission.admitted) return refuse(connection, notAdmitted(admission.reason, admission.comment))
   if (admission.state === 'pending') {
     await hub.options.promote(identity, connection.peer)
     if (connection.closed) return
     const second = hub.admissionOf(identity, connection.address)
-    if (!second.admitted) return refuse(connection, notAdmitted(second.reason))
+    if (!second.admitted) return refuse(connection, notAdmitted(second.reason, second.comment))
   }
 
   const rights = hub.rightsOf(identity.deviceId, connection.address)

@@ -26,7 +26,7 @@ import type { SilenceReason } from './publishers.js'
 /** Whether a certificate opens anything now; the registry's answer. */
 export type Admission =
   | { readonly admitted: true; readonly state: 'current' | 'pending' }
-  | { readonly admitted: false; readonly reason: string }
+  | { readonly admitted: false; readonly reason: string; readonly comment?: string }
 
 export interface BrokerOptions {
   readonly audit: AuditTrail

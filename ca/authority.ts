@@ -17,7 +17,7 @@ import {
   type TrustDomain,
 } from '#protocol'
 import type { JoinContext, OperatorIssue, Registry, TokenCredential } from '#registry'
-import { createCertificate, createKeyPair, encodePem, fingerprintOf, spkiHash, spkiOf } from '#x509'
+import { createCertificate, createKeyPair, encodePem, fingerprintOf, readIssuerKey, spkiHash, spkiOf } from '#x509'
 import { exportKey } from './custody.js'
 import { type CaCertificate, Issuer } from './issuer.js'
 import {
@@ -226,7 +226,9 @@ async function onceMoreOnConflict<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 function factsOf(certificate: Uint8Array, { spki, serial, validity }: Blank, tier: Tier): CertificateFacts {
-  return { fingerprint: fingerprintOf(certificate), serial, spkiHash: spkiHash(spki), tier, ...validity, certificate }
+  const issuer = readIssuerKey(certificate)
+  const facts = { fingerprint: fingerprintOf(certificate), serial, spkiHash: spkiHash(spki), tier, ...validity }
+  return { ...facts, ...(issuer !== undefined && { issuer }), certificate }
 }
 
 function issued(deviceId: DeviceId, instanceId: InstanceId, facts: CertificateFacts): IssuedCertificate {

@@ -146,8 +146,8 @@ export class Enrollment {
     } catch (error) {
       const refusal = refusalOf(error, method)
       if (refusal === undefined) throw error
-      const { reason, comment, told } = refusal
-      this.#refusals.add({ method, reason, comment, peer: channel.peer, ...known })
+      const { told, ...why } = refusal
+      this.#refusals.add({ method, ...why, peer: channel.peer, ...known })
       throw told
     }
   }

@@ -1,4 +1,5 @@
-import { RegistryError, type RegistryErrorCode } from '#registry'
+import type { LockId } from '#protocol'
+import { LockedError, RegistryError, type RegistryErrorCode } from '#registry'
 import { EnrollmentError, type EnrollmentErrorCode } from './errors.js'
 
 export type JoinMethod = 'token' | 'tpm' | 'renew'
@@ -37,6 +38,8 @@ const toldAtRenewal: Told = {
 export interface Refusal {
   readonly reason: string
   readonly comment: string
+  /** Which lock it was, where it was one. */
+  readonly lock?: LockId
   readonly told: EnrollmentError
 }
 
@@ -50,5 +53,6 @@ export function refusalOf(error: unknown, method: JoinMethod): Refusal | undefin
     code,
     method === 'renew' ? 'this certificate is not renewed' : 'this join is refused',
   )
-  return { reason: error.code, comment: error.message, told }
+  const lock = error instanceof LockedError && error.lock !== 'unknown' && { lock: error.lock }
+  return { reason: error.code, comment: error.message, ...lock, told }
 }

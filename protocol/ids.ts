@@ -21,6 +21,8 @@ export type CertificateSerial = Brand<string, 'CertificateSerial'>
 
 /** SHA-256 over a certificate's whole DER, or over a DER SubjectPublicKeyInfo: 64 lowercase hex digits. */
 export type Fingerprint = Brand<string, 'Fingerprint'>
+/** Which key of a CA signed. */
+export type KeyIdentifier = Brand<string, 'KeyIdentifier'>
 
 /** What names a person or program that operates the service; stands in the operator certificate. */
 export type OperatorName = Brand<string, 'OperatorName'>
@@ -74,6 +76,12 @@ export function parseCertificateSerial(text: string): CertificateSerial {
 export function parseFingerprint(text: string): Fingerprint {
   if (!/^[0-9a-f]{64}$/.test(text)) throw invalid(text, 'a SHA-256 of 64 lowercase hex digits')
   return text as Fingerprint
+}
+
+/** Of a CA's key, as subject and authority key identifiers say it (RFC 5280 §4.2.1.1). @throws ProtocolError INVALID_ID */
+export function parseKeyIdentifier(text: string): KeyIdentifier {
+  if (!/^[0-9a-f]{40}$/.test(text)) throw invalid(text, 'a key identifier of 40 lowercase hex digits')
+  return text as KeyIdentifier
 }
 
 /** Text that fits one topic level. @throws ProtocolError INVALID_ID */

@@ -5,9 +5,11 @@ import {
   type DeviceId,
   type Fingerprint,
   type InstanceId,
+  type KeyIdentifier,
   parseDeviceId,
   parseFingerprint,
   parseInstanceId,
+  parseKeyIdentifier,
   parseName,
   parseProfileName,
   parseTokenId,
@@ -44,6 +46,8 @@ export type LockTarget =
   | { readonly profile: ProfileName }
   /** Every device that joined with this token, and who would. */
   | { readonly token: TokenId }
+  /** Every certificate that this key of a CA has signed, and would: an authority key identifier. */
+  | { readonly issuer: KeyIdentifier }
   /** Whoever connects from there: `192.0.2.0/24`, `2001:db8::/32`, or one address. */
   | { readonly addresses: string }
 
@@ -81,11 +85,13 @@ export function parseLockTarget(text: string): LockTarget {
       return { profile: parseProfileName(value) }
     case 'token':
       return { token: parseTokenId(value) }
+    case 'issuer':
+      return { issuer: parseKeyIdentifier(value) }
     case 'addresses':
       return { addresses: parseRange(value) }
     default:
       throw invalid(
-        'expected KIND:VALUE, where KIND is device, instance, ek, labels, role, profile, token or addresses',
+        'expected KIND:VALUE, where KIND is device, instance, ek, labels, role, profile, token, issuer or addresses',
       )
   }
 }

@@ -14,6 +14,8 @@ export type Admission =
   | {
       readonly admitted: false
       readonly reason: 'unknown_certificate' | 'superseded' | 'previous' | 'revoked' | 'expired' | 'locked'
+      /** Of `locked`: by which lock, for the audit log. */
+      readonly comment?: string
     }
 
 /** A CA signature is necessary and not sufficient: only a certificate that stands here by its whole DER opens anything. */

@@ -190,6 +190,7 @@ function addPending(
     notBefore: event.notBefore,
     notAfter: event.notAfter,
     certificate: event.certificate,
+    ...(event.issuer !== undefined && { issuer: event.issuer }),
     device: event.device,
     instance: event.instance,
     state: 'pending',

@@ -1,4 +1,4 @@
-import { CodedError } from '#protocol'
+import { CodedError, type LockId } from '#protocol'
 
 /** Why the registry refused a change, or could not make it. Only the audit log may repeat these to strangers' refusals. */
 export type RegistryErrorCode =
@@ -37,3 +37,13 @@ export type RegistryErrorCode =
   | 'REGISTRY_CORRUPT'
 
 export class RegistryError extends CodedError<RegistryErrorCode> {}
+
+/** Which lock it was is for the audit log, and never for whom it keeps out. */
+export class LockedError extends RegistryError {
+  readonly lock: LockId | 'unknown'
+
+  constructor(lock: LockId | 'unknown', on: string) {
+    super('LOCKED', `lock ${lock} is on ${on}`)
+    this.lock = lock
+  }
+}

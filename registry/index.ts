@@ -9,7 +9,7 @@ export type {
   TokenCredential,
 } from './enrollment-plan.js'
 export { type NewInvitation, type OperatorIssue, Operators } from './operators.js'
-export { RegistryError, type RegistryErrorCode } from './errors.js'
+export { LockedError, RegistryError, type RegistryErrorCode } from './errors.js'
 export { addressOf, holdsAddress } from './locks/address-range.js'
 export type { LockChange, LockLease, LockProgress } from './locks/lock-feed.js'
 export type { RolesOf } from './locks/lock-index.js'

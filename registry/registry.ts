@@ -140,8 +140,8 @@ export class Registry {
   /** What decides at every door whether a device's certificate opens anything; `address` is where it is shown from. */
   admit(identity: DeviceIdentity, address?: string): Admission {
     const admission = admit(this.#state, identity, this.#now())
-    if (!admission.admitted || !this.locks.keepsOutCertificate(identity, address)) return admission
-    return { admitted: false, reason: 'locked' }
+    const lock = admission.admitted ? this.locks.keepsOutCertificate(identity, address) : undefined
+    return lock === undefined ? admission : { admitted: false, reason: 'locked', comment: lock }
   }
 
   /** The operator whose certificate this is, while it is valid. */
@@ -168,6 +168,7 @@ export class Registry {
   async enroll(plan: EnrollmentIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
     const again = this.planEnrollment(plan.attestation, plan.token, context.peer)
     if (again.kind === 'repeat' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
+    this.locks.requireUnlockedIssuer(certificate)
     return this.#change(enrollmentOf(again, certificate, context))
   }
 
@@ -182,6 +183,7 @@ export class Registry {
   async renew(plan: RenewalIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
     const again = this.planRenewal(plan.presented, plan.spkiHash, context.peer)
     if (again.kind === 'repeat' || !isSame(again.seen, plan.seen)) throw conflict()
+    this.locks.requireUnlockedIssuer(certificate)
     const promoted = again.promotesFirst ? this.promote(plan.presented, context.peer) : undefined
     const renewed = this.#change(renewalOf(again, certificate, context))
     await Promise.all([promoted, renewed])

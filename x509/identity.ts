@@ -3,16 +3,18 @@ import {
   CodedError,
   type DeviceIdentity,
   encodeHex,
+  type KeyIdentifier,
   type OperatorName,
   parseCertificateSerial,
   parseDeviceId,
+  parseKeyIdentifier,
   parseOperatorName,
   type Tier,
   type TrustDomain,
 } from '#protocol'
 import { type Certificate, decodeCertificate } from './certificate.js'
 import { X509Error } from './errors.js'
-import { readBasicConstraints, readExtKeyUsage, readPolicies } from './extensions.js'
+import { readAuthorityKeyIdentifier, readBasicConstraints, readExtKeyUsage, readPolicies } from './extensions.js'
 import { fingerprintOf, spkiHash } from './keys.js'
 import { generalNameTags, readAscii, readAttribute, readGeneralNames } from './names.js'
 import { oids } from './oids.js'
@@ -47,6 +49,13 @@ export function readOperatorName(der: Uint8Array, trustDomain: TrustDomain): Ope
 /** The serial number as it is written everywhere: 32 hexadecimal digits. @throws X509Error IDENTITY_INVALID, MALFORMED */
 export function readSerial(der: Uint8Array): CertificateSerial {
   return serialOf(decodeCertificate(der))
+}
+
+/** Which key signed it, as the certificate itself says. @throws X509Error MALFORMED */
+export function readIssuerKey(der: Uint8Array): KeyIdentifier | undefined {
+  const extension = decodeCertificate(der).extensions.get(oids.authorityKeyIdentifier)
+  const identifier = extension && readAuthorityKeyIdentifier(extension.der)
+  return identifier && parseKeyIdentifier(encodeHex(identifier))
 }
 
 /** What devices' and operators' certificates have in common: a leaf for TLS clients, named the same way twice. */

@@ -131,6 +131,7 @@ export const fields: {
   devices: [101, 'integer'],
   sessions: [102, 'integer'],
   purged: [103, 'integer'],
+  issuer: [119, 'text'],
   restores: [104, 'integer'],
   act: [114, 'text'],
   whom: [115, 'text'],

@@ -166,10 +166,10 @@ function show(output: Output, device: DeviceView): void {
     ...device.anchors.map(({ kind, hash }) => ['anchor', `${kind} ${hash}`] as const),
     ...device.instances.flatMap((instance) =>
       instance.certificates.map(
-        ({ serial, state, tier, notAfter }) =>
+        ({ serial, state, tier, notAfter, issuer }) =>
           [
             'certificate',
-            `${serial} ${state}, ${tier}, until ${formatTime(notAfter)}, instance ${instance.id}`,
+            `${serial} ${state}, ${tier}, until ${formatTime(notAfter)}, instance ${instance.id}${issuer === undefined ? '' : `, by ${issuer}`}`,
           ] as const,
       ),
     ),

@@ -43,6 +43,7 @@ const targetOptions = {
   token: ['--token <id>', 'what has joined with this token, or would'],
   instance: ['--instance <id>', 'one enrollment of a device'],
   profile: ['--profile <name>', 'everything of an enrollment profile'],
+  issuer: ['--issuer <key>', 'every certificate that this CA key has signed: an authority key identifier'],
 } as const
 type TargetName = keyof typeof targetOptions
 
@@ -134,8 +135,10 @@ function modeOf({ mode, actsAs }: LockView): string {
 }
 
 function targetOf(options: AddOptions): LockTarget {
-  const { device, labels, address, role, ek, token, instance, profile } = options
-  const given = [device, labels, address, role, ek, token, instance, profile].filter((target) => target !== undefined)
+  const { device, labels, address, role, ek, token, instance, profile, issuer } = options
+  const given = [device, labels, address, role, ek, token, instance, profile, issuer].filter(
+    (target) => target !== undefined,
+  )
   const [target, ...others] = given
   if (target !== undefined && others.length === 0) return target
   const names = Object.values(targetOptions).map(([flags]) => flags.split(' ')[0])
@@ -199,7 +202,8 @@ function report(output: Output, target: LockTarget, answer: LockAnswer): void {
 
 function parseTarget(kind: string, value: string): LockTarget {
   try {
-    return parseLockTarget(`${kind}:${kind === 'ek' ? value.toLowerCase() : value}`)
+    const isHex = kind === 'ek' || kind === 'issuer'
+    return parseLockTarget(`${kind}:${isHex ? value.toLowerCase().replaceAll(':', '') : value}`) // as openssl writes it, too
   } catch (error) {
     throw new InvalidArgumentError(error instanceof Error ? error.message : 'not understood')
   }

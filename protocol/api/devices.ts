@@ -1,5 +1,13 @@
 import type { Anchor, Labels, RevocationReason, Tier } from '../identity.js'
-import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, OperatorName, ProfileName } from '../ids.js'
+import type {
+  CertificateSerial,
+  DeviceId,
+  Fingerprint,
+  InstanceId,
+  OperatorName,
+  ProfileName,
+  KeyIdentifier,
+} from '../ids.js'
 import type { Act } from './act.js'
 
 export type DeviceState = 'registered' | 'active' | 'revoked'
@@ -30,6 +38,8 @@ export interface CertificateView {
   readonly fingerprint: Fingerprint
   readonly state: 'pending' | 'current' | 'previous' | 'superseded' | 'revoked'
   readonly tier: Tier
+  /** The key that signed it, as an authority key identifier; absent where that was not kept yet. */
+  readonly issuer?: KeyIdentifier
   readonly notBefore: string
   readonly notAfter: string
 }

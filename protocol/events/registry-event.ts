@@ -4,6 +4,7 @@ import type {
   DeviceId,
   Fingerprint,
   InstanceId,
+  KeyIdentifier,
   OperatorName,
   ProfileName,
   TokenId,
@@ -139,6 +140,8 @@ export type RegistryEvent =
 
 /** One certificate as it was issued; with its DER, so that the log names every certificate that can open anything. */
 export interface CertificateFacts {
+  /** The key that signed it; absent in what was recorded before this was. */
+  readonly issuer?: KeyIdentifier
   readonly fingerprint: Fingerprint
   readonly serial: CertificateSerial
   readonly spkiHash: Fingerprint

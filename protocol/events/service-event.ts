@@ -97,6 +97,8 @@ export type ServiceEvent =
       readonly token?: TokenId
       readonly anchorHash?: Fingerprint
       readonly serial?: CertificateSerial
+      /** Of the reason `LOCKED`: by which. Whom it keeps out is not told. */
+      readonly lock?: LockId
       readonly peer: string
       readonly count: number
     }

@@ -1,6 +1,7 @@
 import {
   type DeviceId,
   formatLockTarget,
+  type KeyIdentifier,
   type Labels,
   type LockId,
   type LockMode,
@@ -78,8 +79,14 @@ function matcherOf(target: LockTarget, rolesOf: RolesOf): ((subject: Subject) =>
     const holds = holdsAddress(target.addresses)
     return ({ address }) => address !== undefined && holds(address)
   }
+  if ('issuer' in target) return ({ issuer }) => isSignedBy(target.issuer, issuer)
   if ('role' in target) return (subject) => hasRole(subject, target.role, rolesOf)
   return undefined
+}
+
+/** Where it is not known who has signed, it is taken to be this one. */
+export function isSignedBy(wanted: KeyIdentifier, issuer: KeyIdentifier | 'unknown' | undefined): boolean {
+  return issuer === wanted || issuer === 'unknown'
 }
 
 /** Where the roles cannot be told it is taken to have it: a lock that cannot be applied must not open anything. */

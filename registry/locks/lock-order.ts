@@ -13,7 +13,7 @@ export interface LockOrder {
   readonly reason: string
 }
 
-/** Those on labels, roles and addresses have to be tried on every device, one by one. */
+/** Those on labels, roles, issuers and addresses have to be tried on every device, one by one. */
 const limits = { locks: 10_000, triedLocks: 256 } as const
 
 /** @throws RegistryError LOCK_INVALID; ProtocolError INVALID_MESSAGE, INVALID_ID */
@@ -31,10 +31,13 @@ export function checkNewLock(state: RegistryState, { lock, target, mode, notAfte
   checkLockTarget(target, mode)
   if (state.locks.has(lock)) throw new RegistryError('LOCK_INVALID', `lock ${lock} exists`)
   if (state.locks.size >= limits.locks) throw new RegistryError('LOCK_INVALID', `at most ${limits.locks} locks`)
-  const isTried = (on: LockTarget) => 'labels' in on || 'role' in on || 'addresses' in on
+  const isTried = (on: LockTarget) => 'labels' in on || 'role' in on || 'issuer' in on || 'addresses' in on
   const tried = isTried(target) ? state.locks.values().filter((known) => isTried(known.target)).length : 0
   if (tried >= limits.triedLocks) {
-    throw new RegistryError('LOCK_INVALID', `at most ${limits.triedLocks} locks on labels, roles and addresses`)
+    throw new RegistryError(
+      'LOCK_INVALID',
+      `at most ${limits.triedLocks} locks on labels, roles, issuers and addresses`,
+    )
   }
   if (notAfter !== undefined && notAfter <= now) throw new RegistryError('LOCK_INVALID', 'it ends in the future')
 }

@@ -1,5 +1,6 @@
 import type {
   AttestationResult,
+  CertificateFacts,
   DeviceId,
   DeviceIdentity,
   LockId,
@@ -9,11 +10,11 @@ import type {
   ServiceEvent,
 } from '#protocol'
 import type { EnrollmentPlan } from '../enrollment-plan.js'
-import { RegistryError } from '../errors.js'
+import { LockedError, RegistryError } from '../errors.js'
 import type { Lock, RegistryState } from '../state.js'
 import { addressOf } from './address-range.js'
 import { type LockChange, LockFeed, type LockLease, type LockProgress } from './lock-feed.js'
-import { isOn, LockIndex, type RolesOf } from './lock-index.js'
+import { isOn, isSignedBy, LockIndex, type RolesOf } from './lock-index.js'
 import { isKeptOut, type Standing, Standings, type StandingsChange } from './standings.js'
 import { type Subject, subjectOfCertificate, subjectOfDevice, subjectOfJoin } from './subject.js'
 
@@ -95,14 +96,14 @@ export class Locks {
     return mode === 'quarantine' && this.#policy.hasQuarantine() ? 'quarantined' : 'locked'
   }
 
-  /** Whether a lock keeps out who shows this certificate. */
-  keepsOutCertificate(identity: DeviceIdentity, address: string | undefined): boolean {
-    if (this.#state.locks.size === 0) return false
+  /** What keeps out who shows this certificate. `unknown`: it is none of ours, which opens nothing where there are locks. */
+  keepsOutCertificate(identity: DeviceIdentity, address: string | undefined): LockId | 'unknown' | undefined {
+    if (this.#state.locks.size === 0) return undefined
     const certificate = this.#state.certificates.get(identity.fingerprint)
     const subject = certificate && subjectOfCertificate(this.#state, certificate, address)
-    if (subject === undefined) return true
+    if (subject === undefined) return 'unknown'
     const lock = this.#index.hit(subject)
-    return lock !== undefined && isKeptOut(this.standingBy(lock.mode))
+    return lock && isKeptOut(this.standingBy(lock.mode)) ? lock.id : undefined
   }
 
   /** @throws RegistryError LOCKED where no certificate may be issued for this join */
@@ -120,8 +121,16 @@ export class Locks {
 
   /** @throws RegistryError LOCKED where this certificate may not be renewed */
   requireUnlockedRenewal(identity: DeviceIdentity, peer: string | undefined): void {
-    if (!this.keepsOutCertificate(identity, peer === undefined ? undefined : addressOf(peer))) return
-    throw new RegistryError('LOCKED', `device ${identity.deviceId} is locked`)
+    const lock = this.keepsOutCertificate(identity, peer === undefined ? undefined : addressOf(peer))
+    if (lock !== undefined) throw new LockedError(lock, identity.deviceId)
+  }
+
+  /** @throws RegistryError LOCKED where the key that has signed this certificate is locked: then it is thrown away */
+  requireUnlockedIssuer(certificate: CertificateFacts): void {
+    const issuer = certificate.issuer ?? 'unknown'
+    const signed = ({ target }: Lock) => 'issuer' in target && isSignedBy(target.issuer, issuer)
+    const lock = this.#state.locks.values().find(signed)
+    if (lock) throw new LockedError(lock.id, `the key ${issuer} that signs now`)
   }
 
   /** From here on this is asked; when it answers something else, {@link policyChanged} is to be called. */
@@ -210,7 +219,7 @@ export class Locks {
 
   #requireUnlocked(subject: Subject): void {
     const lock = this.#index.hit(subject)
-    if (lock) throw new RegistryError('LOCKED', `lock ${lock.id} is on ${subject.device}`)
+    if (lock) throw new LockedError(lock.id, subject.device)
   }
 
   #allDevices(): readonly DeviceId[] {

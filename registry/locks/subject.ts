@@ -1,4 +1,14 @@
-import type { Anchor, DeviceId, Fingerprint, InstanceId, Labels, ProfileName, Tier, TokenId } from '#protocol'
+import type {
+  Anchor,
+  DeviceId,
+  Fingerprint,
+  InstanceId,
+  KeyIdentifier,
+  Labels,
+  ProfileName,
+  Tier,
+  TokenId,
+} from '#protocol'
 import type { CertificateRecord, Device, Instance, RegistryState } from '../state.js'
 
 /** What a lock can be on, of one device, one of its certificates, or one that asks for a certificate. */
@@ -7,6 +17,8 @@ export interface Subject {
   readonly labels: Labels
   /** Of its certificate; absent for a device that has none. */
   readonly tier?: Tier
+  /** The key that signed its certificate; absent for a device that has none, and for who asks for one. */
+  readonly issuer?: KeyIdentifier | 'unknown'
   readonly profile: ProfileName
   readonly eks: readonly Fingerprint[]
   readonly instances: readonly InstanceId[]
@@ -23,12 +35,17 @@ export function subjectOfDevice(state: RegistryState, device: Device): Subject {
 /** Who shows a certificate. */
 export function subjectOfCertificate(
   state: RegistryState,
-  { device, instance, tier }: CertificateRecord,
+  { device, instance, tier, issuer }: CertificateRecord,
   address: string | undefined,
 ): Subject | undefined {
   const known = state.devices.get(device)
   if (known === undefined) return undefined
-  return { ...subjectOf(state, known, state.instances.get(instance)), tier, ...(address !== undefined && { address }) }
+  return {
+    ...subjectOf(state, known, state.instances.get(instance)),
+    tier,
+    issuer: issuer ?? 'unknown',
+    ...(address !== undefined && { address }),
+  }
 }
 
 /** Who asks for a first certificate. */
@@ -70,7 +87,7 @@ function subjectOf(state: RegistryState, device: Device, instance: Instance | un
   return {
     device: device.id,
     labels: device.labels,
-    ...(certificate && { tier: certificate.tier }),
+    ...(certificate && { tier: certificate.tier, issuer: certificate.issuer ?? 'unknown' }),
     profile: instance?.profile ?? device.profile,
     eks: eksOf(device.anchors),
     instances: instance === undefined ? [] : [instance.id],

@@ -36,8 +36,9 @@ export function isoTime(milliseconds: number): string {
 }
 
 function viewCertificate(certificate: CertificateRecord): CertificateView {
-  const { serial, fingerprint, state, tier, notBefore, notAfter } = certificate
-  return { serial, fingerprint, state, tier, notBefore: isoTime(notBefore), notAfter: isoTime(notAfter) }
+  const { serial, fingerprint, state, tier, issuer, notBefore, notAfter } = certificate
+  const signed = issuer !== undefined && { issuer }
+  return { serial, fingerprint, state, tier, ...signed, notBefore: isoTime(notBefore), notAfter: isoTime(notAfter) }
 }
 
 function tokenState({ revoked, uses, notAfter }: Token, now: number): TokenView['state'] {

@@ -32,7 +32,11 @@ test('each kind of target is on whom it names, and on nobody else', async () => 
     await recorded
     const from = 'addresses' in target && target.addresses.includes('::') ? '2001:db8::7' : '192.0.2.7'
     const away = 'addresses' in target ? '198.51.100.1' : from
-    assert.deepEqual(world.registry.admit(first, from), { admitted: false, reason: 'locked' }, JSON.stringify(target))
+    assert.deepEqual(
+      world.registry.admit(first, from),
+      { admitted: false, reason: 'locked', comment: 'one' },
+      JSON.stringify(target),
+    )
     assert.ok(world.registry.admit(other, away).admitted, JSON.stringify(target))
     await world.registry.removeLock(parseLockId('one'), by)
     assert.ok(world.registry.admit(first, from).admitted)
@@ -137,7 +141,7 @@ test('a lock acts before it returns and before anything is durable, and although
   const changes = follow(world.registry)
   world.audit.fail()
   const { recorded, done, devices, epoch } = world.registry.addLock(order({ labels: { site: 'oslo' } }), by)
-  assert.deepEqual(world.registry.admit(device), { admitted: false, reason: 'locked' })
+  assert.deepEqual(world.registry.admit(device), { admitted: false, reason: 'locked', comment: 'one' })
   assert.deepEqual([changes.at(-1)?.locked, devices, epoch], [[device.deviceId], 1, 1])
   for (const outcome of [recorded, done]) await assert.rejects(outcome, { code: 'AUDIT_CLOSED' })
   await assert.rejects(world.registry.removeLock(parseLockId('one'), by), { code: 'AUDIT_CLOSED' })
@@ -153,7 +157,7 @@ test('locks survive a restart, from the store as from the log alone, and revisio
   const fromLog = await world.open({ store: (await createWorld()).store })
   for (const reopened of [fromStore, fromLog]) {
     assert.deepEqual(reopened.allLocks(), world.registry.allLocks())
-    assert.deepEqual(reopened.admit(device), { admitted: false, reason: 'locked' })
+    assert.deepEqual(reopened.admit(device), { admitted: false, reason: 'locked', comment: 'one' })
     const [whole] = follow(reopened)
     assert.deepEqual([whole?.locked, whole?.revision], [[device.deviceId], 1])
   }
@@ -215,7 +219,7 @@ test('mode revoke revokes for good what it is on now, and keeps out what comes u
   await done
   assert.equal(devices, 1)
   await world.registry.labelDevice(later.deviceId, { site: 'oslo' }, by)
-  assert.deepEqual(world.registry.admit(later), { admitted: false, reason: 'locked' })
+  assert.deepEqual(world.registry.admit(later), { admitted: false, reason: 'locked', comment: 'one' })
   await world.registry.removeLock(parseLockId('one'), by)
   assert.deepEqual(world.registry.admit(first), { admitted: false, reason: 'revoked' })
   assert.ok(world.registry.admit(later).admitted)

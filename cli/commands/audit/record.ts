@@ -43,7 +43,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'policy.activate': ['policyVersion', 'comment', 'operator'],
   'policy.refuse': ['reason', 'problem', 'comment', 'operator'],
   'policy.render_error': ['policyVersion', 'comment'],
-  'join.refuse': ['method', 'reason', 'token', 'comment', 'peer', 'count'],
+  'join.refuse': ['method', 'reason', 'lock', 'token', 'comment', 'peer', 'count'],
   'audit.read': ['query', 'comment', 'operator', 'count'],
   'payload.erase': ['day', 'comment', 'operator'],
   'ca.create': ['subject'],

@@ -4,6 +4,7 @@ import {
   type DeviceId,
   type Fingerprint,
   type InstanceId,
+  type KeyIdentifier,
   type Labels,
   type OperatorName,
   type ProfileName,
@@ -32,6 +33,11 @@ export const fingerprint = Type.Unsafe<Fingerprint>({
   description: 'SHA-256',
 })
 export const serial = Type.Unsafe<CertificateSerial>({ type: 'string', pattern: '^[0-9a-f]{32}$' })
+export const keyIdentifier = Type.Unsafe<KeyIdentifier>({
+  type: 'string',
+  pattern: '^[0-9a-f]{40}$',
+  description: 'Authority key identifier',
+})
 export const tier = Type.Unsafe<Tier>({ type: 'string', enum: [...tiers] })
 export const reason = Type.Unsafe<RevocationReason>({ type: 'string', enum: [...revocationReasons] })
 export const time = Type.String({ format: 'date-time' })

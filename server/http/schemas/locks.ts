@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { type LockAnswer, type LockId, lockModes, type LockRequest, type LockView } from '#protocol'
-import { comment, count, deviceId, fingerprint, instanceId, labels, operatorName, profile, strict, time, tokenId, words } from './fields.js'
+import { comment, count, deviceId, fingerprint, instanceId, labels, operatorName, profile, strict, time, tokenId, words, keyIdentifier } from './fields.js'
 import { held } from './held.js'
 
 const lockId = Type.Unsafe<LockId>({ type: 'string', pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$' })
@@ -15,6 +15,7 @@ const lockTarget = Type.Union([
   strict({ role: Type.String({ pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$' }) }),
   strict({ profile }),
   strict({ token: tokenId }),
+  strict({ issuer: keyIdentifier }),
   strict({ addresses }),
 ])
 
