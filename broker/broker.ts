@@ -46,8 +46,8 @@ export class Broker {
   #closing = false
   /** Since when the audit log cannot keep up. */
   #congestedSince: number | undefined
-  /** Whether nobody is read because of that. */
-  #holding = false
+  /** Why nobody is read. */
+  readonly #holding = new Set<'log' | 'lease'>()
 
   private constructor(options: BrokerOptions) {
     const { audit } = options
@@ -106,8 +106,9 @@ export class Broker {
    * A change of who is kept out. When this returns it acts: those whom it is on are gone, those whom it no longer is on
    * may come back, and who has entered or left quarantine goes on with the rights of now. Connections are held against the registry again, because a lock can be on where they come from.
    */
-  applyLocks({ revoked, locked, quarantined, restored, released }: Omit<LockChange, 'revision'>): Ended {
+  applyLocks({ after, revoked, locked, quarantined, restored, released }: Omit<LockChange, 'revision'>): Ended {
     const hub = this.#hub
+    if (after === undefined) hub.silenced.clear() // the whole state: who is not named any more is free
     for (const device of restored) hub.silenced.delete(device)
     for (const device of [...quarantined, ...released]) this.rightsChanged(device)
     const ended = [
@@ -115,9 +116,22 @@ export class Broker {
       this.endDevices(locked, 'locked'),
       turnOut(hub, this.#connections),
     ]
+    if (after === undefined) void this.policyChanged()
     return ended.reduce((sum, { sessions, purged }) => {
       return { sessions: sum.sessions + sessions, purged: sum.purged + purged }
     })
+  }
+
+  /**
+   * Looks at the lease, as each sweep does. While it is over nobody is read and nothing is written, see {@link Writer};
+   * one that has been over for long ends all sessions.
+   */
+  leaseLooked(): void {
+    const { lease } = this.#hub
+    if (lease.isGivenUp) this.#endAll('cut off from the lock feed')
+    const { holds } = lease
+    this.#hold('lease', !holds)
+    if (holds) for (const { writer } of this.#connections) writer.resume()
   }
 
   /** An operator's act against one session; undefined when there is none with this client id. */
@@ -205,20 +219,23 @@ export class Broker {
     const connection = new Connection(transport, this.#hub, this.#events)
     this.#connections.add(connection)
     if (this.#closing) connection.close('shutdown')
-    else if (this.#holding && this.healthy) connection.hold()
+    else if (this.#holding.size > 0 && this.healthy) connection.hold()
   }
 
   /** While the log cannot keep up, nobody is read; and when that lasts, see {@link #sweep}. */
   #pause(congested: boolean): void {
     this.#congestedSince = congested ? this.#hub.elapsed() : undefined
-    this.#hold(congested)
+    this.#hold('log', congested)
   }
 
-  #hold(holding: boolean): void {
-    if (holding === this.#holding) return
-    this.#holding = holding
+  #hold(why: 'log' | 'lease', holding: boolean): void {
+    const before = this.#holding.size > 0
+    if (holding) this.#holding.add(why)
+    else this.#holding.delete(why)
+    const now = this.#holding.size > 0
+    if (now === before) return
     for (const connection of this.#connections) {
-      if (holding) connection.hold()
+      if (now) connection.hold()
       else connection.release()
     }
   }
@@ -226,6 +243,7 @@ export class Broker {
   #sweep(): void {
     const { refusals, decisions, sessions, delivery, drops, retained, rightsTerm, limits, elapsed } = this.#hub
     this.#halfOpen.sweep()
+    this.leaseLooked()
     for (const connection of this.#connections) connection.sweep()
     if (this.#congestedSince !== undefined && elapsed() - this.#congestedSince >= limits.congestionSeconds * 1000) {
       this.#tellPublishers()
@@ -260,7 +278,7 @@ export class Broker {
     for (const connection of this.#connections) {
       if (!connection.backlog.isEmpty) connection.close('internal', 'the audit log is congested', unrecordable)
     }
-    this.#hold(!this.#hub.options.audit.full)
+    this.#hold('log', !this.#hub.options.audit.full)
   }
 
   /** What was promised can no longer be kept, so nobody is told that it was. */

@@ -3,6 +3,7 @@ import { IncomingAliases, OutgoingAliases } from './aliases.js'
 import { Backlog } from './backlog.js'
 import { disconnectReasons } from './spoken-reasons.js'
 import type { BrokerLimits } from './limits.js'
+import type { LockLease } from './lock-lease.js'
 import type { ListenerKind, Transport } from './listeners/transport.js'
 import type { Link, Session } from './session.js'
 import type { Statistics } from './statistics.js'
@@ -35,6 +36,8 @@ export interface Surroundings {
   /** Milliseconds by a clock that nobody sets: how long something has taken. */
   readonly elapsed: () => number
   readonly statistics: Statistics
+  /** While it is over nothing leaves. */
+  readonly lease: LockLease
 }
 
 /** How a connection is ended. */
@@ -94,7 +97,11 @@ export class Connection implements Link {
   /** Held until the client reads its answers. */
   #awaitsReader = false
 
-  constructor(transport: Transport, { limits, now, elapsed, statistics }: Surroundings, events: ConnectionEvents) {
+  constructor(
+    transport: Transport,
+    { limits, now, elapsed, statistics, lease }: Surroundings,
+    events: ConnectionEvents,
+  ) {
     this.#transport = transport
     this.over = transport.kind
     this.#limits = limits
@@ -108,7 +115,11 @@ export class Connection implements Link {
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
     this.#reader = new FrameReader(limits.maxConnectBytes)
     this.backlog = new Backlog(limits, this)
-    this.writer = new Writer({ sink: transport, traffic: this.traffic, limits, now: elapsed, room: () => this.#goOn() })
+    this.writer = new Writer({
+      ...{ sink: transport, traffic: this.traffic, limits, now: elapsed },
+      mayWrite: () => lease.holds,
+      room: () => this.#goOn(),
+    })
     transport.begin({
       data: (chunk) => this.#read(chunk),
       drain: () => this.writer.drained(),

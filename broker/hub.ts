@@ -7,6 +7,7 @@ import { Drops } from './drops.js'
 import { FilterRate } from './filter-rate.js'
 import { Handover } from './handover.js'
 import { type BrokerLimits, defaultLimits } from './limits.js'
+import { endlessLease, type LockLease } from './lock-lease.js'
 import type { Message } from './message.js'
 import type { Held } from './queue.js'
 import { Refusals } from './refusals.js'
@@ -50,6 +51,8 @@ export interface BrokerOptions {
    */
   readonly elapsed?: () => number
   readonly limits?: Partial<BrokerLimits>
+  /** Its leave to serve, while locks reach it. Default: one that never ends. */
+  readonly lease?: LockLease
   /** Of this service, for its statistics. */
   readonly version?: string
 }
@@ -60,6 +63,7 @@ export class Hub {
   readonly limits: BrokerLimits
   readonly now: () => number
   readonly elapsed: () => number
+  readonly lease: LockLease
   readonly trail: Trail
   readonly decisions: DecisionLog
   readonly store: SessionStore
@@ -99,6 +103,7 @@ export class Hub {
     this.limits = { ...defaultLimits, ...options.limits }
     this.now = now
     this.elapsed = options.elapsed ?? now
+    this.lease = options.lease ?? endlessLease
     const { limits, elapsed } = this
     this.rightsTerm = new RightsTerm(now, on.rightsOver)
     this.trail = new Trail(options.audit)

@@ -13,6 +13,8 @@ export interface WriterOptions {
   readonly traffic: { wrote(bytes: number): void }
   readonly limits: { readonly maxOutputBytes: number; readonly maxAnswers: number }
   readonly now: () => number
+  /** Nothing leaves while it says no; {@link Writer.resume} when it says yes again. Default: always */
+  readonly mayWrite?: () => boolean
   /** The writer was found full, and no longer is. */
   readonly room: () => void
 }
@@ -29,6 +31,7 @@ export class Writer {
   readonly #traffic: WriterOptions['traffic']
   readonly #limits: WriterOptions['limits']
   readonly #now: () => number
+  readonly #mayWrite: () => boolean
   readonly #room: () => void
   #chunks: Chunk[] = []
   #waitingBytes = 0
@@ -42,11 +45,12 @@ export class Writer {
   /** When the socket last took something, or had nothing to take. */
   #progressAt: number
 
-  constructor({ sink, traffic, limits, now, room }: WriterOptions) {
+  constructor({ sink, traffic, limits, now, mayWrite = () => true, room }: WriterOptions) {
     this.#sink = sink
     this.#traffic = traffic
     this.#limits = limits
     this.#now = now
+    this.#mayWrite = mayWrite
     this.#room = room
     this.#progressAt = now()
   }
@@ -100,6 +104,11 @@ export class Writer {
     this.#tellRoom()
   }
 
+  /** What could not leave may do so now. */
+  resume(): void {
+    if (this.#chunks.length > 0) this.#schedule()
+  }
+
   /** Sends what waits, then ends the socket; nothing can be added any more. */
   end(): void {
     this.#ending = true
@@ -138,6 +147,10 @@ export class Writer {
   }
 
   #flush(): void {
+    if (!this.#mayWrite()) {
+      if (!this.#ending) return
+      this.discard() // whoever goes now goes without it
+    }
     const batch = this.#takeBatch()
     if (batch.length > 0) {
       this.#traffic.wrote(batch.length)

@@ -11,7 +11,7 @@ export type {
 export { type NewInvitation, type OperatorIssue, Operators } from './operators.js'
 export { LockedError, RegistryError, type RegistryErrorCode } from './errors.js'
 export { addressOf, holdsAddress } from './locks/address-range.js'
-export type { LockChange, LockLease, LockProgress } from './locks/lock-feed.js'
+export type { LockChange, LockHold, LockProgress, Renewal } from './locks/lock-feed.js'
 export type { RolesOf } from './locks/lock-index.js'
 export { checkLockTarget, type LockOrder } from './locks/lock-order.js'
 export type { PolicyAnswers } from './locks/locks.js'

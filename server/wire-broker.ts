@@ -1,5 +1,5 @@
 import type { AuditLog } from '#audit'
-import { Broker } from '#broker'
+import { Broker, LockLease } from '#broker'
 import type { CertificateAuthority } from '#ca'
 import type { Registry } from '#registry'
 import type { Store } from '#store'
@@ -33,8 +33,9 @@ export interface OpenBroker {
 export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<OpenBroker> {
   const { config, now, elapsed, closing } = wiring
   const { store, audit, registry, ca, issuers, policy, upkeep } = parts
+  const lease = new LockLease({ elapsed })
   const broker = await Broker.open({
-    audit,
+    ...{ lease, audit },
     store,
     identify: (peerDer) => issuers.identifyDevice(peerDer),
     admit: (identity, address) => registry.admit(identity, address),
@@ -46,7 +47,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
     limits: brokerLimits(config.mqttLimits),
   })
   closing.add(() => broker.closeGracefully())
-  closing.add(followLocks(broker, registry, audit))
+  closing.add(followLocks({ broker, lease, registry, audit, elapsed }))
   policy.onChange(() => broker.policyChanged())
   registry.onChange(({ kind, device }) => {
     if (kind === 'labels') broker.rightsChanged(device)

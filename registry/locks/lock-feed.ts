@@ -3,6 +3,8 @@ import type { StandingsChange } from './standings.js'
 /** A change of who is kept out or in quarantine, in its place among all of them. */
 export interface LockChange extends StandingsChange {
   readonly revision: number
+  /** The revision of the change before it; absent where this is the whole state, whatever was before. */
+  readonly after?: number
 }
 
 /** What a broker did for a change. */
@@ -11,71 +13,116 @@ export interface Ended {
   readonly purged: number
 }
 
+/** `behind`: a change has not been reported. The whole state comes again, and the lease is not renewed before that acts. */
+export type Renewal = 'renewed' | 'behind'
+
 /** A broker's hold on the feed. */
-export interface LockLease {
+export interface LockHold {
   /** To be called once for each change, in their order, when it acts: nothing that it is on is delivered any more. */
   readonly applied: (revision: number, ended: Ended) => void
+  /** Another term, for a broker at which everything up to `revision` acts. */
+  readonly renew: (revision: number) => Renewal
   readonly release: () => void
 }
 
 /** What came of a change so far. */
 export interface LockProgress extends Ended {
-  /** Brokers that have not reported it. */
+  /** Brokers at which it may not act yet. */
   readonly outstanding: readonly string[]
+}
+
+export interface FollowOptions {
+  /** Whether the broker stops by itself when its lease is over. Default: true */
+  readonly strict?: boolean
 }
 
 /** For so many changes it is remembered what they came to. */
 const rememberedChanges = 1000
+/** As at the brokers, whose own count of a term began before ours. */
+const leaseMilliseconds = 10_000
 
 /**
- * Brings each change to every broker, in order, and knows how far each has come. A broker that begins to follow is given
- * the whole state first; one that has missed a revision has to begin again. Today the one broker lives in this process
- * and reports before `publish` returns; for others, a lease that ends by itself belongs here (docs/decisions/0010).
+ * Brings each change to every broker, in order, and knows how far each has come. A broker that begins to follow, or has
+ * missed a change, is given the whole state. Each holds a lease, which it renews by the revision that acts there: one
+ * that is cut off or cannot apply a change does not get it renewed, and stops by itself when it is over.
  */
 export class LockFeed {
   readonly #followers = new Map<string, Follower>()
   readonly #ended = new Map<number, Ended>()
+  readonly #elapsed: () => number
+  readonly #whole: () => LockChange
+  /** Of the last change. */
+  #revision: number
 
-  /** The change that it starts with is the whole state, of the revision at which it stands. */
-  follow(name: string, apply: (change: LockChange, lease: LockLease) => void, whole: LockChange): LockLease {
-    const lease: LockLease = {
-      applied: (revision, ended) => this.#report(name, revision, ended),
-      release: () => void this.#followers.delete(name),
-    }
-    const follower = { apply: (change: LockChange) => apply(change, lease), applied: -1 }
-    this.#followers.set(name, follower)
-    follower.apply(whole)
-    return lease
+  /** `elapsed`: milliseconds by a clock that nobody sets. `whole`: the state as it is now. */
+  constructor(elapsed: () => number, whole: () => LockChange) {
+    this.#elapsed = elapsed
+    this.#whole = whole
+    this.#revision = whole().revision
   }
 
-  publish(change: LockChange): void {
+  follow(
+    name: string,
+    apply: (change: LockChange, hold: LockHold) => void,
+    { strict = true }: FollowOptions = {},
+  ): LockHold {
+    const hold: LockHold = {
+      applied: (revision, ended) => this.#report(follower, revision, ended),
+      renew: (revision) => this.#renew(follower, revision),
+      release: () => void (this.#followers.get(name) === follower && this.#followers.delete(name)),
+    }
+    const give = (change: LockChange) => apply(change, hold)
+    const follower: Follower = { give, strict, applied: -1, leaseEnds: this.#elapsed() + leaseMilliseconds }
+    this.#followers.set(name, follower)
+    follower.give(this.#whole())
+    return hold
+  }
+
+  publish(change: StandingsChange & { readonly revision: number }): void {
+    const placed = { ...change, after: this.#revision }
+    this.#revision = change.revision
     this.#ended.set(change.revision, { sessions: 0, purged: 0 })
     for (const [oldest] of this.#ended) if (this.#ended.size > rememberedChanges) this.#ended.delete(oldest)
-    for (const { apply } of this.#followers.values()) {
-      try {
-        apply(change)
-      } catch {
-        // It has not reported, and is named as outstanding; one broker's trouble is not the others'.
-      }
-    }
+    for (const follower of this.#followers.values()) giveAlone(follower, placed)
   }
 
   progress(revision: number): LockProgress {
-    const followers = [...this.#followers]
-    const outstanding = followers.filter(([, { applied }]) => applied < revision).map(([name]) => name)
+    const mayGoOn = ({ strict, applied, leaseEnds }: Follower) =>
+      applied < revision && !(strict && leaseEnds <= this.#elapsed())
+    const outstanding = [...this.#followers].flatMap(([name, follower]) => (mayGoOn(follower) ? [name] : []))
     return { ...(this.#ended.get(revision) ?? { sessions: 0, purged: 0 }), outstanding }
   }
 
-  #report(name: string, revision: number, { sessions, purged }: Ended): void {
-    const follower = this.#followers.get(name)
-    if (follower) follower.applied = revision
+  #renew(follower: Follower, revision: number): Renewal {
+    if (Math.min(revision, follower.applied) < this.#revision) {
+      giveAlone(follower, this.#whole())
+      return 'behind'
+    }
+    follower.leaseEnds = this.#elapsed() + leaseMilliseconds
+    return 'renewed'
+  }
+
+  #report(follower: Follower, revision: number, { sessions, purged }: Ended): void {
+    follower.applied = revision
     const sum = this.#ended.get(revision)
     if (sum) this.#ended.set(revision, { sessions: sum.sessions + sessions, purged: sum.purged + purged })
   }
 }
 
 interface Follower {
-  readonly apply: (change: LockChange) => void
+  readonly give: (change: LockChange) => void
+  readonly strict: boolean
   /** The last revision that it has reported. */
   applied: number
+  /** By our clock. */
+  leaseEnds: number
+}
+
+/** One broker's trouble is not the others': it has not reported, and is named as outstanding. */
+function giveAlone({ give }: Follower, change: LockChange): void {
+  try {
+    give(change)
+  } catch {
+    // Its lease is not renewed before the whole state acts there.
+  }
 }

@@ -13,7 +13,7 @@ import type { EnrollmentPlan } from '../enrollment-plan.js'
 import { LockedError, RegistryError } from '../errors.js'
 import type { Lock, RegistryState } from '../state.js'
 import { addressOf } from './address-range.js'
-import { type LockChange, LockFeed, type LockLease, type LockProgress } from './lock-feed.js'
+import { type FollowOptions, type LockChange, LockFeed, type LockHold, type LockProgress } from './lock-feed.js'
 import { isOn, isSignedBy, LockIndex, type RolesOf } from './lock-index.js'
 import { isKeptOut, type Standing, Standings, type StandingsChange } from './standings.js'
 import { type Subject, subjectOfCertificate, subjectOfDevice, subjectOfJoin } from './subject.js'
@@ -45,7 +45,7 @@ export class Locks {
   readonly #clocks: Clocks
   readonly #note: (event: ServiceEvent) => void
   readonly #standings: Standings
-  readonly #feed = new LockFeed()
+  readonly #feed: LockFeed
   /** By the clock that nobody sets, when a lock's time is over: a clock that is set forward must not open anything. */
   readonly #overAt = new Map<LockId, number>()
   #index: LockIndex
@@ -59,6 +59,7 @@ export class Locks {
     this.#standings = new Standings(state)
     this.#index = this.#newIndex()
     this.#refresh(this.#allDevices())
+    this.#feed = new LockFeed(clocks.elapsed, () => ({ ...this.#standings.all(), revision: this.#state.epoch }))
     for (const lock of state.locks.values()) this.#begin(lock)
   }
 
@@ -149,8 +150,8 @@ export class Locks {
   }
 
   /** Gives a broker the whole state, and every change from then on. */
-  follow(name: string, apply: (change: LockChange, lease: LockLease) => void): LockLease {
-    return this.#feed.follow(name, apply, { ...this.#standings.all(), revision: this.#state.epoch })
+  follow(name: string, apply: (change: LockChange, hold: LockHold) => void, options?: FollowOptions): LockHold {
+    return this.#feed.follow(name, apply, options)
   }
 
   progress(revision: number): LockProgress {

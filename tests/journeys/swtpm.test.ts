@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
+import type { DeviceView, LockAnswer } from '#protocol'
 import { type RunningSwtpm, startSwtpm } from '#simulators'
 import { mustRun } from '../../demo/programs.js'
 import type { StageDevice } from '../../demo/stage.js'
@@ -47,6 +48,31 @@ test('a swtpm whose maker nobody here trusts is refused, registered or not', opt
   const [refused] = await searchAudit(stage, '--event', 'join.refuse')
   assert.deepEqual([refused?.method, refused?.reason], ['tpm', 'EK_CERTIFICATE_INVALID'])
 })
+
+test(
+  'case 89: a locked TPM joins as nobody: the log names the lock, the stranger learns nothing, and removing it opens',
+  options,
+  async (t) => {
+    const { stage, swtpm } = await openWorld(t)
+    await stage.operator('devices', 'register', 'chip-1', '--ek-hash', await endorsementKeyOf(swtpm))
+    const enroll = ['enroll', '--join', stage.joinUri, '--tpm', swtpm.spec] as const
+    await stage.device('chip-1').does(...enroll)
+    const { instances } = await stage.ask<DeviceView>('devices', 'show', 'chip-1')
+    const order = ['locks', 'add', '--instance', instances[0]?.id ?? '', '--reason', 'the box was found open'] as const
+    const { lock } = await stage.ask<LockAnswer>(...order)
+
+    const again = stage.device('chip-again') // the same chip, in a machine that has forgotten all else
+    const { exitCode, stderr } = await again.tries(...enroll)
+    assert.equal(exitCode, 4, stderr)
+    assert.ok(lock && !stderr.includes(lock.id) && !/lock/i.test(stderr), stderr)
+    const [refused] = await searchAudit(stage, '--event', 'join.refuse')
+    assert.deepEqual([refused?.reason, refused?.lock], ['LOCKED', lock.id])
+    assert.equal((await searchAudit(stage, '--event', 'device.enroll')).length, 1)
+
+    await stage.operator('locks', 'rm', lock.id, '--comment', 'it was the cleaner')
+    await again.does(...enroll)
+  },
+)
 
 test('a device with a TPM renews with the key it has', options, async (t) => {
   const { stage, swtpm } = await openWorld(t)

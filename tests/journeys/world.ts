@@ -20,6 +20,9 @@ export interface Entry {
   readonly dup?: boolean
   readonly reason?: string
   readonly clientId?: string
+  readonly publisher?: string
+  readonly lock?: string
+  readonly sessions?: number
   readonly method?: string
   readonly tier?: string
   readonly anchorHash?: string

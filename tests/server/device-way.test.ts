@@ -5,7 +5,7 @@ import { request } from 'node:https'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'node:test'
-import { encodeBase64url, type JoinAnswer } from '#protocol'
+import { type DeviceView, encodeBase64url, type JoinAnswer, type LockAnswer } from '#protocol'
 import { createCsr, createKeyPair, spkiOf } from '#x509'
 import { run, temporaryFolder, up } from './running.js'
 
@@ -52,6 +52,46 @@ test('a device joins with the first token, renews, is no operator, and after its
   for (const event of ['join.refuse', 'device.enroll', 'operator.refuse', 'device.renew', 'device.revoke']) {
     assert.ok(events.includes(`"event":"${event}"`), event)
   }
+})
+
+test('case 92: what a device says of itself gives it no label, no role and no place under a lock', async (t) => {
+  const folder = temporaryFolder(t)
+  const { ready } = await up(folder)
+  const ca = readFileSync(join(folder, 'data', 'operator', 'ca.crt'), 'utf8')
+  const { privateKey, publicKey } = createKeyPair('P-256')
+  const csr = await createCsr({
+    spki: spkiOf(publicKey),
+    sign: async (data: Uint8Array) => new Uint8Array(sign('sha256', data, privateKey)),
+  })
+  const wanted = { role: 'gateway', site: 'oslo' }
+  const ask = (more: object) =>
+    send(
+      {
+        ...{ port: ready.ports.https, ca, path: '/v1/join/token', method: 'POST' },
+        headers: { authorization: `Bearer ${ready.token ?? ''}` },
+      },
+      JSON.stringify({ csr: encodeBase64url(csr), ...more }),
+    )
+  for (const hostile of [{ labels: wanted }, { role: 'gateway' }, { reported: { ...wanted, nested: { role: 'x' } } }]) {
+    assert.equal((await ask(hostile)).status, 400, JSON.stringify(hostile))
+  }
+  const joined = await ask({ reported: wanted })
+  assert.equal(joined.status, 201, joined.body)
+  const { deviceId } = JSON.parse(joined.body) as JoinAnswer
+
+  const operator = async <Answer>(...args: readonly string[]): Promise<Answer> => {
+    return JSON.parse((await run(folder, [...args, '-o', 'json'])).stdout) as Answer
+  }
+  assert.deepEqual((await operator<DeviceView>('devices', 'show', deviceId)).labels, {})
+  const lock = ['locks', 'add', '--labels', 'role=gateway', '--reason', 'x', '--dry-run'] as const
+  assert.equal((await operator<LockAnswer>(...lock)).devices, 0)
+  const publish = ['policy', 'can', deviceId, 'publish', 'devices/other/cmd/x'] as const
+  assert.equal((await run(folder, publish)).code, 4)
+  const [enrolled = ''] = (
+    await run(folder, ['audit', 'search', '--event', 'device.enroll', '-o', 'json'])
+  ).stdout.split('\n')
+  const record = JSON.parse(enrolled) as { readonly labels: object; readonly reported: object }
+  assert.deepEqual([record.labels, record.reported], [{}, wanted])
 })
 
 interface Sending {
