@@ -1,4 +1,4 @@
-import type { PolicyImpact, WorkLine } from '#protocol'
+import type { PolicyImpact, PolicySuggestion, WorkLine } from '#protocol'
 import type { ApiClient, Call } from './client.js'
 import { CliError } from './errors.js'
 import type { Output } from './output.js'
@@ -6,6 +6,7 @@ import type { Output } from './output.js'
 /** What long work comes to in the end. */
 export interface WorkAnswers {
   readonly shadowPolicy: PolicyImpact
+  readonly suggestPolicy: PolicySuggestion
 }
 
 /** Has the server do what takes long, and shows how far it is; whoever interrupts it, ends it there too. */

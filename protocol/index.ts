@@ -55,6 +55,7 @@ export type {
   OwnView,
   RevokeOperatorAnswer,
 } from './api/operators.js'
+export type { LookedAt, PolicySuggestion, RuleSuggestion } from './api/policy-suggestion.js'
 export type { Problem } from './api/problem.js'
 export type { KickAnswer, KickRequest, MqttVersion, Refusal, SessionView, Traffic, Transport } from './api/sessions.js'
 export type { OutsideCheckpointView, StatusView } from './api/status.js'

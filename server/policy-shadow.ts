@@ -1,31 +1,8 @@
-import type { AuditQuery } from '#audit'
-import { type DeviceId, type PolicyImpact, type PolicyView, type WorkProgress } from '#protocol'
-import {
-  DecisionSample,
-  type DeviceAttributes,
-  ImpactTally,
-  type LiveSession,
-  parsePolicy,
-  policyHash,
-  readObserved,
-  Shadow,
-} from '#policy'
+import type { PolicyImpact, WorkProgress } from '#protocol'
+import { DecisionSample, ImpactTally, type LiveSession, parsePolicy, policyHash, readObserved, Shadow } from '#policy'
+import type { PolicyStudy } from './policy-study.js'
 import { recordsIn } from './record-lines.js'
 import { Turns } from './turns.js'
-
-/** What is known of policy and devices, and what they did. */
-export interface PolicyStudy {
-  readonly inForce: () => PolicyView
-  readonly attributesOf: (device: DeviceId) => DeviceAttributes | undefined
-  readonly liveSessions: () => Iterable<LiveSession>
-  /** NDJSON, in pieces of whole lines. */
-  readonly search: (query: AuditQuery) => AsyncIterable<Uint8Array | string>
-  readonly now: () => number
-  /** Milliseconds by a clock that nobody sets. */
-  readonly elapsed: () => number
-  /** Aborted when nobody waits for the result any more. */
-  readonly signal: AbortSignal
-}
 
 export interface Candidate {
   readonly source: string

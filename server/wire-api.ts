@@ -116,6 +116,7 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
       return {
         ...{ now, elapsed, signal },
         inForce: () => policy.view,
+        devices: () => registry.devices().map(({ id }) => id),
         attributesOf: (device) => attributesOf(registry, device),
         liveSessions: () => broker.liveSessions(),
         search: (query) => search.lines(query, { operator, signal }),

@@ -7,6 +7,7 @@ import { addHistory } from './policy/history.js'
 import { addRollback } from './policy/rollback.js'
 import { addSchema } from './policy/schema.js'
 import { addShow } from './policy/show.js'
+import { addSuggest } from './policy/suggest.js'
 import { addTest } from './policy/test.js'
 
 export function addPolicy(program: Command, context: Context): void {
@@ -17,6 +18,7 @@ export function addPolicy(program: Command, context: Context): void {
   addCan(policy, context)
   addApply(policy, context)
   addDiff(policy, context)
+  addSuggest(policy, context)
   addHistory(policy, context)
   addRollback(policy, context)
 }

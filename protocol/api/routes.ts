@@ -51,6 +51,7 @@ export const routes = {
   rollbackPolicy: { method: 'POST', path: '/v1/policy/rollback', act: 'policy.apply' },
   diffPolicy: { method: 'POST', path: '/v1/policy/diff', act: 'policy.read' },
   getPolicySchema: { method: 'GET', path: '/v1/policy/schema', act: 'policy.read' },
+  suggestPolicy: { method: 'GET', path: '/v1/policy/suggestion', act: 'audit.read' },
   shadowPolicy: { method: 'POST', path: '/v1/policy/shadow', act: 'policy.apply' },
   explainPolicy: { method: 'POST', path: '/v1/policy/can', act: 'policy.read' },
   searchAudit: { method: 'GET', path: '/v1/audit', act: 'audit.read', scoped: true },

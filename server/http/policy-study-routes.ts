@@ -1,9 +1,10 @@
 import { encodeWorkLine, routes, type WorkProgress } from '#protocol'
 import { shadowPolicy } from '../policy-shadow.js'
+import { suggestFromLog } from '../policy-suggestion.js'
 import { type App, at, bodyLimits } from './app.js'
 import { begun, leavingOf, sendLines } from './line-answers.js'
 import { policySource } from './schemas/policies.js'
-import { shadowQuery } from './schemas/policy-study.js'
+import { shadowQuery, suggestionQuery } from './schemas/policy-study.js'
 import type { Service } from './service.js'
 
 const tags = ['policy']
@@ -13,10 +14,12 @@ const workDescription =
 
 /** By default, how many decisions of the log a policy is held against. */
 const defaultDecisions = 10_000
+/** And how far back one is sought that allows no more than was needed. */
+const defaultDays = 30
 
 /** What can be learnt of a policy from what has happened. Nothing here changes anything. */
 export function addPolicyStudyRoutes(app: App, service: Service): void {
-  const { auditReads, operators } = service
+  const { auditReads, operators, now } = service
 
   app.route({
     ...at(routes.shadowPolicy),
@@ -37,6 +40,26 @@ export function addPolicyStudyRoutes(app: App, service: Service): void {
       const leaving = leavingOf(reply)
       const study = service.studyPolicy({ operator: by.operator, leaving })
       const work = shadowPolicy(study, { source: request.body, file, decisions: Number(decisions) })
+      return sendLines(request, reply, await begun(linesOf(work)), leaving)
+    },
+  })
+
+  app.route({
+    ...at(routes.suggestPolicy),
+    schema: {
+      tags,
+      summary: 'The least of the policy in force that still allows what devices did; a proposal, with what it rests on',
+      description: workDescription,
+      produces: ['application/x-ndjson'],
+      querystring: suggestionQuery,
+    },
+    handler: async (request, reply) => {
+      const { role, days = String(defaultDays) } = request.query
+      const by = operators.of(request)
+      const since = now() - Number(days) * 86_400_000
+      auditReads.add({ of: 'records', search: { query: { since }, follow: false } }, by)
+      const leaving = leavingOf(reply)
+      const work = suggestFromLog(service.studyPolicy({ operator: by.operator, leaving }), { role, days: Number(days) })
       return sendLines(request, reply, await begun(linesOf(work)), leaving)
     },
   })

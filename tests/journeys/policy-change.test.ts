@@ -79,6 +79,32 @@ test('who would lose is named before it happens, and a script is stopped by it',
   assert.equal(session?.subscriptions.length, 1, 'it has lost nothing yet')
 })
 
+test('what the log of a running service suggests is a policy that takes nothing from who is there', async (t) => {
+  const stage = await openStage(t)
+  const gateway = await enroll(stage, 'gateway-1', 'role=gateway')
+  const client = await connected(t, stage, gateway, { clientId: 'gateway-1', protocolVersion: 5 })
+  await client.subscribeAsync('devices/+/state', { qos: 1 })
+  await publish(client, 'devices/gateway-1/telemetry/heat')
+  await publish(client, 'devices/pump-7/nothing')
+
+  const file = join(stage.folder, 'proposal.yaml')
+  const { exitCode, stdout, stderr } = await stage.tryOperator('policy', 'suggest', '--file', file)
+  assert.equal(exitCode, 0, stderr)
+  assert.match(stdout, /^gateway\/command +remove/m)
+  assert.match(stdout, /^\+ +topics: .*devices\/\$\{device\.id\}\/telemetry\/heat/m)
+  assert.match(stderr, /^Looked from .* records, \d+ of what devices were allowed\.$/m)
+  assert.match(stderr, /^The log begins at .*, not 30 days ago/m)
+  assert.match(stderr, /^Refused: 1; nothing is proposed/m)
+  assert.match(stderr, /^This test of the policy would fail: proposal\.yaml:\d+/m)
+  const before = await stage.ask<{ version: number }>('policy', 'show')
+  assert.equal(before.version, 1, 'it is not applied by itself')
+
+  const proposal = readFileSync(file, 'utf8')
+  await writeFile(file, proposal.slice(0, proposal.indexOf('\ntests:')))
+  const tried = await stage.tryOperator('policy', 'apply', file, '--dry-run', '--fail-on-loss')
+  assert.match(tried.stdout, /^allow → deny +0$/m, tried.stderr)
+})
+
 /** What the client is told. */
 async function publish(client: MqttClient, topic: string): Promise<string> {
   try {

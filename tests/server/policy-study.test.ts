@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request } from 'node:https'
 import test from 'node:test'
-import { type DeviceId, type PolicyImpact, routes } from '#protocol'
-import { defaultPolicy } from '#policy'
+import { type DeviceId, type PolicyImpact, type PolicySuggestion, routes } from '#protocol'
+import { defaultPolicy, parsePolicy } from '#policy'
 import { type Answer, createWorld } from './world.js'
 
 const narrower = defaultPolicy.replace('devices/${device.id}/telemetry/#', 'devices/${device.id}/telemetry/+')
@@ -78,7 +78,7 @@ test('where the log cannot be read to its end, the last line says so, and there 
     studyPolicy: ({ leaving: signal }) => ({
       ...{ now: () => 0, elapsed: () => 0, signal },
       inForce: () => world.policy.view,
-      attributesOf: () => undefined,
+      ...{ devices: () => [], attributesOf: () => undefined },
       liveSessions: () => [],
       search: () => broken(),
     }),
@@ -105,7 +105,7 @@ test('the work ends when the one who asked has gone', async (t) => {
     studyPolicy: ({ leaving: signal }) => ({
       ...{ now: () => 0, elapsed: () => (clock.elapsed += 1), signal },
       inForce: () => world.policy.view,
-      attributesOf: () => undefined,
+      ...{ devices: () => [], attributesOf: () => undefined },
       liveSessions: () => [],
       search: endless,
     }),
@@ -126,6 +126,55 @@ test('the work ends when the one who asked has gone', async (t) => {
   await ended
 })
 
+test('what devices did becomes a proposal with what it rests on, and nothing is changed', async (t) => {
+  const world = await createWorld(t)
+  const device = await world.device('d1')
+  publish(world, device, 'devices/d1/state')
+  world.clock.now += 40 * 86_400_000
+  const operator = await world.operator()
+  for (let at = 0; at < 3; at++) publish(world, device, 'devices/d1/telemetry/heat')
+  publish(world, 'd9' as DeviceId, 'devices/d9/state')
+
+  const answer = await world.call('suggestPolicy', operator, { query: '?role=device&days=30' })
+  const suggestion = lastAnswer<PolicySuggestion>(answer)
+  const { allowed, unknownDevices, logBegins, days } = suggestion.looked
+  assert.deepEqual(
+    { allowed, unknownDevices, logBegins, days },
+    {
+      ...{ allowed: 3, unknownDevices: 1, logBegins: undefined, days: 30 },
+    },
+  )
+  assert.deepEqual(
+    suggestion.rules.map(({ rule, proposal, topics }) => [rule, proposal, ...topics]),
+    [
+      ['device/commands', 'remove'],
+      ['device/state', 'remove'],
+      ['device/telemetry', 'narrow', 'devices/${device.id}/telemetry/heat'],
+    ],
+  )
+  assert.match(suggestion.diff, /^\+ {8}topics: .*devices\/\$\{device\.id\}\/telemetry\/heat/m)
+  assert.equal(parsePolicy(suggestion.source, 'proposal.yaml').version, 2)
+  assert.equal(world.policy.view.source, defaultPolicy)
+})
+
+test('a log that does not go back so far is said to begin where it does; a role that there is not, and odd days, are refused', async (t) => {
+  const world = await createWorld(t)
+  const operator = await world.operator()
+  publish(world, await world.device('d1'), 'devices/d1/state')
+  const { looked } = lastAnswer<PolicySuggestion>(await world.call('suggestPolicy', operator))
+  assert.equal(looked.logBegins, new Date(world.clock.now).toISOString())
+  for (const [query, status] of [
+    ['?role=nobody', 404],
+    ['?days=0', 400],
+    ['?days=10000', 400],
+    ['?day=1', 400],
+  ] as const) {
+    assert.equal((await world.call('suggestPolicy', operator, { query })).status, status, query)
+  }
+  const read = world.audit.records.find((record) => record.event === 'audit.read')
+  assert.match(read?.event === 'audit.read' ? read.query : '', /^since:2026-01-30T12:00:00/)
+})
+
 type World = Awaited<ReturnType<typeof createWorld>>
 
 function publish({ audit }: World, device: DeviceId, topic: string): void {
@@ -140,9 +189,13 @@ function yaml(body: string) {
   return { body, type: 'application/yaml' }
 }
 
-function impactOf({ status, body }: Answer): PolicyImpact {
+function impactOf(answer: Answer): PolicyImpact {
+  return lastAnswer(answer)
+}
+
+function lastAnswer<T>({ status, body }: Answer): T {
   assert.equal(status, 200, body)
-  const last = JSON.parse(body.trimEnd().split('\n').at(-1) ?? '') as { answer: PolicyImpact }
+  const last = JSON.parse(body.trimEnd().split('\n').at(-1) ?? '') as { answer: T }
   return last.answer
 }
 

@@ -4,7 +4,7 @@ import { request } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
-import { createMemoryAudit, encodeLines, PayloadArchive } from '#audit'
+import { createMemoryAudit, encodeLines, matcherOf, PayloadArchive } from '#audit'
 import {
   type AuditRecord,
   type DeviceId,
@@ -124,9 +124,13 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     studyPolicy: ({ leaving: signal }) => ({
       ...{ now, elapsed: now, signal },
       inForce: () => policy.view,
+      devices: () => registry.devices().map(({ id }) => id),
       attributesOf: attributes(registry),
       liveSessions: () => [],
-      search: () => encodeLines(fromLog(audit.records.toReversed(), 0)),
+      search: (query) => {
+        const found = audit.records.filter(matcherOf(query))
+        return encodeLines(fromLog(query.order === 'oldest' ? found : found.toReversed(), 0))
+      },
     }),
     searchAudit: ({ query: { after = -1, devices } }) => {
       const isTheirs = (record: AuditRecord) => {
