@@ -105,7 +105,6 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
     ourselves,
   )
   registry.locks.judgeBy({ rolesOf: (device) => policy.rolesOf(device), hasQuarantine: () => policy.hasQuarantine })
-  policy.onChange(() => registry.locks.policyChanged())
   const release = (minimumIndex: number) => registry.readLogOnlyFrom(minimumIndex)
   const retention = new Retention({ log: audit, retain: config.auditRetain, release, now, warn })
   const refusals = new OperatorRefusals(audit)
@@ -119,6 +118,8 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
 
   const rooms = { store, audit, registry, ca, issuers, policy, upkeep }
   const { broker, ports, addresses } = await openBroker(wiring, rooms)
+  // After the broker: what a lock takes back makes room for other messages, and those go by the new policy.
+  policy.onChange(() => registry.locks.policyChanged())
   const enrollment = new Enrollment({
     ...{ trustDomain, ca, registry, audit, now },
     profiles: [{ name: defaultProfile, allowUnvouchedTpm: true }],

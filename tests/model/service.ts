@@ -53,13 +53,13 @@ export async function openService(
 
   // In the order of server/wire.ts.
   registry.locks.judgeBy({ rolesOf: (device) => policy.rolesOf(device), hasQuarantine: () => policy.hasQuarantine })
-  policy.onChange(() => registry.locks.policyChanged())
   const follow = () =>
     registry.locks.follow('local', ({ revision, ...change }, { applied }) => {
       applied(revision, untold === 'locks' ? { sessions: 0, purged: 0 } : world.broker.applyLocks(change))
     })
   let lease = follow()
   policy.onChange(() => (untold === 'policy' ? 0 : world.broker.policyChanged()))
+  policy.onChange(() => registry.locks.policyChanged())
   registry.onChange(({ kind, device }) => {
     if (kind === 'labels' && untold !== 'labels') world.broker.rightsChanged(device)
     if (kind === 'promoted') world.broker.certificatesChanged(device)
