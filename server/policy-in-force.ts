@@ -13,20 +13,18 @@ import {
 import {
   type DeviceAttributes,
   type EffectivePolicy,
-  everyRight,
-  operatorRights,
   type OperatorRights,
   RateLimiter,
   renderPolicy,
   rolesOf,
-  type TopicPolicy,
 } from '#policy'
 import type { Store } from '#store'
 import { answerOf, type CheckedPolicy, checkPolicy, fileInForce, restorePolicy } from './checked-policy.js'
 import { ServerError } from './errors.js'
-import { localAdmin } from './local-admin.js'
+import { operatorRightsIn } from './operator-rights.js'
+import { requireNotLockedOut, requireSuccessor } from './policy-admission.js'
 import { circumstancesOf, questionOf } from './policy-questions.js'
-import { type PolicyFacts, type PolicyVersion, PolicyVersions } from './policy-versions.js'
+import { factsOf, type PolicyFacts, type PolicyVersion, PolicyVersions } from './policy-versions.js'
 import { RenderedRights } from './rendered-rights.js'
 
 export interface PolicyInForceOptions {
@@ -71,7 +69,7 @@ export class PolicyInForce {
     const { current } = versions
     const active = checkPolicy(current === undefined ? firstSource : await versions.source(current), fileInForce)
     const inForce = new PolicyInForce(options, versions, active)
-    const facts = inForce.#factsOf(active, by)
+    const facts = factsOf(active, by, options.now())
     if (current === undefined) await versions.keep(facts, active.source)
     // At every start, so that the log alone tells which policy decided what follows.
     const record = inForce.#record(active, { ...by, comment: 'in force at start' })
@@ -124,7 +122,7 @@ export class PolicyInForce {
     return this.#inTurn(async () => {
       const active = this.#examine(() => checkPolicy(source, file), by)
       if (dryRun || active.hash === this.#active.hash) return answerOf(active, dryRun, 0)
-      return answerOf(active, dryRun, await this.#putInForce(active, this.#factsOf(active, by), by))
+      return answerOf(active, dryRun, await this.#putInForce(active, factsOf(active, by, this.#options.now()), by))
     })
   }
 
@@ -134,7 +132,7 @@ export class PolicyInForce {
    */
   rollback({ version, dryRun, by }: RollbackOptions): Promise<RollbackPolicyAnswer> {
     return this.#inTurn(async () => {
-      const restores = version ?? this.#versionBefore()
+      const restores = version ?? this.#versions.before(this.#active.policy.version)
       const source = await this.#versions.source(restores)
       const active = this.#examine(
         () => restorePolicy({ version: restores, source }, this.#versions.next, this.#active),
@@ -142,7 +140,7 @@ export class PolicyInForce {
       )
       const answer = (sessions: number) => ({ ...answerOf(active, dryRun, sessions), restores })
       if (dryRun) return answer(0)
-      return answer(await this.#putInForce(active, { ...this.#factsOf(active, by), restores }, by))
+      return answer(await this.#putInForce(active, { ...factsOf(active, by, this.#options.now()), restores }, by))
     })
   }
 
@@ -164,7 +162,7 @@ export class PolicyInForce {
 
   /** What an operator may do; the one who holds the data folder, everything, whatever a policy says. */
   rightsOf(operator: OperatorName): OperatorRights {
-    return rightsIn(this.#active.policy, operator)
+    return operatorRightsIn(this.#active.policy, operator)
   }
 
   /** The roles of a device, whether or not it is known, under whatever conditions. */
@@ -193,8 +191,8 @@ export class PolicyInForce {
   #examine(read: () => CheckedPolicy, by: OperatorFacts): CheckedPolicy {
     try {
       const active = read()
-      this.#requireNewer(active)
-      this.#requireKept(active.policy, by.operator)
+      requireSuccessor(active, this.#active, this.#versions)
+      requireNotLockedOut(by.operator, active.policy, this.#active.policy)
       return active
     } catch (error) {
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
@@ -202,31 +200,6 @@ export class PolicyInForce {
       this.#options.audit.append({ event: 'policy.refuse', ...by, reason, problem })
       throw error
     }
-  }
-
-  /** Records name a policy by its version, so one version must never mean two policies. */
-  #requireNewer({ policy: { version }, hash }: CheckedPolicy): void {
-    const current = this.#active
-    if (hash === current.hash) return
-    if (version <= current.policy.version) {
-      const expected = `expected metadata.version above ${current.policy.version}, which is in force`
-      throw new ServerError('POLICY_VERSION', `${expected}, got ${version}`)
-    }
-    if (this.#versions.isTaken(version, hash)) {
-      throw new ServerError('POLICY_VERSION', `version ${version} was another policy: take ${this.#versions.next}`)
-    }
-  }
-
-  /** Nobody shuts himself out, by mistake or talked into it; another who may apply policies can take the right from him. */
-  #requireKept(policy: TopicPolicy, operator: OperatorName): void {
-    if (!this.rightsOf(operator).may('policy.apply') || rightsIn(policy, operator).may('policy.apply')) return
-    throw new ServerError('POLICY_LOCKS_OUT', `it would take policy.apply from ${operator}, who applies it`)
-  }
-
-  #versionBefore(): number {
-    const before = this.versions.find(({ version }) => version < this.#active.policy.version)
-    if (before) return before.version
-    throw new ServerError('NOT_FOUND', `no policy was in force before version ${this.#active.policy.version}`)
   }
 
   /**
@@ -273,14 +246,6 @@ export class PolicyInForce {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  #factsOf({ policy, hash }: CheckedPolicy, { operator, peer, comment }: OperatorFacts): PolicyFacts {
-    return {
-      ...{ version: policy.version, hash, tests: policy.tests.length, since: this.#options.now(), operator },
-      ...(peer !== undefined && { peer }),
-      ...(comment !== undefined && { comment }),
-    }
-  }
-
   #record({ policy, hash }: CheckedPolicy, by: OperatorFacts, restores?: number): number {
     return this.#options.audit.append({
       event: 'policy.activate',
@@ -299,8 +264,4 @@ export class PolicyInForce {
       comment,
     })
   }
-}
-
-function rightsIn(policy: TopicPolicy, operator: OperatorName): OperatorRights {
-  return operator === localAdmin ? everyRight : operatorRights(policy, operator)
 }

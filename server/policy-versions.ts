@@ -5,6 +5,7 @@ import {
   type Fingerprint,
   integer,
   object,
+  type OperatorFacts,
   type OperatorName,
   optional,
   parsed,
@@ -13,6 +14,7 @@ import {
   text,
 } from '#protocol'
 import type { Store } from '#store'
+import type { CheckedPolicy } from './checked-policy.js'
 import { ServerError } from './errors.js'
 
 /** What is kept of a version beside its text. */
@@ -83,6 +85,13 @@ export class PolicyVersions {
       .toSorted((one, other) => other.version - one.version)
   }
 
+  /** The one that was in force before this one. @throws ServerError NOT_FOUND */
+  before(version: number): number {
+    const earlier = this.inForceOnce.find((other) => other.version < version)
+    if (earlier) return earlier.version
+    throw new ServerError('NOT_FOUND', `no policy was in force before version ${version}`)
+  }
+
   /** Records name a policy by its version, so a number that one policy has had is never another's. */
   isTaken(version: number, hash: Fingerprint): boolean {
     const known = this.#known.get(version)
@@ -130,6 +139,19 @@ export class PolicyVersions {
   async forget(version: number): Promise<void> {
     await this.#store.commit({ deletes: [sourceKey(version), factsKey(version)] })
     this.#known.delete(version)
+  }
+}
+
+/** Of a policy that comes into force now. */
+export function factsOf(
+  { policy, hash }: CheckedPolicy,
+  { operator, peer, comment }: OperatorFacts,
+  now: number,
+): PolicyFacts {
+  return {
+    ...{ version: policy.version, hash, tests: policy.tests.length, since: now, operator },
+    ...(peer !== undefined && { peer }),
+    ...(comment !== undefined && { comment }),
   }
 }
 

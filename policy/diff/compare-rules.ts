@@ -2,7 +2,7 @@ import type { PolicyDifference } from '#protocol'
 import type { Brings } from './brings.js'
 
 /** What a rule says of one thing, and what saying it otherwise brings to whom the rule allows something. */
-export interface Part<Rule> {
+interface Part<Rule> {
   readonly what: PolicyDifference['what']
   readonly format: (rule: Rule) => string
   /** Undefined where it comes to the same. */
@@ -10,6 +10,9 @@ export interface Part<Rule> {
 }
 
 type RuleChange = Omit<PolicyDifference, 'about' | 'role'>
+
+/** Of everything that a rule says, so that nothing new is left out of the comparison. */
+export type Parts<Rule extends Named> = { readonly [Field in Exclude<keyof Rule, 'id' | 'at'>]-?: Part<Rule> }
 
 interface Named {
   readonly id: string
@@ -20,12 +23,12 @@ interface Named {
 export function compareRules<Rule extends Named>(
   from: readonly Rule[],
   to: readonly Rule[],
-  { parts, format }: { readonly parts: readonly Part<Rule>[]; readonly format: (rule: Rule) => string },
+  { parts, format }: { readonly parts: Parts<Rule>; readonly format: (rule: Rule) => string },
 ): readonly RuleChange[] {
   const [before, after] = [byId(from), byId(to)]
   return [...new Set([...before.keys(), ...after.keys()])].sort().flatMap((rule): readonly RuleChange[] => {
     const [older, newer] = [before.get(rule), after.get(rule)]
-    if (older && newer) return compareParts(parts, older, newer)
+    if (older && newer) return compareParts(Object.values<Part<Rule>>(parts), older, newer)
     if (newer) return [{ rule, what: 'rule', brings: 'more', to: format(newer), at: newer.at }]
     return older ? [{ rule, what: 'rule', brings: 'less', from: format(older), at: older.at }] : []
   })

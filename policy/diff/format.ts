@@ -11,12 +11,13 @@ export function formatRule(rule: Rule | AllowRule): string {
   return [said, ...('maxQos' in rule ? formatConstraints(rule) : [])].join('; ')
 }
 
-function formatConstraints({ maxQos, retain, maxPayloadBytes, rate }: AllowRule): readonly string[] {
+function formatConstraints({ maxQos, retain, maxPayloadBytes, rate, answerMs }: AllowRule): readonly string[] {
   return [
     ...(maxQos < 2 ? [`qos ${maxQos}`] : []),
     ...(retain ? ['retain'] : []),
     ...(maxPayloadBytes < Infinity ? [formatPayload(maxPayloadBytes)] : []),
     ...(rate ? [formatRate(rate)] : []),
+    ...(answerMs === undefined ? [] : [`respond ${formatAnswerTime(answerMs)}`]),
   ]
 }
 
@@ -36,6 +37,10 @@ export function formatPayload(maxBytes: number): string {
 export function formatRate(rate: Rate | undefined): string {
   if (rate === undefined) return 'no limit'
   return `${rate.messages} per ${formatDuration(rate.perMs)}, burst ${rate.burst}`
+}
+
+export function formatAnswerTime(answerMs: number | undefined): string {
+  return answerMs === undefined ? 'never' : `within ${formatDuration(answerMs)}`
 }
 
 function formatDuration(milliseconds: number): string {

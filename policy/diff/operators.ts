@@ -1,7 +1,7 @@
 import type { Labels, PolicyDifference } from '#protocol'
 import type { Grant, OperatorPolicy } from '../operator-policy.js'
 import { compareNumbers, compareReach, compareSets } from './brings.js'
-import { compareRules, type Part } from './compare-rules.js'
+import { compareRules, type Parts } from './compare-rules.js'
 import { formatLabels } from './format.js'
 
 /** What people may do: role by role what it lets them, and who has it. */
@@ -18,26 +18,27 @@ const nobody: OperatorPolicy = { roles: new Map(), bindings: [] }
 
 type GrantChange = Omit<PolicyDifference, 'about' | 'role'>
 
-const parts: readonly Part<Grant>[] = [
-  {
+const parts: Parts<Grant> = {
+  acts: {
     what: 'acts',
     format: ({ acts }) => [...acts].toSorted().join(', '),
     compare: (from, to) => compareSets(from.acts, to.acts),
   },
-  {
+  labels: {
     what: 'labels',
     format: ({ labels }) => formatLabels(labels),
     compare: (from, to) => compareReach(isWithin(to.labels, from.labels), isWithin(from.labels, to.labels)),
   },
-  {
+  maxDevices: {
     what: 'maxDevices',
     format: ({ maxDevices }) => formatCount(maxDevices),
     compare: (from, to) => compareNumbers(from.maxDevices, to.maxDevices),
   },
-]
+}
 
 function diffGrants(from: readonly Grant[], to: readonly Grant[]): readonly GrantChange[] {
-  const format = (grant: Grant) => parts.map((part) => part.format(grant)).join('; ')
+  const format = (grant: Grant) =>
+    [parts.acts, parts.labels, parts.maxDevices].map((part) => part.format(grant)).join('; ')
   return compareRules(from, to, { parts, format }).map((change) => ({ effect: 'allow', ...change }) as const)
 }
 

@@ -2,39 +2,52 @@ import type { PolicyDifference } from '#protocol'
 import { covered, type Levels } from '../containment.js'
 import type { AllowRule, Rate, Rule, TopicTemplate } from '../policy.js'
 import { type Brings, compareNumbers, compareReach, compareSets, opposite } from './brings.js'
-import { compareRules, type Part } from './compare-rules.js'
-import { formatPayload, formatRate, formatRule, formatTemplate } from './format.js'
+import { compareRules, type Parts } from './compare-rules.js'
+import { formatAnswerTime, formatPayload, formatRate, formatRule, formatTemplate } from './format.js'
 
 type RuleChange = Omit<PolicyDifference, 'about' | 'role'>
 
-const ofEach: readonly Part<Rule>[] = [
-  {
+const ofEach: Parts<Rule> = {
+  actions: {
     what: 'actions',
     format: ({ actions }) => actions.join(', '),
     compare: (from, to) => compareSets(from.actions, to.actions),
   },
-  {
+  topics: {
     what: 'topics',
     format: ({ topics }) => topics.map(formatTemplate).join(', '),
     compare: (from, to) => compareTopics(from.topics, to.topics),
   },
-]
+}
 
-const ofAllow: readonly Part<AllowRule>[] = [
+const ofAllow: Parts<AllowRule> = {
   ...ofEach,
-  { what: 'qos', format: (rule) => String(rule.maxQos), compare: (from, to) => compareNumbers(from.maxQos, to.maxQos) },
-  {
+  maxQos: {
+    what: 'qos',
+    format: ({ maxQos }) => String(maxQos),
+    compare: (from, to) => compareNumbers(from.maxQos, to.maxQos),
+  },
+  retain: {
     what: 'retain',
     format: ({ retain }) => String(retain),
     compare: (from, to) => compareNumbers(Number(from.retain), Number(to.retain)),
   },
-  {
+  maxPayloadBytes: {
     what: 'payload',
     format: ({ maxPayloadBytes }) => formatPayload(maxPayloadBytes),
     compare: (from, to) => compareNumbers(from.maxPayloadBytes, to.maxPayloadBytes),
   },
-  { what: 'rate', format: ({ rate }) => formatRate(rate), compare: (from, to) => compareRates(from.rate, to.rate) },
-]
+  rate: {
+    what: 'rate',
+    format: ({ rate }) => formatRate(rate),
+    compare: (from, to) => compareRates(from.rate, to.rate),
+  },
+  answerMs: {
+    what: 'respond',
+    format: ({ answerMs }) => formatAnswerTime(answerMs),
+    compare: (from, to) => compareNumbers(from.answerMs ?? 0, to.answerMs ?? 0),
+  },
+}
 
 export function diffAllows(from: readonly AllowRule[], to: readonly AllowRule[]): readonly RuleChange[] {
   const changes = compareRules(from, to, { parts: ofAllow, format: formatRule })

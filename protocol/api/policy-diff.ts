@@ -63,6 +63,7 @@ export const policyParts = [
     'retain',
     'payload',
     'rate',
+    'respond',
   ] as const),
   ...(['binding', 'when', 'acts', 'labels', 'maxDevices'] as const),
 ] as const

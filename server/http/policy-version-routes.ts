@@ -1,4 +1,6 @@
+import type { DeviceAttributes, Reach } from '#policy'
 import { type PolicyVersionView, routes } from '#protocol'
+import type { Registry } from '#registry'
 import { attributesOf } from '../attributes.js'
 import { comparePolicies } from '../policy-comparison.js'
 import type { PolicyVersion } from '../policy-versions.js'
@@ -55,12 +57,7 @@ export function addPolicyVersionRoutes(app: App, { policy, operators, registry }
     },
     handler: async (request) => {
       const seen = operators.reachOf(request, 'devices.read')
-      const devices = registry.devices().filter(({ labels }) => seen.includes(labels))
-      return comparePolicies(
-        request.body,
-        policy,
-        devices.flatMap(({ id }) => attributesOf(registry, id) ?? []),
-      )
+      return comparePolicies(request.body, policy, attributesOfAll(registry, seen))
     },
   })
 
@@ -77,4 +74,12 @@ export function addPolicyVersionRoutes(app: App, { policy, operators, registry }
       return policy.rollback({ version, dryRun, by: operators.of(request, request.body) })
     },
   })
+}
+
+/** One by one: there can be very many, and each is looked up when it is its turn. */
+function* attributesOfAll(registry: Registry, seen: Reach): Iterable<DeviceAttributes> {
+  for (const { id, labels } of registry.devices()) {
+    const attributes = seen.includes(labels) ? attributesOf(registry, id) : undefined
+    if (attributes) yield attributes
+  }
 }

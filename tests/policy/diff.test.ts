@@ -38,6 +38,7 @@ test('each constraint of a rule that is said otherwise is a gain or a loss of it
   const rate = 'rate: { messages: 10, per: 1s }'
   for (const [piece, otherwise, ...expected] of [
     ['max: 1', 'max: 2', 'more', 'qos', '1', '2'],
+    ['max: 1 }', 'max: 1 }, respond: { within: 30s }', 'more', 'respond', 'never', 'within 30s'],
     ['max: 1', 'max: 0', 'less', 'qos', '1', '0'],
     [rate, 'retain: true, rate: { messages: 10, per: 1s }', 'more', 'retain', 'false', 'true'],
     [rate, `payload: { maxBytes: 9 }, ${rate}`, 'less', 'payload', 'no limit', '9 bytes'],
