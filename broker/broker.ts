@@ -104,7 +104,8 @@ export class Broker {
 
   /**
    * A change of who is kept out. When this returns it acts: those whom it is on are gone, those whom it no longer is on
-   * may come back, and who has entered or left quarantine goes on with the rights of now. Connections are held against the registry again, because a lock can be on where they come from.
+   * may come back, and who has entered or left quarantine goes on with the rights of now. Connections are held against
+   * the registry again, because a lock can be on where they come from.
    */
   applyLocks({ after, revoked, locked, quarantined, restored, released }: Omit<LockChange, 'revision'>): Ended {
     const hub = this.#hub

@@ -56,6 +56,20 @@ test('an operator registers, labels, finds, previews and revokes a device', asyn
   assert.equal(await code('devices', 'register', 'd1', '--ek-hash', ekHash), 5)
 })
 
+test('a lock on more devices than may be asks for their number first, and on as many does not', async (t) => {
+  const { json, code, touchmark } = await open(t)
+  for (const id of ['d1', 'd2', 'd3']) {
+    await json('devices', 'register', id, '--ek-hash', `${'ab'.repeat(31)}${id}`, '--label', 'site=oslo')
+  }
+  const lock = ['locks', 'add', '--labels', 'site=oslo', '--reason', 'a test'] as const
+  const asked = await touchmark(...lock, '--ask-above', '2')
+  assert.deepEqual([asked.code, /on 3 devices/.test(asked.stderr)], [2, true], 'nobody is there to type the number')
+  assert.deepEqual(await json('locks', 'ls'), [])
+  assert.equal(await code(...lock, '--ask-above', '3'), 0)
+  assert.equal(await code(...lock, '--ask-above', '2', '--yes'), 0)
+  assert.equal(((await json('locks', 'ls')) as readonly unknown[]).length, 2)
+})
+
 test('exit codes tell a script what happened', async (t) => {
   const { code, running, folder } = await open(t)
   assert.equal(await code('status'), 0)
