@@ -16,6 +16,9 @@ export interface Fleet {
   readonly clients: Readonly<Record<string, Credential>>
 }
 
+/** What clients need of it. */
+export type Credentials = Pick<Fleet, 'ca' | 'clients'>
+
 export const trustDomain = parseTrustDomain('bench.example')
 
 /** Hears what every device of its site says. */

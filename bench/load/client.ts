@@ -1,5 +1,5 @@
 import { connect, createSecureContext, type SecureContext, type TLSSocket } from 'node:tls'
-import type { Fleet } from '../fleet.js'
+import type { Credentials } from '../fleet.js'
 import {
   connectFrame,
   type ConnectTerms,
@@ -12,14 +12,16 @@ import {
 
 export type OnFrame = (header: number, bytes: Buffer, start: number, end: number) => void
 
-const contexts = new Map<string, SecureContext>()
+const contexts = new WeakMap<Credentials, Map<string, SecureContext>>()
 
 /** Reading a key and a certificate costs more than a handshake: once for each client. */
-function contextOf(fleet: Fleet, name: string): SecureContext {
-  const known = contexts.get(name)
+function contextOf(fleet: Credentials, name: string): SecureContext {
+  const own = contexts.get(fleet) ?? new Map<string, SecureContext>()
+  contexts.set(fleet, own)
+  const known = own.get(name)
   if (known) return known
   const context = createSecureContext({ ca: fleet.ca, ...fleet.clients[name], minVersion: 'TLSv1.3' })
-  contexts.set(name, context)
+  own.set(name, context)
   return context
 }
 
@@ -60,7 +62,7 @@ export class Client {
    * so in `prepare`.
    */
   static async connect(
-    fleet: Fleet,
+    fleet: Credentials,
     port: number,
     name: string,
     { prepare, ...terms }: ConnectTerms & { readonly prepare?: (client: Client) => void } = {},

@@ -1,6 +1,6 @@
 import { Client } from '../load/client.js'
 import { packetTypes, publishFrame } from '../load/frames.js'
-import { collector, deviceName, type Fleet, telemetryFilter, telemetryTopic } from '../fleet.js'
+import { collector, type Credentials, deviceName, telemetryFilter, telemetryTopic } from '../fleet.js'
 
 const victim = deviceName(0)
 const everyMilliseconds = 5
@@ -20,6 +20,8 @@ export class Pair {
   #acknowledged = new Set<number>()
   #latencies: number[] = []
   #next = 0
+  readonly #others = new Map<string, number>()
+  #settling: { readonly id: number; readonly resolve: () => void } | undefined
 
   private constructor(speaker: Client, listener: Client) {
     this.#speaker = speaker
@@ -27,12 +29,15 @@ export class Pair {
     speaker.onFrame = (header, bytes, start) => {
       if (header >> 4 === packetTypes.puback) this.#acknowledged.add(bytes.readUInt16BE(start))
     }
-    listener.onFrame = (header, bytes, _, end) => {
-      if (header >> 4 === packetTypes.publish) this.#hear(bytes.readUInt16BE(end - 2))
+    listener.onFrame = (header, bytes, start, end) => {
+      if (header >> 4 !== packetTypes.publish) return
+      const topic = bytes.toString('latin1', start + 2, start + 2 + bytes.readUInt16BE(start))
+      if (topic === telemetryTopic(victim)) this.#hear(bytes.readUInt16BE(end - 2))
+      else this.#others.set(topic, this.heardFrom(topic) + 1)
     }
   }
 
-  static async connect(fleet: Fleet, port: number): Promise<Pair> {
+  static async connect(fleet: Credentials, port: number): Promise<Pair> {
     const listener = await Client.connect(fleet, port, collector)
     await listener.subscribe(telemetryFilter, 0)
     return new Pair(await Client.connect(fleet, port, victim), listener)
@@ -50,6 +55,17 @@ export class Pair {
     return { sorted: [...this.#latencies].sort((one, other) => one - other), lost }
   }
 
+  /** How often the listener has heard somebody else. */
+  heardFrom(topic: string): number {
+    return this.#others.get(topic) ?? 0
+  }
+
+  /** Resolves when the listener has read all that was on its way to it: what is said now comes behind that. */
+  async settle(): Promise<void> {
+    this.#say()
+    await new Promise<void>((resolve) => (this.#settling = { id: this.#next, resolve }))
+  }
+
   async leave(): Promise<void> {
     await this.#speaker.leave()
     await this.#listener.leave()
@@ -63,6 +79,7 @@ export class Pair {
   }
 
   #hear(id: number): void {
+    if (this.#settling?.id === id) this.#settling.resolve()
     const sentAt = this.#sentAt.get(id)
     if (sentAt === undefined) return
     this.#sentAt.delete(id)

@@ -23,6 +23,14 @@ test('the benchmark of policy still runs, and everybody in it answers rightly', 
   }
 })
 
+test('the benchmark of policy still brings up a service with devices, and nobody hears who was revoked', () => {
+  const few = ['--rounds', '1', '--seconds', '0.1', '--sessions', '4', '--connected', '4']
+  const { status, stdout, stderr } = bench(...few, '--only', 'apply', '--only', 'revoke')
+  assert.equal(status, 0, stdout + stderr)
+  assert.match(stdout, /^\| 4 sessions, a subscription of each ends \| [\d.]+ \|/m)
+  assert.match(stdout, /^\| 1 by a label at once: last socket is closed \| [\d.]+ \| [\d.]+ \| 0\.00 \|$/m)
+})
+
 test('the benchmark of policy explains itself, and refuses what it does not know', () => {
   assert.equal(bench('--help').status, 0)
   assert.equal(bench('--only', 'unheard-of').status, 2)
