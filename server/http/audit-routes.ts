@@ -1,9 +1,8 @@
+import type { FastifyRequest } from 'fastify'
 import { type DeviceId, routes } from '#protocol'
-import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { type AuditSearch, readAuditSearch } from './audit-search.js'
 import { begun, leavingOf, sendLines } from './line-answers.js'
-import type { Mandate } from './mandate.js'
 import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas/audit.js'
 import type { Service } from './service.js'
 
@@ -24,12 +23,12 @@ export function addAuditRoutes(app: App, service: Service): void {
       produces: ['application/x-ndjson'],
     },
     handler: async (request, reply) => {
-      const search = within(operators.mandateOf(request), readAuditSearch(request.query, now()))
+      const search = within(request, readAuditSearch(request.query, now()))
       const by = operators.of(request)
       auditReads.add({ of: 'records', search }, by)
       const leaving = leavingOf(reply)
       const found = service.searchAudit(search, { operator: by.operator, leaving })
-      const lines = whileAdmitted(found, () => operators.isStillAdmitted(request))
+      const lines = whileAdmitted(found, () => operators.requireStill(request))
       if (search.follow) service.requests.follows(reply.raw)
       // Whoever follows is answered before anything comes.
       return sendLines(request, reply, search.follow ? lines : await begun(lines), leaving)
@@ -71,21 +70,24 @@ export function addAuditRoutes(app: App, service: Service): void {
   })
 
   /** Of those devices only on which the operator may read; for one who follows, whichever these are at each time. */
-  function within(mandate: Mandate, { query, follow }: AuditSearch): AuditSearch {
+  function within(request: FastifyRequest, { query, follow }: AuditSearch): AuditSearch {
+    const mandate = operators.mandateOf(request)
     if (query.device !== undefined) mandate.requireDevice(query.device)
     if (mandate.isOnEveryDevice) return { query, follow }
-    const theirs = () => registry.devices().filter(({ id }) => mandate.includesDevice(id))
-    const devices = follow
-      ? { has: (device: DeviceId) => mandate.includesDevice(device) }
-      : new Set(theirs().map(({ id }) => id))
+    const isTheirs = (device: DeviceId) => {
+      if (follow) operators.requireStill(request) // else who may no longer read would wait in silence
+      return mandate.includesDevice(device)
+    }
+    if (follow) return { query: { ...query, devices: { has: isTheirs } }, follow }
+    const devices = new Set(registry.devices().flatMap(({ id }) => (isTheirs(id) ? [id] : [])))
     return { query: { ...query, devices }, follow }
   }
 }
 
 /** The same, as long as the one who reads may: whoever is revoked meanwhile gets nothing more. */
-async function* whileAdmitted<Piece>(pieces: AsyncIterable<Piece>, isAdmitted: () => boolean): AsyncGenerator<Piece> {
+async function* whileAdmitted<Piece>(pieces: AsyncIterable<Piece>, requireStill: () => void): AsyncGenerator<Piece> {
   for await (const piece of pieces) {
-    if (!isAdmitted()) throw new ServerError('OPERATOR_NOT_ADMITTED', 'this operator may not read the log any more')
+    requireStill()
     yield piece
   }
 }

@@ -89,11 +89,13 @@ export class OperatorGate {
     return this.#options.rightsOf(this.#require(request).operator).over(act)
   }
 
-  /** Whether all that let this request in still holds; for answers that take long. */
-  isStillAdmitted(request: FastifyRequest): boolean {
+  /** For answers that take long: all that let this request in has to hold still. @throws ServerError OPERATOR_NOT_ADMITTED */
+  requireStill(request: FastifyRequest): void {
     const { operator, fingerprint, act } = this.#require(request)
     const { admitOperator, rightsOf } = this.#options
-    return admitOperator(fingerprint) === operator && (act === undefined || rightsOf(operator).may(act))
+    const isAdmitted = admitOperator(fingerprint) === operator
+    if (isAdmitted && (act === undefined || rightsOf(operator).may(act))) return
+    throw new ServerError('OPERATOR_NOT_ADMITTED', `${operator} may not do this any more`)
   }
 
   #requireOwnHost(request: FastifyRequest): void {
