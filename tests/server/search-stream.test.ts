@@ -17,6 +17,7 @@ import { ServerError } from '../../server/errors.js'
 import type { AuditReader, AuditSearch } from '../../server/http/audit-search.js'
 import { createForgetfulWorld, day } from '../audit/retention/world.js'
 import { appendMany } from '../audit/world.js'
+import { policyFor } from './policies.js'
 import { run, temporaryFolder, up } from './running.js'
 import { type Client, createWorld } from './world.js'
 
@@ -66,6 +67,8 @@ test('connections that ask for much and read nothing keep nobody from searching;
   const world = await createWorld(t, {
     searchAudit: ({ query }, { operator, leaving }) => log.lines(query, { operator, signal: leaving }),
   })
+  const readers = policyFor(['audit.read']).replace('["bob"]', '["bob", "eve"]')
+  await world.call('applyPolicy', await world.operator(), { body: readers, type: 'application/yaml' })
   const readNothing = async (client: Client) => {
     const response = await search(world, client)
     stuck.push(response)
