@@ -1,6 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import {
   type CertificateOfOperator,
+  type CertificateSerial,
   decodeHex,
   type Fingerprint,
   type OperatorFacts,
@@ -68,20 +69,44 @@ export class Operators {
     throw new RegistryError('INVITATION_MISMATCH', `wrong secret for invitation ${id}`)
   }
 
-  /** Spends the invitation it was issued for. @throws RegistryError INVITATION_UNKNOWN, INVITATION_EXPIRED, OPERATOR_LIMIT */
+  /** Whether one more may be signed; `record` asks it again. @throws RegistryError OPERATOR_LIMIT */
+  requireRoom(operator: OperatorName): void {
+    const living = this.#livingOf(operator).length
+    if (living < limits.certificatesOfOperator) return
+    throw new RegistryError('OPERATOR_LIMIT', `${operator} has ${living} certificates that are good already`)
+  }
+
+  /**
+   * Spends the invitation it was issued for. That it still stands, or the certificate that was shown does, is asked in one
+   * step with the change: it may have been revoked while the new one was signed.
+   * @throws RegistryError INVITATION_UNKNOWN, INVITATION_EXPIRED, UNKNOWN_CERTIFICATE, OPERATOR_LIMIT
+   */
   async record(certificate: OperatorIssue): Promise<void> {
-    const { operator, invitation } = certificate
+    const { operator, invitation, presentedSerial } = certificate
     if (invitation !== undefined) this.#requireOpen(invitation)
-    const living = this.certificates().filter((known) => known.operator === operator)
-    if (living.length >= limits.certificatesOfOperator) {
-      throw new RegistryError('OPERATOR_LIMIT', `${operator} has ${living.length} certificates that are good already`)
-    }
+    if (presentedSerial !== undefined) this.#requireLiving(operator, presentedSerial)
+    this.requireRoom(operator)
     return this.#change({ event: 'operator.issue', ...certificate })
   }
 
-  /** Ends one certificate, or all of an operator and what invites him; none of them opens anything from here on. */
+  /** What {@link revoke} would end: all of an operator's certificates, and what invites him or was made by him. */
+  endsWith(operator: OperatorName): { readonly certificates: number; readonly invitations: number } {
+    const invitations = this.invitations().filter(isEndedWith(operator))
+    return { certificates: this.#livingOf(operator).length, invitations: invitations.length }
+  }
+
+  /** Ends one certificate, or all that {@link endsWith} counts; none of it opens anything from here on. */
   async revoke(whom: OperatorName, revoked: Fingerprint | undefined, by: OperatorFacts): Promise<void> {
     return this.#change({ event: 'operator.revoke', whom, ...(revoked !== undefined && { revoked }), ...by })
+  }
+
+  #livingOf(operator: OperatorName): readonly CertificateOfOperator[] {
+    return this.certificates().filter((known) => known.operator === operator)
+  }
+
+  #requireLiving(operator: OperatorName, serial: CertificateSerial): void {
+    if (this.#livingOf(operator).some((known) => known.serial === serial)) return
+    throw new RegistryError('UNKNOWN_CERTIFICATE', `${operator} has no certificate ${serial} that is good`)
   }
 
   #requireOpen(id: TokenId): Invitation {
@@ -111,9 +136,14 @@ export function applyToOperators(state: RegistryState, event: OperatorEvent): vo
       const { whom, revoked } = event
       forget(state, ({ operator, fingerprint }) => operator === whom && (revoked ?? fingerprint) === fingerprint)
       if (revoked !== undefined) return
-      for (const { id, whom: invited } of state.invitations.values()) if (invited === whom) state.invitations.delete(id)
+      for (const { id } of state.invitations.values().filter(isEndedWith(whom))) state.invitations.delete(id)
     }
   }
+}
+
+/** Who is thrown out leaves no door open behind him: neither one for himself nor one that he gave to others. */
+function isEndedWith(operator: OperatorName): (invitation: Invitation) => boolean {
+  return ({ whom, by }) => whom === operator || by === operator
 }
 
 type OperatorEvent = Extract<RegistryEvent, { readonly event: `operator.${string}` }>

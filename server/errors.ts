@@ -16,7 +16,9 @@ export type ServerErrorCode =
   | 'DEVICE_CERTIFICATE_REQUIRED'
   | 'TOKEN_REQUIRED'
   | 'OPERATOR_RESERVED' //    a name under which the service itself acts
-  | 'INVITATION_REFUSED' //   unknown, used, over or of another secret; which, the log says
+  | 'OPERATOR_UNBOUND' //     a name that the policy gives nothing
+  | 'INVITATION_UNCOVERED' // who made it could not make it now
+  | 'INVITATION_REFUSED' //   unknown, used, over, uncovered or of another secret; which, the log says
   | 'REQUEST_INVALID'
   | 'REQUEST_TOO_LARGE'
   | 'ROUTE_UNKNOWN'

@@ -1,8 +1,8 @@
 import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
-import type { Fingerprint, OperatorName } from '#protocol'
+import type { CertificateSerial, Fingerprint, OperatorName } from '#protocol'
 import type { CertificateAuthority } from '#ca'
-import { createKeyPair, fingerprintOf, spkiOf } from '#x509'
+import { createKeyPair, fingerprintOf, readSerial, spkiOf } from '#x509'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
 import { localAdmin } from './local-admin.js'
 
@@ -30,7 +30,8 @@ export async function ensureOperatorCredential(options: OperatorCredentialOption
   // A key that is good is kept, so that the command may renew its certificate at the same time.
   const privateKey = present?.privateKey ?? createKeyPair('P-256').privateKey
   const spki = spkiOf(createPublicKey(privateKey))
-  const { certificatePem } = await ca.issueOperator(localAdmin, { spki, ttlSeconds })
+  const facts = present && { presentedSerial: present.serial } // revoked meanwhile, its key gets no other
+  const { certificatePem } = await ca.issueOperator(localAdmin, { spki, ttlSeconds, ...(facts && { facts }) })
   if (present === undefined) {
     await writeDurably(join(folder, 'operator.key'), privateKey.export({ format: 'pem', type: 'pkcs8' }).toString())
   }
@@ -39,6 +40,7 @@ export async function ensureOperatorCredential(options: OperatorCredentialOption
 
 interface Usable {
   readonly privateKey: KeyObject
+  readonly serial: CertificateSerial
   readonly dueAt: number
 }
 
@@ -52,7 +54,7 @@ async function readUsable({ folder, admitOperator }: OperatorCredentialOptions):
     const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
     const isGood =
       certificate.checkPrivateKey(privateKey) && admitOperator(fingerprintOf(certificate.raw)) === localAdmin
-    return isGood ? { privateKey, dueAt: to - (to - from) / 3 } : undefined
+    return isGood ? { privateKey, serial: readSerial(certificate.raw), dueAt: to - (to - from) / 3 } : undefined
   } catch {
     return undefined // damaged: a new one mends it
   }

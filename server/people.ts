@@ -1,6 +1,9 @@
+import { type KeyObject, X509Certificate } from 'node:crypto'
 import type { CertificateAuthority, IssuedOperator } from '#ca'
-import { createJoinToken, parseJoinToken, readCsr } from '#enrollment'
+import { createJoinToken, EnrollmentError, parseJoinToken, readCsr } from '#enrollment'
+import type { OperatorRights } from '#policy'
 import {
+  type CertificateOfOperator,
   encodeInvitation,
   type Fingerprint,
   type InviteOperatorAnswer,
@@ -20,6 +23,8 @@ import { localAdmin } from './local-admin.js'
 export interface PeopleOptions {
   readonly ca: Pick<CertificateAuthority, 'issueOperator'>
   readonly registry: Pick<Registry, 'operators'>
+  /** By the policy in force. */
+  readonly rightsOf: (operator: OperatorName) => OperatorRights
   readonly terms: Required<OperatorTerms>
   readonly place: () => Omit<JoinUri, 'profile'>
   /** Makes the local admin's credential anew when it opens nothing any more. */
@@ -40,11 +45,20 @@ export class People {
     this.#options = options
   }
 
-  /** @throws ServerError OPERATOR_RESERVED; RegistryError INVITATION_INVALID */
+  /** Who lets others in gives nothing that he does not have. */
+  mayInvite(by: OperatorName, whom: OperatorName): boolean {
+    const { rightsOf } = this.#options
+    return rightsOf(by).may('operators.invite') && rightsOf(by).covers(rightsOf(whom))
+  }
+
+  /** @throws ServerError OPERATOR_RESERVED, OPERATOR_UNBOUND; RegistryError INVITATION_INVALID */
   async invite(request: InviteOperatorRequest, by: OperatorFacts): Promise<InviteOperatorAnswer> {
     const { registry, terms, place, now } = this.#options
     const { operator: whom, validSeconds = invitationSeconds } = request
     if (reserved.includes(whom)) throw new ServerError('OPERATOR_RESERVED', `${whom} is not a name for a person`)
+    if (!this.#isBound(whom)) {
+      throw new ServerError('OPERATOR_UNBOUND', `the policy gives ${whom} nothing: first bind the name to a role there`)
+    }
     const most = terms.certificateMostHours * hour
     const ttlSeconds = request.ttlSeconds ?? Math.min(terms.certificateHours * hour, most)
     if (ttlSeconds > most) throw new ServerError('REQUEST_INVALID', `ttlSeconds: at most ${most} here`)
@@ -57,39 +71,65 @@ export class People {
     return { id, operator: whom, notAfter: new Date(notAfter).toISOString(), invitation }
   }
 
-  /** A first certificate, for the secret of an invitation. @throws EnrollmentError, RegistryError */
+  /**
+   * A first certificate, for the secret of an invitation.
+   * @throws EnrollmentError; RegistryError INVITATION_…, OPERATOR_LIMIT; ServerError INVITATION_UNCOVERED
+   */
   async join(bearer: string, csr: Uint8Array, peer: string): Promise<IssuedOperator> {
     const { registry, ca } = this.#options
     const invitation = registry.operators.requireInvitation(parseJoinToken(bearer))
+    const { id, by, whom, ttlSeconds } = invitation
+    // The policy may be another than when it was made.
+    if (!this.#isBound(whom) || !this.mayInvite(by, whom)) {
+      throw new ServerError('INVITATION_UNCOVERED', `${by} could not invite ${whom} now`)
+    }
+    registry.operators.requireRoom(whom)
     const { spki } = await readCsr(csr)
-    const { id, whom, ttlSeconds } = invitation
     return ca.issueOperator(whom, { spki, ttlSeconds, facts: { invitation: id, peer } })
   }
 
-  /** The next certificate, of the same life, for one that was shown. @throws EnrollmentError CSR_INVALID, RegistryError */
+  /**
+   * The next certificate, of the same life and key, for one that was shown.
+   * @throws ServerError OPERATOR_NOT_ADMITTED; EnrollmentError CSR_INVALID, CSR_KEY_MISMATCH; RegistryError
+   */
   async renew(shown: Fingerprint, csr: Uint8Array, peer: string | undefined): Promise<IssuedOperator> {
     const { registry, ca, terms } = this.#options
     const present = registry.operators.certificate(shown)
     if (present === undefined) throw new ServerError('OPERATOR_NOT_ADMITTED', 'this certificate admits no operator')
-    const { spki } = await readCsr(csr)
+    registry.operators.requireRoom(present.operator)
+    const { spki, publicKey } = await readCsr(csr)
+    requireSameKey(present, publicKey)
     const life = Math.round((present.notAfter - present.notBefore) / 1000)
     const facts = { presentedSerial: present.serial, ...(peer !== undefined && { peer }) }
     const ttlSeconds = Math.min(life, terms.certificateMostHours * hour)
     return ca.issueOperator(present.operator, { spki, ttlSeconds, facts })
   }
 
-  /** All certificates of an operator and what invites him, or the one certificate. @throws ServerError NOT_FOUND */
+  /**
+   * Ends all certificates of an operator and what invites him or others by him, or the one certificate.
+   * @throws ServerError NOT_FOUND
+   */
   async revoke(which: string, by: OperatorFacts): Promise<RevokeOperatorAnswer> {
     const { operators } = this.#options.registry
     const one = operators.certificates().find(({ fingerprint }) => fingerprint === which)
     const operator = one?.operator ?? parseOperatorName(which)
-    const certificates = one ? [one] : operators.certificates().filter((known) => known.operator === operator)
-    const invitations = one ? [] : operators.invitations().filter(({ whom }) => whom === operator)
-    if (certificates.length + invitations.length === 0) {
+    const ended = one ? { certificates: 1, invitations: 0 } : operators.endsWith(operator)
+    if (ended.certificates + ended.invitations === 0) {
       throw new ServerError('NOT_FOUND', `there is no operator or certificate ${which}`)
     }
     await operators.revoke(operator, one?.fingerprint, by)
     if (operator === localAdmin) await this.#options.ensureAdmin()
-    return { operator, certificates: certificates.length, invitations: invitations.length }
+    return { operator, ...ended }
   }
+
+  /** A name that may do nothing means nobody yet: who holds it would get whatever a later policy binds to it. */
+  #isBound(operator: OperatorName): boolean {
+    return this.#options.rightsOf(operator).grants.length > 0
+  }
+}
+
+/** Who may use a key for a moment gets no key of his own certified. */
+function requireSameKey({ certificate }: CertificateOfOperator, key: KeyObject): void {
+  if (new X509Certificate(certificate).publicKey.equals(key)) return
+  throw new EnrollmentError('CSR_KEY_MISMATCH', 'the CSR is for another key than the certificate that was shown')
 }

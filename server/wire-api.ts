@@ -101,6 +101,7 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
     }),
     people: new People({
       ...{ ca: parts.ca, registry, place, now, terms: config.operatorTerms },
+      rightsOf: (operator) => policy.rightsOf(operator),
       ensureAdmin: () => parts.upkeep.ensureOperatorCredential(),
     }),
     rootPem: () => parts.ca.root.pem,

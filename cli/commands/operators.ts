@@ -108,7 +108,7 @@ export function addOperators(program: Command, { client, output, settings }: Con
   operators
     .command('revoke')
     .argument('<name-or-fingerprint>')
-    .description('end all certificates of an operator and what invites him, or one certificate')
+    .description('end all certificates of an operator and what invites him or others by him, or one certificate')
     .addHelpText('after', examples("operators revoke bob --comment 'has left'"))
     .option(...commentOption)
     .action(async (id: string, options: Act) => {

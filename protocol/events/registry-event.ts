@@ -113,7 +113,7 @@ export type RegistryEvent =
       readonly revision: number
     }
   | (CertificateOfOperator & {
-      /** With the invitation that it spends, or the certificate that was shown for it; with neither by the service itself. */
+      /** With the invitation that it spends, or the certificate that it follows; with neither, of a new key of the service. */
       readonly event: 'operator.issue'
       readonly invitation?: TokenId
       readonly presentedSerial?: CertificateSerial
@@ -134,7 +134,7 @@ export type RegistryEvent =
   | (OperatorFacts & {
       readonly event: 'operator.revoke'
       readonly whom: OperatorName
-      /** The one certificate that it is about; absent for all, and for what invites the operator. */
+      /** The one certificate that it is about; absent for all, and for what invites the operator or others by him. */
       readonly revoked?: Fingerprint
     })
 

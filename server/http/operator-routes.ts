@@ -30,7 +30,7 @@ const tags = ['operators']
 
 /** Who works here, and what everybody may ask about himself. */
 export function addOperatorRoutes(app: App, service: Service): void {
-  const { operators, people, registry, policy } = service
+  const { operators, people, registry } = service
 
   app.route({
     ...at(routes.listOperators),
@@ -68,9 +68,10 @@ export function addOperatorRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const by = operators.of(request, request.body)
-      // Who lets others in gives nothing that he does not have.
-      const covers = operators.rightsOf(by.operator).covers(policy.rightsOf(request.body.operator))
-      if (!covers) throw operators.mandateOf(request).refusal(`for ${request.body.operator}, who may do more`)
+      const { operator: whom } = request.body
+      if (!people.mayInvite(by.operator, whom)) {
+        throw operators.mandateOf(request).refusal(`for ${whom}, who may do more`)
+      }
       return reply.code(201).send(await people.invite(request.body, by))
     },
   })
@@ -95,7 +96,8 @@ export function addOperatorRoutes(app: App, service: Service): void {
     ...at(routes.revokeOperator),
     schema: {
       tags,
-      summary: 'End all certificates of an operator and what invites him, or one certificate by its fingerprint',
+      summary:
+        'End all certificates of an operator and what invites him or others by him, or one certificate by its fingerprint',
       params: operatorParams,
       body: revokeOperatorRequest,
       response: { 200: revokeOperatorAnswer },

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { parseOperatorName, parseTokenId } from '#protocol'
+import { type OperatorFacts, parseOperatorName, parseTokenId } from '#protocol'
 import { createMemoryStore } from '#store'
 import { by, certificateFor, createWorld, hash, hour } from './world.js'
 
@@ -61,13 +61,46 @@ test('an invitation that is used, over, or of another secret lets nobody in', as
   assert.throws(ask('i2'), { code: 'INVITATION_EXPIRED' })
 })
 
+test('what follows a certificate is recorded only while that one is good, and nothing is signed beyond the limit', async () => {
+  const world = await createWorld()
+  const { operators } = world.registry
+  const shown = certificate(world, 'a')
+  await operators.record(shown)
+  const following = (name: string) => ({ ...certificate(world, name), presentedSerial: shown.serial })
+  await operators.record(following('b'))
+  const revoked = operators.revoke(bob, shown.fingerprint, by)
+  await assert.rejects(operators.record(following('c')), { code: 'UNKNOWN_CERTIFICATE' })
+  await revoked
+  const stranger = { ...following('d'), operator: parseOperatorName('carol') }
+  await assert.rejects(operators.record(stranger), { code: 'UNKNOWN_CERTIFICATE' })
+  for (let more = 0; more < 15; more++) await operators.record(certificate(world, `more ${more}`))
+  assert.throws(() => operators.requireRoom(bob), { code: 'OPERATOR_LIMIT' })
+})
+
+test('who is thrown out takes what invites him and the invitations that he made with him, and no other', async () => {
+  const world = await createWorld()
+  const { operators } = world.registry
+  const carol = parseOperatorName('carol')
+  await invite(world, 'for-him')
+  await invite(world, 'by-him', carol, { ...by, operator: bob })
+  await invite(world, 'by-another', carol)
+  assert.deepEqual(operators.endsWith(bob), { certificates: 0, invitations: 2 })
+  await operators.revoke(bob, undefined, by)
+  for (const again of [operators, (await world.open({ store: createMemoryStore() })).operators]) {
+    assert.deepEqual(
+      again.invitations().map(({ id }) => id),
+      ['by-another'],
+    )
+  }
+})
+
 function certificate(world: World, name: string) {
   const { spkiHash: _, tier: __, ...facts } = certificateFor(world, hash(name))
   return { ...facts, fingerprint: hash(name), operator: bob }
 }
 
-function invite(world: World, id: string): Promise<void> {
-  const terms = { whom: bob, ttlSeconds: 3600, secretHash: hash('secret') }
+function invite(world: World, id: string, whom = bob, inviter: OperatorFacts = by): Promise<void> {
+  const terms = { whom, ttlSeconds: 3600, secretHash: hash('secret') }
   const at = world.clock.now
-  return world.registry.operators.invite({ id: parseTokenId(id), ...terms, at, notAfter: at + hour }, by)
+  return world.registry.operators.invite({ id: parseTokenId(id), ...terms, at, notAfter: at + hour }, inviter)
 }

@@ -13,7 +13,7 @@ import {
   type RevokeOperatorAnswer,
 } from '#protocol'
 import { createOperatorKey, csrOf } from '../../cli/operator-key.js'
-import { policyFor } from './policies.js'
+import { policyFor, policyOf } from './policies.js'
 import { type Answer, type Client, createWorld } from './world.js'
 
 test('who is invited makes a key, gets a certificate for it, and may do what the policy gives that name', async (t) => {
@@ -36,7 +36,7 @@ test('an invitation is good once, until its end, with its secret; a stranger lea
   await join(first.invitation)
   const [, id = ''] = parseInvitation((await invite('bob')).invitation).secret.split('.')
   const late = await invite('bob', { validSeconds: 60 })
-  const other = parseInvitation((await invite('carol')).invitation).secret.split('.')[2] ?? ''
+  const other = parseInvitation((await invite('bob')).invitation).secret.split('.')[2] ?? ''
   world.clock.now += 60_000
   const secrets = [first, late].map(({ invitation }) => parseInvitation(invitation).secret)
   const answers = await Promise.all(
@@ -71,31 +71,47 @@ test('what is no request for a certificate spends no invitation', async (t) => {
 })
 
 test('nobody is invited under a name of the service, for longer than is allowed, or to more than the one who invites may do', async (t) => {
-  const { world } = await openWorld(t, ['operators.*', 'devices.read'])
-  const [ada, bob] = [await world.operator(), await world.operator('bob')]
+  const { world, ada, apply } = await openWorld(t, ['operators.*', 'devices.read'])
+  const bob = await world.operator('bob')
   const invite = async (by: Client, body: object) => {
     const answer = await world.call('inviteOperator', by, { body })
     return [answer.status, answer.status === 201 ? '' : codeOf(answer)]
   }
   assert.deepEqual(await invite(ada, { operator: 'admin' }), [400, 'OPERATOR_RESERVED'])
   assert.deepEqual(await invite(ada, { operator: 'touchmark' }), [400, 'OPERATOR_RESERVED'])
-  assert.deepEqual(await invite(ada, { operator: 'eve', ttlSeconds: 73 * 3600 }), [400, 'REQUEST_INVALID'])
-  assert.deepEqual(await invite(bob, { operator: 'eve' }), [201, ''])
+  assert.deepEqual(await invite(ada, { operator: 'eve', ttlSeconds: 73 * 3600 }), [409, 'OPERATOR_UNBOUND'])
+  assert.deepEqual(await invite(ada, { operator: 'bob', ttlSeconds: 73 * 3600 }), [400, 'REQUEST_INVALID'])
   assert.deepEqual(await invite(bob, { operator: 'bob' }), [201, ''])
-  const people = {
-    roles: {
-      fleet: { allow: [{ id: 'r', acts: ['operators.*', 'devices.read'] }] },
-      more: { allow: [{ id: 'r', acts: ['devices.revoke'], labels: { site: 'oslo' } }] },
-    },
-    bindings: [
-      { role: 'fleet', operators: 'bob' },
-      { role: 'more', operators: 'carol' },
-    ],
-  }
-  const source = policyFor([], {}, 3).replace(/\noperators: .*/, `\noperators: ${JSON.stringify(people)}`)
-  await world.call('applyPolicy', ada, { body: source, type: 'application/yaml' })
+  await apply(policyOf({ bob: ['operators.*', 'devices.read'], carol: ['devices.revoke'] }, 3))
   assert.deepEqual(await invite(bob, { operator: 'carol' }), [403, 'ACT_NOT_ALLOWED'])
   assert.deepEqual(await invite(ada, { operator: 'carol' }), [201, ''])
+})
+
+test('who could not be invited any more does not get in: the policy is asked again', async (t) => {
+  const { world, apply, ask } = await openWorld(t)
+  const ofBob = { bob: ['operators.*', 'devices.read'] }
+  await apply(policyOf({ ...ofBob, carol: ['devices.read'] }, 3))
+  const invited = await world.call('inviteOperator', await world.operator('bob'), { body: { operator: 'carol' } })
+  const { secret } = parseInvitation((invited.json() as InviteOperatorAnswer).invitation)
+  const since = [{ ...ofBob, carol: ['devices.*'] }, { bob: ['devices.read'], carol: ['devices.read'] }, ofBob]
+  for (const [at, people] of since.entries()) {
+    await apply(policyOf(people, 4 + at))
+    const answer = await ask(secret)
+    assert.deepEqual([answer.status, codeOf(answer)], [403, 'INVITATION_REFUSED'])
+  }
+  world.refusals.flush()
+  assert.deepEqual([...new Set(world.refusalsOnRecord().map(({ reason }) => reason))], ['invitation_uncovered'])
+  await apply(policyOf({ ...ofBob, carol: ['devices.read'] }, 7))
+  assert.equal((await ask(secret)).status, 201)
+})
+
+test('a name that the policy gives nothing is not invited, for it would get what is bound to it later', async (t) => {
+  const { world, ada, apply } = await openWorld(t)
+  const invite = async () => world.call('inviteOperator', ada, { body: { operator: 'carol' } })
+  const refused = await invite()
+  assert.deepEqual([refused.status, codeOf(refused)], [409, 'OPERATOR_UNBOUND'])
+  await apply(policyOf({ carol: ['devices.read'] }, 3))
+  assert.equal((await invite()).status, 201)
 })
 
 test('a certificate is renewed by itself alone, lives as long as the one before, and leaves a record', async (t) => {
@@ -113,6 +129,14 @@ test('a certificate is renewed by itself alone, lives as long as the one before,
   )
   assert.ok(first && second && second.presentedSerial === first.serial)
   assert.equal(second.notAfter - second.notBefore, first.notAfter - first.notBefore)
+})
+
+test('a certificate is renewed for no other key', async (t) => {
+  const { world, invite, join } = await openWorld(t)
+  const bob = await join((await invite('bob')).invitation)
+  const answer = await world.call('renewOperator', bob, { body: { csr: await csrOf(createOperatorKey()) } })
+  assert.deepEqual([answer.status, codeOf(answer)], [403, 'CSR_KEY_MISMATCH'])
+  assert.equal(world.registry.operators.certificates().filter(({ operator }) => operator === 'bob').length, 1)
 })
 
 test('nobody heaps up certificates by renewing without end', async (t) => {
@@ -162,13 +186,27 @@ test('revoking an operator by name ends all certificates and what invites him', 
   assert.equal((await revoke()).status, 404)
 })
 
-/** bob may do what is said, if anything; ada everything. */
-async function openWorld(t: TestContext, acts: readonly string[] = []) {
+test('revoking an operator by name ends the invitations that he has made for others', async (t) => {
+  const { world, ada, apply, ask } = await openWorld(t)
+  await apply(policyOf({ bob: ['operators.*'], carol: ['operators.read'] }, 3))
+  const bob = await world.operator('bob')
+  const invited = await world.call('inviteOperator', bob, { body: { operator: 'carol' } })
+  const { secret } = parseInvitation((invited.json() as InviteOperatorAnswer).invitation)
+  const ended = await world.call('revokeOperator', ada, { id: 'bob', body: {} })
+  assert.deepEqual(ended.json(), { operator: 'bob', certificates: 1, invitations: 1 })
+  const answer = await ask(secret)
+  assert.deepEqual([answer.status, codeOf(answer)], [403, 'INVITATION_REFUSED'])
+})
+
+/** bob may do what is said; ada everything. */
+async function openWorld(t: TestContext, acts: readonly string[] = ['status.read']) {
   const world = await createWorld(t)
   const ada = await world.operator()
-  if (acts.length > 0) {
-    await world.call('applyPolicy', ada, { body: policyFor(acts), type: 'application/yaml' })
+  const apply = async (source: string): Promise<void> => {
+    const answer = await world.call('applyPolicy', ada, { body: source, type: 'application/yaml' })
+    assert.equal(answer.status, 200, answer.body)
   }
+  await apply(policyFor(acts))
   const ask = async (secret: string, csr?: string, key = createOperatorKey()): Promise<Answer> => {
     const headers = { authorization: `Bearer ${secret}` }
     return world.call('joinOperator', undefined, { headers, body: { csr: csr ?? (await csrOf(key)) } })
@@ -178,7 +216,7 @@ async function openWorld(t: TestContext, acts: readonly string[] = []) {
     return { cert: (answer.json() as OperatorCertificateAnswer).certificate, key }
   }
   return {
-    ...{ world, ada, ask },
+    ...{ world, ada, ask, apply },
     async invite(operator: string, terms: object = {}): Promise<InviteOperatorAnswer> {
       const answer = await world.call('inviteOperator', ada, { body: { operator, ...terms } })
       assert.equal(answer.status, 201, answer.body)

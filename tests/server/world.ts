@@ -91,6 +91,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     const certificatePem = encodePem('CERTIFICATE', der)
     return { name, serial, certificatePem, chainPem: certificatePem, notAfter: new Date(times.notAfter) }
   }
+  const rightsOf = (operator: OperatorName) => (operator === by.operator ? everyRight : policy.rightsOf(operator))
   const requests = new OpenRequests({ restMs: 500 })
   const service: Service = {
     registry,
@@ -102,14 +103,14 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     operators: new OperatorGate({
       identifyOperator: (der) => issuers.identifyOperator(der),
       admitOperator: (fingerprint) => registry.admitOperator(fingerprint),
-      rightsOf: (operator) => (operator === by.operator ? everyRight : policy.rightsOf(operator)),
+      rightsOf,
       hosts: ['localhost', '127.0.0.1'],
       labelsOf: (device) => registry.device(device)?.labels,
       refusals,
     }),
     people: new People({
       ca: { issueOperator: (name, request) => issueOperator(name, request) },
-      ...{ registry, now, terms: { certificateHours: 8, certificateMostHours: 72 } },
+      ...{ registry, now, rightsOf, terms: { certificateHours: 8, certificateMostHours: 72 } },
       place: () => ({ host: 'localhost', port: 8443, pins: [fingerprintOf(root.certificate)] }),
       ensureAdmin: async () => undefined,
     }),
