@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import {
@@ -14,7 +14,7 @@ import { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import { fetchRoot } from '../first-contact.js'
-import { writeNamed } from '../named-files.js'
+import { cannotWrite, writeNamed } from '../named-files.js'
 import { createOperatorKey, csrOf } from '../operator-key.js'
 import type { Column } from '../output.js'
 import { commented, commentOption, formatLabels, formatTime, parseDuration } from './arguments.js'
@@ -73,10 +73,11 @@ export function addOperators(program: Command, { client, output, settings }: Con
         )
       }
       const server = new URL(`https://${hostOf(uri)}:${uri.port}`)
+      const ca = await fetchRoot(uri)
       const key = createOperatorKey()
-      const anonymous = new ApiClient(server, { ca: await fetchRoot(uri) })
       const body = { csr: await csrOf(key) }
-      const issued = await anonymous.call('joinOperator', { body, bearer: secret })
+      makeWritable(folder) // an invitation is good once: what cannot be kept is not asked for
+      const issued = await new ApiClient(server, { ca }).call('joinOperator', { body, bearer: secret })
       keep(folder, { key, certificate: issued.certificate, ca: issued.ca, server: server.origin })
       output().one({ operator: issued.operator, notAfter: issued.notAfter, folder }, [
         ['operator', issued.operator],
@@ -130,6 +131,16 @@ function invitationOf(name: string, { ttl, valid, ...why }: InviteOptions): Invi
   }
 }
 
+/** @throws CliError CANNOT_WRITE */
+function makeWritable(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    accessSync(folder, constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    throw cannotWrite(folder, cause)
+  }
+}
+
 interface Kept {
   readonly key: string
   readonly certificate: string
@@ -139,7 +150,6 @@ interface Kept {
 
 /** @throws CliError CANNOT_WRITE */
 function keep(folder: string, { key, certificate, ca, server }: Kept): void {
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
   writeNamed(join(folder, 'operator.key'), key, 0o600)
   writeNamed(join(folder, 'operator.crt'), certificate, 0o600)
   writeNamed(join(folder, 'ca.crt'), ca)

@@ -37,6 +37,8 @@ export async function createFaces(service: Service, options: HttpOptions): Promi
   await app.register(async (strangers: App) => addOperatorJoinRoute(strangers, service))
   await app.register(async (operators: App) => {
     operators.addHook('onRequest', async (request) => service.operators.admit(request))
+    // Whoever was thrown out while his body was on its way acts no more.
+    operators.addHook('preHandler', async (request) => service.operators.requireStill(request))
     for (const addRoutes of operatorFaces) addRoutes(operators, service)
   })
   return app

@@ -89,7 +89,7 @@ export class OperatorGate {
     return this.#options.rightsOf(this.#require(request).operator).over(act)
   }
 
-  /** For answers that take long: all that let this request in has to hold still. @throws ServerError OPERATOR_NOT_ADMITTED */
+  /** For requests that come slowly and answers that take long: all that let this request in has to hold still. @throws ServerError OPERATOR_NOT_ADMITTED */
   requireStill(request: FastifyRequest): void {
     const { operator, fingerprint, act } = this.#require(request)
     const { admitOperator, rightsOf } = this.#options

@@ -36,6 +36,15 @@ test('a person is invited, joins with a key of his own, does what the policy let
   )
 })
 
+test('where a credential cannot be kept the invitation is not spent', async (t) => {
+  const { admin, as, folder } = await openWorld(t)
+  const invitation = await invite(admin)
+  const file = join(folder, 'people.yaml')
+  const refused = await run(folder, ['--identity', join(file, 'bob'), 'operators', 'join', invitation])
+  assert.deepEqual([refused.code, /CANNOT_WRITE/.test(refused.stderr)], [1, true])
+  assert.equal((await as('operators', 'join', invitation)).code, 0)
+})
+
 test('the command renews a certificate in the last third of its life, for the same key, and goes on without where it cannot', async (t) => {
   const { admin, as, bob, url } = await openWorld(t)
   await as('operators', 'join', await invite(admin))

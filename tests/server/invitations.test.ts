@@ -171,6 +171,24 @@ test('case 104: a stolen certificate that is revoked opens nothing at once, on a
   assert.deepEqual(await ask(), [403, true])
 })
 
+test('who is revoked while the body of his request is on its way does nothing with it', async (t) => {
+  const { world, ada, apply } = await openWorld(t)
+  await apply(policyOf({ bob: ['operators.*'] }, 3))
+  const { cert, key } = await world.operator('bob')
+  const where = { host: '127.0.0.1', servername: 'localhost', port: world.port, ca: world.ca, agent: false }
+  const headers = { 'content-type': 'application/json', expect: '100-continue' }
+  const route = { method: 'POST', path: '/v1/operators/invitations' }
+  const asking = request({ ...where, ...route, cert, key, headers })
+  asking.flushHeaders()
+  await once(asking, 'continue') // he was admitted
+  await world.call('revokeOperator', ada, { id: 'bob', body: {} })
+  asking.end(JSON.stringify({ operator: 'bob' }))
+  const [response] = (await once(asking, 'response')) as [IncomingMessage]
+  const { code } = JSON.parse(await text(response)) as Problem
+  assert.deepEqual([response.statusCode, code], [403, 'OPERATOR_NOT_ADMITTED'])
+  assert.deepEqual(world.registry.operators.invitations(), [])
+})
+
 test('revoking an operator by name ends all certificates and what invites him', async (t) => {
   const { world, ada, invite, join, ask } = await openWorld(t, ['devices.read'])
   const both = [await join((await invite('bob')).invitation), await join((await invite('bob')).invitation)]
