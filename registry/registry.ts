@@ -140,7 +140,9 @@ export class Registry {
   /** What decides at every door whether a device's certificate opens anything; `address` is where it is shown from. */
   admit(identity: DeviceIdentity, address?: string): Admission {
     const admission = admit(this.#state, identity, this.#now())
-    const lock = admission.admitted ? this.locks.keepsOutCertificate(identity, address) : undefined
+    // Connections of before a renewal go on by `previous`: what a lock is on ends them too.
+    const canBeConnected = admission.admitted || admission.reason === 'previous'
+    const lock = canBeConnected ? this.locks.keepsOutCertificate(identity, address) : undefined
     return lock === undefined ? admission : { admitted: false, reason: 'locked', comment: lock }
   }
 

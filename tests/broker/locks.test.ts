@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import type { DeviceId, DeviceIdentity, LockTarget } from '#protocol'
-import { parseLockId } from '#protocol'
-import { by, createWorld as createRegistryWorld, joinByToken } from '../registry/world.js'
+import { parseKeyIdentifier, parseLockId } from '#protocol'
+import { by, createWorld as createRegistryWorld, joinByToken, renew } from '../registry/world.js'
 import { device, makeWorld, publishPacket, type RawClient, subscribePacket, until } from './harness.js'
 
 /* A broker and a registry as the server puts them together: what a lock is on, over real connections. */
@@ -121,6 +121,22 @@ test('a lock on addresses ends who is connected from there, with queues and will
   assert.equal((await (await world.raw('d1')).connect('d1', { clean: false })).sessionPresent, false)
 })
 
+for (const [what, target] of [
+  ['addresses', { addresses: '127.0.0.0/8' }],
+  ['an issuer', { issuer: parseKeyIdentifier('a'.repeat(40)) }],
+] as const) {
+  test(`a lock on ${what} ends the connection that a renewed device has begun with its certificate of before`, async (t) => {
+    const world = await openWorld(t)
+    const client = await world.join('d1', {})
+    await world.renew('d1')
+    world.broker.certificatesChanged(device('d1'))
+    await client.ping()
+    world.lock(target)
+    await client.closed
+    assert.equal(world.records('session.end')[0]?.reason, 'locked')
+  })
+}
+
 test('a session that waits for a locked device is gone, and is not there when the device may come back', async (t) => {
   const world = await openWorld(t)
   const away = await world.join('d1', {}, { clean: false })
@@ -165,6 +181,11 @@ async function openWorld(t: TestContext) {
       const client = await world.raw(id)
       assert.equal((await client.connect(id, more)).returnCode, 0)
       return client
+    },
+    /** Its connection stays the one of the certificate before. */
+    async renew(id: string) {
+      const identity = identities.get(device(id)) ?? assert.fail()
+      await registry.promote(await renew(known, identity, `key of ${id}`))
     },
     lock(target: LockTarget, id = 'one') {
       return registry.addLock({ lock: parseLockId(id), target, mode: 'lock', reason: 'a test' }, by)
