@@ -181,7 +181,6 @@ export class Delivery {
   #send(session: Session, outgoing: Outgoing): void {
     const { link } = session
     if (!link) return
-    const { handover } = this.#options
     const { message } = outgoing
     const dup = outgoing.packetId !== undefined // it was sent before [MQTT-3.3.1-1]
     if (dup && !isDue(session, outgoing)) return // acknowledged or taken back since [MQTT-4.3.3-6]
@@ -190,12 +189,8 @@ export class Delivery {
       this.#window.settle(session, outgoing)
       return
     }
-    const hearing = handover.hearing(session, message, outgoing.qos)
-    if (!hearing || hearing.qos === 0) {
-      this.#window.withhold(session, outgoing)
-      if (hearing) handover.handAtMostOnce(session, message, outgoing.retain, outgoing.identifiers)
-      return
-    }
+    const hearing = this.#hearingOrWithhold(session, outgoing)
+    if (!hearing) return
     if (!dup) {
       if (hearing.qos === 1) outgoing.qos = 1
       session.inflight.add(outgoing)
@@ -204,18 +199,31 @@ export class Delivery {
     session.outstanding++
     outgoing.stage = 'begun'
     // What is sent again is stored since CONNACK, and keeps its order [MQTT-4.6.0-1].
-    if (outgoing.qos === 2 && session.persistent && !dup) this.#handWhenStored(session, link, outgoing, hearing)
+    if (outgoing.qos === 2 && session.persistent && !dup) this.#handWhenStored(session, link, outgoing)
     else this.#handOutgoing(session, link, outgoing, dup, hearing)
+  }
+
+  /** By the rights of now; what they no longer allow, or at QoS 0 only, is no longer due. */
+  #hearingOrWithhold(session: Session, outgoing: Outgoing): Hearing | undefined {
+    const { handover } = this.#options
+    const { message, retain, identifiers } = outgoing
+    const hearing = handover.hearing(session, message, outgoing.qos)
+    if (hearing && hearing.qos > 0) return hearing
+    this.#window.withhold(session, outgoing)
+    if (hearing) handover.handAtMostOnce(session, message, retain, identifiers)
+    return undefined
   }
 
   /**
    * A QoS 2 message goes out under an identifier that a restart will know again, or it could arrive twice. The others
-   * do not wait: the publisher's answer does.
+   * do not wait: the publisher's answer does. The disk can be slow and the rights others by then, so they are asked again.
    */
-  #handWhenStored(session: Session, link: Link, outgoing: Outgoing, hearing: Hearing): void {
+  #handWhenStored(session: Session, link: Link, outgoing: Outgoing): void {
     this.#options.store.afterFlush(() => {
       if (session.link !== link || !isDue(session, outgoing)) return
-      this.#handOutgoing(session, link, outgoing, false, hearing)
+      const hearing = this.#hearingOrWithhold(session, outgoing)
+      if (hearing?.qos === 1) outgoing.qos = 1
+      if (hearing) this.#handOutgoing(session, link, outgoing, false, hearing)
       this.drain(session)
     })
   }

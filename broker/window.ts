@@ -58,7 +58,8 @@ export class Window {
    * the identifier stays in use until the client speaks of it, or the session ends.
    */
   withhold(session: Session, outgoing: Outgoing): void {
-    if (outgoing.qos === 2 && outgoing.packetId !== undefined) leave(session, outgoing, 'withheld')
+    const canBeWithClient = outgoing.packetId !== undefined && outgoing.stage !== 'begun'
+    if (outgoing.qos === 2 && canBeWithClient) leave(session, outgoing, 'withheld')
     else this.settle(session, outgoing)
   }
 

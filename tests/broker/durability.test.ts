@@ -30,6 +30,41 @@ test('PUBACK, fan-out and SUBACK wait until their record is durable', async (t) 
   )
 })
 
+test('a QoS 2 message that waits for the disk goes out by the rights of the moment in which it does', async (t) => {
+  const policy = policySource().replaceAll('qos: { max: 1 }', 'qos: { max: 2 }')
+  const world = await makeWorld(t, { policy })
+  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  await speaker.connect('d1')
+  await listener.connect('d2', { clean: false })
+  listener.send(subscribePacket(1, ['open/#', 2]))
+  await listener.next('suback')
+
+  const { commit } = world.store
+  let writeOn: () => void = () => undefined
+  const written = new Promise<void>((resolve) => (writeOn = resolve))
+  const slow = t.mock.method(world.store, 'commit', async (changes: Parameters<typeof commit>[0]) => {
+    await written
+    return commit.call(world.store, changes)
+  })
+  for (const [at, topic] of ['open/x', 'open/y'].entries())
+    speaker.send(publishPacket(topic, topic, { qos: 2, messageId: at + 1 }))
+  await until(() => slow.mock.callCount() > 0)
+  await speaker.ping()
+  world.setPolicy(policy.replace('version: 3', 'version: 4').replace('"open/secret"', '"open/x"'))
+  await world.broker.policyChanged()
+  writeOn()
+
+  assert.equal((await listener.next('publish')).topic, 'open/y')
+  const delivered = world.records('message.deliver').map(({ topic, ...record }) => [topic, record.decision])
+  assert.deepEqual(delivered, [
+    ['open/x', 'deny'],
+    ['open/y', 'allow'],
+  ])
+  assert.ok(world.records('message.deliver').every(({ policyVersion }) => policyVersion === 4))
+  const waiting = world.broker.sessions().find(({ clientId }) => clientId === 'd2')
+  assert.equal(waiting?.queued, 1) // of what was withheld nothing is left
+})
+
 test('a right to subscribe that is taken back before its record is durable begins no subscription', async (t) => {
   const world = await makeWorld(t)
   const client = await world.raw('d1')
