@@ -64,7 +64,9 @@ export function checkNewDevice(state: RegistryState, { device, labels, anchor }:
   checkLabels(labels)
   if (state.devices.has(device)) throw new RegistryError('ID_TAKEN', `device ${device} exists`)
   const owner = state.anchors.get(anchorKey(anchor))?.device
-  if (owner !== undefined) throw new RegistryError('ANCHOR_TAKEN', `this ${anchor.kind} belongs to device ${owner}`)
+  // Which one is not for everybody who may register devices.
+  if (owner !== undefined)
+    throw new RegistryError('ANCHOR_TAKEN', `this ${anchor.kind} belongs to a device that exists`)
 }
 
 /** Names and values each fit one topic level, so that a policy can put them into topics. @throws RegistryError LABEL_INVALID */

@@ -13,7 +13,7 @@ interface Path {
 /**
  * A route is for operators who may do its act, or for every operator because it is about nobody else (`own`), or, where
  * it says so, open to strangers. One that says nothing does not compile. `scoped`: its handler asks what the operator may
- * do the act on; others are closed to those who may not do it on everything.
+ * do the act on, or tells of no device; others are closed to those who may not do it on everything.
  */
 export type Route = Path &
   ({ readonly act: ActName; readonly scoped?: true } | { readonly act: 'own' } | { readonly open: true })

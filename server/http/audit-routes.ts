@@ -2,7 +2,8 @@ import type { FastifyRequest } from 'fastify'
 import { type DeviceId, routes } from '#protocol'
 import { type App, at } from './app.js'
 import { type AuditSearch, readAuditSearch } from './audit-search.js'
-import { begun, leavingOf, sendLines } from './line-answers.js'
+import { begun, leavingOf, sendLines, whileAllowed } from './line-answers.js'
+import type { Mandate } from './mandate.js'
 import { auditCheckpoint, auditQuery, recordParams, rotateKeyAnswer, rotateKeyRequest } from './schemas/audit.js'
 import type { Service } from './service.js'
 
@@ -23,12 +24,17 @@ export function addAuditRoutes(app: App, service: Service): void {
       produces: ['application/x-ndjson'],
     },
     handler: async (request, reply) => {
-      const search = within(request, readAuditSearch(request.query, now()))
+      const mandate = operators.mandateOf(request)
+      const isOnEverything = mandate.isOnEveryDevice
+      const search = within(request, mandate, readAuditSearch(request.query, now()))
       const by = operators.of(request)
       auditReads.add({ of: 'records', search }, by)
       const leaving = leavingOf(reply)
       const found = service.searchAudit(search, { operator: by.operator, leaving })
-      const lines = whileAdmitted(found, () => operators.requireStill(request))
+      const lines = whileAllowed(found, () => {
+        operators.requireStill(request)
+        if (isOnEverything) mandate.requireEveryDevice() // nothing is left out for one whose right is narrowed meanwhile
+      })
       if (search.follow) service.requests.follows(reply.raw)
       // Whoever follows is answered before anything comes.
       return sendLines(request, reply, search.follow ? lines : await begun(lines), leaving)
@@ -70,8 +76,7 @@ export function addAuditRoutes(app: App, service: Service): void {
   })
 
   /** Of those devices only on which the operator may read; for one who follows, whichever these are at each time. */
-  function within(request: FastifyRequest, { query, follow }: AuditSearch): AuditSearch {
-    const mandate = operators.mandateOf(request)
+  function within(request: FastifyRequest, mandate: Mandate, { query, follow }: AuditSearch): AuditSearch {
     if (query.device !== undefined) mandate.requireDevice(query.device)
     if (mandate.isOnEveryDevice) return { query, follow }
     const isTheirs = (device: DeviceId) => {
@@ -81,13 +86,5 @@ export function addAuditRoutes(app: App, service: Service): void {
     if (follow) return { query: { ...query, devices: { has: isTheirs } }, follow }
     const devices = new Set(registry.devices().flatMap(({ id }) => (isTheirs(id) ? [id] : [])))
     return { query: { ...query, devices }, follow }
-  }
-}
-
-/** The same, as long as the one who reads may: whoever is revoked meanwhile gets nothing more. */
-async function* whileAdmitted<Piece>(pieces: AsyncIterable<Piece>, requireStill: () => void): AsyncGenerator<Piece> {
-  for await (const piece of pieces) {
-    requireStill()
-    yield piece
   }
 }

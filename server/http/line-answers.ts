@@ -23,6 +23,17 @@ export function sendLines(
   return reply.type('application/x-ndjson').send(Readable.from(endingInWords(lines, leaving, explain)))
 }
 
+/** The same, as long as the one who reads may: whoever is revoked meanwhile gets nothing more. */
+export async function* whileAllowed<Piece>(
+  pieces: AsyncIterable<Piece>,
+  requireStill: () => void,
+): AsyncGenerator<Piece, void> {
+  for await (const piece of pieces) {
+    requireStill()
+    yield piece
+  }
+}
+
 /** The same once its first piece is there: what is wrong from the beginning has an answer of its own. */
 export async function begun<Piece>(pieces: AsyncIterable<Piece>): Promise<AsyncIterable<Piece>> {
   const iterator = pieces[Symbol.asyncIterator]()

@@ -38,9 +38,10 @@ export function addLockRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const by = operators.of(request)
-      requireTarget(operators.mandateOf(request), request.body.target)
-      if (request.body.dryRun === true) return preview(request.body)
       const { target, mode = 'lock', ttlSeconds, reason } = request.body
+      requireTarget(operators.mandateOf(request), target)
+      if (mode === 'revoke') requireTarget(operators.mandateOf(request, 'devices.revoke'), target)
+      if (request.body.dryRun === true) return preview(request.body)
       const notAfter = ttlSeconds === undefined ? {} : { notAfter: now() + ttlSeconds * 1000 }
       // Acts first and is recorded second, so that a full disk cannot keep anybody in.
       const locking = registry.addLock({ lock: service.createLockId(), target, mode, reason, ...notAfter }, by)

@@ -62,7 +62,9 @@ export class Mandate {
 
   /** For what a record of the log says. @throws ServerError ACT_NOT_ALLOWED */
   requireRecord(record: AuditRecord | undefined): void {
-    if (record !== undefined && 'device' in record && record.device !== undefined) this.requireDevice(record.device)
-    else this.requireEveryDevice()
+    const device = record !== undefined && 'device' in record ? record.device : undefined
+    const isTheirs = device === undefined ? this.isOnEveryDevice : this.includesDevice(device)
+    // Not one word of whose it is: else whoever counts through the log would learn all that there are.
+    if (!isTheirs) throw this.#options.refuse('on what this record is about', device)
   }
 }

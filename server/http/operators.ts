@@ -74,10 +74,10 @@ export class OperatorGate {
     this.#note(request, { reason })
   }
 
-  /** On what the operator may do the act of this route. @throws ServerError when nobody was admitted */
-  mandateOf(request: FastifyRequest): Mandate {
+  /** On what the operator may do an act, by default that of this route. @throws ServerError when nobody was admitted */
+  mandateOf(request: FastifyRequest, act = this.#require(request).act): Mandate {
     const admitted = this.#require(request)
-    const { operator, act } = admitted
+    const { operator } = admitted
     if (act === undefined) throw new ServerError('INTERNAL', 'this route names no act that has a mandate')
     const { rightsOf, labelsOf } = this.#options
     const refuse = (what: string, device?: DeviceId) => this.#refuseAct(request, admitted, act, what, device)
@@ -89,13 +89,18 @@ export class OperatorGate {
     return this.#options.rightsOf(this.#require(request).operator).over(act)
   }
 
-  /** For requests that come slowly and answers that take long: all that let this request in has to hold still. @throws ServerError OPERATOR_NOT_ADMITTED */
+  /**
+   * For requests and answers that take long: all that let this request in has to hold still.
+   * @throws ServerError OPERATOR_NOT_ADMITTED, ACT_NOT_ALLOWED
+   */
   requireStill(request: FastifyRequest): void {
-    const { operator, fingerprint, act } = this.#require(request)
-    const { admitOperator, rightsOf } = this.#options
-    const isAdmitted = admitOperator(fingerprint) === operator
-    if (isAdmitted && (act === undefined || rightsOf(operator).may(act))) return
-    throw new ServerError('OPERATOR_NOT_ADMITTED', `${operator} may not do this any more`)
+    const admitted = this.#require(request)
+    const { operator, fingerprint } = admitted
+    if (this.#options.admitOperator(fingerprint) !== operator) {
+      this.#note(request, { reason: 'unknown_certificate', fingerprint, operator })
+      throw new ServerError('OPERATOR_NOT_ADMITTED', `${operator} is not admitted any more`)
+    }
+    this.#authorize(request, admitted)
   }
 
   #requireOwnHost(request: FastifyRequest): void {

@@ -2,7 +2,7 @@ import { encodeWorkLine, routes, type WorkProgress } from '#protocol'
 import { shadowPolicy } from '../policy-shadow.js'
 import { suggestFromLog } from '../policy-suggestion.js'
 import { type App, at, bodyLimits } from './app.js'
-import { begun, leavingOf, sendLines } from './line-answers.js'
+import { begun, leavingOf, sendLines, whileAllowed } from './line-answers.js'
 import { policySource } from './schemas/policies.js'
 import { shadowQuery, suggestionQuery } from './schemas/policy-study.js'
 import type { Service } from './service.js'
@@ -40,7 +40,8 @@ export function addPolicyStudyRoutes(app: App, service: Service): void {
       const leaving = leavingOf(reply)
       const study = service.studyPolicy({ operator: by.operator, leaving })
       const work = shadowPolicy(study, { source: request.body, file, decisions: Number(decisions) })
-      return sendLines(request, reply, await begun(linesOf(work)), leaving)
+      const lines = whileAllowed(linesOf(work), () => operators.requireStill(request))
+      return sendLines(request, reply, await begun(lines), leaving)
     },
   })
 
@@ -55,12 +56,19 @@ export function addPolicyStudyRoutes(app: App, service: Service): void {
     },
     handler: async (request, reply) => {
       const { role, days = String(defaultDays) } = request.query
+      // The answer holds the policy.
+      const requireReader = (): void => operators.mandateOf(request, 'policy.read').requireEveryDevice()
+      requireReader()
       const by = operators.of(request)
       const since = now() - Number(days) * 86_400_000
       auditReads.add({ of: 'records', search: { query: { since }, follow: false } }, by)
       const leaving = leavingOf(reply)
       const work = suggestFromLog(service.studyPolicy({ operator: by.operator, leaving }), { role, days: Number(days) })
-      return sendLines(request, reply, await begun(linesOf(work)), leaving)
+      const lines = whileAllowed(linesOf(work), () => {
+        operators.requireStill(request)
+        requireReader()
+      })
+      return sendLines(request, reply, await begun(lines), leaving)
     },
   })
 }

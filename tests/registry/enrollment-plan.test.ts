@@ -241,7 +241,7 @@ test('tokens, devices and labels that mean nothing are refused', async () => {
   await assert.rejects(create({}), { code: 'TOKEN_INVALID' })
   const device = await register(world, 'pump-1', 'ek 1')
   await assert.rejects(register(world, 'pump-1', 'ek 2'), { code: 'ID_TAKEN' })
-  await assert.rejects(register(world, 'pump-2', 'ek 1'), { code: 'ANCHOR_TAKEN' })
+  await assert.rejects(register(world, 'pump-2', 'ek 1'), { code: 'ANCHOR_TAKEN', message: /belongs to a device/ })
   await assert.rejects(registry.labelDevice(device, { site: 'a/b' }, by), { code: 'LABEL_INVALID' })
   await assert.rejects(registry.labelDevice(parseDeviceId('nobody'), {}, by), { code: 'DEVICE_UNKNOWN' })
   await assert.rejects(registry.revokeToken(credential('nothing').id, by), { code: 'TOKEN_UNKNOWN' })

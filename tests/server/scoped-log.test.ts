@@ -47,7 +47,7 @@ test(
     assert.deepEqual(await labels(), { site: 'oslo', line: '2' })
     await label('rome-1', { site: 'oslo' })
     assert.deepEqual(await labels(), { site: 'oslo' })
-    const ended = assert.rejects(following.next(), { code: 'OPERATOR_NOT_ADMITTED' })
+    const ended = assert.rejects(following.next(), { code: 'ACT_NOT_ALLOWED' })
     await admin.call('applyPolicy', { text: policyFor(['devices.read'], {}, 3) })
     await label('oslo-1', { site: 'oslo', line: '3' })
     await ended

@@ -112,6 +112,31 @@ test('case 104: a role that is too low for mass locks locks a few devices and no
   assert.deepEqual(world.ended, ['rome-2'])
 })
 
+test('what is refused about a record does not say of which device it is', async (t) => {
+  const { world, bob } = await openWorld(t, ['*'])
+  const answers = new Set<string>()
+  for (const name of ['auditProof', 'getPayload', 'disclosePayload'] as const) {
+    for (const sequence of [...world.audit.records.keys(), 99_999]) {
+      const answer = await world.call(name, bob, { id: String(sequence) })
+      if (answer.status === 403) answers.add((answer.json() as Problem).detail?.replace(/audit\.\w+/, '') ?? '')
+    }
+  }
+  assert.deepEqual([...answers], ['the policy does not let bob do  on what this record is about'])
+})
+
+test('to revoke by a lock takes the right to revoke those devices', async (t) => {
+  const { world, bob, denied, apply } = await openWorld(t, ['locks.*'], {})
+  const target = { device: 'oslo-2' }
+  const body = { target, mode: 'revoke', ...why }
+  await denied('addLock', { body })
+  await denied('addLock', { body: { ...body, dryRun: true } })
+  await apply(['locks.add', 'devices.revoke'], { labels: { site: 'oslo' } })
+  await denied('addLock', { body: { ...body, target: { device: 'rome-2' } } })
+  assert.deepEqual(world.ended, [])
+  assert.equal((await world.call('addLock', bob, { body })).status, 201)
+  assert.deepEqual(world.ended, ['oslo-2'])
+})
+
 test('a route that does not ask about labels is closed to who may act on some devices only', async (t) => {
   const { denied } = await openWorld(t, ['*'])
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {
@@ -138,11 +163,15 @@ async function openWorld(t: TestContext, acts: readonly string[], limits: object
   }
   const labels = { site: 'oslo' }
   registry.addLock({ lock: parseLockId('lock-labels'), target: { labels }, mode: 'lock', reason: 'x' }, by)
-  const applied = await world.call('applyPolicy', ada, { body: policyFor(acts, limits), type: 'application/yaml' })
-  assert.equal(applied.status, 200, applied.body)
+  async function apply(acts: readonly string[], limits: object): Promise<void> {
+    const body = policyFor(acts, limits, world.policy.view.version + 1)
+    const applied = await world.call('applyPolicy', ada, { body, type: 'application/yaml' })
+    assert.equal(applied.status, 200, applied.body)
+  }
+  await apply(acts, limits)
   world.ended.length = 0
   return {
-    ...{ world, bob },
+    ...{ world, bob, apply },
     /** One field of all that bob is shown. */
     async ask(name: RouteName, field: string): Promise<readonly unknown[]> {
       const answer = (await world.call(name, bob)).json() as readonly Readonly<Record<string, unknown>>[]
