@@ -106,9 +106,9 @@ export class Handover {
   }
 }
 
-/** Who is kept to repairs says nothing else, whoever asks. */
-function askForAnswer(session: Session, { properties }: Message, request: Request): void {
-  if (session.rights.quarantined) return
+/** Who is kept to repairs says nothing else, whoever asks; and nobody is given a right by its own device. */
+function askForAnswer(session: Session, { properties, publisher }: Message, request: Request): void {
+  if (session.rights.quarantined || publisher === session.device) return
   session.answers ??= new Answers()
   session.answers.give(properties, request, session.rights)
 }

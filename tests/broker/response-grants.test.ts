@@ -15,7 +15,7 @@ roles:
   asker:
     sessions: { max: 2 }
     allow:
-      - { id: ask, actions: [publish], topics: ["ask/+", "ask/all/#"], retain: true, respond: { within: 30s } }
+      - { id: ask, actions: [publish], topics: ["ask/+", "ask/all/#", "answers/d1/asked"], retain: true, respond: { within: 30s } }
       - { id: tell, actions: [publish], topics: ["tell/+"] }
       - { id: answers, actions: [subscribe, receive], topics: ["answers/\${device.id}/#"] }
   answerer:
@@ -90,6 +90,15 @@ test('nobody is asked by a rule that does not say so, without correlation data, 
     publishPacket('ask/d2', 'x', { properties: { responseTopic: 'answers/#', correlationData: Buffer.of(1) } }),
   )
   await asker.closed
+})
+
+test('no device gives itself a right to answer, nor through another session of its own', async (t) => {
+  const { world, asker } = await open(t, '')
+  const second = await join(world, 'd1~second', 5)
+  await subscribe(second, ['answers/d1/asked', 1])
+  await ask(asker, 'answers/d1/asked', 'answers/d1/x', 'c1')
+  await second.next('publish')
+  for (const client of [asker, second]) assert.equal(await answer(client, 'answers/d1/x', 'c1'), refused)
 })
 
 test('a deny stands, whoever asks', async (t) => {
