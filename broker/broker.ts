@@ -48,6 +48,8 @@ export class Broker {
   #congestedSince: number | undefined
   /** Why nobody is read. */
   readonly #holding = new Set<'log' | 'lease'>()
+  /** Whether the last sweep found the lease given up. */
+  #cutOff = false
 
   private constructor(options: BrokerOptions) {
     const { audit } = options
@@ -125,12 +127,10 @@ export class Broker {
 
   /**
    * Looks at the lease, as each sweep does. While it is over nobody is read and nothing is written, see {@link Writer};
-   * one that has been over for long ends all sessions.
+   * one that has been over for long ends all sessions, see {@link #giveUp}.
    */
   leaseLooked(): void {
-    const { lease } = this.#hub
-    if (lease.isGivenUp) this.#endAll('cut off from the lock feed')
-    const { holds } = lease
+    const { holds } = this.#hub.lease
     this.#hold('lease', !holds)
     if (holds) for (const { writer } of this.#connections) writer.resume()
   }
@@ -245,6 +245,7 @@ export class Broker {
     const { refusals, decisions, sessions, delivery, drops, retained, rightsTerm, limits, elapsed } = this.#hub
     this.#halfOpen.sweep()
     this.leaseLooked()
+    this.#giveUp()
     for (const connection of this.#connections) connection.sweep()
     if (this.#congestedSince !== undefined && elapsed() - this.#congestedSince >= limits.congestionSeconds * 1000) {
       this.#tellPublishers()
@@ -260,6 +261,13 @@ export class Broker {
       drops.recordCounted(session)
       if (!session.link) this.#sweepAway(session)
     }
+  }
+
+  /** Not by one look: in a process that stood still it can come just before the beat that renews the lease. */
+  #giveUp(): void {
+    const { isGivenUp } = this.#hub.lease
+    if (isGivenUp && this.#cutOff) this.#endAll('cut off from the lock feed')
+    this.#cutOff = isGivenUp
   }
 
   /** Wills that have waited long enough speak; sessions that have, end. */

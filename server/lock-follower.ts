@@ -31,6 +31,7 @@ export function followLocks({ broker, lease, registry, audit, elapsed }: FollowL
     await follower.beat(async (revision) => hold.renew(revision))
     broker.leaseLooked()
   }
+  void beat() // the lease began before the sessions were restored, however long that took
   const timer = setInterval(() => void beat(), leaseTerms.renewEveryMilliseconds).unref()
   return () => {
     clearInterval(timer)

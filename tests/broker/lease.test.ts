@@ -9,6 +9,8 @@ import { device, makeWorld, publishPacket, subscribePacket } from './harness.js'
 /* A broker whose way to the lock feed can be cut, as one on another machine has it. */
 
 const second = 1000
+/** As {@link makeWorld} has them. */
+const sweepMilliseconds = 5
 
 test('case 90: a broker that is cut off from locks stops at the end of its lease, and goes on when the feed is back', async (t) => {
   const world = await openWorld(t)
@@ -68,6 +70,19 @@ test('case 90: a broker that stays cut off ends its sessions, without a word and
   await speaker.closed
   assert.equal(speaker.all('puback').length, 0)
   assert.equal(world.records('session.end')[0]?.reason, 'internal')
+})
+
+test('a broker that stood still for long goes on when its first sweep comes before the beat that renews', async (t) => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const world = await openWorld(t)
+  const speaker = await world.join('d1')
+  world.pass(10 * leaseTerms.milliseconds)
+  t.mock.timers.tick(sweepMilliseconds)
+  await world.beat() // behind: the whole state comes
+  await world.beat()
+  t.mock.timers.tick(sweepMilliseconds)
+  await speaker.ping()
+  assert.equal(world.records('session.end').length, 0)
 })
 
 test('what is unlocked while a broker is cut off is let in again when the whole state comes', async (t) => {
