@@ -12,7 +12,7 @@ import type { Rights } from './rights.js'
 import type { Session } from './session.js'
 import { isSystemTopic } from './system-topics.js'
 import { propertyBytes } from './wire/encode-properties.js'
-import type { PublishPacket, Will } from './wire/packet.js'
+import type { MessageProperties, PublishPacket, Will } from './wire/packet.js'
 
 function isNamed(packet: PublishPacket): packet is NamedPublish {
   return packet.topicAlias === undefined && packet.topic !== undefined
@@ -114,10 +114,7 @@ function judge(hub: Hub, session: Session, packet: NamedPublish): Decision {
   const { rights } = session
   const { topic, qos, retain, payload } = packet
   if (isSystemTopic(topic)) return reserved(rights)
-  const { responseTopic } = packet.properties
-  if (responseTopic !== undefined && !mayReceive(session, responseTopic)) {
-    return { effect: 'deny', reason: 'response_topic', rules: [], policyVersion: rights.version }
-  }
+  if (!mayHearAnswers(rights, packet.properties)) return unanswerable(rights)
   const begun = hub.statistics.beginDecision('publish')
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))
   hub.statistics.endDecision('publish', begun)
@@ -150,8 +147,13 @@ export function reserved(rights: Rights): Decision {
 }
 
 /** Nobody is asked to answer to a topic that the asker may not hear: answers would be a way to speak there. */
-function mayReceive({ rights }: Session, topic: TopicName): boolean {
-  return decide(rights.version, () => rights.receive(topic)).effect === 'allow'
+export function mayHearAnswers(rights: Rights, { responseTopic }: MessageProperties): boolean {
+  if (responseTopic === undefined) return true
+  return decide(rights.version, () => rights.receive(responseTopic)).effect === 'allow'
+}
+
+export function unanswerable(rights: Rights): Decision {
+  return { effect: 'deny', reason: 'response_topic', rules: [], policyVersion: rights.version }
 }
 
 /** What policy allows to be retained still has to find room. */

@@ -2,15 +2,16 @@ import type { Decision } from '#protocol'
 import { decide } from './decision.js'
 import type { Hub } from './hub.js'
 import { routeUnlessSilenced } from './pending-publish.js'
-import { messageOf, recordPublish, reserved, withinQuota } from './publish.js'
+import { mayHearAnswers, messageOf, recordPublish, reserved, unanswerable, withinQuota } from './publish.js'
 import type { Rights } from './rights.js'
 import type { Session } from './session.js'
 import { isSystemTopic } from './system-topics.js'
 import type { Will } from './wire/packet.js'
 
 /** Asked at CONNECT, where a refusal refuses the connection, and again when the will is to be published. */
-export function judgeWill(rights: Rights, { topic, qos, retain, payload }: Will): Decision {
+export function judgeWill(rights: Rights, { topic, qos, retain, payload, properties }: Will): Decision {
   if (isSystemTopic(topic)) return reserved(rights)
+  if (!mayHearAnswers(rights, properties)) return unanswerable(rights)
   return decide(rights.version, () => rights.will({ topic, qos, retain, size: payload.length }))
 }
 

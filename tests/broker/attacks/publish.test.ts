@@ -148,6 +148,38 @@ test('nobody is asked to answer to a topic that the asker may not hear, or to no
   }
 })
 
+/** 50 */
+test('no will asks for answers on a topic that its device may not hear: at CONNECT, and when it is to speak', async (t) => {
+  const world = await makeWorld(t)
+  const listener = await world.raw('d2', {}, 5)
+  await listener.connect('d2')
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+  const willFor = (responseTopic: string) => ({
+    will: {
+      topic: 'open/will',
+      payload: Buffer.from('w'),
+      qos: 0,
+      retain: false,
+      properties: { responseTopic },
+    } as const,
+  })
+  for (const foreign of ['f/d2/answers', '$SYS/x', 'open/secret']) {
+    assert.equal((await (await world.raw('d1', {}, 5)).connect('d1', willFor(foreign))).reasonCode, 0x87)
+    assert.equal(world.records('session.refuse').at(-1)?.reason, 'will')
+  }
+  const client = await world.raw('d1', {}, 5)
+  assert.equal((await client.connect('d1', willFor('open/answers'))).reasonCode, 0)
+  world.setPolicy(policySource().replace('["open/secret"]', '["open/answers"]'))
+  await world.broker.policyChanged()
+  client.socket.destroy()
+  await until(() => world.records('message.publish').length === 1)
+  const [spoken] = world.records('message.publish')
+  assert.deepEqual([spoken?.action, spoken?.reason], ['will', 'response_topic'])
+  await listener.ping()
+  assert.deepEqual(heard(listener), [])
+})
+
 /** 54 */
 test('what has expired reaches nobody: not live, not from the queue, not as retained, not after a restart', async (t) => {
   const world = await makeOpenWorld(t)
