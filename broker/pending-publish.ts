@@ -3,6 +3,7 @@ import type { Connection } from './connection.js'
 import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
 import type { Message } from './message.js'
+import type { Rights } from './rights.js'
 import type { Session } from './session.js'
 import type { Waiting } from './trail.js'
 import { encodeAck } from './wire/encode.js'
@@ -19,6 +20,8 @@ interface Recorded {
   readonly session: Session
   readonly packet: NamedPublish
   readonly decision: Decision
+  /** By which it was decided. */
+  readonly rights: Rights
   readonly sequence: number
   /** Undefined where it was refused. */
   readonly message: Message | undefined
@@ -47,12 +50,12 @@ export class PendingPublish implements Waiting {
 
   /** Its record is answerable: routed, kept where it must survive, and only then acknowledged. */
   run(): void {
-    const { hub, connection, session, packet, message } = this.#recorded
+    const { hub, connection, session, packet, message, rights } = this.#recorded
     try {
       const before = hub.store.changes
       if (message) {
         if (packet.qos === 2) keepReceived(hub, session, packet.packetId)
-        this.#reached = routeUnlessSilenced(hub, session, message)
+        this.#reached = routeUnlessSilenced(hub, session, message, rights)
       }
       this.#answerInTurn(hub.store.changes > before)
     } catch (error) {
@@ -82,9 +85,14 @@ export class PendingPublish implements Waiting {
   }
 }
 
-/** Between its record and its turn the publisher can have been silenced; then the message goes nowhere. Returns how many it reached. */
-export function routeUnlessSilenced(hub: Hub, session: Session, message: Message): number {
-  const reason = session.silenced ?? hub.silenced.get(session.device)
+/**
+ * Between its record and its turn the publisher can have been silenced, or put in quarantine; then the message goes
+ * nowhere. `by`: the rights by which it was allowed. Returns how many it reached.
+ */
+export function routeUnlessSilenced(hub: Hub, session: Session, message: Message, by: Rights): number {
+  const isQuarantinedSince = session.rights.quarantined && !by.quarantined
+  const reason =
+    session.silenced ?? hub.silenced.get(session.device) ?? (isQuarantinedSince ? 'quarantined' : undefined)
   if (reason === undefined) return hub.route(message)
   hub.trail.recordIfPossible({
     event: 'message.publish',

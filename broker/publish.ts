@@ -30,6 +30,7 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
     return
   }
   if (packet.qos > 0) connection.backlog.beginReceive(session)
+  const { rights } = session
   const decision = judge(hub, session, packet)
   const sequence = recordPublish(hub, session, 'publish', packet, decision)
   if (decision.effect === 'deny' && isReasonToEnd(connection, session, packet, decision)) {
@@ -45,7 +46,7 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
     decision.effect === 'allow'
       ? messageOf(hub, session, packet, sequence, requestOf(hub, session, decision))
       : undefined
-  const pending = new PendingPublish({ hub, connection, session, packet, decision, sequence, message })
+  const pending = new PendingPublish({ hub, connection, session, packet, decision, rights, sequence, message })
   connection.backlog.begin(pending.bytes)
   hub.trail.await(pending)
 }

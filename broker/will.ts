@@ -70,7 +70,7 @@ export function fireWill(hub: Hub, session: Session): void {
     if (hub.speaking.get(session.clientId) === sequence) hub.speaking.delete(session.clientId)
     // In one commit with the queues that it goes to: before, a crash lets it speak again; after, it has spoken.
     leavePlace(hub, session)
-    if (message) routeUnlessSilenced(hub, session, message)
+    if (message) routeUnlessSilenced(hub, session, message, rights)
   })
 }
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import type { DeviceId, DeviceIdentity, LockTarget } from '#protocol'
 import { parseKeyIdentifier, parseLockId } from '#protocol'
+import { parsePolicy, renderPolicy } from '#policy'
 import { by, createWorld as createRegistryWorld, joinByToken, renew } from '../registry/world.js'
-import { device, makeWorld, publishPacket, type RawClient, subscribePacket, until } from './harness.js'
+import { device, makeWorld, policySource, publishPacket, type RawClient, subscribePacket, until } from './harness.js'
 
 /* A broker and a registry as the server puts them together: what a lock is on, over real connections. */
 
@@ -105,6 +106,29 @@ test('what was waiting for the log when the lock came goes nowhere, also when th
       .every(({ reason }) => reason === 'locked'),
   )
   assert.equal(world.records('session.end')[0]?.reason, 'locked')
+})
+
+test('what was waiting for the log when its device was put in quarantine goes nowhere', async (t) => {
+  const quarantined = new Set<DeviceId>()
+  const policy = parsePolicy(`${policySource()}quarantine: { role: single }`, 'policy.yaml')
+  const policyFor = (id: DeviceId) =>
+    renderPolicy(policy, { id, tier: 'tpm', labels: { kind: 'device' }, quarantined: quarantined.has(id) })
+  const world = await makeWorld(t, { change: { policyFor } })
+  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  await speaker.connect('d1')
+  await listener.connect('d2')
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+  world.audit.hold()
+  speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
+  await until(() => world.records('message.publish').length === 1)
+  quarantined.add(device('d1'))
+  world.broker.rightsChanged(device('d1'))
+  world.audit.release()
+  await until(() => world.records('message.publish').length === 2)
+  await listener.ping()
+  assert.equal(world.records('message.publish')[1]?.reason, 'quarantined')
+  assert.equal(listener.all('publish').length, 0)
 })
 
 test('a lock on addresses ends who is connected from there, with queues and wills, and lets nobody in; others stay', async (t) => {
