@@ -1,13 +1,13 @@
-export type { CurveName, HashName, SchemeName } from './algorithms.js'
-export type { CertifyAttest, ClockInfo, QuoteAttest, TpmAttest } from './attest.js'
-export { decodeAttest, encodeAttest } from './attest.js'
-export type { AttributeName, ObjectAttributes } from './attributes.js'
-export { makeCredential, openCredential } from './credential.js'
-export { encodeEcdsaSigValue } from './ecdsa-der.js'
+export type { CurveName, HashName, SchemeName } from './structures/algorithms.js'
+export type { CertifyAttest, ClockInfo, QuoteAttest, TpmAttest } from './structures/attest.js'
+export { decodeAttest, encodeAttest } from './structures/attest.js'
+export type { AttributeName, ObjectAttributes } from './structures/attributes.js'
+export { makeCredential, openCredential } from './secrets/credential.js'
+export { encodeEcdsaSigValue } from './structures/ecdsa-der.js'
 export { TpmError, type TpmErrorCode } from './errors.js'
-export { type HierarchyName, nameOf, qualifiedNameOf } from './names.js'
-export { openTpm } from './open-tpm.js'
-export { pcrDigest, type PcrSelection } from './pcrs.js'
+export { type HierarchyName, nameOf, qualifiedNameOf } from './structures/names.js'
+export { openTpm } from './device/open-tpm.js'
+export { pcrDigest, type PcrSelection } from './structures/pcrs.js'
 export {
   decodePublic,
   type EccPublic,
@@ -15,10 +15,10 @@ export {
   type RsaPublic,
   type SignatureScheme,
   type TpmPublic,
-} from './public-area.js'
+} from './structures/public-area.js'
 export { type AttestationPurpose, qualifyingData } from './qualifying-data.js'
-export { decodeSignature, encodeSignature, type TpmSignature, verifySignature } from './signature.js'
-export { toKeyObject, toSpki } from './spki.js'
+export { decodeSignature, encodeSignature, type TpmSignature, verifySignature } from './structures/signature.js'
+export { toKeyObject, toSpki } from './structures/spki.js'
 export { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from './templates.js'
 export type {
   CredentialBlob,
@@ -30,4 +30,4 @@ export type {
   Tpm,
   TpmKey,
 } from './tpm.js'
-export type { TransportOptions } from './transport.js'
+export type { TransportOptions } from './transport/transport.js'

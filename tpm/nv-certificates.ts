@@ -1,6 +1,7 @@
-import { nvRead, nvReadPublic, readHandles } from './commands.js'
+import { readHandles } from './commands/capabilities.js'
+import { nvRead, nvReadPublic } from './commands/nv.js'
 import { type EkTemplate, ekChainIndices } from './templates.js'
-import type { Transport } from './transport.js'
+import type { Transport } from './transport/transport.js'
 
 const firstNvIndex = 0x01c00000
 const maxNvIndices = 254

@@ -1,6 +1,6 @@
-import type { CurveName } from './algorithms.js'
-import { attributesWith } from './attributes.js'
-import type { TpmPublic } from './public-area.js'
+import type { CurveName } from './structures/algorithms.js'
+import { attributesWith } from './structures/attributes.js'
+import type { TpmPublic } from './structures/public-area.js'
 import type { EkTemplateName } from './tpm.js'
 
 /** A way to make the same EK again at any time (TCG EK Credential Profile 2.5 §B), and where its certificate lies. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { constants, sign } from 'node:crypto'
 import test from 'node:test'
 import { encodeSignature, verifySignature } from '#tpm'
-import { encodeEcdsaSigValue } from '../../tpm/ecdsa-der.js'
+import { encodeEcdsaSigValue } from '../../tpm/structures/ecdsa-der.js'
 import { eccSample, hasCode, rsaSample } from './samples.js'
 
 const data = Buffer.from('TPMS_ATTEST')

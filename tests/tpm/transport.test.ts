@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { openTpm, type TransportOptions } from '#tpm'
-import { execute } from '../../tpm/command.js'
-import { explainResponseCode } from '../../tpm/response-codes.js'
-import { openSocket, type Transport } from '../../tpm/transport.js'
+import { execute } from '../../tpm/commands/command.js'
+import { explainResponseCode } from '../../tpm/commands/response-codes.js'
+import { openSocket, type Transport } from '../../tpm/transport/transport.js'
 import { hasCode } from './samples.js'
 
 /** A TPM that answers each command with the next of these, as they are; undefined: with silence. */

@@ -1,4 +1,4 @@
-import { TpmError } from './errors.js'
+import { TpmError } from '../errors.js'
 
 /** Reads TPM structures (big endian, Part 1 §5.2); every read is bounded by what is there. */
 export class TpmReader {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { TpmReader, TpmWriter } from './codec.js'
-import { TpmError } from './errors.js'
+import { TpmError } from '../errors.js'
+import { TpmReader, TpmWriter } from '../structures/codec.js'
+import { maxResponseBytes, responseHeaderBytes, type Transport } from '../transport/transport.js'
 import { explainResponseCode, mayBeRetried } from './response-codes.js'
-import { maxResponseBytes, responseHeaderBytes, type Transport } from './transport.js'
 
 /** TPM_CC (Part 2 table 12), the commands that are spoken here. */
 const commandCodes = {

@@ -1,7 +1,7 @@
+import { TpmError } from '../errors.js'
+import type { Tpm } from '../tpm.js'
+import { openDevice, openSocket, type Transport, type TransportOptions } from '../transport/transport.js'
 import { DeviceTpm } from './device-tpm.js'
-import { TpmError } from './errors.js'
-import type { Tpm } from './tpm.js'
-import { openDevice, openSocket, type Transport, type TransportOptions } from './transport.js'
 
 /**
  * Opens the TPM that `spec` names: a character device by its path (`/dev/tpmrm0`), or a swtpm by the socket of its data

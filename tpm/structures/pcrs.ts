@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
+import { TpmError } from '../errors.js'
 import { algorithmIds, type HashName, hashOf } from './algorithms.js'
 import { type TpmReader, TpmWriter } from './codec.js'
-import { TpmError } from './errors.js'
 
 /** TPMS_PCR_SELECTION (Part 2 table 108): which registers of which bank, in ascending order. */
 export interface PcrSelection {

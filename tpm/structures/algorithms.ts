@@ -1,4 +1,4 @@
-import { TpmError } from './errors.js'
+import { TpmError } from '../errors.js'
 
 /*
  * The algorithms that an identity may rest on here, by the names that OpenSSL and JWK use. What is not in these tables

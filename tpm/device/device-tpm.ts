@@ -1,24 +1,14 @@
-import {
-  activateCredential,
-  certify,
-  create,
-  createPrimary,
-  load,
-  pcrRead,
-  policySecret,
-  quote,
-  sign,
-  startPolicySession,
-} from './commands.js'
-import { emptyPassword } from './command.js'
-import { encodeEcdsaSigValue } from './ecdsa-der.js'
-import { TpmError } from './errors.js'
-import type { HierarchyName } from './names.js'
-import { certificateIndices, readEkCertificates } from './nv-certificates.js'
-import { decodePublic, type TpmPublic } from './public-area.js'
-import { flushAfter, SavedKeys } from './saved-keys.js'
-import { decodeSignature } from './signature.js'
-import { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from './templates.js'
+import { activateCredential, certify, pcrRead, quote, sign } from '../commands/attestation.js'
+import { emptyPassword } from '../commands/command.js'
+import { create, createPrimary, load } from '../commands/objects.js'
+import { policySecret, startPolicySession } from '../commands/sessions.js'
+import { TpmError } from '../errors.js'
+import { certificateIndices, readEkCertificates } from '../nv-certificates.js'
+import { encodeEcdsaSigValue } from '../structures/ecdsa-der.js'
+import type { HierarchyName } from '../structures/names.js'
+import { decodePublic, type TpmPublic } from '../structures/public-area.js'
+import { decodeSignature } from '../structures/signature.js'
+import { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from '../templates.js'
 import type {
   CredentialBlob,
   EkTemplateName,
@@ -28,8 +18,9 @@ import type {
   StoredSigningKey,
   Tpm,
   TpmKey,
-} from './tpm.js'
-import type { Transport } from './transport.js'
+} from '../tpm.js'
+import type { Transport } from '../transport/transport.js'
+import { flushAfter, SavedKeys } from './saved-keys.js'
 
 /** A TPM behind a transport. Nothing stays loaded in it between two operations. */
 export class DeviceTpm implements Tpm {

@@ -1,6 +1,6 @@
+import { TpmError } from '../errors.js'
 import { hashBytes, unsupported } from './algorithms.js'
 import { TpmReader, TpmWriter } from './codec.js'
-import { TpmError } from './errors.js'
 import { encodePcrSelections, type PcrSelection, readPcrSelections } from './pcrs.js'
 
 /** TPMS_ATTEST (Part 2 table 151), of the two kinds that an enrollment rests on. */

@@ -1,4 +1,4 @@
-import { TpmError } from './errors.js'
+import { TpmError } from '../errors.js'
 
 /** Bits of TPMA_OBJECT (Part 2 table 35), by the standard's names. */
 const bits = {

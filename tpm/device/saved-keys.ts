@@ -1,8 +1,8 @@
-import { contextLoad, contextSave, flushContext, type LoadedObject } from './commands.js'
-import { TpmError } from './errors.js'
-import { decodePublic } from './public-area.js'
-import type { TpmKey } from './tpm.js'
-import type { Transport } from './transport.js'
+import { contextLoad, contextSave, flushContext, type LoadedObject } from '../commands/objects.js'
+import { TpmError } from '../errors.js'
+import { decodePublic } from '../structures/public-area.js'
+import type { TpmKey } from '../tpm.js'
+import type { Transport } from '../transport/transport.js'
 
 /**
  * The keys that a `Tpm` has in use. A TPM without a resource manager has room for three objects, and keeps them when

@@ -1,5 +1,5 @@
 import { createHash, createHmac, type Hash, type Hmac } from 'node:crypto'
-import { type HashName, hashBytes } from './algorithms.js'
+import { type HashName, hashBytes } from '../structures/algorithms.js'
 
 /** KDFa (Part 1 §11.4.10.2): SP 800-108 in counter mode, HMAC. The label is closed by a zero byte. */
 export function kdfA(

@@ -10,13 +10,13 @@ import {
   publicEncrypt,
   randomBytes,
 } from 'node:crypto'
-import { curves, hashBytes } from './algorithms.js'
-import { TpmReader, TpmWriter } from './codec.js'
-import { TpmError } from './errors.js'
+import { TpmError } from '../errors.js'
+import { curves, hashBytes } from '../structures/algorithms.js'
+import { TpmReader, TpmWriter } from '../structures/codec.js'
+import type { EccPublic, TpmPublic } from '../structures/public-area.js'
+import { toKeyObject } from '../structures/spki.js'
+import type { CredentialBlob } from '../tpm.js'
 import { kdfA, kdfE } from './kdf.js'
-import type { EccPublic, TpmPublic } from './public-area.js'
-import { toKeyObject } from './spki.js'
-import type { CredentialBlob } from './tpm.js'
 
 /**
  * TPM2_MakeCredential in software (Part 1 §24): seals `secret` so that it opens only in the TPM that holds the EK, and

@@ -1,3 +1,4 @@
+import { TpmError } from '../errors.js'
 import {
   algorithmIds,
   type CurveName,
@@ -12,7 +13,6 @@ import {
 } from './algorithms.js'
 import { decodeAttributes, encodeAttributes, type ObjectAttributes } from './attributes.js'
 import { TpmReader, TpmWriter } from './codec.js'
-import { TpmError } from './errors.js'
 import { toKeyObject } from './spki.js'
 
 /** TPMT_PUBLIC (Part 2 table 225) of an asymmetric key. Decoding is strict enough that encoding gives the same bytes back. */

@@ -1,7 +1,7 @@
 import { constants, verify } from 'node:crypto'
+import { TpmError } from '../errors.js'
 import { algorithmIds, curves, type HashName, hashOf, schemeOf } from './algorithms.js'
 import { TpmReader, TpmWriter } from './codec.js'
-import { TpmError } from './errors.js'
 import type { TpmPublic } from './public-area.js'
 import { toKeyObject } from './spki.js'
 

@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject } from 'node:crypto'
+import { TpmError } from '../errors.js'
 import type { CurveName } from './algorithms.js'
-import { TpmError } from './errors.js'
 
 /** The key itself, without what a TPM says about it. */
 export type KeyMaterial =

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
-import { TpmError } from './errors.js'
+import { TpmError } from '../errors.js'
 
 /** A way to one TPM. Calls may overlap; the commands do not: each waits for the answer to the one before. */
 export interface Transport {
