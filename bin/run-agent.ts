@@ -1,10 +1,10 @@
-import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { main } from '#device-agent'
 import type { Tpm } from '#tpm'
 import { onClosedOutput } from './closed-output.js'
+import { readVersion } from './version.js'
 
 /** Runs the agent in this process: its arguments, its environment, its signals. */
 export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise<void> {
@@ -25,9 +25,4 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
     stopped: stopped.signal,
   })
   process.stdin.destroy() // whoever still holds the other end must not keep us
-}
-
-function readVersion(): string {
-  const manifest: unknown = createRequire(import.meta.url)('../../package.json')
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : ''
 }

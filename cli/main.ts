@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { CodedError, messageOf } from '#protocol'
 import { ApiClient } from './client.js'
@@ -20,9 +19,9 @@ import { printable } from './printable.js'
 import { typed } from './typed.js'
 import { type GlobalOptions, readSettings } from './settings.js'
 
-/** Runs one operator's command; the exit code says how it went. */
-export async function main(argv: readonly string[]): Promise<ExitCode> {
-  const program = createProgram()
+/** Runs one operator's command; the exit code says how it went. `version`: of this program. */
+export async function main(argv: readonly string[], version: string): Promise<ExitCode> {
+  const program = createProgram(version)
   try {
     await program.parseAsync(argv, { from: 'user' })
     return exitCodes.ok
@@ -34,14 +33,14 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 }
 
 /** Every command with its options; nothing is read before one runs. */
-export function createProgram(): Command {
+export function createProgram(version: string): Command {
   const program = new Command('touchmark')
     .description('Device identity for fleets: who is it, what may it say, what did it say.')
     .addHelpText(
       'before',
       'touchmark up starts the server ("touchmark up --help"). Everything else asks it, but for "witness":\n',
     )
-    .version(readVersion(), '--version', 'version of this program')
+    .version(version, '--version', 'version of this program')
     .option('--server <url>', 'address of the server (TOUCHMARK_SERVER; default: where "touchmark up" last listened)')
     .option('--identity <dir>', 'folder with operator.crt, operator.key and ca.crt (TOUCHMARK_IDENTITY)')
     .option('--data <dir>', 'data folder of the server on this machine (TOUCHMARK_HOME; default ./touchmark-data)')
@@ -76,12 +75,6 @@ function createContext(program: Command): Context {
     output: () => new Output(program.opts<{ output: Format }>().output, process),
     typed: (question, word) => typed(process, question, word),
   }
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest
-  return isNamed ? String(manifest.version) : ''
 }
 
 function describe(error: unknown): string {

@@ -85,8 +85,11 @@ interface Flags {
   readonly log?: true
 }
 
-/** Options before the file before the defaults. @throws ServerError CONFIG_INVALID; CommanderError for the command line */
-export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): ServerConfig {
+/**
+ * Options before the file before the defaults. `version`: of this program.
+ * @throws ServerError CONFIG_INVALID; CommanderError for the command line
+ */
+export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, version: string): ServerConfig {
   const flags = parseFlags(argv)
   const dataFolder = resolve(flags.data ?? env['TOUCHMARK_HOME'] ?? defaults.dataFolder)
   const configFile = resolve(flags.config ?? join(dataFolder, 'touchmark.yaml'))
@@ -99,7 +102,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): Ser
   const mqttLimits = file.mqtt?.limits ?? {}
   brokerLimits(mqttLimits) // refused here, before anything is opened
   return {
-    version: readVersion(),
+    version,
     dataFolder,
     isDefaultFolder: flags.data === undefined,
     configFile,
@@ -213,12 +216,6 @@ function readConfigFile(path: string, mustExist: boolean): ConfigFile {
     if (!mustExist && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR')) return {}
     throw new ServerError('CONFIG_INVALID', `cannot read ${path} (${cause.code})`, { cause })
   }
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const isNamed = typeof manifest === 'object' && manifest !== null && 'version' in manifest
-  return isNamed && typeof manifest.version === 'string' ? manifest.version : '0.0.0'
 }
 
 function port(text: string): number {

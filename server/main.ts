@@ -8,9 +8,9 @@ import { greet } from './greeting.js'
 import { openWhenThereIsRoom } from './room.js'
 
 /** `touchmark up`: runs until a signal ends it. The exit code is 0 when it ended in order, 1 when not, 2 for bad usage. */
-export async function main(argv: readonly string[]): Promise<number> {
+export async function main(argv: readonly string[], version: string): Promise<number> {
   try {
-    const config = readConfig(argv.slice(1), process.env)
+    const config = readConfig(argv.slice(1), process.env, version)
     await run(config)
     return 0
   } catch (error) {

@@ -7,7 +7,7 @@ import { createProgram } from '../../cli/main.js'
 import { run, temporaryFolder } from '../server/running.js'
 
 test('every command says what it does, and how it is typed', () => {
-  const leaves = leavesOf(createProgram())
+  const leaves = leavesOf(createProgram('0'))
   assert.ok(leaves.length >= 16)
   for (const command of leaves) {
     const help = helpOf(command)
@@ -17,10 +17,10 @@ test('every command says what it does, and how it is typed', () => {
 })
 
 test('every example is understood by the command that it stands under', async () => {
-  for (const command of leavesOf(createProgram())) {
+  for (const command of leavesOf(createProgram('0'))) {
     for (const [, line = ''] of helpOf(command).matchAll(/^ {2}touchmark (.*)$/gm)) {
       const words = [...line.replace(/ [|>] .*$/, '').matchAll(/'([^']*)'|(\S+)/g)]
-      const program = createProgram()
+      const program = createProgram('0')
       const asked: string[] = []
       for (const leaf of leavesOf(program)) {
         leaf.configureOutput({ writeErr: (text) => assert.fail(`${line}: ${text}`) })

@@ -36,14 +36,14 @@ test('limits that cannot both hold are refused before anything is opened', (t) =
     ['{maxConnections: 100}', /maxUnconnected to be at most maxConnections/],
   ] as const) {
     writeFileSync(file, `mqtt: {limits: ${limits}}\n`)
-    assert.throws(() => readConfig(['--config', file], {}), { code: 'CONFIG_INVALID', message: names })
+    assert.throws(() => readConfig(['--config', file], {}, '0'), { code: 'CONFIG_INVALID', message: names })
   }
 })
 
 test('a configuration file that is written anew says the same limits', (t) => {
   const file = join(temporaryFolder(t), 'touchmark.yaml')
   writeFileSync(file, 'mqtt: {limits: {maxInflight: 7, maxHeldBytes: 1GiB}}\n')
-  const config = readConfig(['--config', file], {})
+  const config = readConfig(['--config', file], {}, '0')
   const again = parseConfigFile(renderConfigFile({ ...config, ekRoots: [] }), 'touchmark.yaml')
   assert.deepEqual(again.mqtt?.limits, { maxInflight: 7, maxHeldBytes: 2 ** 30 })
 })

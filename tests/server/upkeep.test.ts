@@ -120,7 +120,7 @@ function createWorld(t: TestContext) {
     ...{ clock, warnings },
     async open(offset: number): Promise<OpenServer> {
       clock.now = start + offset
-      const config = readConfig(['--data', data, ...freePorts], {})
+      const config = readConfig(['--data', data, ...freePorts], {}, '0')
       const server = await openServer(config, {
         now: () => clock.now,
         elapsed: () => performance.now(), // only what the day is changes
