@@ -34,8 +34,8 @@ export interface BrokerLimits {
   readonly packetsPerTurn: number
   /** How long one connection may take in such a turn, with the packet that goes beyond it. */
   readonly turnMilliseconds: number
-  /** Sessions and subscriptions that are held to rights that have changed in one turn of the event loop. */
-  readonly recheckedPerTurn: number
+  /** How long sessions are held to rights that have changed in one turn of the event loop, with the one that goes beyond it. */
+  readonly recheckMilliseconds: number
   /** QoS 1 and 2 messages sent and not yet acknowledged, per session; less where a client of MQTT 5 asks for less. */
   readonly maxInflight: number
   /** The same for clients of MQTT 3.1.1, which cannot say how many they can take. */
@@ -109,7 +109,7 @@ export const defaultLimits: BrokerLimits = {
   maxAnswers: 2000,
   packetsPerTurn: 64,
   turnMilliseconds: 1,
-  recheckedPerTurn: 250,
+  recheckMilliseconds: 2,
   maxInflight: 1000,
   maxInflightUnasked: 64,
   maxQueued: 100_000,

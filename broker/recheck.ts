@@ -44,10 +44,10 @@ export class Recheck {
   #someMore(): void {
     if (this.#ended) return
     this.#goesOn = false
-    for (let work = this.#hub.limits.recheckedPerTurn; work > 0;) {
+    const { elapsed, limits } = this.#hub
+    for (const turnEnd = elapsed() + limits.recheckMilliseconds; elapsed() < turnEnd;) {
       const session = this.#left[this.#at++]
       if (!session) return this.#end()
-      work -= 1 + session.subscriptions.size
       holdToRights(this.#hub, session)
     }
     this.#goesOn = true

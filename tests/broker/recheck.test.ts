@@ -15,9 +15,14 @@ async function join(world: World, id: string, clientId = id) {
   return client
 }
 
-/** `recheckedPerTurn: 0`: nobody's turn ever comes. */
-async function makeFleet(t: TestContext, size: number, recheckedPerTurn: number) {
-  const world = await makeWorld(t, { limits: { recheckedPerTurn }, policy: policySource('onDenyPublish: drop') })
+/** `recheckMilliseconds: 0`: nobody's turn ever comes. A millisecond passes whenever somebody looks at the clock. */
+async function makeFleet(t: TestContext, size: number, recheckMilliseconds: number) {
+  let elapsed = 0
+  const world = await makeWorld(t, {
+    limits: { recheckMilliseconds },
+    policy: policySource('onDenyPublish: drop'),
+    change: { elapsed: () => ++elapsed },
+  })
   const clients = await Promise.all(Array.from({ length: size }, (_, at) => join(world, `d${at}`)))
   return { world, clients }
 }
@@ -60,7 +65,7 @@ test('what was on its way when the policy changed is not delivered to a session 
 })
 
 test('a session that the new policy does not provide for ends with its next packet, if its turn has not come', async (t) => {
-  const world = await makeWorld(t, { limits: { recheckedPerTurn: 0 } })
+  const world = await makeWorld(t, { limits: { recheckMilliseconds: 0 } })
   const second = await join(world, 'd1', 'd1~second')
   world.setPolicy(policySource().replace('sessions: { max: 3 }', 'sessions: { max: 1 }'))
   void world.broker.policyChanged()
