@@ -52,6 +52,32 @@ function holding(holds: boolean | undefined): Holding {
   return holds === undefined ? 'unknown' : holds ? 'yes' : 'no'
 }
 
+/** The addresses from which the same of some conditions hold. */
+export class Whereabouts {
+  readonly #networked: readonly Conditions[]
+  readonly #holdings: string
+
+  /** Those that are like this one. */
+  constructor(networked: readonly Conditions[], from: string | undefined) {
+    this.#networked = networked
+    this.#holdings = holdingsAt(networked, from)
+  }
+
+  includes(from: string | undefined): boolean {
+    return holdingsAt(this.#networked, from) === this.#holdings
+  }
+}
+
+/** Undefined where nothing depends on the address. */
+export function whereaboutsOf(conditions: readonly Conditions[], from: string | undefined): Whereabouts | undefined {
+  const networked = conditions.filter(({ networks }) => networks !== undefined)
+  return networked.length === 0 ? undefined : new Whereabouts(networked, from)
+}
+
+function holdingsAt(conditions: readonly Conditions[], from: string | undefined): string {
+  return conditions.map((one) => inNetworks(one, { from })).join()
+}
+
 /** The time around a moment in which no time limit passes. */
 export interface Term {
   /** Both in milliseconds since 1970. */

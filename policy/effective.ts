@@ -7,7 +7,7 @@ import {
   type TopicFilter,
   type TopicName,
 } from '#protocol'
-import type { Term } from './conditions.js'
+import type { Term, Whereabouts } from './conditions.js'
 import { covered, type Levels } from './containment.js'
 import { nearestMiss } from './nearest.js'
 import type { AllowRule, DeviceAttributes, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
@@ -27,7 +27,8 @@ export interface Rights {
   readonly withheld: Pick<Rights, 'allow' | 'deny'>
   /** While no time limit passes and the device stays where it is, these are its rights. */
   readonly term: Term
-  readonly dependsOnAddress: boolean
+  /** Where that is; undefined where nothing depends on it. */
+  readonly whereabouts: Whereabouts | undefined
   /** Why a role or all rights are missing; for the audit log. */
   readonly renderErrors: readonly string[]
 }
@@ -64,7 +65,7 @@ export class EffectivePolicy {
   readonly onDenyPublish: 'disconnect' | 'drop'
   readonly renderErrors: readonly string[]
   readonly term: Term
-  readonly dependsOnAddress: boolean
+  readonly #whereabouts: Whereabouts | undefined
   readonly #device: DeviceAttributes
   readonly #onOverlap: 'filter' | 'reject'
   readonly #rules: RuleTable
@@ -81,7 +82,7 @@ export class EffectivePolicy {
     this.onDenyPublish = rights.policy.onDenyPublish
     this.renderErrors = rights.renderErrors
     this.term = rights.term
-    this.dependsOnAddress = rights.dependsOnAddress
+    this.#whereabouts = rights.whereabouts
     this.#device = rights.device
     this.#onOverlap = rights.policy.onOverlap
     this.#rules = new RuleTable(rights, rights.device)
@@ -89,6 +90,15 @@ export class EffectivePolicy {
     const isNothingWithheld = withheld.allow.length + withheld.deny.length === 0
     this.#withheld = isNothingWithheld ? emptyTable : new RuleTable(withheld, device)
     this.#rates = rates
+  }
+
+  get dependsOnAddress(): boolean {
+    return this.#whereabouts !== undefined
+  }
+
+  /** Whether they are the device's rights at this address too. */
+  holdAt(from: string | undefined): boolean {
+    return this.#whereabouts?.includes(from) ?? true
   }
 
   /** Pays from the bucket of the rule that allows it. */
@@ -107,8 +117,10 @@ export class EffectivePolicy {
   subscribe(name: TopicFilter, requestedQos: Qos): QosDecision {
     const subscription = parseShare(name)
     if (!subscription.valid) return this.#denied('invalid_share', [])
-    const { deny, allow } = this.#rules.overlapping(subscription)
     const requested = subscription.filter.split('/')
+    const granting = subscription.share === undefined ? this.#rules.granting(requested, requestedQos) : undefined
+    if (granting) return { ...this.#allowed([{ rule: granting }]), qos: requestedQos }
+    const { deny, allow } = this.#rules.overlapping(subscription)
     if (covered(requested, filtersOf(deny))) return this.#denied('denied', deny) // nothing of it would be left
     const qos = ([2, 1, 0] as const).find(
       (qos) => qos <= requestedQos && covered(requested, filtersOf(atQos(allow, qos))),

@@ -1,7 +1,6 @@
-import { type ActName, actNames, isLimitedBy, type Labels, type OperatorName } from '#protocol'
+import { type ActName, actNames, hasLabels, isLimitedBy, type Labels, type OperatorName } from '#protocol'
 import type { Grant } from './operator-policy.js'
 import type { TopicPolicy } from './policy.js'
-import { ownLabel } from './template.js'
 
 /** What an operator may do: the union of the grants of his roles. What none of them gives he may not do. */
 export class OperatorRights {
@@ -60,10 +59,6 @@ export class Reach {
 
 function limitsOf({ labels, maxDevices }: Grant, act: ActName): Limits {
   return { labels, maxDevices: isLimitedBy(act, 'maxDevices') ? maxDevices : Infinity }
-}
-
-function hasLabels(labels: Labels, wanted: Labels): boolean {
-  return Object.entries(wanted).every(([name, value]) => ownLabel({ labels }, name) === value)
 }
 
 /** What one who holds the installation itself may do, whatever a policy says. */

@@ -1,10 +1,9 @@
-import { isName, type Labels } from '#protocol'
-import { always, any, type Circumstances, evaluate, type Holding, termOf } from './conditions.js'
+import { hasLabels, isName } from '#protocol'
+import { always, any, type Circumstances, evaluate, type Holding, termOf, whereaboutsOf } from './conditions.js'
 import { EffectivePolicy, type Rights } from './effective.js'
 import { type Binding, type DeviceAttributes, policyLimits, type Role, type TopicPolicy } from './policy.js'
 import { RateLimiter } from './rate-limiter.js'
 import { listsOf } from './rule-list.js'
-import { ownLabel } from './template.js'
 
 /**
  * The rights that a policy gives to one device: the union of its roles, with its attributes in the place of variables.
@@ -46,7 +45,7 @@ export function renderPolicy(
       deny: denying.map(({ role }) => listsOf(role).deny),
       withheld: withheldFrom(roles, device),
       term: termOf(conditions, circumstances.at),
-      dependsOnAddress: conditions.some(({ networks }) => networks !== undefined),
+      whereabouts: whereaboutsOf(conditions, circumstances.from),
       renderErrors: problems.flat(),
     },
     rates,
@@ -58,7 +57,7 @@ const nothingWithheld = { allow: [], deny: [] }
 const noRights = {
   maxSessions: 1,
   ...{ allow: [], deny: [], withheld: nothingWithheld },
-  ...{ term: always, dependsOnAddress: false },
+  ...{ term: always, whereabouts: undefined },
 }
 
 /** What gives a device its roles: in quarantine one, everywhere and always; where the policy names none, it has no rights. */
@@ -98,11 +97,7 @@ function boundRoles(
 function matches({ tiers, labels, ids }: Binding, device: DeviceAttributes): boolean {
   if (tiers !== undefined && !tiers.includes(device.tier)) return false
   if (ids !== undefined && !ids.includes(device.id)) return false
-  return labels === undefined || hasLabels(device, labels)
-}
-
-function hasLabels(device: DeviceAttributes, labels: Labels): boolean {
-  return Object.entries(labels).every(([name, value]) => ownLabel(device, name) === value)
+  return labels === undefined || hasLabels(device.labels, labels)
 }
 
 /** What roles hold whose conditions do not: a rule that cannot be rendered would match nothing. */

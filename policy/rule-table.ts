@@ -1,6 +1,6 @@
 import type { SubscriptionName, TopicAction, TopicName } from '#protocol'
 import { type Levels, overlaps } from './containment.js'
-import type { AllowRule, DeviceAttributes, Rule } from './policy.js'
+import type { AllowRule, DeviceAttributes, Qos, Rule } from './policy.js'
 import { type Prepared, type Rendered, renderRule, type RuleList } from './rule-list.js'
 
 /** The rules that have to do with one topic, in the order of (role, rule id). */
@@ -68,6 +68,24 @@ export class RuleTable {
   }
 
   /**
+   * The allow by which a filter is granted at this QoS, found without rendering a rule; undefined where that takes a
+   * closer look, because a deny may have a say, or because what is allowed first does not cover all of it alone.
+   */
+  granting(filter: Levels, qos: Qos): AllowRule | undefined {
+    const { allow, deny } = this.#lists
+    for (const list of deny) {
+      for (const { topics } of list.for('subscribe')) if (mayReach(topics, filter, this.#device)) return undefined
+    }
+    for (const list of allow) {
+      for (const { rule, topics } of list.for('subscribe')) {
+        if (rule.maxQos < qos || !mayReach(topics, filter, this.#device)) continue
+        return topics.some((topic) => topic.covers(filter, this.#device)) ? rule : undefined
+      }
+    }
+    return undefined
+  }
+
+  /**
    * The rules that match at least one of the topics a requested filter matches: a share is allowed by its own group's
    * grants only, and denied by all that denies what is behind it.
    */
@@ -131,13 +149,14 @@ function renderedNear<R extends Rule>(
   return lists.flatMap((list) =>
     list
       .for(action)
-      .filter(({ topics, behindShares }) => mayReach(topics, filter) || mayReach(behindShares, filter))
+      .filter(({ topics, behindShares }) => mayReach(topics, filter, device) || mayReach(behindShares, filter, device))
       .map(({ rule }) => renderRule(rule, device)),
   )
 }
 
-function mayReach(topics: Prepared['topics'], filter: Levels): boolean {
-  return topics.some((topic) => topic.mayOverlap(filter))
+function mayReach(topics: Prepared['topics'], filter: Levels, device: DeviceAttributes): boolean {
+  for (const topic of topics) if (topic.mayOverlap(filter, device)) return true
+  return false
 }
 
 const nothing: readonly never[] = []

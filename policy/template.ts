@@ -1,4 +1,4 @@
-import { isName, parseShare, parseTopicFilter, topicLimits } from '#protocol'
+import { isName, ownLabel, parseShare, parseTopicFilter, topicLimits } from '#protocol'
 import type { Levels } from './containment.js'
 import type { DeviceAttributes, TopicTemplate, Variable } from './policy.js'
 
@@ -66,10 +66,5 @@ function renderVariable(variable: Variable, device: DeviceAttributes): string {
 
 /** As it is; whether it fits into a level is another question. */
 export function valueOf(variable: Variable, device: DeviceAttributes): string | undefined {
-  return variable.device === 'id' ? device.id : ownLabel(device, variable.label)
-}
-
-/** A label, never something that the object inherits (`constructor`). */
-export function ownLabel({ labels }: Pick<DeviceAttributes, 'labels'>, name: string): string | undefined {
-  return Object.hasOwn(labels, name) ? labels[name] : undefined
+  return variable.device === 'id' ? device.id : ownLabel(device.labels, variable.label)
 }

@@ -33,16 +33,32 @@ export class TopicMatcher {
   /** Whether its filter for this device matches the topic. */
   matches(topic: Levels, device: DeviceAttributes): boolean {
     if (this.#isOpen ? topic.length < this.#depth : topic.length !== this.#depth) return false
-    for (const { at, word } of this.#literals) if (topic[at] !== word) return false
-    if (this.#beginsWild && topic[0]?.startsWith('$')) return false // MQTT 3.1.1 §4.7.2 [MQTT-4.7.2-1]
-    for (const { at, variable } of this.#variables) if (topic[at] !== valueOf(variable, device)) return false
-    return true
+    return this.#demandsNothingElse(topic, device)
+  }
+
+  /** Whether its filter for this device matches every topic that the other one matches. */
+  covers(filter: Levels, device: DeviceAttributes): boolean {
+    const isOpen = filter.at(-1) === '#'
+    const depth = isOpen ? Math.max(1, filter.length - 1) : filter.length // no topic is without a level: `#` is `+/#`
+    if (this.#isOpen ? depth < this.#depth : isOpen || depth !== this.#depth) return false
+    return this.#demandsNothingElse(filter, device)
   }
 
   /** False where no topic can be matched by both; true may still mean that there is none. */
-  mayOverlap(filter: Levels): boolean {
+  mayOverlap(filter: Levels, device: DeviceAttributes): boolean {
     const depth = filter.at(-1) === '#' ? filter.length - 1 : filter.length
     for (const { at, word } of this.#literals) if (at < depth && filter[at] !== word && filter[at] !== '+') return false
+    for (const { at, variable } of this.#variables) {
+      if (at < depth && filter[at] !== '+' && filter[at] !== valueOf(variable, device)) return false
+    }
+    return true
+  }
+
+  /** Of levels that are as many as its own, or more where it is open. */
+  #demandsNothingElse(levels: Levels, device: DeviceAttributes): boolean {
+    for (const { at, word } of this.#literals) if (levels[at] !== word) return false
+    if (this.#beginsWild && levels[0]?.startsWith('$')) return false // MQTT 3.1.1 §4.7.2 [MQTT-4.7.2-1]
+    for (const { at, variable } of this.#variables) if (levels[at] !== valueOf(variable, device)) return false
     return true
   }
 

@@ -164,6 +164,7 @@ export {
   parseLockId,
   parseLockTarget,
 } from './lock.js'
+export { hasLabels, ownLabel } from './labels.js'
 export { parseShare, type SubscriptionName } from './share.js'
 export { addressIn, sourceOf } from './source.js'
 export {

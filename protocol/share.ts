@@ -10,8 +10,8 @@ export type SubscriptionName =
  * is never taken for a literal filter; and so is one within another, whose share would hide what it asks for.
  */
 export function parseShare(name: TopicFilter): SubscriptionName {
-  const [prefix, share, ...rest] = name.split('/')
-  if (prefix !== '$share') return { valid: true, share: undefined, filter: name }
+  if (name !== '$share' && !name.startsWith('$share/')) return { valid: true, share: undefined, filter: name }
+  const [, share, ...rest] = name.split('/')
   if (share === undefined || share === '') return invalid('has no share name') // [MQTT-4.8.2-1]
   if (/[+#]/.test(share)) return invalid('has a wildcard in its share name') // [MQTT-4.8.2-2]
   const filter = rest.join('/')

@@ -1,4 +1,4 @@
-import type { Labels, PolicyDifference } from '#protocol'
+import { hasLabels, type PolicyDifference } from '#protocol'
 import type { Grant, OperatorPolicy } from '../operator-policy.js'
 import { compareNumbers, compareReach, compareSets } from './brings.js'
 import { compareRules, type Parts } from './compare-rules.js'
@@ -27,7 +27,7 @@ const parts: Parts<Grant> = {
   labels: {
     what: 'labels',
     format: ({ labels }) => formatLabels(labels),
-    compare: (from, to) => compareReach(isWithin(to.labels, from.labels), isWithin(from.labels, to.labels)),
+    compare: (from, to) => compareReach(hasLabels(to.labels, from.labels), hasLabels(from.labels, to.labels)),
   },
   maxDevices: {
     what: 'maxDevices',
@@ -52,11 +52,6 @@ function diffHolders(role: string, from: OperatorPolicy, to: OperatorPolicy): re
 
 function formatHolders(operators: readonly string[]): string {
   return [...new Set(operators)].toSorted().join(', ') || 'nobody'
-}
-
-/** Whether whatever has the first labels has the second. */
-function isWithin(narrow: Labels, wide: Labels): boolean {
-  return Object.entries(wide).every(([name, value]) => narrow[name] === value)
 }
 
 function formatCount(devices: number): string {

@@ -1,6 +1,7 @@
 import {
   type DeviceId,
   formatLockTarget,
+  hasLabels,
   type KeyIdentifier,
   type Labels,
   type LockId,
@@ -71,10 +72,7 @@ function namesOf({ device, profile, eks, instances, tokens }: Subject): readonly
 
 /** Undefined for a target that is one name. */
 function matcherOf(target: LockTarget, rolesOf: RolesOf): ((subject: Subject) => boolean) | undefined {
-  if ('labels' in target) {
-    const wanted = Object.entries(target.labels)
-    return ({ labels }) => wanted.every(([name, value]) => Object.hasOwn(labels, name) && labels[name] === value)
-  }
+  if ('labels' in target) return ({ labels }) => hasLabels(labels, target.labels)
   if ('addresses' in target) {
     const holds = holdsAddress(target.addresses)
     return ({ address }) => address !== undefined && holds(address)

@@ -239,6 +239,11 @@ test('rights say how long they last and whether they go by the address', () => {
   assert.deepEqual(termAt('{ cidr: 10.0.0.0/8 }', year2027), { since: -Infinity, until: Infinity })
   assert.equal(renderPolicy(policyWith(both), device, { at: year2027 }).dependsOnAddress, false)
   assert.equal(renderPolicy(policyWith('{ cidr: 10.0.0.0/8 }'), device).dependsOnAddress, true)
+  const here = renderPolicy(policyWith('{ cidr: 10.0.0.0/8 }'), device, { from: '10.1.2.3' })
+  assert.deepEqual(
+    ['10.9.9.9', '::ffff:10.9.9.9', '192.0.2.1', 'nowhere', undefined].map((from) => here.holdAt(from)),
+    [true, true, false, false, false],
+  )
 })
 
 test('within their term rights do not change: random conditions, asked at random moments', () => {

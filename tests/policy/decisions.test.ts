@@ -6,6 +6,8 @@ import { parsePolicy } from '../../policy/parse.js'
 import type { Message, Qos } from '../../policy/policy.js'
 import { RateLimiter } from '../../policy/rate-limiter.js'
 import { renderPolicy } from '../../policy/render.js'
+import { seeded } from '../seeded.js'
+import { randomQuestion, randomRole } from './random-policy.js'
 
 /** Rights of device d1 under one role `r` with these rules. */
 function rightsOf(allow: readonly string[], deny: readonly string[] = []): EffectivePolicy {
@@ -123,6 +125,28 @@ test('the granted QoS is the largest at which the filter is covered', () => {
   assert.equal(qosOf('a/+/c', 2), 0)
   const delivery = receive(rights, 'a/b/c')
   assert.ok(delivery.effect === 'allow' && delivery.qos === 1)
+})
+
+test('what one rule grants alone is granted as if every rule had been looked at', () => {
+  const random = seeded(94)
+  const deepInside = rule('deep', 'receive', ['+/+/+/+/+/x']) // of no filter asked for, but it has each looked at closely
+  let granted = 0
+  for (let round = 0; round < 300; round++) {
+    const { allow, deny = [] } = randomRole(random)
+    const [allows, denies] = [allow.map((one) => JSON.stringify(one)), deny.map((one) => JSON.stringify(one))]
+    const [quick, close] = [rightsOf(allows, denies), rightsOf(allows, [...denies, deepInside])]
+    for (let at = 0; at < 20; at++) {
+      const question = randomQuestion(random)
+      if (question.action !== 'subscribe') continue
+      const { filter, qos } = question
+      const [decision, expected] = [quick.subscribe(filter, qos), close.subscribe(filter, qos)]
+      assert.equal(decision.effect, expected.effect, filter)
+      if (decision.effect === 'deny') continue
+      assert.deepEqual(decision, expected, filter)
+      granted++
+    }
+  }
+  assert.ok(granted > 200, `only ${granted} filters were granted: the generator tests nothing`)
 })
 
 test('a subscription that reaches into a deny is granted and filtered, or refused, as the policy says', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { filterMatches, parseDeviceId } from '#protocol'
-import { overlaps } from '../../policy/containment.js'
+import { covered, overlaps } from '../../policy/containment.js'
 import type { DeviceAttributes, TopicTemplate } from '../../policy/policy.js'
 import { renderTemplate } from '../../policy/template.js'
 import { TopicMatcher } from '../../policy/topic-matcher.js'
@@ -10,11 +10,11 @@ import { seeded } from '../seeded.js'
 const words = ['a', 'b', '', '$a', 'd1', 'oslo', 'constructor'] as const
 const variables = [{ device: 'id' }, { device: 'labels', label: 'site' }, { device: 'labels', label: 'room' }] as const
 
-test('a topic of a rule matches without being rendered what its rendering matches, and overlaps no less', () => {
+test('a topic of a rule matches and covers without being rendered what its rendering does, and overlaps no less', () => {
   const random = seeded(20261123)
   const one = <T>(list: readonly T[]): T => list[random(list.length)] as T
   const topics = Array.from({ length: 300 }, () => Array.from({ length: 1 + random(4) }, () => one(words)))
-  let matched = 0
+  let [matched, within] = [0, 0]
   for (let round = 0; round < 2000; round++) {
     const template: TopicTemplate = [
       ...Array.from({ length: random(4) }, () => one<TopicTemplate[number]>([...words, ...variables, '+'])),
@@ -32,11 +32,15 @@ test('a topic of a rule matches without being rendered what its rendering matche
       if (expected) matched++
       assert.equal(matcher.matches(topic, device), expected, `${filter.join('/')} and ${topic.join('/')}`)
     }
-    const other = Array.from({ length: 1 + random(3) }, () => one([...words, '+']))
-    const asked = random(2) === 0 ? other : [...other, '#']
-    if (overlaps(asked, filter)) assert.ok(matcher.mayOverlap(asked), `${filter.join('/')} and ${asked.join('/')}`)
+    const other = Array.from({ length: random(4) }, () => one([...words, '+']))
+    const asked = other.length > 0 && random(2) === 0 ? other : [...other, '#']
+    const about = `${filter.join('/')} and ${asked.join('/')}`
+    if (overlaps(asked, filter)) assert.ok(matcher.mayOverlap(asked, device), about)
+    const isWithin = covered(asked, [filter])
+    if (isWithin) within++
+    assert.equal(matcher.covers(asked, device), isWithin, about)
   }
-  assert.ok(matched > 1000)
+  assert.ok(matched > 1000 && within > 50, `${matched} ${within}`)
 })
 
 test('a device without the label of a variable matches nothing, whatever its labels inherit', () => {
