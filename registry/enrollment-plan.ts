@@ -6,6 +6,7 @@ import {
   decodeHex,
   type DeviceId,
   type Fingerprint,
+  hasLabels,
   type InstanceId,
   type Labels,
   parseDeviceId,
@@ -141,10 +142,18 @@ function claimByToken(state: RegistryState, token: Token, attestation: Attestati
   requireProfile(token.profile, attestation.profile)
   const id = token.device ?? derivedDeviceId(attestation)
   const device = state.devices.get(id)
-  if (device !== undefined && token.device === undefined && !hasJoinedBefore(state, device, attestation)) {
+  if (device !== undefined && !isFor(token, device) && !hasJoinedBefore(state, device, attestation)) {
     throw new RegistryError('ID_TAKEN', `device ${id} exists and has another key`)
   }
   return { id, device, token }
+}
+
+/**
+ * It names the device, which has its labels: who made it for a device to come has a say about devices with these, and
+ * none about what somebody else has made of the name since.
+ */
+function isFor(token: Token, device: Device): boolean {
+  return token.device !== undefined && hasLabels(device.labels, token.labels)
 }
 
 /**

@@ -23,6 +23,18 @@ export function requireSuccessor(
   if (versions.isTaken(version, hash)) {
     throw new ServerError('POLICY_VERSION', `version ${version} was another policy: take ${versions.next}`)
   }
+  requireRoom(version, versions)
+}
+
+/**
+ * Numbers end, and behind the last one no policy could ever be changed: one version takes half of those left at most.
+ * @throws ServerError POLICY_VERSION
+ */
+export function requireRoom(version: number, { next }: Pick<PolicyVersions, 'next'>): void {
+  const highest = next + Math.floor((Number.MAX_SAFE_INTEGER - next) / 2)
+  if (version <= highest) return
+  const problem = `version ${version} leaves too few numbers to the policies after it`
+  throw new ServerError('POLICY_VERSION', `${problem}: take ${next}, or at most ${highest}`)
 }
 
 /**

@@ -4,7 +4,6 @@ import {
   type DeviceId,
   type ExplainRequest,
   type Explanation,
-  messageOf,
   type OperatorFacts,
   type OperatorName,
   type PolicyView,
@@ -15,16 +14,17 @@ import {
   type EffectivePolicy,
   type OperatorRights,
   RateLimiter,
+  type Reach,
   renderPolicy,
   rolesOf,
 } from '#policy'
 import type { Store } from '#store'
 import { answerOf, type CheckedPolicy, checkPolicy, fileInForce, restorePolicy } from './checked-policy.js'
-import { ServerError } from './errors.js'
 import { operatorRightsIn } from './operator-rights.js'
-import { requireNotLockedOut, requireSuccessor } from './policy-admission.js'
-import { circumstancesOf, questionOf } from './policy-questions.js'
-import { factsOf, type PolicyFacts, type PolicyVersion, PolicyVersions } from './policy-versions.js'
+import { requireNotLockedOut, requireRoom, requireSuccessor } from './policy-admission.js'
+import { circumstancesOf, questionOf, subjectOf } from './policy-questions.js'
+import { PolicySwitch } from './policy-switch.js'
+import { factsOf, type PolicyVersion, PolicyVersions } from './policy-versions.js'
 import { RenderedRights } from './rendered-rights.js'
 
 export interface PolicyInForceOptions {
@@ -60,7 +60,7 @@ export class PolicyInForce {
   readonly #rendered: RenderedRights
   readonly #listeners = new Set<Recheck>()
   readonly #versions: PolicyVersions
-  #active: CheckedPolicy
+  readonly #switch: PolicySwitch
   #changing: Promise<unknown> = Promise.resolve()
 
   /** Puts in force what was in force last; at the very first start, `firstSource`. @throws PolicyError */
@@ -68,11 +68,12 @@ export class PolicyInForce {
     const versions = await PolicyVersions.open(options.store)
     const { current } = versions
     const active = checkPolicy(current === undefined ? firstSource : await versions.source(current), fileInForce)
+    if (current === undefined) requireRoom(active.policy.version, versions)
     const inForce = new PolicyInForce(options, versions, active)
     const facts = factsOf(active, by, options.now())
     if (current === undefined) await versions.keep(facts, active.source)
     // At every start, so that the log alone tells which policy decided what follows.
-    const record = inForce.#record(active, { ...by, comment: 'in force at start' })
+    const record = inForce.#switch.record(active, { ...by, comment: 'in force at start' })
     await options.audit.whenDurable(record)
     if (current === undefined) await versions.begin({ ...facts, record })
     return inForce
@@ -83,11 +84,11 @@ export class PolicyInForce {
     this.#rates = new RateLimiter({ now: options.now })
     this.#rendered = new RenderedRights(this.#rates, (device, problem) => this.#recordRenderError(device, problem))
     this.#versions = versions
-    this.#active = active
+    this.#switch = new PolicySwitch({ versions, audit: options.audit, recheck: () => this.#recheck() }, active)
   }
 
   get view(): PolicyView {
-    const { policy, hash, source } = this.#active
+    const { policy, hash, source } = this.#switch.active
     return { version: policy.version, hash, source }
   }
 
@@ -111,7 +112,7 @@ export class PolicyInForce {
       this.#rendered.forget(device)
       return undefined
     }
-    return this.#rendered.of(this.#active.policy, attributes, { from, at: this.#options.now() })
+    return this.#rendered.of(this.#switch.active.policy, attributes, { from, at: this.#options.now() })
   }
 
   /**
@@ -121,8 +122,8 @@ export class PolicyInForce {
   apply(source: string, { file, dryRun, by }: ApplyOptions): Promise<ApplyPolicyAnswer> {
     return this.#inTurn(async () => {
       const active = this.#examine(() => checkPolicy(source, file), by)
-      if (dryRun || active.hash === this.#active.hash) return answerOf(active, dryRun, 0)
-      return answerOf(active, dryRun, await this.#putInForce(active, factsOf(active, by, this.#options.now()), by))
+      if (dryRun || active.hash === this.#switch.active.hash) return answerOf(active, dryRun, 0)
+      return answerOf(active, dryRun, await this.#switch.to(active, factsOf(active, by, this.#options.now()), by))
     })
   }
 
@@ -132,47 +133,44 @@ export class PolicyInForce {
    */
   rollback({ version, dryRun, by }: RollbackOptions): Promise<RollbackPolicyAnswer> {
     return this.#inTurn(async () => {
-      const restores = version ?? this.#versions.before(this.#active.policy.version)
+      const restores = version ?? this.#versions.before(this.#switch.active.policy.version)
       const source = await this.#versions.source(restores)
       const active = this.#examine(
-        () => restorePolicy({ version: restores, source }, this.#versions.next, this.#active),
+        () => restorePolicy({ version: restores, source }, this.#versions.next, this.#switch.active),
         by,
       )
       const answer = (sessions: number) => ({ ...answerOf(active, dryRun, sessions), restores })
       if (dryRun) return answer(0)
-      return answer(await this.#putInForce(active, { ...factsOf(active, by, this.#options.now()), restores }, by))
+      return answer(await this.#switch.to(active, { ...factsOf(active, by, this.#options.now()), restores }, by))
     })
   }
 
-  /** @throws ServerError NOT_FOUND, REQUEST_INVALID; ProtocolError INVALID_TOPIC */
-  explain(request: ExplainRequest): Explanation {
-    const known = this.#options.attributesOf(request.as.id)
-    const tier = request.as.tier ?? known?.tier
-    if (tier === undefined) {
-      throw new ServerError(
-        'NOT_FOUND',
-        `device ${request.as.id} is not known; to ask about one to come, give its tier`,
-      )
-    }
-    const { id, labels = known?.labels ?? {} } = request.as
-    const attributes = { id, tier, labels, quarantined: known?.quarantined ?? false }
+  /**
+   * For one who may see devices with these labels: any other is as good as not known to him.
+   * @throws ServerError NOT_FOUND, REQUEST_INVALID; ProtocolError INVALID_TOPIC
+   */
+  explain(request: ExplainRequest, seen: Pick<Reach, 'includes'>): Explanation {
+    const device = this.#options.attributesOf(request.as.id)
+    const known = device && seen.includes(device.labels) ? device : undefined
+    const rates = known && this.#rates // what is left in the buckets tells how much a device has said
     const circumstances = circumstancesOf(request, this.#options.now())
-    return renderPolicy(this.#active.policy, attributes, circumstances, this.#rates).explain(questionOf(request))
+    const { policy } = this.#switch.active
+    return renderPolicy(policy, subjectOf(request, known), circumstances, rates).explain(questionOf(request))
   }
 
   /** What an operator may do; the one who holds the data folder, everything, whatever a policy says. */
   rightsOf(operator: OperatorName): OperatorRights {
-    return operatorRightsIn(this.#active.policy, operator)
+    return operatorRightsIn(this.#switch.active.policy, operator)
   }
 
   /** The roles of a device, whether or not it is known, under whatever conditions. */
   rolesOf(device: DeviceAttributes): readonly string[] {
-    return rolesOf(this.#active.policy, device)
+    return rolesOf(this.#switch.active.policy, device)
   }
 
   /** Whether a device can be put into quarantine, or has to be kept out instead. */
   get hasQuarantine(): boolean {
-    return this.#active.policy.quarantineRole !== undefined
+    return this.#switch.active.policy.quarantineRole !== undefined
   }
 
   /** Called when another policy has come into force. */
@@ -191,51 +189,14 @@ export class PolicyInForce {
   #examine(read: () => CheckedPolicy, by: OperatorFacts): CheckedPolicy {
     try {
       const active = read()
-      requireSuccessor(active, this.#active, this.#versions)
-      requireNotLockedOut(by.operator, active.policy, this.#active.policy)
+      requireSuccessor(active, this.#switch.active, this.#versions)
+      requireNotLockedOut(by.operator, active.policy, this.#switch.active.policy)
       return active
     } catch (error) {
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'INTERNAL'
       const problem = error instanceof Error ? error.message.slice(0, 1024) : ''
       this.#options.audit.append({ event: 'policy.refuse', ...by, reason, problem })
       throw error
-    }
-  }
-
-  /**
-   * First the store has it, then the log names it and it decides, in one step, and only when both are durable the next
-   * start begins with it. Where one of them fails the old one is in force again, and on record as such.
-   */
-  async #putInForce(active: CheckedPolicy, facts: PolicyFacts, by: OperatorFacts): Promise<number> {
-    const before = this.#active
-    await this.#versions.keep(facts, active.source)
-    try {
-      const { record, rechecked } = this.#switchTo(active, by, facts)
-      const [sessions] = await Promise.all([rechecked, this.#options.audit.whenDurable(record)])
-      await this.#versions.begin({ ...facts, record })
-      return sessions
-    } catch (error) {
-      if (this.#active === active) this.#switchBack(before, by, error)
-      else await this.#versions.forget(facts.version).catch(() => undefined) // no record names it
-      throw error
-    }
-  }
-
-  /** In one turn of the event loop: no record behind this one is decided by the policy before. */
-  #switchTo(active: CheckedPolicy, by: OperatorFacts, { restores }: Pick<PolicyFacts, 'restores'> = {}) {
-    const record = this.#record(active, by, restores)
-    this.#active = active
-    return { record, rechecked: this.#recheck() }
-  }
-
-  #switchBack(before: CheckedPolicy, by: OperatorFacts, cause: unknown): void {
-    const comment = `version ${this.#active.policy.version} could not be kept: ${messageOf(cause)}`.slice(0, 1024)
-    try {
-      this.#switchTo(before, { ...by, comment }).rechecked.catch(() => undefined)
-    } catch {
-      // The log takes nothing more, so nothing is decided that a record would have to explain.
-      this.#active = before
-      this.#recheck().catch(() => undefined)
     }
   }
 
@@ -246,21 +207,11 @@ export class PolicyInForce {
     return counts.reduce((sum, count) => sum + count, 0)
   }
 
-  #record({ policy, hash }: CheckedPolicy, by: OperatorFacts, restores?: number): number {
-    return this.#options.audit.append({
-      event: 'policy.activate',
-      policyVersion: policy.version,
-      policyHash: hash,
-      ...(restores !== undefined && { restores }),
-      ...by,
-    })
-  }
-
   #recordRenderError(device: DeviceId, comment: string): void {
     this.#options.audit.append({
       event: 'policy.render_error',
       device,
-      policyVersion: this.#active.policy.version,
+      policyVersion: this.#switch.active.policy.version,
       comment,
     })
   }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { type DeviceId, routes } from '#protocol'
+import { linesAbout } from '../record-lines.js'
 import { type App, at } from './app.js'
 import { type AuditSearch, readAuditSearch } from './audit-search.js'
 import { begun, leavingOf, sendLines, whileAllowed } from './line-answers.js'
@@ -31,10 +32,12 @@ export function addAuditRoutes(app: App, service: Service): void {
       auditReads.add({ of: 'records', search }, by)
       const leaving = leavingOf(reply)
       const found = service.searchAudit(search, { operator: by.operator, leaving })
-      const lines = whileAllowed(found, () => {
+      const allowed = whileAllowed(found, () => {
         operators.requireStill(request)
         if (isOnEverything) mandate.requireEveryDevice() // nothing is left out for one whose right is narrowed meanwhile
       })
+      // What was his when he asked need not be his any more when its line goes out.
+      const lines = isOnEverything ? allowed : linesAbout(allowed, (device) => mandate.includesDevice(device))
       if (search.follow) service.requests.follows(reply.raw)
       // Whoever follows is answered before anything comes.
       return sendLines(request, reply, search.follow ? lines : await begun(lines), leaving)

@@ -59,7 +59,9 @@ export function addDeviceRoutes(app: App, service: Service): void {
     handler: async (request, reply) => {
       const by = operators.of(request, request.body)
       const { id: device, profile = defaultProfile, labels = {}, ekHash } = request.body
-      operators.mandateOf(request).requireAll([labels])
+      const mandate = operators.mandateOf(request)
+      mandate.requireAll([labels])
+      mandate.requireName(device)
       await registry.registerDevice({ device, profile, labels, anchor: { kind: 'ek', hash: ekHash } }, by)
       return reply.code(201).send(view(device))
     },

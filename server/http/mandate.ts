@@ -46,6 +46,15 @@ export class Mandate {
     if (!this.includesDevice(device)) throw this.#options.refuse(`on device ${device}`, device)
   }
 
+  /**
+   * For a name that a device is to have: another's is refused. That it is taken cannot be kept from who tries to give it,
+   * for a name can be given once; but the try is on record, with the name. @throws ServerError ACT_NOT_ALLOWED
+   */
+  requireName(device: DeviceId): void {
+    const labels = this.#options.labelsOf(device)
+    if (labels !== undefined && !this.includes(labels)) throw this.#options.refuse(`on device ${device}`, device)
+  }
+
   /** For all that has one of these sets of labels, and so many devices at once. @throws ServerError ACT_NOT_ALLOWED */
   requireAll(sets: readonly Labels[], devices = 1): void {
     const { refuse } = this.#options

@@ -58,6 +58,6 @@ export function addPolicyRoutes(app: App, { policy, operators }: Service): void 
       body: explainRequest,
       response: { 200: explanation },
     },
-    handler: async (request) => policy.explain(request.body),
+    handler: async (request) => policy.explain(request.body, operators.reachOf(request, 'devices.read')),
   })
 }

@@ -38,7 +38,9 @@ export function addTokenRoutes(app: App, service: Service): void {
       const { profile = defaults.profile, uses = defaults.uses, ttlSeconds = defaults.ttlSeconds } = request.body
       const { device, labels = {} } = request.body
       const belongsTo = labelsOfToken({ labels, ...(device !== undefined && { device }) }, registry)
-      operators.mandateOf(request).requireAll(belongsTo, uses)
+      const mandate = operators.mandateOf(request)
+      if (device !== undefined) mandate.requireName(device)
+      mandate.requireAll(belongsTo, uses)
       const { id, secretHash, token } = service.createJoinToken()
       const notAfter = now() + ttlSeconds * 1000
       const made = { token: id, secretHash, profile, labels, uses, notAfter, ...(device !== undefined && { device }) }

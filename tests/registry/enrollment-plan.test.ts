@@ -215,6 +215,20 @@ test('a derived id that another key has is refused and not shared', async () => 
   })
 })
 
+test('a token for a name that was free opens no device that another has made of it since, and opens its own again', async () => {
+  const world = await createWorld()
+  const [taken, own] = [parseDeviceId('pump-1'), parseDeviceId('pump-2')]
+  for (const device of [taken, own]) await world.registry.createToken(newToken(world, device, { device, uses: 2 }), by)
+  const anchor = { kind: 'ek', hash: hash('ek 1') } as const
+  await world.registry.registerDevice({ device: taken, profile, labels: { site: 'rome' }, anchor }, by)
+  const joining = (device: string) =>
+    world.registry.planEnrollment(attested('key 2', { token: device }), credential(device))
+  assert.throws(() => joining(taken), { code: 'ID_TAKEN' })
+  await join(world, attested('key 2', { token: own }), credential(own))
+  await world.registry.labelDevice(own, { site: 'rome' }, by)
+  assert.equal(joining(own).kind, 'repeat', 'the same key is the same device, whatever its labels are now')
+})
+
 test('a machine that joins without end does not make the registry grow', async () => {
   const world = await createWorld()
   const device = await register(world, 'pump-1', 'ek 1')

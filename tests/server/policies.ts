@@ -2,8 +2,13 @@ import { defaultPolicy } from '#policy'
 
 /** The default policy with people in it: bob has a role, nobody else. */
 export function policyFor(acts: readonly string[], limits: object = {}, version = 2): string {
+  return policyWith([{ id: 'r', acts, ...limits }], version)
+}
+
+/** The same with a role of several rules. */
+export function policyWith(allow: readonly object[], version: number): string {
   return withOperators(version, {
-    roles: { fleet: { allow: [{ id: 'r', acts, ...limits }] } },
+    roles: { fleet: { allow } },
     bindings: [{ role: 'fleet', operators: ['bob'] }],
   })
 }

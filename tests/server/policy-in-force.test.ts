@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { createMemoryAudit } from '#audit'
 import { parseDeviceId, parseOperatorName, parseTopicName } from '#protocol'
-import { defaultPolicy, parsePolicy } from '#policy'
+import { defaultPolicy, everyRight, parsePolicy } from '#policy'
 import { createMemoryStore } from '#store'
 import { PolicyInForce } from '../../server/policy-in-force.js'
 
 const by = { operator: parseOperatorName('ada') }
 const d1 = parseDeviceId('d1')
+const everything = everyRight.over('devices.read')
 const options = { file: 'policy.yaml', dryRun: false, by }
 const { length: tests } = parsePolicy(defaultPolicy, 'policy.yaml').tests
 const newer = defaultPolicy.replace('version: 1 ', 'version: 2 ').replaceAll('/telemetry', '/readings')
@@ -64,6 +65,33 @@ test('a policy that cannot be read or fails its tests leaves the old one in forc
   assert.deepEqual(events(), ['policy.activate', ...Array<string>(5).fill('policy.refuse')])
 })
 
+test('a version that would leave no number to the policies after it is refused, and says which is the highest', async (t) => {
+  const { policy, events } = await open(t)
+  const version = (number: number) => newer.replace('version: 2', `version: ${number}`)
+  const highest = 2 + Math.floor((Number.MAX_SAFE_INTEGER - 2) / 2)
+  for (const beyond of [Number.MAX_SAFE_INTEGER, highest + 1]) {
+    for (const dryRun of [true, false]) {
+      await assert.rejects(policy.apply(version(beyond), { ...options, dryRun }), {
+        code: 'POLICY_VERSION',
+        message: new RegExp(`at most ${highest}$`),
+      })
+    }
+  }
+  assert.deepEqual([policy.view.version, events().at(-1)], [1, 'policy.refuse'])
+  for (const dated of [20_261_123, highest]) assert.equal((await policy.apply(version(dated), options)).version, dated)
+  const next = version(highest + 1).replaceAll('/readings', '/values')
+  assert.equal((await policy.apply(next, options)).version, highest + 1)
+  assert.equal((await policy.rollback({ dryRun: false, by })).version, highest + 2)
+})
+
+test('an installation does not begin with the last version that there is', async (t) => {
+  const store = createMemoryStore()
+  t.after(() => store.close())
+  const last = defaultPolicy.replace('version: 1 ', `version: ${Number.MAX_SAFE_INTEGER} `)
+  const surroundings = { store, audit: createMemoryAudit(), attributesOf: () => undefined, now: () => 0 }
+  await assert.rejects(PolicyInForce.open(surroundings, last, by), { code: 'POLICY_VERSION' })
+})
+
 test('a dry run checks all and changes nothing', async (t) => {
   const { policy, events } = await open(t)
   const answer = await policy.apply(newer, { ...options, dryRun: true })
@@ -96,7 +124,7 @@ test('what a device has used up stays used: no reconnect, label or policy fills 
   const publish = () => policy.effectiveFor(d1, undefined)?.publish({ topic, qos: 0, retain: false, size: 1 }).effect
   await policy.apply(rated(2), options)
   for (let asked = 0; asked < 5; asked++) {
-    assert.equal(policy.explain({ as: { id: d1 }, action: 'publish', topic }).decision.effect, 'allow')
+    assert.equal(policy.explain({ as: { id: d1 }, action: 'publish', topic }, everything).decision.effect, 'allow')
   }
   assert.equal(publish(), 'allow')
   labels.now = { site: 'rome' }
@@ -138,12 +166,28 @@ test('conditions are asked where and when a client is, and it is rendered anew o
   assert.equal(policy.effectiveFor(d1, '10.1.2.3'), policy.effectiveFor(d1, '192.0.2.1'))
 })
 
+test('clients of a device in different networks share what they have in common, and none has the rights of the other', async (t) => {
+  const { policy } = await open(t)
+  await policy.apply(conditional('cidr: [10.0.0.0/8, 2001:db8::/32]'), options)
+  const at = (from?: string) => policy.effectiveFor(d1, from)
+  const [inside, outside, nowhere] = [at('10.1.2.3'), at('192.0.2.1'), at()]
+  assert.equal(new Set([inside, outside, nowhere]).size, 3)
+  for (let round = 0; round < 3; round++) {
+    assert.deepEqual(
+      [at('10.1.2.3'), at('192.0.2.1'), at()].map((one, which) => one === [inside, outside, nowhere][which]),
+      [true, true, true],
+    )
+  }
+  assert.equal(at('2001:db8::7'), inside)
+  assert.equal(at('198.51.100.1'), outside)
+})
+
 test('a question can name an address and a moment; without them it is asked now, from nowhere', async (t) => {
   const { policy, clock } = await open(t)
   await policy.apply(conditional('cidr: 10.0.0.0/8, notAfter: 2027-01-01T00:00:00Z'), options)
   const ask = (more: { from?: string; at?: string }) => {
     const question = { as: { id: d1 }, action: 'publish', topic: 'devices/d2/cmd/x', ...more } as const
-    const { decision } = policy.explain(question)
+    const { decision } = policy.explain(question, everything)
     return decision.effect === 'allow' ? 'allow' : decision.reason
   }
   const [from, at] = ['::ffff:10.1.2.3', '2027-01-01T00:59:59+01:00']

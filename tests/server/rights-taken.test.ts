@@ -4,10 +4,10 @@ import type { ClientRequest, IncomingMessage } from 'node:http'
 import { request } from 'node:https'
 import { json, text } from 'node:stream/consumers'
 import test, { type TestContext } from 'node:test'
-import { type Problem, type RouteName, routes } from '#protocol'
+import { parseDeviceId, type Problem, type RouteName, routes } from '#protocol'
 import { defaultPolicy } from '#policy'
 import { policyFor } from './policies.js'
-import { createWorld } from './world.js'
+import { by, type Client, createWorld } from './world.js'
 
 /* What lasts longer than the right to it: requests that come slowly, and answers that take long. */
 
@@ -49,6 +49,32 @@ test('an answer that takes long ends, and says why, once who reads it may not an
   }
 })
 
+test('what leaves the scope of who reads the log is in nothing that is still to come', async (t) => {
+  let isOver = false
+  const about = (device: string) => `${JSON.stringify({ event: 'device.label', device, isLast: isOver })}\n`
+  async function* searchAudit(): AsyncGenerator<string, void> {
+    while (!isOver) yield about('d1') + about('d2')
+    yield about('d1') + about('d2') + '{"event":"server.stop","isLast":true}\n'
+  }
+  const world = await createWorld(t, { searchAudit })
+  const [ada, bob] = [await world.operator(), await world.operator('bob')]
+  for (const id of ['d1', 'd2']) await world.registry.labelDevice(await world.device(id), oslo.labels, by)
+  const body = policyFor(['audit.read'], oslo)
+  assert.equal((await world.call('applyPolicy', ada, { body, type: 'application/yaml' })).status, 200)
+  const sending = asking(world, bob, 'searchAudit').end()
+  const [response] = (await once(sending, 'response')) as [IncomingMessage]
+  await once(response, 'readable')
+  await world.registry.labelDevice(parseDeviceId('d1'), { site: 'rome' }, by)
+  isOver = true
+  const lines = (await text(response)).trimEnd().split('\n')
+  const records = lines.map((line) => JSON.parse(line) as { readonly device: string; readonly isLast: boolean })
+  assert.deepEqual(new Set(records.map(({ device }) => device)), new Set(['d1', 'd2']))
+  assert.deepEqual(
+    records.filter(({ isLast }) => isLast).map(({ device }) => device),
+    ['d2'],
+  )
+})
+
 test('the policy that a proposal holds is for those who may read it', async (t) => {
   const { world, bob } = await openWorld(t, ['audit.read'])
   const answer = await world.call('suggestPolicy', bob)
@@ -80,15 +106,6 @@ async function openWorld(t: TestContext, acts: readonly string[]) {
     assert.equal((await world.call('applyPolicy', ada, { body, type: 'application/yaml' })).status, 200)
   }
 
-  function open(name: RouteName, headers: Readonly<Record<string, string>>): ClientRequest {
-    const { port, ca } = world
-    const { method, path } = routes[name]
-    const { cert, key } = bob
-    return request({
-      ...{ host: '127.0.0.1', servername: 'localhost', port, ca, cert, key, method, path, headers, agent: false },
-    })
-  }
-
   await apply(acts)
   return {
     ...{ world, bob, apply },
@@ -97,14 +114,14 @@ async function openWorld(t: TestContext, acts: readonly string[]) {
     },
     /** A request that is let in, as far as it has come: its body is still to be sent. */
     async begin(name: RouteName): Promise<ClientRequest> {
-      const sending = open(name, { 'content-type': 'application/json', expect: '100-continue' })
+      const sending = asking(world, bob, name, { 'content-type': 'application/json', expect: '100-continue' })
       sending.flushHeaders()
       await once(sending, 'continue')
       return sending
     },
     /** The code with which an answer ends when the right is taken after its beginning. */
     async read(name: RouteName, take: () => Promise<void>): Promise<string | undefined> {
-      const sending = open(name, { 'content-type': 'application/yaml' })
+      const sending = asking(world, bob, name, { 'content-type': 'application/yaml' })
       if (routes[name].method === 'GET') sending.end()
       else sending.end(defaultPolicy)
       const [response] = (await once(sending, 'response')) as [IncomingMessage]
@@ -115,6 +132,18 @@ async function openWorld(t: TestContext, acts: readonly string[]) {
       return (JSON.parse(last) as { problem?: Problem }).problem?.code
     },
   }
+}
+
+function asking(
+  { port, ca }: { readonly port: number; readonly ca: string },
+  { cert, key }: Client,
+  name: RouteName,
+  headers: Readonly<Record<string, string>> = {},
+): ClientRequest {
+  const { method, path } = routes[name]
+  return request({
+    ...{ host: '127.0.0.1', servername: 'localhost', port, ca, cert, key, method, path, headers, agent: false },
+  })
 }
 
 async function codeOf(slow: ClientRequest, body: string): Promise<string> {

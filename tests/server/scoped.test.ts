@@ -13,7 +13,7 @@ import {
   routes,
   type SessionView,
 } from '#protocol'
-import { policyFor } from './policies.js'
+import { policyFor, policyWith } from './policies.js'
 import { by, type CallOptions, createWorld } from './world.js'
 
 const why = { reason: 'at night' }
@@ -143,6 +143,58 @@ test('a route that does not ask about labels is closed to who may act on some de
     if ('act' in route && route.act !== 'own' && !('scoped' in route))
       await denied(name, { id: 'oslo-1', body: /^P/.test(route.method) ? {} : undefined })
   }
+})
+
+test('who asks the policy about a device that is not his learns what he would of one that is not known', async (t) => {
+  const { world, bob } = await openWorld(t, ['*'])
+  const ada = await world.operator()
+  const rules = [
+    { id: 'all', acts: ['policy.read'] },
+    { id: 'oslo', acts: ['devices.read'], labels: { site: 'oslo' } },
+  ]
+  const body = policyWith(rules, world.policy.view.version + 1)
+  assert.equal((await world.call('applyPolicy', ada, { body, type: 'application/yaml' })).status, 200)
+  for (const [id, site] of [
+    ['oslo-2', 'oslo'],
+    ['rome-2', 'rome'],
+  ] as const) {
+    await world.registry.labelDevice(parseDeviceId(id), { site, role: 'gateway' }, by)
+  }
+  const ask = async (who: typeof bob, as: object) => {
+    const answer = await world.call('explainPolicy', who, {
+      body: { as, action: 'publish', topic: 'devices/d7/cmd/x' },
+    })
+    return { status: answer.status, body: answer.body }
+  }
+  const like = (id: string, { body, status }: { body: string; status: number }) => [status, body.replaceAll(id, 'ID')]
+
+  assert.match((await ask(bob, { id: 'oslo-2' })).body, /"effect":"allow"/)
+  assert.match((await ask(ada, { id: 'rome-2' })).body, /"effect":"allow"/)
+  const [others, nobodys] = [await ask(bob, { id: 'rome-2' }), await ask(bob, { id: 'nobody' })]
+  assert.deepEqual([others.status, (JSON.parse(others.body) as Problem).code], [404, 'NOT_FOUND'])
+  assert.deepEqual(like('rome-2', others), like('nobody', nobodys))
+  for (const attributes of [{ tier: 'token' }, { tier: 'tpm', labels: { role: 'gateway' } }]) {
+    const [of, to] = [await ask(bob, { id: 'rome-2', ...attributes }), await ask(bob, { id: 'nobody', ...attributes })]
+    assert.equal(of.status, 200)
+    assert.deepEqual(like('rome-2', of), like('nobody', to))
+  }
+})
+
+test('who tries to give a name that another device has learns that it is taken, and each try is on record', async (t) => {
+  const { world, bob, denied } = await openWorld(t, ['*'])
+  const ekHash = '34'.repeat(32)
+  const labels = { site: 'oslo' }
+  await denied('registerDevice', { body: { id: 'rome-1', ekHash, labels } })
+  await denied('createToken', { body: { device: 'rome-2', labels } })
+  const own = await world.call('registerDevice', bob, { body: { id: 'oslo-1', ekHash, labels } })
+  assert.deepEqual([own.status, (own.json() as Problem).code], [409, 'ID_TAKEN'])
+  assert.equal((await world.call('createToken', bob, { body: { device: 'oslo-3', labels } })).status, 201)
+  world.refusals.flush()
+  const tried = world.refusalsOnRecord().map(({ operator, act, device }) => [operator, act, device])
+  assert.deepEqual(tried, [
+    ['bob', 'devices.register', 'rome-1'],
+    ['bob', 'tokens.create', 'rome-2'],
+  ])
 })
 
 /** Two devices in Oslo and one in Rome, with a session, a token and a lock for each site; bob may do something in Oslo. */
