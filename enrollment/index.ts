@@ -1,7 +1,7 @@
 export type { Channel } from './channel.js'
 export { Enrollment, type EnrollmentOptions } from './enrollment.js'
 export { EnrollmentError, type EnrollmentErrorCode } from './errors.js'
-export { readCsr } from './evidence.js'
+export { readCsr } from './evidence/csr.js'
 export { createJoinToken, parseJoinToken } from './join-token.js'
 export type { LimitOptions } from './limits.js'
 export type { EnrollmentProfile } from './profile.js'

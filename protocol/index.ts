@@ -152,6 +152,7 @@ export {
   type TpmActivateRequest,
   type TpmChallenge,
   type TpmJoinRequest,
+  type TpmKeyEvidence,
 } from './join.js'
 export { encodeInvitation, type InvitationText, parseInvitation } from './invitation.js'
 export { encodeJoinUri, type JoinUri, parseJoinUri } from './join-uri.js'

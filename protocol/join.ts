@@ -47,15 +47,10 @@ export const decodeTokenJoinRequest = object({
   reported: optional(reported),
 })
 
-export type TpmJoinRequest = Decoded<typeof decodeTpmJoinRequest>
-/** Body of `POST /v1/join/tpm`. Public areas are TPMT_PUBLIC, attestations TPMS_ATTEST, signatures TPMT_SIGNATURE. */
-export const decodeTpmJoinRequest = object({
-  profile: parsed(parseProfileName),
+/** What a TPM says of the key to certify. Public areas are TPMT_PUBLIC, attestations TPMS_ATTEST, signatures TPMT_SIGNATURE. */
+const tpmKeyEvidence = {
   binding: word('exporter', 'nonce'),
   nonce: optional(bytes(joinLimits.nonceBytes)),
-  token: optional(text(256)),
-  ekCertificates: optional(list(bytes(joinLimits.maxCertificateBytes), joinLimits.maxCertificates)),
-  ekPublic: publicArea,
   akPublic: publicArea,
   keyPublic: publicArea,
   csr: bytes(joinLimits.maxCsrBytes),
@@ -67,6 +62,17 @@ export const decodeTpmJoinRequest = object({
       pcrs: object({ sha256: pcrDigests }),
     }),
   ),
+} as const
+export type TpmKeyEvidence = Decoded<ReturnType<typeof object<typeof tpmKeyEvidence>>>
+
+export type TpmJoinRequest = Decoded<typeof decodeTpmJoinRequest>
+/** Body of `POST /v1/join/tpm`. */
+export const decodeTpmJoinRequest = object({
+  profile: parsed(parseProfileName),
+  token: optional(text(256)),
+  ekCertificates: optional(list(bytes(joinLimits.maxCertificateBytes), joinLimits.maxCertificates)),
+  ekPublic: publicArea,
+  ...tpmKeyEvidence,
   reported: optional(reported),
 })
 
