@@ -13,6 +13,7 @@ import {
   type OperatorName,
   parseCertificateSerial,
   type ProfileName,
+  type RenewalAttestation,
   type Tier,
   type TrustDomain,
 } from '#protocol'
@@ -51,6 +52,11 @@ export interface CertificateAuthorityOptions {
 export interface IssueContext extends JoinContext {
   /** The join token that came with the request. */
   readonly token?: TokenCredential
+}
+
+export interface RenewContext extends JoinContext {
+  /** What evidence showed that came with the request. */
+  readonly attestation?: RenewalAttestation
 }
 
 /** A leaf with its key, for whoever runs the service. */
@@ -149,17 +155,19 @@ export class CertificateAuthority {
 
   /**
    * The next certificate of a device that showed one. It states what this request proved: the tier that the registry
-   * allows for this key, and no policy about a TPM, for which there was no evidence this time.
+   * allows for this key, and the policies about a TPM only where evidence came this time.
    * @throws RegistryError when the registry refuses; CaError as above
    */
-  async renew(identity: DeviceIdentity, spki: Uint8Array, context: JoinContext = {}): Promise<IssuedCertificate> {
+  async renew(identity: DeviceIdentity, spki: Uint8Array, context: RenewContext = {}): Promise<IssuedCertificate> {
     const { registry } = this.#options
+    const { attestation, ...joinContext } = context
     return onceMoreOnConflict(async () => {
-      const plan = registry.planRenewal(identity, spkiHash(spki), context.peer)
+      const plan = registry.planRenewal(identity, spkiHash(spki), attestation, joinContext.peer)
       if (plan.kind === 'repeat') return this.#repeat(plan.certificate)
       const { device, instance, profile, tier } = plan
-      const facts = await this.#signDevice(spki, profile, { device, tier, provenInTpm: false })
-      await registry.renew(plan, facts, context)
+      const provenInTpm = attestation !== undefined && isProvenInTpm(tier)
+      const facts = await this.#signDevice(spki, profile, { device, tier, provenInTpm })
+      await registry.renew(plan, facts, joinContext)
       return issued(device, instance, facts)
     })
   }

@@ -4,6 +4,7 @@ export {
   type IssueContext,
   type IssuedOperator,
   type OperatorRequest,
+  type RenewContext,
   type ServerCredential,
 } from './authority.js'
 export { CaError, type CaErrorCode } from './errors.js'

@@ -10,7 +10,7 @@ import {
 } from '#protocol'
 import type { TokenCredential } from '#registry'
 import { makeCredential } from '#tpm'
-import { bindChannel, type Channel } from './channel.js'
+import { bindChannel, type BoundChannel, type Channel } from './channel.js'
 import { type ChallengeState, CookieJar } from './cookie.js'
 import type { EkTrust } from './ek-trust.js'
 import { EnrollmentError } from './errors.js'
@@ -50,6 +50,11 @@ export class Challenges {
 
   createNonce(): JoinNonce {
     return this.#nonces.create()
+  }
+
+  /** What the evidence of a renewal must have been made for; a nonce is spent. @throws EnrollmentError */
+  bind(request: Parameters<typeof bindChannel>[0], channel: Channel, profile: EnrollmentProfile): BoundChannel {
+    return bindChannel(request, channel, profile, this.#nonces)
   }
 
   /** Spec §2 step 1: appraises the evidence, and challenges whoever sent it. @throws EnrollmentError */

@@ -14,15 +14,16 @@ import {
   type TpmActivateRequest,
   type TpmChallenge,
   type TpmJoinRequest,
+  type TpmRenewRequest,
   type TrustDomain,
 } from '#protocol'
-import { type CertificateAuthority, type IssueContext, renewalWindow } from '#ca'
-import { type Registry, RegistryError, type TokenCredential } from '#registry'
+import { type CertificateAuthority, type IssueContext, type RenewContext, renewalWindow } from '#ca'
+import { type CertificateRecord, type Registry, RegistryError, type TokenCredential } from '#registry'
 import { encodePem, fingerprintOf, readDeviceIdentity, X509Error } from '#x509'
 import { Challenges } from './challenge.js'
 import type { Channel } from './channel.js'
 import { EnrollmentError } from './errors.js'
-import { attestTokenJoin } from './evidence.js'
+import { attestRenewal, attestTokenJoin } from './evidence.js'
 import { readCsr } from './evidence/csr.js'
 import { parseJoinToken } from './join-token.js'
 import { type Caller, type LimitOptions, Limits } from './limits.js'
@@ -34,7 +35,7 @@ export interface EnrollmentOptions {
   readonly trustDomain: TrustDomain
   /** All changes go through it; the registry is only asked here. */
   readonly ca: Pick<CertificateAuthority, 'issue' | 'renew' | 'chain' | 'root'>
-  readonly registry: Pick<Registry, 'requireToken' | 'certificate'>
+  readonly registry: Pick<Registry, 'requireToken' | 'certificate' | 'instance'>
   readonly audit: AuditTrail
   readonly profiles: readonly EnrollmentProfile[]
   /** DER roots of the TPM manufacturers that are trusted here. */
@@ -117,11 +118,11 @@ export class Enrollment {
     return this.#serve(renewing, async (known) => {
       const identity = readIdentity(peerDer, this.#options.trustDomain)
       known.serial = identity.serial
-      this.#requireIssuedHere(identity)
+      const certificate = this.#requireIssuedHere(identity)
       known.device = identity.deviceId
       return this.#limits.work('proven', async () => {
-        const { spki } = await readCsr(request.csr)
-        const context = contextOf(channel, request.reported)
+        const { spki, ...proven } = await this.#renewalKey(certificate, request, channel)
+        const context = { ...contextOf(channel, request.reported), ...proven }
         return this.#answer(await this.#options.ca.renew(identity, spki, context))
       })
     })
@@ -178,10 +179,27 @@ export class Enrollment {
   }
 
   /** Cheap, and before anything is signed: to stand in the table by the whole DER is to have been issued here. */
-  #requireIssuedHere(identity: DeviceIdentity): void {
-    if (this.#options.registry.certificate(identity.fingerprint) === undefined) {
-      throw new RegistryError('UNKNOWN_CERTIFICATE', `certificate ${identity.serial} was not issued here`)
-    }
+  #requireIssuedHere(identity: DeviceIdentity): CertificateRecord {
+    const certificate = this.#options.registry.certificate(identity.fingerprint)
+    if (certificate !== undefined) return certificate
+    throw new RegistryError('UNKNOWN_CERTIFICATE', `certificate ${identity.serial} was not issued here`)
+  }
+
+  /** The key that a renewal is for, and what evidence shows of it where some came. @throws EnrollmentError */
+  async #renewalKey(
+    { instance: id }: CertificateRecord,
+    request: RenewRequest,
+    channel: Channel,
+  ): Promise<{ readonly spki: Uint8Array } & Pick<RenewContext, 'attestation'>> {
+    if (!hasEvidence(request)) return { spki: (await readCsr(request.csr)).spki }
+    const { registry, trustDomain } = this.#options
+    const instance = registry.instance(id)
+    if (instance === undefined) throw new RegistryError('UNKNOWN_CERTIFICATE', `instance ${id} is over`)
+    const profile = this.#profile(instance.profile)
+    const bound = this.#challenges.bind(request, channel, profile)
+    const reference = { profile, trustDomain, channel: bound, akName: instance.tpm?.akName }
+    const attestation = await attestRenewal(request, reference)
+    return { spki: attestation.spki, attestation }
   }
 
   async #issue(attestation: AttestationResult, context: IssueContext): Promise<JoinAnswer> {
@@ -208,6 +226,10 @@ interface Serving {
   readonly channel: Channel
   /** By what the request is counted; by the address where that is absent. */
   readonly caller?: string
+}
+
+function hasEvidence(request: RenewRequest): request is TpmRenewRequest {
+  return 'certify' in request
 }
 
 /** What a refusal is recorded with, as it becomes known. */

@@ -22,6 +22,7 @@ export type EnrollmentErrorCode =
   | 'CERTIFY_KEY_MISMATCH'
   | 'CERTIFY_SIGNATURE_INVALID'
   | 'AK_HIERARCHY_INVALID'
+  | 'AK_MISMATCH' //            at a renewal: not the attestation key of the join
   | 'QUOTE_MISSING'
   | 'QUOTE_INVALID'
   | 'QUOTE_STALE'
@@ -47,6 +48,7 @@ export type EnrollmentErrorCode =
   | 'SUPERSEDED'
   | 'CERTIFICATE_EXPIRED'
   | 'KEY_NOT_CERTIFIED'
+  | 'TPM_HISTORY_BROKEN' //     the TPM was cleared or copied since: a new TPM join is due
   // our own bounds
   | 'BUSY'
 

@@ -5,13 +5,16 @@ import {
   type Fingerprint,
   parseFingerprint,
   type ProfileName,
+  type RenewalAttestation,
   type TokenId,
   type TpmJoinRequest,
+  type TpmRenewRequest,
   type TpmState,
 } from '#protocol'
-import { decodePublic, type TpmPublic, toSpki } from '#tpm'
+import { decodePublic, nameOf, type TpmPublic, toSpki } from '#tpm'
 import { spkiHash } from '#x509'
 import { appraiseEndorsement, type EkTrust } from './ek-trust.js'
+import { EnrollmentError } from './errors.js'
 import { readCsr } from './evidence/csr.js'
 import { requireEndorsementHierarchy, requireEndorsementKey } from './evidence/endorsement-key.js'
 import {
@@ -22,7 +25,7 @@ import {
   tpmStateOf,
 } from './evidence/key-evidence.js'
 import { requireQuotedPcrs } from './evidence/quoted-pcrs.js'
-import { asRefusal } from './evidence/refusing.js'
+import { asRefusal, isSame } from './evidence/refusing.js'
 import type { EnrollmentProfile } from './profile.js'
 
 /*
@@ -93,6 +96,32 @@ export async function appraiseTpm(
 export function attestTpmJoin({ ekHash, ...appraised }: AppraisedTpm, token?: TokenId): AttestationResult {
   const anchor = { kind: 'ek', hash: ekHash } as const
   return { ...appraised, anchor, ...(token !== undefined && { token }) } as AttestationResult
+}
+
+export interface RenewalReference extends EvidencePurpose {
+  /** Of the attestation key by which this device joined; absent for one that joined without a TPM. */
+  readonly akName: Uint8Array | undefined
+}
+
+/**
+ * The checks of spec §5 on the key that a renewal is for. The EK is not asked for again: `fixedParent` holds the
+ * attestation key of this Name where the join has seen it, in the endorsement hierarchy of that EK's TPM.
+ * @throws EnrollmentError
+ */
+export async function attestRenewal(
+  request: TpmRenewRequest,
+  reference: RenewalReference,
+): Promise<RenewalAttestation> {
+  const { profile, channel, akName } = reference
+  const evidence = decodeKeyEvidence(request)
+  if (akName === undefined || !isSame(nameOf(evidence.ak), akName)) {
+    throw new EnrollmentError('AK_MISMATCH', 'the attestation key is not the one that this device joined with')
+  }
+  requireResidentKey(evidence, reference)
+  const pcrs = evidence.quote && requireQuotedPcrs(evidence, profile)
+  await requireSigned(evidence, request)
+  const proven = { spki: evidence.keySpki, binding: channel.binding, tpm: tpmStateOf(evidence) }
+  return { ...proven, tier: pcrs === 'good' ? 'tpm+pcr' : 'tpm' } as RenewalAttestation
 }
 
 function decodeEndorsementKey(area: Uint8Array): { readonly ek: TpmPublic; readonly ekSpki: Uint8Array } {

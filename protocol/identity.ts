@@ -60,6 +60,22 @@ export type AttestationResult = Brand<
   'AttestationResult'
 >
 
+/**
+ * What evidence at a renewal shows of the key to certify: the attestation key of the device's join says that it was made
+ * in its TPM and stays there. Made only by `enrollment/evidence.ts`.
+ */
+export type RenewalAttestation = Brand<
+  {
+    /** DER SubjectPublicKeyInfo. */
+    readonly spki: Uint8Array
+    /** `tpm+pcr`: a quote of this request showed nothing but good values. */
+    readonly tier: 'tpm' | 'tpm+pcr'
+    readonly binding: Exclude<ChannelBinding, 'none'>
+    readonly tpm: TpmState
+  },
+  'RenewalAttestation'
+>
+
 /** A device certificate that the registry knows. Made only by `ca/`. */
 export type IssuedCertificate = Brand<
   {

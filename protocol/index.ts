@@ -106,6 +106,7 @@ export {
   type DeviceIdentity,
   type IssuedCertificate,
   type Labels,
+  type RenewalAttestation,
   type RevocationReason,
   revocationReasons,
   type Tier,
@@ -153,6 +154,7 @@ export {
   type TpmChallenge,
   type TpmJoinRequest,
   type TpmKeyEvidence,
+  type TpmRenewRequest,
 } from './join.js'
 export { encodeInvitation, type InvitationText, parseInvitation } from './invitation.js'
 export { encodeJoinUri, type JoinUri, parseJoinUri } from './join-uri.js'

@@ -92,9 +92,18 @@ export type JoinNonce = Decoded<typeof decodeJoinNonce>
 /** Answer to `POST /v1/join/nonce`; one use. */
 export const decodeJoinNonce = object({ nonce: bytes(joinLimits.nonceBytes), expires: parsed(parseTime) })
 
-export type RenewRequest = Decoded<typeof decodeRenewRequest>
-/** Body of `POST /v1/renew`, sent over mTLS with the certificate to be renewed. */
-export const decodeRenewRequest = object({ csr: bytes(joinLimits.maxCsrBytes), reported: optional(reported) })
+export type PlainRenewRequest = Decoded<typeof decodePlainRenewal>
+const decodePlainRenewal = object({ csr: bytes(joinLimits.maxCsrBytes), reported: optional(reported) })
+
+export type TpmRenewRequest = Decoded<typeof decodeTpmRenewal>
+const decodeTpmRenewal = object({ ...tpmKeyEvidence, reported: optional(reported) })
+
+export type RenewRequest = PlainRenewRequest | TpmRenewRequest
+/** Body of `POST /v1/renew`, sent over mTLS with the certificate to be renewed. TPM evidence comes whole or not at all. */
+export const decodeRenewRequest: Decoder<RenewRequest> = (value, path) => {
+  const hasEvidence = typeof value === 'object' && value !== null && Object.hasOwn(value, 'certify')
+  return hasEvidence ? decodeTpmRenewal(value, path) : decodePlainRenewal(value, path)
+}
 
 export type JoinAnswer = Decoded<typeof decodeJoinAnswer>
 /** What every join and every renewal answers with; times are ISO 8601, certificates PEM. */

@@ -44,7 +44,7 @@ export function applyEvent(state: RegistryState, event: RegistryEvent): void {
     case 'device.enroll':
       return enrollDevice(state, event)
     case 'device.renew':
-      return addPending(state, event, 'renewal')
+      return renewDevice(state, event)
     case 'device.promote':
       return promoteCertificate(state, event)
     case 'device.revoke':
@@ -168,7 +168,14 @@ function spendToken(state: RegistryState, id: TokenId): void {
   state.tokens.set(id, { ...token, uses: { ...token.uses, spent: token.uses.spent + 1 } })
 }
 
-function tpmStateOf(event: Event<'device.enroll'>): TpmState | undefined {
+/** The next certificate; and where its key was attested, what the TPM's next attestation is compared with. */
+function renewDevice(state: RegistryState, event: Event<'device.renew'>): void {
+  const tpm = tpmStateOf(event)
+  if (tpm !== undefined) state.instances.set(event.instance, { ...instanceOf(state, event.instance), tpm })
+  addPending(state, event, 'renewal')
+}
+
+function tpmStateOf(event: Event<'device.enroll' | 'device.renew'>): TpmState | undefined {
   const { akName, resetCount, restartCount, clock, safe, firmware } = event
   if (akName === undefined || resetCount === undefined || restartCount === undefined) return undefined
   if (clock === undefined || safe === undefined || firmware === undefined) return undefined

@@ -14,11 +14,13 @@ import {
   type ProfileName,
   type RegistryEvent,
   type TokenId,
+  type TpmState,
 } from '#protocol'
 import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
 import { hasHalfItsLife } from './half-life.js'
 import { anchorKey, type CertificateRecord, type Device, type RegistryState, type Token } from './state.js'
+import { continuesHistory } from './tpm-history.js'
 
 /** A join token as its bearer proved it. */
 export interface TokenCredential {
@@ -71,7 +73,8 @@ export function planEnrollment(
   const instance = instanceIdOf(claim.id, attestation)
   const before = state.instances.get(instance)
   const pending = before?.pending === undefined ? undefined : state.certificates.get(before.pending)
-  if (pending !== undefined && says(pending, attestation) && hasHalfItsLife(pending, now)) {
+  const isAsBefore = before?.tpm === undefined || continues(before.tpm, attestation)
+  if (pending !== undefined && isAsBefore && says(pending, attestation) && hasHalfItsLife(pending, now)) {
     return { kind: 'repeat', certificate: pending }
   }
 
@@ -110,6 +113,11 @@ export function enrollmentOf(
 /** What is pending can come from a renewal, which may be for another key, or from a join that proved more or less. */
 function says(certificate: CertificateRecord, { spkiHash, tier }: AttestationResult): boolean {
   return certificate.spkiHash === spkiHash && certificate.tier === tier
+}
+
+/** After a break the join is recorded anew: with it begins the history that renewals are held to. */
+function continues(before: TpmState, { tpm }: AttestationResult): boolean {
+  return tpm !== undefined && continuesHistory(before, tpm)
 }
 
 /** The device that a join is for, and the token that says so where the hardware alone does not. */

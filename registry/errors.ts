@@ -24,6 +24,7 @@ export type RegistryErrorCode =
   | 'SUPERSEDED'
   | 'CLONE_SUSPECTED'
   | 'KEY_NOT_CERTIFIED'
+  | 'TPM_HISTORY_BROKEN'
   | 'LOCKED'
   | 'LOCK_INVALID'
   | 'INVITATION_INVALID'

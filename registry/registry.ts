@@ -12,6 +12,7 @@ import {
   type OperatorFacts,
   type OperatorName,
   type RegistryEvent,
+  type RenewalAttestation,
   type TokenId,
 } from '#protocol'
 import type { Store } from '#store'
@@ -175,15 +176,20 @@ export class Registry {
   }
 
   /** The table of spec §5. Before a `repeat` is answered, wait for {@link settled}. @throws RegistryError */
-  planRenewal(identity: DeviceIdentity, spkiHash: Fingerprint, peer?: string): RenewalPlan {
-    const plan = planRenewal(this.#state, identity, spkiHash, this.#now())
+  planRenewal(
+    identity: DeviceIdentity,
+    spkiHash: Fingerprint,
+    attestation?: RenewalAttestation,
+    peer?: string,
+  ): RenewalPlan {
+    const plan = planRenewal(this.#state, identity, { spkiHash, attestation }, this.#now())
     this.locks.requireUnlockedRenewal(identity, peer)
     return plan
   }
 
   /** @throws RegistryError CONFLICT when another renewal came first (then plan again), or what the new plan is refused with */
   async renew(plan: RenewalIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
-    const again = this.planRenewal(plan.presented, plan.spkiHash, context.peer)
+    const again = this.planRenewal(plan.presented, plan.spkiHash, plan.attestation, context.peer)
     if (again.kind === 'repeat' || !isSame(again.seen, plan.seen)) throw conflict()
     this.locks.requireUnlockedIssuer(certificate)
     const promoted = again.promotesFirst ? this.promote(plan.presented, context.peer) : undefined

@@ -6,12 +6,15 @@ import type {
   InstanceId,
   ProfileName,
   RegistryEvent,
+  RenewalAttestation,
   Tier,
+  TpmState,
 } from '#protocol'
 import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
 import { hasHalfItsLife } from './half-life.js'
 import type { CertificateRecord, Instance, RegistryState } from './state.js'
+import { continuesHistory } from './tpm-history.js'
 
 /** What a renewal comes to: the certificate that the key already has, or what a new one has to say. */
 export type RenewalPlan = RenewalRepeat | RenewalIssue
@@ -29,11 +32,18 @@ export interface RenewalIssue {
   readonly spkiHash: Fingerprint
   /** What this request proves of the key, and no more. */
   readonly tier: Tier
+  readonly attestation?: RenewalAttestation
   readonly presented: DeviceIdentity
   /** Of the instance when this was planned, and what was pending: a change since makes the plan stale. */
   readonly seen: { readonly generation: number; readonly pending?: Fingerprint }
   /** The presented certificate is pending: showing it here was its first use. */
   readonly promotesFirst: boolean
+}
+
+/** The key that a renewal is for, and the evidence that came of it. */
+export interface RenewalKey {
+  readonly spkiHash: Fingerprint
+  readonly attestation?: RenewalAttestation | undefined
 }
 
 /**
@@ -43,34 +53,40 @@ export interface RenewalIssue {
 export function planRenewal(
   state: RegistryState,
   presented: DeviceIdentity,
-  spkiHash: Fingerprint,
+  key: RenewalKey,
   now: number,
 ): RenewalPlan {
+  const { spkiHash, attestation } = key
   const { certificate, instance } = knownLine(state, presented)
   requireNotRevoked(state, certificate)
   if (certificate.notAfter <= now) throw refuse('CERTIFICATE_EXPIRED', certificate, 'has expired')
 
-  const issue = (): RenewalIssue => ({
+  const pending = certificateOf(state, instance.pending)
+  const current = certificateOf(state, instance.current)
+  const proven = (): Proven => {
+    const line = [certificate, pending, current].filter((one) => one !== undefined)
+    return { spkiHash, tier: provenTier({ certificate, line, known: instance.tpm }, key) }
+  }
+  const issue = ({ tier }: Proven): RenewalIssue => ({
     kind: 'issue',
     device: certificate.device,
     instance: instance.id,
     profile: instance.profile,
     spkiHash,
-    tier: provenTier(certificate, spkiHash),
+    tier,
+    ...(attestation !== undefined && { attestation }),
     presented,
     seen: { generation: instance.generation, ...(instance.pending !== undefined && { pending: instance.pending }) },
     promotesFirst: certificate.state === 'pending',
   })
-  const pending = certificateOf(state, instance.pending)
-  const current = certificateOf(state, instance.current)
   switch (certificate.state) {
     case 'current': // nothing pending, or for another key: issue; for the same key: its pending certificate again
-      return repeatOf(pending, spkiHash, now) ?? issue()
+      return repeatOf(pending, proven(), now) ?? issue(proven())
     case 'pending': // promoted first, and then nothing is pending any more
-      return issue()
+      return issue(proven())
     case 'previous': // the key was kept and the file lost; any other key is a second copy of this machine
       if (current?.spkiHash !== spkiHash) throw refuse('CLONE_SUSPECTED', certificate, 'was replaced')
-      return repeatOf(current, spkiHash, now) ?? repeatOf(pending, spkiHash, now) ?? issue()
+      return repeatOf(current, proven(), now) ?? repeatOf(pending, proven(), now) ?? issue(proven())
     case 'superseded':
       throw refuse('SUPERSEDED', certificate, 'was superseded')
     case 'revoked':
@@ -80,13 +96,14 @@ export function planRenewal(
 
 /** The renewal as it is recorded: another pending certificate for the instance. */
 export function renewalOf(
-  { device, instance, presented }: RenewalIssue,
+  { device, instance, presented, attestation }: RenewalIssue,
   certificate: CertificateFacts,
   { peer }: { readonly peer?: string },
 ): RegistryEvent {
   return {
     event: 'device.renew',
     ...{ device, instance, presentedSerial: presented.serial },
+    ...(attestation !== undefined && { binding: attestation.binding, ...attestation.tpm }),
     ...(peer !== undefined && { peer }),
     ...factsOf(certificate),
   }
@@ -110,24 +127,48 @@ function requireNotRevoked(state: RegistryState, certificate: CertificateRecord)
   }
 }
 
+/** What a request shows of its key: a certificate that says the same may be given again. */
+type Proven = Pick<CertificateRecord, 'spkiHash' | 'tier'>
+
+interface Line {
+  /** The one presented. */
+  readonly certificate: CertificateRecord
+  /** That, and what the instance holds beside it. */
+  readonly line: readonly CertificateRecord[]
+  readonly known: TpmState | undefined
+}
+
 /**
- * A renewal inherits no tier. A key that was certified to live in a TPM still lives there, so the same key keeps `tpm`;
- * what PCRs said then is not said now, and another key would have to be certified anew.
+ * A renewal inherits no tier. Another key of a TPM must be certified anew by the attestation key that joined. The same
+ * key still lives in its TPM and so keeps `tpm` without; what PCRs said then is not said now.
  */
-function provenTier(certificate: CertificateRecord, spkiHash: Fingerprint): Tier {
+function provenTier({ certificate, line, known }: Line, { spkiHash, attestation }: RenewalKey): Tier {
   switch (certificate.tier) {
     case 'token':
       return 'token'
     case 'tpm':
     case 'tpm-unvouched':
     case 'tpm+pcr':
-      if (spkiHash !== certificate.spkiHash) throw refuse('KEY_NOT_CERTIFIED', certificate, 'is for a key in a TPM')
-      return certificate.tier === 'tpm-unvouched' ? 'tpm-unvouched' : 'tpm'
+      if (attestation !== undefined) requireHistory(certificate, known, attestation)
+      else if (!line.some((one) => one.spkiHash === spkiHash && isResident(one.tier))) {
+        throw refuse('KEY_NOT_CERTIFIED', certificate, 'is for a key in a TPM')
+      }
+      return certificate.tier === 'tpm-unvouched' ? 'tpm-unvouched' : (attestation?.tier ?? 'tpm')
     case 'idevid':
       return 'token' // the new key is proven by the old one only
     case 'oidc-sim':
       throw refuse('CERTIFICATE_EXPIRED', certificate, 'is for one run and not renewable')
   }
+}
+
+function isResident(tier: Tier): boolean {
+  return tier === 'tpm' || tier === 'tpm-unvouched' || tier === 'tpm+pcr'
+}
+
+/** Since the TPM was last attested it was neither cleared nor copied; if it was, the EK must be proven again by a join. */
+function requireHistory(certificate: CertificateRecord, known: TpmState | undefined, now: RenewalAttestation): void {
+  if (known !== undefined && continuesHistory(known, now.tpm)) return
+  throw refuse('TPM_HISTORY_BROKEN', certificate, 'is for a TPM whose counters went back')
 }
 
 function certificateOf(state: RegistryState, fingerprint: Fingerprint | undefined): CertificateRecord | undefined {
@@ -136,11 +177,11 @@ function certificateOf(state: RegistryState, fingerprint: Fingerprint | undefine
 
 function repeatOf(
   certificate: CertificateRecord | undefined,
-  spkiHash: Fingerprint,
+  { spkiHash, tier }: Proven,
   now: number,
 ): RenewalRepeat | undefined {
-  if (certificate?.spkiHash !== spkiHash || !hasHalfItsLife(certificate, now)) return undefined
-  return { kind: 'repeat', certificate }
+  if (certificate?.spkiHash !== spkiHash || certificate.tier !== tier) return undefined
+  return hasHalfItsLife(certificate, now) ? { kind: 'repeat', certificate } : undefined
 }
 
 function refuse(code: RegistryError['code'], certificate: CertificateRecord, problem: string): RegistryError {

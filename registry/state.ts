@@ -54,7 +54,7 @@ export interface Instance {
   readonly binding: ChannelBinding
   /** The join token that let it in. */
   readonly token?: TokenId
-  /** The TPM as it was attested at the last join; only for instances whose key lives in one. */
+  /** The TPM as it was last attested, at the join or a renewal; only for instances whose key lives in one. */
   readonly tpm?: TpmState
   /** What the device said of itself at the join: shown, never matched on. */
   readonly reported?: Labels

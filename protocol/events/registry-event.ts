@@ -65,6 +65,14 @@ export type RegistryEvent =
       readonly device: DeviceId
       readonly instance: InstanceId
       readonly presentedSerial: CertificateSerial
+      /** What evidence was bound by, and the TPM as it attested itself; absent where none came. */
+      readonly binding?: Exclude<ChannelBinding, 'none'>
+      readonly akName?: Uint8Array
+      readonly resetCount?: number
+      readonly restartCount?: number
+      readonly clock?: number
+      readonly safe?: boolean
+      readonly firmware?: string
       readonly peer?: string
     })
   | {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { CodedError, parseProfileName, type TpmJoinRequest } from '#protocol'
+import { parseProfileName, type TpmJoinRequest } from '#protocol'
 import {
   type AttributeName,
   decodeAttest,
@@ -13,6 +13,7 @@ import {
 } from '#tpm'
 import { trustDomain } from '../ca/world.js'
 import { profile } from '../registry/world.js'
+import { bitFlipped, cutOrExtended, isRefusal, variants } from './hostile-evidence.js'
 import { createEnrollmentWorld, evidenceOf, newChannel, openDevice, quoteOf, softwareKey } from './world.js'
 
 const zero = '00'.repeat(32)
@@ -183,40 +184,16 @@ test('a profile that measures asks for exactly its PCRs, with values that it nam
 
 test('evidence that is cut at any byte, or has one byte more, ends in a coded error', async (t) => {
   const { good, send } = await createEvidence(t)
-  for (const [name, hostile] of variants(good, (bytes) => [
-    ...Array.from({ length: bytes.length }, (_, at) => bytes.slice(0, at)),
-    Uint8Array.from([...bytes, 0]),
-  ])) {
+  const parts = ['ekPublic', 'akPublic', 'keyPublic', 'csr'] as const
+  for (const [name, hostile] of variants(good, parts, cutOrExtended)) {
     await assert.rejects(send(hostile), isRefusal(name))
   }
 })
 
 test('evidence with any one byte flipped ends in a coded error', async (t) => {
   const { good, send } = await createEvidence(t)
-  for (const [name, hostile] of variants(good, (bytes) =>
-    Array.from({ length: bytes.length }, (_, at) => bytes.with(at, (bytes[at] ?? 0) ^ 0x04)),
-  )) {
+  const parts = ['ekPublic', 'akPublic', 'keyPublic', 'csr'] as const
+  for (const [name, hostile] of variants(good, parts, bitFlipped)) {
     await assert.rejects(send(hostile), isRefusal(name))
   }
 })
-
-/** The request with each of its binary parts changed in turn, in every way given. */
-function* variants(
-  good: TpmJoinRequest,
-  change: (bytes: Uint8Array) => readonly Uint8Array[],
-): Iterable<readonly [name: string, request: Partial<TpmJoinRequest>]> {
-  for (const part of ['ekPublic', 'akPublic', 'keyPublic', 'csr'] as const) {
-    for (const bytes of change(good[part])) yield [part, { [part]: bytes }]
-  }
-  for (const part of ['attest', 'signature'] as const) {
-    for (const bytes of change(good.certify[part])) yield [part, { certify: { ...good.certify, [part]: bytes } }]
-  }
-}
-
-function isRefusal(part: string): (error: unknown) => boolean {
-  return (error) => {
-    assert.ok(error instanceof CodedError && error.name === 'EnrollmentError', `${part}: ${String(error)}`)
-    assert.notEqual(error.code, 'BUSY')
-    return true
-  }
-}

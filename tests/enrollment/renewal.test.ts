@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import type { JoinAnswer } from '#protocol'
 import { Enrollment } from '#enrollment'
-import { decodePem, readDeviceIdentity } from '#x509'
+import { readDeviceIdentity } from '#x509'
 import { createCaWorld, trustDomain } from '../ca/world.js'
 import { by, hour } from '../registry/world.js'
 import {
   createEnrollmentWorld,
   csrOf,
+  derOf,
   type EnrollmentWorld,
   joinWithTpm,
   makeToken,
@@ -22,10 +22,6 @@ async function joined(world: EnrollmentWorld) {
   const { text } = await makeToken(world)
   const answer = await world.enrollment.joinWithToken(text, { csr: key.csr }, newChannel())
   return { ...key, answer, der: derOf(answer) }
-}
-
-function derOf({ certificate }: JoinAnswer): Uint8Array {
-  return decodePem(certificate, 'CERTIFICATE')[0] ?? assert.fail()
 }
 
 test('a device renews with the certificate that it has, for a new key', async (t) => {

@@ -3,7 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { type Labels, type ProfileName, type TpmChallenge, type TpmJoinRequest } from '#protocol'
+import {
+  type JoinAnswer,
+  type Labels,
+  type ProfileName,
+  type TpmChallenge,
+  type TpmJoinRequest,
+  type TpmRenewRequest,
+} from '#protocol'
 import {
   type Channel,
   createJoinToken,
@@ -22,7 +29,7 @@ import {
   type TpmKey,
   toSpki,
 } from '#tpm'
-import { createCsr, createKeyPair, spkiHash, spkiOf } from '#x509'
+import { createCsr, createKeyPair, decodePem, spkiHash, spkiOf } from '#x509'
 import { sign } from 'node:crypto'
 import { createCaWorld, trustDomain } from '../ca/world.js'
 import { by, newToken, profile as profileName } from '../registry/world.js'
@@ -109,16 +116,20 @@ export interface EvidencePurpose {
 
 /** What an honest device sends first. */
 export async function evidenceOf(device: Device, purpose: EvidencePurpose): Promise<TpmJoinRequest> {
-  const { tpm, ek, ak, key } = device
+  const { certificates: ekCertificates, public: ekPublic } = device.ek
+  const { profile = profileName } = purpose
+  return { profile, ekCertificates, ekPublic, ...(await renewalOf(device, purpose)) }
+}
+
+/** What it sends to renew: the same, without the EK. */
+export async function renewalOf(device: Device, purpose: EvidencePurpose): Promise<TpmRenewRequest> {
+  const { tpm, ak, key } = device
   const { binding = 'exporter', profile = profileName, channel } = purpose
   const spki = toSpki(decodePublic(key.public))
   const data = qualifyingData({ binding, channel, trustDomain, spki, profile })
   return {
-    profile,
     binding,
     ...(binding === 'nonce' && { nonce: channel }),
-    ekCertificates: ek.certificates,
-    ekPublic: ek.public,
     akPublic: ak.public,
     keyPublic: key.public,
     csr: await csrOf(tpm, key),
@@ -141,9 +152,14 @@ export function csrOf(tpm: Tpm, key: TpmKey): Promise<Uint8Array> {
 }
 
 /** Both requests of a TPM join over one connection. */
-export async function joinWithTpm(world: EnrollmentWorld, device: Device, token?: string) {
+export async function joinWithTpm(
+  world: EnrollmentWorld,
+  device: Device,
+  token?: string,
+  pcrs?: readonly number[],
+) {
   const channel = newChannel()
-  const request = await evidenceOf(device, { channel: channel.exporter })
+  const request = await evidenceOf(device, { channel: channel.exporter, ...(pcrs && { pcrs }) })
   const challenge = await world.enrollment.beginTpmJoin({ ...request, ...(token !== undefined && { token }) }, channel)
   return world.enrollment.activateTpmJoin(await answerTo(device, challenge), channel)
 }
@@ -153,6 +169,18 @@ export async function answerTo(
   challenge: TpmChallenge,
 ) {
   return { cookie: challenge.cookie, secret: await tpm.activateCredential(ak, ek, challenge) }
+}
+
+/** DER of the certificate that an answer brought. */
+export function derOf({ certificate }: JoinAnswer): Uint8Array {
+  const [der] = decodePem(certificate, 'CERTIFICATE')
+  if (der === undefined) throw new Error('the answer holds no certificate')
+  return der
+}
+
+/** The device with another key of the same TPM. */
+export async function withFreshKey(device: Device): Promise<Device> {
+  return { ...device, key: await device.tpm.loadSigningKey(await device.tpm.createSigningKey()) }
 }
 
 /** Why joins were refused, as the log has it. */

@@ -17,7 +17,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'token.revoke': ['token', 'comment', 'operator'],
   'device.register': ['anchorKind', 'anchorHash', 'labels', 'comment', 'operator'],
   'device.enroll': ['tier', 'token', 'notAfter', 'peer'],
-  'device.renew': ['tier', 'notAfter', 'peer'],
+  'device.renew': ['tier', 'binding', 'notAfter', 'peer'],
   'device.promote': ['serial', 'peer'],
   'device.label': ['labels', 'comment', 'operator'],
   'device.revoke': ['reason', 'comment', 'operator'],
