@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { CodedError, type TpmKeyEvidence } from '#protocol'
+import { CodedError, type TpmJoinRequest } from '#protocol'
 
 type Change = (bytes: Uint8Array) => readonly Uint8Array[]
 
@@ -13,17 +13,16 @@ export const cutOrExtended: Change = (bytes) => [
 export const bitFlipped: Change = (bytes) =>
   Array.from({ length: bytes.length }, (_, at) => bytes.with(at, (bytes[at] ?? 0) ^ 0x04))
 
+type Part = 'ekPublic' | 'akPublic' | 'keyPublic' | 'csr'
+
 /** The request with each of the named parts, and each of its certify's, changed in every way given. */
-export function* variants<
-  Part extends string,
-  Request extends Pick<TpmKeyEvidence, 'certify'> & Record<Part, Uint8Array>,
->(
-  good: Request,
-  parts: readonly Part[],
+export function* variants<Name extends Part>(
+  good: Pick<TpmJoinRequest, Name | 'certify'>,
+  parts: readonly Name[],
   change: Change,
-): Iterable<readonly [name: string, changed: { [Name in Part | 'certify']?: Request[Name] }]> {
+): Iterable<readonly [name: string, changed: Partial<Pick<TpmJoinRequest, Part | 'certify'>>]> {
   for (const part of parts) {
-    for (const bytes of change(good[part])) yield [part, { [part]: bytes } as { [Name in Part]?: Request[Name] }]
+    for (const bytes of change(good[part])) yield [part, { [part]: bytes }]
   }
   for (const part of ['attest', 'signature'] as const) {
     for (const bytes of change(good.certify[part])) yield [part, { certify: { ...good.certify, [part]: bytes } }]

@@ -152,12 +152,7 @@ export function csrOf(tpm: Tpm, key: TpmKey): Promise<Uint8Array> {
 }
 
 /** Both requests of a TPM join over one connection. */
-export async function joinWithTpm(
-  world: EnrollmentWorld,
-  device: Device,
-  token?: string,
-  pcrs?: readonly number[],
-) {
+export async function joinWithTpm(world: EnrollmentWorld, device: Device, token?: string, pcrs?: readonly number[]) {
   const channel = newChannel()
   const request = await evidenceOf(device, { channel: channel.exporter, ...(pcrs && { pcrs }) })
   const challenge = await world.enrollment.beginTpmJoin({ ...request, ...(token !== undefined && { token }) }, channel)
