@@ -1,4 +1,5 @@
 export { createEkAuthority, type EkAuthority, type EkAuthorityOptions } from './ek-authority.js'
 export { SimulatorError, type SimulatorErrorCode } from './errors.js'
+export { logOfMeasurements, type MeasuredBoot, measuredBoot, type Measurement } from './measured-boot.js'
 export { openSoftwareTpm, type SoftwareTpmOptions } from './software-tpm.js'
 export { type RunningSwtpm, startSwtpm, type SwtpmOptions } from './swtpm.js'

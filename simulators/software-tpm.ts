@@ -4,6 +4,7 @@ import {
   type CertifyAttest,
   type ClockInfo,
   type CredentialBlob,
+  decodeEventLog,
   decodePublic,
   type EkTemplateName,
   ekTemplates,
@@ -19,6 +20,7 @@ import {
   qualifiedNameOf,
   type Quote,
   type QuoteAttest,
+  replayEventLog,
   type SignedAttestation,
   signingKey,
   storageRootKey,
@@ -42,6 +44,8 @@ export interface SoftwareTpmOptions {
   readonly ekAuthority?: EkAuthority
   /** Milliseconds since 1970; drives the TPM's clock. */
   readonly now: () => number
+  /** What the machine has measured since it was switched on. Default: nothing */
+  readonly eventLog?: Uint8Array
 }
 
 const pcrCount = 24
@@ -49,7 +53,7 @@ const maxQualifyingDataBytes = 64
 const firmwareVersion = '0000000000000001'
 const defaultTemplates: readonly EkTemplateName[] = ['ecc-p256']
 
-/** Opening is this TPM's power-on: the reset count grows, and the PCRs are those of a machine that measured nothing. */
+/** Opening is this TPM's power-on: the reset count grows, and the PCRs hold what the machine says that it has measured. */
 export async function openSoftwareTpm(options: SoftwareTpmOptions): Promise<Tpm> {
   const found = (await readState(options.folder)) ?? newState()
   const { clock, orderly } = found
@@ -74,6 +78,7 @@ class SoftwareTpm implements Tpm {
   readonly #openedAt: number
   readonly #clockAtOpen: number
   readonly #safe: boolean
+  readonly #pcrs: ReadonlyMap<number, Uint8Array>
   #state: SoftwareTpmState
   /** `TpmKey.handle` is the position in here. */
   readonly #loaded: LoadedKey[] = []
@@ -84,6 +89,8 @@ class SoftwareTpm implements Tpm {
     this.#openedAt = options.now()
     this.#clockAtOpen = at.clock
     this.#safe = at.safe
+    const { eventLog } = options
+    this.#pcrs = eventLog === undefined ? new Map() : replayEventLog(decodeEventLog(eventLog), 'sha256')
   }
 
   endorsementKeyTemplates(): Promise<readonly EkTemplateName[]> {
@@ -139,7 +146,7 @@ class SoftwareTpm implements Tpm {
     if (selected.some((pcr) => !Number.isInteger(pcr) || pcr < 0 || pcr >= pcrCount)) {
       throw refused('VALUE: no such PCR')
     }
-    const values = new Map(selected.map((pcr) => [pcr, new Uint8Array(32)]))
+    const values = new Map(selected.map((pcr) => [pcr, this.#pcrs.get(pcr) ?? new Uint8Array(32)]))
     const quoted = this.#attest(signer, qualifyingData, {
       type: 'quote',
       pcrSelections: [{ hash: 'sha256', pcrs: selected }],
