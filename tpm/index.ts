@@ -10,12 +10,7 @@ export { decodeEventLog, type EventLog, eventLogLimits, type LoggedEvent } from 
 export { eventTypeName, type EventTypeName, eventTypeOf, isEventTypeName } from './event-log/event-types.js'
 export { measuredData } from './event-log/measured.js'
 export { replayEventLog } from './event-log/replay.js'
-export {
-  decodeUefiVariable,
-  encodeUefiVariable,
-  globalVariable,
-  type UefiVariable,
-} from './event-log/uefi-variable.js'
+export { decodeUefiVariable, encodeUefiVariable, globalVariable, type UefiVariable } from './event-log/uefi-variable.js'
 export { describeEvent, type EventWords } from './event-log/words.js'
 export { type HierarchyName, nameOf, qualifiedNameOf } from './structures/names.js'
 export { openTpm } from './device/open-tpm.js'

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { logOfMeasurements, measuredBoot, type Measurement } from '#simulators'
-import { decodeEventLog, decodeUefiVariable, describeEvent, encodeUefiVariable, globalVariable, measuredData } from '#tpm'
+import {
+  decodeEventLog,
+  decodeUefiVariable,
+  describeEvent,
+  encodeUefiVariable,
+  globalVariable,
+  measuredData,
+} from '#tpm'
 
 function wordsOf(...measurements: readonly Measurement[]) {
   return decodeEventLog(logOfMeasurements(measurements)).events.map((event) => describeEvent(event, 'sha256'))
@@ -52,7 +59,8 @@ test('a variable is read whole or not at all, and its text never reaches a termi
   const data = encodeUefiVariable(variable)
   assert.deepEqual(decodeUefiVariable(data)?.name, variable.name)
   assert.equal(decodeUefiVariable(data)?.vendor, globalVariable)
-  for (let length = 0; length < data.length; length++) assert.equal(decodeUefiVariable(data.subarray(0, length)), undefined)
+  for (let length = 0; length < data.length; length++)
+    assert.equal(decodeUefiVariable(data.subarray(0, length)), undefined)
   assert.equal(decodeUefiVariable(Uint8Array.from([...data, 0])), undefined)
   const [said = assert.fail()] = wordsOf({ pcr: 1, type: 'EV_EFI_VARIABLE_BOOT2', data })
   assert.doesNotMatch(said.text, /\p{C}/u)
