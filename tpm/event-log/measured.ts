@@ -35,16 +35,9 @@ const measuredWhole: ReadonlySet<EventTypeName | undefined> = new Set<EventTypeN
 function candidatesOf({ type, data }: LoggedEvent): readonly Uint8Array[] {
   const name = eventTypeName(type)
   if (measuredWhole.has(name)) return [data]
-  switch (name) {
-    case 'EV_EFI_VARIABLE_BOOT': {
-      const variable = decodeUefiVariable(data) // the value alone
-      return variable === undefined ? [] : [variable.value]
-    }
-    case 'EV_IPL':
-      return bootLoaderTexts(data)
-    default:
-      return []
-  }
+  if (name === 'EV_IPL') return bootLoaderTexts(data)
+  const variable = name === 'EV_EFI_VARIABLE_BOOT' ? decodeUefiVariable(data) : undefined
+  return variable === undefined ? [] : [variable.value] // of a boot variable, the value alone
 }
 
 /** Boot loaders: the text as it is (systemd-stub), or behind a word that says what it is and without the NUL (GRUB). */

@@ -1,9 +1,9 @@
 import type { HashName } from '../structures/algorithms.js'
 import { imagePath } from './device-path.js'
 import type { LoggedEvent } from './event-log.js'
-import { eventTypeName } from './event-types.js'
+import { eventTypeName, type EventTypeName } from './event-types.js'
 import { measuredData } from './measured.js'
-import { decodeUefiVariable, type UefiVariable } from './uefi-variable.js'
+import { decodeUefiVariable } from './uefi-variable.js'
 
 /** An event for a person. */
 export interface EventWords {
@@ -19,49 +19,49 @@ const maxTextCharacters = 300
 
 export function describeEvent(event: LoggedEvent, bank: HashName): EventWords {
   const name = eventTypeName(event.type)
-  const measured = measuredData(event, bank)
+  const isMeasured = measuredData(event, bank) !== undefined
+  const say = (name && sayings[name]) ?? bytesOf
   return {
     type: name ?? `0x${event.type.toString(16).padStart(8, '0')}`,
-    text: oneLine(textOf(event, measured)),
-    isMeasured: measured !== undefined,
+    text: oneLine(say(event.data, isMeasured)),
+    isMeasured,
   }
 }
 
-function textOf({ type, data }: LoggedEvent, measured: Uint8Array | undefined): string {
-  const name = eventTypeName(type)
-  switch (name) {
-    case 'EV_SEPARATOR':
-      return measured?.length === 4 && [0, 0xff].some((byte) => measured.every((each) => each === byte))
-        ? 'end of what the firmware measures before it hands over'
-        : 'the firmware failed to measure'
-    case 'EV_S_CRTM_VERSION':
-      return `firmware version ${anyText(data)}`
-    case 'EV_EFI_VARIABLE_DRIVER_CONFIG':
-    case 'EV_EFI_VARIABLE_BOOT':
-    case 'EV_EFI_VARIABLE_BOOT2':
-    case 'EV_EFI_VARIABLE_AUTHORITY': {
-      const variable = decodeUefiVariable(data)
-      return variable === undefined ? bytesOf(data) : sayVariable(variable)
-    }
-    case 'EV_EFI_BOOT_SERVICES_APPLICATION':
-    case 'EV_EFI_BOOT_SERVICES_DRIVER':
-    case 'EV_EFI_RUNTIME_SERVICES_DRIVER':
-      return `image ${imagePath(data) || bytesOf(data)}`
-    case 'EV_EFI_GPT_EVENT':
-    case 'EV_EFI_GPT_EVENT2':
-      return `partition table, ${bytesOf(data)}`
-    case 'EV_IPL':
-    case 'EV_ACTION':
-    case 'EV_EFI_ACTION':
-    case 'EV_POST_CODE':
-      return anyText(data)
-    default:
-      return bytesOf(data)
-  }
+/** How each kind is said; of the others, how many bytes there are. */
+const sayings: Partial<Record<EventTypeName, (data: Uint8Array, isMeasured: boolean) => string>> = {
+  EV_SEPARATOR: saySeparator,
+  EV_S_CRTM_VERSION: (data) => `firmware version ${anyText(data)}`,
+  EV_POST_CODE: anyText,
+  EV_IPL: anyText,
+  EV_ACTION: anyText,
+  EV_EFI_ACTION: anyText,
+  EV_EFI_VARIABLE_DRIVER_CONFIG: sayVariable,
+  EV_EFI_VARIABLE_BOOT: sayVariable,
+  EV_EFI_VARIABLE_BOOT2: sayVariable,
+  EV_EFI_VARIABLE_AUTHORITY: sayVariable,
+  EV_EFI_BOOT_SERVICES_APPLICATION: sayImage,
+  EV_EFI_BOOT_SERVICES_DRIVER: sayImage,
+  EV_EFI_RUNTIME_SERVICES_DRIVER: sayImage,
+  EV_EFI_GPT_EVENT: (data) => `partition table, ${bytesOf(data)}`,
+  EV_EFI_GPT_EVENT2: (data) => `partition table, ${bytesOf(data)}`,
+}
+
+/** Zeros or ones (§10.4.1); of anything else the digest is over an error. */
+function saySeparator(data: Uint8Array, isMeasured: boolean): string {
+  const isUsual = isMeasured && data.length === 4 && [0, 0xff].some((byte) => data.every((each) => each === byte))
+  return isUsual ? 'end of what the firmware measures before it hands over' : 'the firmware failed to measure'
+}
+
+function sayImage(data: Uint8Array): string {
+  return `image ${imagePath(data) || bytesOf(data)}`
 }
 
 /** `SecureBoot = 01`; of what is longer than a word, such as lists of certificates, how long it is. */
-function sayVariable({ name, value }: UefiVariable): string {
+function sayVariable(data: Uint8Array): string {
+  const variable = decodeUefiVariable(data)
+  if (variable === undefined) return bytesOf(data)
+  const { name, value } = variable
   return `${name} = ${value.length <= 8 ? Buffer.from(value).toString('hex') || 'empty' : bytesOf(value)}`
 }
 
