@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Measured } from '../parts.js'
 import { livePolicy, openLive } from './live.js'
 import type { Options } from './options.js'
-import { percentile } from './percentile.js'
+import { percentile } from '../percentile.js'
 
 export const applyColumns = ['answered ms', 'calm p99 ms', 'p99 ms', 'longest ms']
 

@@ -4,7 +4,7 @@ import type { Measured } from '../parts.js'
 import { filterOf } from './engines/engine.js'
 import { policyOf, rightsOf } from './engines/touchmark.js'
 import type { Options } from './options.js'
-import { perSecond } from './speed.js'
+import { perSecond } from '../speed.js'
 
 export const containmentColumns = ['a second', 'µs each']
 

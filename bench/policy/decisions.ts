@@ -6,7 +6,7 @@ import { type Ask, type Engine, filterOf } from './engines/engine.js'
 import { splitAndCompare } from './engines/split-and-compare.js'
 import { touchmark } from './engines/touchmark.js'
 import type { Options } from './options.js'
-import { perSecond } from './speed.js'
+import { perSecond } from '../speed.js'
 
 const ruleCounts = [1, 20, 200]
 

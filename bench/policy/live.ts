@@ -2,7 +2,8 @@ import { parseDeviceId } from '#protocol'
 import { collector, type Credentials, deviceName } from '../fleet.js'
 import { Client } from '../load/client.js'
 import { Pair } from '../neighbours/pair.js'
-import { Service } from './service.js'
+import { inParallel } from '../in-parallel.js'
+import { Service, type ServiceOptions } from '../service.js'
 
 /** A service with devices that are connected, and two neighbours beside them that tell how the broker goes on. */
 export interface Live {
@@ -15,14 +16,19 @@ export interface Live {
 
 const atOnce = 8
 
-export async function openLive(folder: string, devices: number, policy: string): Promise<Live> {
-  const service = await Service.start(folder)
+export async function openLive(
+  folder: string,
+  devices: number,
+  policy: string,
+  options: ServiceOptions = {},
+): Promise<Live> {
+  const service = await Service.start(folder, options)
   try {
     await service.ask('applyPolicy', { body: policy })
     const fleet = await enrollAll(service, devices)
     const names = Object.keys(fleet.clients).filter((name) => !neighbours.includes(name))
     const clients = new Map<string, Client>()
-    await inParallel(names, async (name) => {
+    await inParallel(names, atOnce, async (name) => {
       const client = await Client.connect(fleet, service.mqttPort, name)
       await client.subscribe(`fleet/site-7/${name}/commands/#`, 1)
       await client.subscribe(`fleet/site-7/${name}/settings/#`, 1)
@@ -62,17 +68,9 @@ async function enrollAll(service: Service, devices: number): Promise<Credentials
     ['b', devices - perBatch],
   ] as const) {
     const token = await service.tokenFor({ labels: { kind: 'device', batch }, uses: Math.max(1, count) })
-    await inParallel(Array.from({ length: count }), () => join(token))
+    await inParallel(Array.from({ length: count }), atOnce, () => join(token))
   }
   return { ca: service.ca, clients }
-}
-
-export async function inParallel<Item>(items: readonly Item[], work: (item: Item) => Promise<void>): Promise<void> {
-  const left = items.values()
-  const worker = async (): Promise<void> => {
-    for (const item of left) await work(item)
-  }
-  await Promise.all(Array.from({ length: atOnce }, worker))
 }
 
 /** Twenty rules for each device. `settings`: whether it may still hear of its settings. */

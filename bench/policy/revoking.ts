@@ -5,7 +5,7 @@ import { publishFrame } from '../load/frames.js'
 import type { Measured } from '../parts.js'
 import { type Live, livePolicy, openLive } from './live.js'
 import type { Options } from './options.js'
-import { ascending, percentile } from './percentile.js'
+import { ascending, percentile } from '../percentile.js'
 
 export const revokeColumns = ['p50 ms', 'p99 ms', 'heard after']
 

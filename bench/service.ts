@@ -17,13 +17,26 @@ import {
   routes,
 } from '#protocol'
 import { createCsr, createKeyPair, spkiOf } from '#x509'
-import type { Credential } from '../fleet.js'
+import type { Credential } from './fleet.js'
 
-const touchmark = fileURLToPath(new URL('../../bin/touchmark.js', import.meta.url))
+const touchmark = fileURLToPath(new URL('../bin/touchmark.js', import.meta.url))
 const ports = ['https', 'mqtt', 'websocket', 'health'].flatMap((door) => [`--${door}-port`, '0'])
 
-/** Below `burst` of enrollment's limits. */
-const joinsPerAddress = 100
+/** Below `burst` of enrollment's limits, of which a join by TPM takes two. */
+const joinsPerAddress = 50
+
+/** One address may bring some hundred devices at once, and then a few a second: a fleet comes from many. */
+export function fleetAddress(device: number): { readonly family: 4; readonly localAddress: string } {
+  const address = Math.floor(device / joinsPerAddress)
+  return { family: 4, localAddress: `127.1.${address >> 7}.${1 + (address & 127)}` }
+}
+
+export interface ServiceOptions {
+  /** PEM file of the TPM makers that are trusted. */
+  readonly ekRoots?: string
+  /** Where CPU profiles of its threads are left when it stops. */
+  readonly profiles?: string
+}
 
 interface Asking {
   /** In the place of `:id`. */
@@ -35,19 +48,23 @@ interface Asking {
 
 /** `touchmark up` with a data folder of its own, and its operator. */
 export class Service {
+  readonly httpsPort: number
   readonly mqttPort: number
+  readonly healthPort: number
+  readonly pid: number
   readonly ca: string
   readonly #child: ChildProcess
-  readonly #httpsPort: number
   readonly #operator: Agent
   readonly #devices: Agent
   #joins = 0
 
-  private constructor(child: ChildProcess, folder: string, { https, mqtt }: Ready['ports']) {
+  private constructor(child: ChildProcess, folder: string, { https, mqtt, health }: Ready['ports']) {
     const operatorFile = (name: string) => readFileSync(join(folder, 'operator', name), 'utf8')
     this.#child = child
-    this.#httpsPort = https
+    this.pid = child.pid ?? 0
+    this.httpsPort = https
     this.mqttPort = mqtt
+    this.healthPort = health
     this.ca = operatorFile('ca.crt')
     const { ca } = this
     // Connections are kept: what is measured is the call and not its handshake.
@@ -60,8 +77,11 @@ export class Service {
     this.#devices = new Agent({ keepAlive: true, ca, maxSockets: 4 })
   }
 
-  static async start(folder: string): Promise<Service> {
-    const child = spawn(process.execPath, [touchmark, 'up', '-o', 'json', '--host', '127.0.0.1', ...ports], {
+  static async start(folder: string, { ekRoots, profiles }: ServiceOptions = {}): Promise<Service> {
+    const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
+    const trusted = ekRoots === undefined ? [] : ['--ek-root', ekRoots]
+    const given = ['up', '-o', 'json', '--host', '127.0.0.1', ...ports, ...trusted]
+    const child = spawn(process.execPath, [...profiling, touchmark, ...given], {
       env: { PATH: process.env['PATH'], HOME: folder, TOUCHMARK_HOME: folder },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
@@ -77,7 +97,7 @@ export class Service {
     const { method, path } = routes[route]
     const { id = '', body, token } = asking
     const sending = request({
-      ...{ host: 'localhost', port: this.#httpsPort, method, path: path.replace(':id', id) },
+      ...{ host: 'localhost', port: this.httpsPort, method, path: path.replace(':id', id) },
       ...(token === undefined ? { agent: this.#operator } : { agent: this.#devices, ...this.#nextAddress() }),
       headers: {
         ...(body !== undefined && {
@@ -117,10 +137,8 @@ export class Service {
     }
   }
 
-  /** One address may bring some hundred devices at once, and then a few a second: a fleet comes from many. */
-  #nextAddress(): { readonly family: 4; readonly localAddress: string } {
-    const address = Math.floor(this.#joins++ / joinsPerAddress)
-    return { family: 4, localAddress: `127.1.${address >> 8}.${1 + (address & 127)}` }
+  #nextAddress(): ReturnType<typeof fleetAddress> {
+    return fleetAddress(this.#joins++)
   }
 
   async stop(): Promise<void> {
@@ -136,5 +154,5 @@ type Joined = Pick<JoinAnswer, 'deviceId' | 'certificate' | 'chain'>
 
 interface Ready {
   readonly event: string
-  readonly ports: { readonly https: number; readonly mqtt: number }
+  readonly ports: { readonly https: number; readonly mqtt: number; readonly health: number }
 }

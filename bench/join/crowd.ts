@@ -1,0 +1,84 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { createEkAuthority } from '#simulators'
+import { inParallel } from '../in-parallel.js'
+import { createDevice, type Device, type Kind } from './devices.js'
+import { type Door, Visit } from './door.js'
+
+/** What the process is told when it begins. */
+export interface Setting {
+  /** Holds the maker of the chips, and their state. */
+  readonly folder: string
+  readonly door: Door
+  readonly token: string
+}
+
+export type Order =
+  | { readonly do: 'prepare'; readonly kind: Kind; readonly count: number }
+  | { readonly do: 'arrive'; readonly pace: Pace }
+
+/** So many at a time, the next as soon as one is in; or so many a second, whatever becomes of them. */
+export type Pace = { readonly atOnce: number } | { readonly perSecond: number }
+
+export interface Arrived {
+  readonly count: number
+  readonly seconds: number
+  /** From the first packet, or from when it was due, until the certificate is there: in milliseconds, ascending. */
+  readonly sorted: readonly number[]
+  /** Of this process. */
+  readonly cpuSeconds: number
+}
+
+/** Devices that come to the door: a process of its own, which does one thing after the other. */
+const setting = JSON.parse(process.argv[2] ?? '') as Setting
+let devices: readonly Device[] = []
+let come = 0
+
+process.on('message', (order: Order) => void obey(order))
+process.on('disconnect', () => process.exit())
+
+async function obey(order: Order): Promise<void> {
+  if (order.do === 'prepare') process.send?.(await prepare(order.kind, order.count))
+  else process.send?.(await arrive(order.pace))
+}
+
+async function prepare(kind: Kind, count: number): Promise<{ readonly count: number }> {
+  const { folder, token } = setting
+  const ekAuthority = await createEkAuthority({ folder, now: Date.now })
+  const made: Device[] = []
+  for (let at = 0; at < count; at++) made.push(await createDevice(kind, `${come + at}`, { folder, token, ekAuthority }))
+  devices = made
+  return { count }
+}
+
+async function arrive(pace: Pace): Promise<Arrived> {
+  const latencies: number[] = []
+  const [start, cpu] = [performance.now(), process.cpuUsage()]
+  const enroll = async (device: Device, due = performance.now()): Promise<void> => {
+    const visit = await Visit.begin(setting.door, come++)
+    await device.enroll(visit)
+    latencies.push(performance.now() - due)
+    await visit.end()
+  }
+  if ('atOnce' in pace) await inParallel(devices, pace.atOnce, (device) => enroll(device))
+  else await evenly(devices, pace.perSecond, enroll)
+  const seconds = (performance.now() - start) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  const sorted = latencies.sort((one, other) => one - other)
+  return { count: sorted.length, seconds, sorted, cpuSeconds: (user + system) / 1e6 }
+}
+
+async function evenly(
+  devices: readonly Device[],
+  perSecond: number,
+  enroll: (device: Device, due: number) => Promise<void>,
+): Promise<void> {
+  const start = performance.now()
+  const coming: Promise<void>[] = []
+  for (const [at, device] of devices.entries()) {
+    const due = start + (at * 1000) / perSecond
+    const early = due - performance.now()
+    if (early > 0) await wait(early)
+    coming.push(enroll(device, due))
+  }
+  await Promise.all(coming)
+}
