@@ -8,7 +8,8 @@ import test, { type TestContext } from 'node:test'
 import { openTpm, type TransportOptions } from '#tpm'
 import { execute } from '../../tpm/commands/command.js'
 import { explainResponseCode } from '../../tpm/commands/response-codes.js'
-import { openSocket, type Transport } from '../../tpm/transport/transport.js'
+import { openSocket } from '../../tpm/transport/socket.js'
+import type { Transport } from '../../tpm/transport/transport.js'
 import { hasCode } from './samples.js'
 
 /** A TPM that answers each command with the next of these, as they are; undefined: with silence. */

@@ -1,23 +1,33 @@
+import { TpmError } from '../errors.js'
 import { algorithmIds } from '../structures/algorithms.js'
+import { decodeAttest, type TpmAttest } from '../structures/attest.js'
 import { type TpmReader, TpmWriter } from '../structures/codec.js'
 import { hierarchies } from '../structures/names.js'
 import { encodePcrSelections, readPcrSelections } from '../structures/pcrs.js'
+import { decodeSignature, type TpmSignature } from '../structures/signature.js'
 import type { CredentialBlob, SignedAttestation } from '../tpm.js'
 import type { Transport } from '../transport/transport.js'
-import { emptyPassword, execute } from './command.js'
+import { type Authorization, emptyPassword } from './authorization.js'
+import { type Entity, execute } from './command.js'
 
 /*
- * What a TPM says with the keys that are loaded in it.
+ * What a TPM says and opens with the keys that are loaded in it.
  */
 
 const nothing = new Uint8Array(0)
 const maxAttestBytes = 2048
 const maxDigestBytes = 64
-/** TPM_ST_HASHCHECK (Part 2 table 19), of a ticket that says nothing. */
+const pcrBytes = 32
+/** TPM_ST_HASHCHECK (Part 2 §6.9), of a ticket that says nothing. */
 const hashCheckTag = 0x8024
 
-/** TPM2_Sign (Part 3 §20.2), over a SHA-256 digest, with the scheme that the key is bound to; gives the TPMT_SIGNATURE. */
-export function sign(transport: Transport, key: number, digest: Uint8Array): Promise<Uint8Array> {
+/** TPM2_Sign (Part 3 §20.2), over a SHA-256 digest, with the scheme that the key is bound to. */
+export function sign(
+  transport: Transport,
+  key: Entity,
+  digest: Uint8Array,
+  authorization: Authorization,
+): Promise<TpmSignature> {
   const parameters = new TpmWriter()
     .sized(digest)
     .uint16(algorithmIds.null)
@@ -25,32 +35,35 @@ export function sign(transport: Transport, key: number, digest: Uint8Array): Pro
     .uint32(hierarchies.null)
     .sized(nothing)
     .encoded()
-  return execute(transport, { name: 'Sign', handles: [key], sessions: [emptyPassword], parameters }, (reader) =>
-    reader.rest(),
+  return execute(
+    transport,
+    { name: 'Sign', handles: [key], authorizations: [authorization], parameters },
+    (reader) => decodeSignature(reader.rest()),
   )
 }
 
 /** TPM2_Certify (Part 3 §18.2). */
 export function certify(
   transport: Transport,
-  object: number,
-  signer: number,
+  object: Entity,
+  signer: Entity,
   qualifyingData: Uint8Array,
+  authorization: Authorization,
 ): Promise<SignedAttestation> {
   const parameters = new TpmWriter().sized(qualifyingData).uint16(algorithmIds.null).encoded()
-  return execute(
-    transport,
-    { name: 'Certify', handles: [object, signer], sessions: [emptyPassword, emptyPassword], parameters },
-    readAttestation,
+  const authorizations = [emptyPassword, authorization] // the second one's HMAC speaks of both handles
+  return execute(transport, { name: 'Certify', handles: [object, signer], authorizations, parameters }, (reader) =>
+    readAttestation(reader, 'certify'),
   )
 }
 
 /** TPM2_Quote (Part 3 §18.4), over the SHA-256 bank. */
 export function quote(
   transport: Transport,
-  signer: number,
+  signer: Entity,
   qualifyingData: Uint8Array,
   pcrs: readonly number[],
+  authorization: Authorization,
 ): Promise<SignedAttestation> {
   const parameters = new TpmWriter()
     .sized(qualifyingData)
@@ -59,8 +72,8 @@ export function quote(
     .encoded()
   return execute(
     transport,
-    { name: 'Quote', handles: [signer], sessions: [emptyPassword], parameters },
-    readAttestation,
+    { name: 'Quote', handles: [signer], authorizations: [authorization], parameters },
+    (reader) => readAttestation(reader, 'quote'),
   )
 }
 
@@ -70,30 +83,40 @@ export function pcrRead(transport: Transport, pcrs: readonly number[]): Promise<
   return execute(transport, { name: 'PCR_Read', parameters }, (reader) => {
     reader.uint32() // the update counter
     const read = readPcrSelections(reader).flatMap((selection) => selection.pcrs)
-    const values = Array.from({ length: Math.min(reader.uint32(), read.length) }, () => reader.sized(maxDigestBytes))
-    return new Map(values.map((value, index) => [read[index] ?? -1, value]))
+    const count = reader.uint32()
+    const values = Array.from({ length: Math.min(count, read.length) }, () => reader.sized(pcrBytes))
+    if (count !== read.length || values.some(({ length }) => length !== pcrBytes)) {
+      throw new TpmError('STRUCTURE_INVALID', `${count} values for ${read.length} registers`)
+    }
+    return new Map(read.map((pcr, index) => [pcr, values[index] ?? nothing]))
   })
 }
 
 /** TPM2_ActivateCredential (Part 3 §12.5): both keys must be here, and the EK's own policy be met. */
 export function activateCredential(
   transport: Transport,
-  attestationKey: number,
-  endorsementKey: { readonly handle: number; readonly session: number },
+  attestationKey: Entity,
+  endorsementKey: Entity,
   { credentialBlob, encryptedSecret }: CredentialBlob,
+  authorization: Authorization,
 ): Promise<Uint8Array> {
   return execute(
     transport,
     {
       name: 'ActivateCredential',
-      handles: [attestationKey, endorsementKey.handle],
-      sessions: [emptyPassword, endorsementKey.session],
+      handles: [attestationKey, endorsementKey],
+      authorizations: [emptyPassword, authorization],
       parameters: new TpmWriter().sized(credentialBlob).sized(encryptedSecret).encoded(),
     },
     (reader) => reader.sized(maxDigestBytes),
   )
 }
 
-function readAttestation(reader: TpmReader): SignedAttestation {
-  return { attest: reader.sized(maxAttestBytes), signature: reader.rest() }
+/** Both as they came, for they are passed on; but only if they are what they should be. */
+function readAttestation(reader: TpmReader, type: TpmAttest['type']): SignedAttestation {
+  const attest = reader.sized(maxAttestBytes)
+  const signature = reader.rest()
+  if (decodeAttest(attest).type !== type) throw new TpmError('STRUCTURE_INVALID', 'an attestation of another kind')
+  decodeSignature(signature)
+  return { attest, signature }
 }

@@ -2,50 +2,40 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { TpmError } from '../errors.js'
 import { TpmReader, TpmWriter } from '../structures/codec.js'
 import { maxResponseBytes, responseHeaderBytes, type Transport } from '../transport/transport.js'
-import { explainResponseCode, mayBeRetried } from './response-codes.js'
+import type { Authorization } from './authorization.js'
+import { type CommandName, commandTable } from './command-table.js'
+import { failureCode, mayBeRetried, refusalOf } from './refusals.js'
 
-/** TPM_CC (Part 2 table 12), the commands that are spoken here. */
-const commandCodes = {
-  CreatePrimary: 0x131,
-  ActivateCredential: 0x147,
-  Certify: 0x148,
-  NV_Read: 0x14e,
-  PolicySecret: 0x151,
-  Create: 0x153,
-  Load: 0x157,
-  Quote: 0x158,
-  Sign: 0x15d,
-  ContextLoad: 0x161,
-  ContextSave: 0x162,
-  FlushContext: 0x165,
-  NV_ReadPublic: 0x169,
-  StartAuthSession: 0x176,
-  GetCapability: 0x17a,
-  PCR_Read: 0x17e,
-} as const
-
-/** One command (Part 1 §18): handles, one session per handle that needs authorization, parameters. */
-export interface Command {
-  readonly name: keyof typeof commandCodes
-  readonly handles?: readonly number[]
-  /** Session handles; `emptyPassword` for keys and hierarchies whose authorization value is empty, as all here are. */
-  readonly sessions?: readonly number[]
-  readonly parameters?: Uint8Array
-  /** The response names something that is loaded now, and must be flushed. */
-  readonly givesHandle?: true
+/** What a command's handle stands for. */
+export interface Entity {
+  readonly handle: number
+  /** What HMACs call it (Part 1 §16). Absent where that is the handle itself, as for hierarchies and sessions. */
+  readonly name?: Uint8Array
 }
 
-/** TPM_RS_PW (Part 2 table 31). */
-export const emptyPassword = 0x40000009
+/** One command (Part 1 §18): handles, one authorization for each of the first of them, parameters. */
+export interface Command {
+  readonly name: CommandName
+  readonly handles?: readonly Entity[]
+  readonly authorizations?: readonly Authorization[]
+  readonly parameters?: Uint8Array
+  /** The response names something of this kind that is loaded now, and must be flushed. */
+  readonly gives?: HandleKind
+}
 
-const tags = { noSessions: 0x8001, sessions: 0x8002 } as const
-const continueSession = 1
+export type HandleKind = keyof typeof handleTypes
+
+/** TPM_HT (Part 2 §7.2): the first byte of a handle. */
+const handleTypes = { object: 0x80, hmacSession: 0x02, policySession: 0x03 } as const
+/** TPM_ST (Part 2 §6.9). A TPM 1.2 answers every command of these with `version12`. */
+const tags = { noSessions: 0x8001, sessions: 0x8002, version12: 0x00c4 } as const
 const maxAttempts = 12
-const maxSessionFieldBytes = 64
+const maxTestDataBytes = 1024
+const nothing = new Uint8Array(0)
 
 /**
  * Sends one command, again while the TPM says "not now", and has `read` take all of the response's parameters.
- * @throws TpmError TPM_COMMAND_FAILED with the response code in words, or TPM_RESPONSE_INVALID
+ * @throws TpmError what the TPM refuses, or TPM_RESPONSE_INVALID or TPM_RESPONSE_FORGED for what no TPM has said
  */
 export async function execute<T>(
   transport: Transport,
@@ -58,76 +48,101 @@ export async function execute<T>(
     const code = responseCodeOf(command, response)
     if (code === 0) return decodeResponse(command, response, read)
     if (!mayBeRetried(code) || attempt === maxAttempts) {
-      throw new TpmError('TPM_COMMAND_FAILED', `TPM2_${command.name}: ${explainResponseCode(code)}`)
+      throw refusalOf(command.name, code, { hasFailed: code === failureCode && (await hasFailed(transport, command)) })
     }
     await delay(Math.min(5 * 2 ** attempt, 500))
   }
 }
 
-function encodeCommand({ name, handles = [], sessions = [], parameters = new Uint8Array(0) }: Command): Uint8Array {
+/**
+ * TPM2_GetTestResult (Part 3 §10.4), which a TPM in failure mode still answers. It is asked because libtpms says
+ * TPM_RC_FAILURE to RSA ciphertexts of others as well, and goes on working.
+ */
+async function hasFailed(transport: Transport, { name }: Command): Promise<boolean> {
+  if (name === 'GetTestResult') return true
+  return execute(transport, { name: 'GetTestResult' }, (reader) => {
+    reader.sized(maxTestDataBytes)
+    return reader.uint32() !== 0
+  })
+}
+
+function encodeCommand({ name, handles = [], authorizations = [], parameters = nothing }: Command): Uint8Array {
+  const facts = commandTable[name]
+  const concealed = authorizations.reduce((shown, entry) => entry.conceal(shown, facts), parameters)
+  // Part 1 §18.7: cpHash is over the command code, the Names of the handles, and the parameters as they are sent.
+  const covered = new TpmWriter().uint32(facts.code)
   const body = new TpmWriter()
-  for (const handle of handles) body.uint32(handle)
-  if (sessions.length > 0) body.uint32(sessions.length * 9).bytes(encodeSessions(sessions))
-  const rest = body.bytes(parameters).encoded()
-  const tag = sessions.length > 0 ? tags.sessions : tags.noSessions
+  for (const entity of handles) {
+    covered.bytes(entity.name ?? new TpmWriter().uint32(entity.handle).encoded())
+    body.uint32(entity.handle)
+  }
+  if (authorizations.length > 0) {
+    const hashed = covered.bytes(concealed).encoded()
+    const area = Buffer.concat(authorizations.map((entry) => entry.authorize(hashed)))
+    body.uint32(area.length).bytes(area)
+  }
+  const rest = body.bytes(concealed).encoded()
   return new TpmWriter()
-    .uint16(tag)
+    .uint16(tagOf(authorizations))
     .uint32(rest.length + 10)
-    .uint32(commandCodes[name])
+    .uint32(facts.code)
     .bytes(rest)
     .encoded()
 }
 
-/** TPMS_AUTH_COMMAND (Part 2 table 137): no nonce and no HMAC, for neither passwords nor policies here need them. */
-function encodeSessions(sessions: readonly number[]): Uint8Array {
-  const writer = new TpmWriter()
-  for (const session of sessions) writer.uint32(session).uint16(0).uint8(continueSession).uint16(0)
-  return writer.encoded()
-}
-
-function responseCodeOf(command: Command, response: Uint8Array): number {
+/** The size is what came, and a refusal is nothing but its code (Part 1 §18.2). */
+function responseCodeOf({ name }: Command, response: Uint8Array): number {
   if (response.length < responseHeaderBytes || response.length > maxResponseBytes) {
-    throw invalid(command, `${response.length} bytes`)
+    throw invalid(name, `${response.length} bytes`)
   }
   const reader = new TpmReader(response)
-  reader.uint16()
+  const tag = reader.uint16()
   const size = reader.uint32()
-  if (size !== response.length) throw invalid(command, `${response.length} bytes that say they are ${size}`)
-  return reader.uint32()
+  if (size !== response.length) throw invalid(name, `${response.length} bytes that say they are ${size}`)
+  const code = reader.uint32()
+  const bare = (tag === tags.noSessions || tag === tags.version12) && size === responseHeaderBytes
+  if (code !== 0 && !bare) throw invalid(name, 'more than a refusal')
+  return code
 }
 
-/** Response parameters stand before the sessions' answers (Part 1 §18.7); nothing may be left of either. */
+/** Response parameters stand before the sessions' answers (Part 1 §18.3); nothing may be left of either. */
 function decodeResponse<T>(
-  command: Command,
+  { name, authorizations = [], gives }: Command,
   response: Uint8Array,
   read: (parameters: TpmReader, handle: number) => T,
 ): T {
-  const sessions = command.sessions ?? []
   try {
     const reader = new TpmReader(response)
-    const tag = reader.uint16()
-    if (tag !== (sessions.length > 0 ? tags.sessions : tags.noSessions)) throw invalid(command, 'the wrong tag')
+    if (reader.uint16() !== tagOf(authorizations)) throw invalid(name, 'the wrong tag')
     reader.bytes(responseHeaderBytes - 2)
-    const handle = command.givesHandle ? reader.uint32() : 0
-    const parameters = new TpmReader(sessions.length > 0 ? reader.bytes(reader.uint32()) : reader.rest())
-    for (const _session of sessions) readSession(reader)
+    const handle = gives === undefined ? 0 : readHandle(reader, gives)
+    const shown = authorizations.length > 0 ? reader.bytes(reader.uint32()) : reader.rest()
+    // Part 1 §18.8: rpHash is over the response code, the command code, and the parameters as they came.
+    const covered = new TpmWriter().uint32(0).uint32(commandTable[name].code).bytes(shown).encoded()
+    for (const entry of authorizations) entry.accept(reader, covered)
     reader.end()
+    const parameters = new TpmReader(authorizations.reduce((hidden, entry) => entry.reveal(hidden), shown))
     const result = read(parameters, handle)
     parameters.end()
     return result
   } catch (cause) {
-    if (cause instanceof TpmError && cause.code === 'TPM_RESPONSE_INVALID') throw cause
-    throw new TpmError('TPM_RESPONSE_INVALID', `the response to TPM2_${command.name} cannot be read`, { cause })
+    if (cause instanceof TpmError && cause.code.startsWith('TPM_RESPONSE_')) throw cause
+    throw new TpmError('TPM_RESPONSE_INVALID', `the response to TPM2_${name} cannot be read`, { cause })
   }
 }
 
-/** TPMS_AUTH_RESPONSE (Part 2 table 138). */
-function readSession(reader: TpmReader): void {
-  reader.sized(maxSessionFieldBytes)
-  reader.uint8()
-  reader.sized(maxSessionFieldBytes)
+function readHandle(reader: TpmReader, kind: HandleKind): number {
+  const handle = reader.uint32()
+  if (handle >>> 24 !== handleTypes[kind]) {
+    throw new TpmError('STRUCTURE_INVALID', `0x${handle.toString(16)} is no handle of an ${kind}`)
+  }
+  return handle
 }
 
-function invalid({ name }: Command, what: string): TpmError {
+function tagOf(authorizations: readonly Authorization[]): number {
+  return authorizations.length > 0 ? tags.sessions : tags.noSessions
+}
+
+function invalid(name: CommandName, what: string): TpmError {
   return new TpmError('TPM_RESPONSE_INVALID', `TPM2_${name} was answered with ${what}`)
 }

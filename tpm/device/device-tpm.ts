@@ -1,13 +1,12 @@
 import { activateCredential, certify, pcrRead, quote, sign } from '../commands/attestation.js'
-import { emptyPassword } from '../commands/command.js'
-import { create, createPrimary, load } from '../commands/objects.js'
-import { policySecret, startPolicySession } from '../commands/sessions.js'
+import { create, createPrimary, load, type LoadedObject } from '../commands/objects.js'
+import { policySecret } from '../commands/sessions.js'
 import { TpmError } from '../errors.js'
 import { certificateIndices, readEkCertificates } from '../nv-certificates.js'
+import type { Session } from '../sessions/session.js'
+import { startSession } from '../sessions/start-session.js'
 import { encodeEcdsaSigValue } from '../structures/ecdsa-der.js'
-import type { HierarchyName } from '../structures/names.js'
-import { decodePublic, type TpmPublic } from '../structures/public-area.js'
-import { decodeSignature } from '../structures/signature.js'
+import type { TpmPublic } from '../structures/public-area.js'
 import { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from '../templates.js'
 import type {
   CredentialBlob,
@@ -20,19 +19,29 @@ import type {
   TpmKey,
 } from '../tpm.js'
 import type { Transport } from '../transport/transport.js'
+import { Turns } from '../transport/turns.js'
+import { TidyTpm } from './loaded.js'
+import { readQuotedPcrs } from './quoted-pcrs.js'
 import { flushAfter, SavedKeys } from './saved-keys.js'
 
-/** A TPM behind a transport. Nothing stays loaded in it between two operations. */
+/**
+ * A TPM behind a transport. Nothing stays loaded in it between two operations. Whatever uses a key goes through a session
+ * that is salted for a key inside: for the activation of a credential the EK, for everything else the storage root key.
+ */
 export class DeviceTpm implements Tpm {
   readonly #transport: Transport
   readonly #keys: SavedKeys
+  readonly #tidy: TidyTpm
+  /** One operation at a time: between its commands it relies on what is loaded. */
+  readonly #turns = new Turns()
   readonly #endorsementKeys = new Map<EkTemplateName, EndorsementKey>()
   #attestationKey: TpmKey | undefined
-  #turn: Promise<unknown> = Promise.resolve()
+  #storageRootKey: TpmKey | undefined
 
   constructor(transport: Transport) {
     this.#transport = transport
     this.#keys = new SavedKeys(transport)
+    this.#tidy = new TidyTpm(transport)
   }
 
   endorsementKeyTemplates(): Promise<readonly EkTemplateName[]> {
@@ -50,33 +59,34 @@ export class DeviceTpm implements Tpm {
       const indices = await certificateIndices(this.#transport)
       const template = ekTemplateFor(name, indices)
       const certificates = await readEkCertificates(this.#transport, template, indices)
-      const key = { ...(await this.#primary('endorsement', template.public)), template: name, certificates }
+      const key = { ...(await this.#endorsed(template.public)), template: name, certificates }
       this.#endorsementKeys.set(name, key)
       return key
     })
   }
 
   attestationKey(): Promise<TpmKey> {
-    return this.#alone(async () => (this.#attestationKey ??= await this.#primary('endorsement', attestationKey)))
+    return this.#alone(async () => (this.#attestationKey ??= await this.#endorsed(attestationKey)))
   }
 
   createSigningKey(): Promise<StoredSigningKey> {
-    return this.#alone(() => this.#underStorageRoot((parent) => create(this.#transport, parent, signingKey)))
+    return this.#alone(() =>
+      this.#underStorageRoot((parent, session) => create(this.#transport, parent, signingKey, session)),
+    )
   }
 
   loadSigningKey(stored: StoredSigningKey): Promise<TpmKey> {
     return this.#alone(() =>
-      this.#underStorageRoot(async (parent) => {
-        const handle = await load(this.#transport, parent, stored)
-        return this.#keys.keep({ handle, public: stored.public })
-      }),
+      this.#underStorageRoot(async (parent, session) =>
+        this.#keys.keep(await load(this.#transport, parent, stored, session)),
+      ),
     )
   }
 
   sign(key: TpmKey, sha256Digest: Uint8Array): Promise<Uint8Array> {
     return this.#alone(async () => {
-      const signature = decodeSignature(
-        await this.#keys.withLoaded([key], ([loaded]) => sign(this.#transport, loaded, sha256Digest)),
+      const signature = await this.#withKeys([key], ([by], session) =>
+        sign(this.#transport, by, sha256Digest, session),
       )
       if (signature.scheme !== 'ecdsa') throw new TpmError('KEY_UNSUITABLE', 'not an ECDSA key')
       return encodeEcdsaSigValue(signature)
@@ -85,16 +95,22 @@ export class DeviceTpm implements Tpm {
 
   certify(key: TpmKey, signer: TpmKey, qualifyingData: Uint8Array): Promise<SignedAttestation> {
     return this.#alone(() =>
-      this.#keys.withLoaded([key, signer], ([object, by]) => certify(this.#transport, object, by, qualifyingData)),
+      this.#withKeys([key, signer], ([object, by], session) =>
+        certify(this.#transport, object, by, qualifyingData, session),
+      ),
     )
   }
 
   quote(signer: TpmKey, qualifyingData: Uint8Array, pcrs: readonly number[]): Promise<Quote> {
-    return this.#alone(async () => {
-      const values = await this.#readPcrs(pcrs)
-      const quoted = await this.#keys.withLoaded([signer], ([by]) => quote(this.#transport, by, qualifyingData, pcrs))
-      return { ...quoted, pcrs: values }
-    })
+    return this.#alone(() =>
+      this.#withKeys([signer], ([by], session) =>
+        readQuotedPcrs({
+          quote: () => quote(this.#transport, by, qualifyingData, pcrs, session),
+          read: (left) => pcrRead(this.#transport, left),
+          pcrs,
+        }),
+      ),
+    )
   }
 
   activateCredential(
@@ -104,56 +120,59 @@ export class DeviceTpm implements Tpm {
   ): Promise<Uint8Array> {
     return this.#alone(() =>
       this.#keys.withLoaded([attestationKey, endorsementKey], ([ak, ek]) =>
-        this.#withEkSession(endorsementKey, (session) =>
-          activateCredential(this.#transport, ak, { handle: ek, session }, credential),
-        ),
+        this.#underEk(ek, (session) => activateCredential(this.#transport, ak, ek, credential, session)),
       ),
     )
   }
 
   async close(): Promise<void> {
-    await this.#turn
+    await this.#turns.idle()
     await this.#transport.close()
   }
 
-  /** One operation at a time: between its commands it relies on what is loaded. */
   #alone<T>(operation: () => Promise<T>): Promise<T> {
-    const result = this.#turn.then(operation)
-    this.#turn = result.catch(() => undefined)
-    return result
+    return this.#turns.take(() => this.#tidy.leavingNothing(operation))
   }
 
-  async #primary(hierarchy: HierarchyName, template: TpmPublic): Promise<TpmKey> {
-    return this.#keys.keep(await createPrimary(this.#transport, hierarchy, template))
+  /** A primary in the endorsement hierarchy, whose seed is the maker's. */
+  async #endorsed(template: TpmPublic): Promise<TpmKey> {
+    return this.#withKeys([], async (_, session) =>
+      this.#keys.keep(await createPrimary(this.#transport, 'endorsement', template, session)),
+    )
   }
 
-  async #underStorageRoot<T>(use: (parent: number) => Promise<T>): Promise<T> {
-    const { handle } = await createPrimary(this.#transport, 'owner', storageRootKey)
-    return flushAfter(this.#transport, [handle], () => use(handle))
+  /** The keys are loaded after the session has begun: with the storage root key there might not be room for all. */
+  async #withKeys<Keys extends readonly TpmKey[], T>(
+    keys: readonly [...Keys],
+    use: (loaded: { readonly [Index in keyof Keys]: LoadedObject }, session: Session) => Promise<T>,
+  ): Promise<T> {
+    const session = await this.#keys.withLoaded([await this.#storageRoot()], ([root]) =>
+      startSession(this.#transport, root, { kind: 'hmac' }),
+    )
+    return flushAfter(this.#transport, [session.handle], () =>
+      this.#keys.withLoaded(keys, (loaded) => use(loaded, session)),
+    )
+  }
+
+  async #underStorageRoot<T>(use: (parent: LoadedObject, session: Session) => Promise<T>): Promise<T> {
+    return this.#withKeys([await this.#storageRoot()], ([parent], session) => use(parent, session))
+  }
+
+  /** Made without a session, for this is what the sessions are salted for. */
+  async #storageRoot(): Promise<TpmKey> {
+    return (this.#storageRootKey ??= await this.#keys.keep(
+      await createPrimary(this.#transport, 'owner', storageRootKey),
+    ))
   }
 
   /** Low-range EKs open by policy A alone; those of the high range also by their empty authorization value. */
-  async #withEkSession<T>(ek: EndorsementKey, use: (session: number) => Promise<T>): Promise<T> {
-    if (decodePublic(ek.public).attributes.userWithAuth) return use(emptyPassword)
-    const session = await startPolicySession(this.#transport)
-    return flushAfter(this.#transport, [session], async () => {
-      await policySecret(this.#transport, 'endorsement', session)
+  async #underEk<T>(ek: LoadedObject, use: (session: Session) => Promise<T>): Promise<T> {
+    const kind = ek.area.attributes.userWithAuth ? 'hmac' : 'policy'
+    const session = await startSession(this.#transport, ek, { kind, hash: ek.area.nameAlg })
+    return flushAfter(this.#transport, [session.handle], async () => {
+      if (kind === 'policy') await policySecret(this.#transport, 'endorsement', session)
       return use(session)
     })
-  }
-
-  /** A TPM gives at most eight values at once (TPML_DIGEST, Part 2 table 112). */
-  async #readPcrs(pcrs: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>> {
-    const values = new Map<number, Uint8Array>()
-    for (let left = [...pcrs]; left.length > 0; left = left.filter((pcr) => !values.has(pcr))) {
-      const read = await pcrRead(this.#transport, left)
-      const wanted = [...read].filter(([pcr]) => left.includes(pcr))
-      if (wanted.length === 0) {
-        throw new TpmError('TPM_COMMAND_FAILED', `the TPM has no SHA-256 bank with PCR ${left.join()}`)
-      }
-      for (const [pcr, value] of wanted) values.set(pcr, value)
-    }
-    return values
   }
 }
 

@@ -1,8 +1,14 @@
 import { contextLoad, contextSave, flushContext, type LoadedObject } from '../commands/objects.js'
 import { TpmError } from '../errors.js'
-import { decodePublic } from '../structures/public-area.js'
+import { encodePublic } from '../structures/public-area.js'
 import type { TpmKey } from '../tpm.js'
 import type { Transport } from '../transport/transport.js'
+
+/** A key outside of the TPM. */
+interface SavedKey extends Omit<LoadedObject, 'handle'> {
+  readonly context: Uint8Array
+  readonly public: Uint8Array
+}
 
 /**
  * The keys that a `Tpm` has in use. A TPM without a resource manager has room for three objects, and keeps them when
@@ -11,43 +17,47 @@ import type { Transport } from '../transport/transport.js'
 export class SavedKeys {
   readonly #transport: Transport
   /** `TpmKey.handle` is the position in here. */
-  readonly #saved: { readonly context: Uint8Array; readonly public: Uint8Array }[] = []
+  readonly #saved: SavedKey[] = []
 
   constructor(transport: Transport) {
     this.#transport = transport
   }
 
   /** Takes the object out of the TPM, whether saving it succeeds or not. One key has one place. */
-  async keep(loaded: LoadedObject): Promise<TpmKey> {
-    const context = await flushAfter(this.#transport, [loaded.handle], () =>
-      contextSave(this.#transport, loaded.handle),
-    )
-    decodePublic(loaded.public)
-    const known = this.#saved.findIndex((saved) => Buffer.compare(saved.public, loaded.public) === 0)
+  async keep({ handle: loaded, area, name }: LoadedObject): Promise<TpmKey> {
+    const context = await flushAfter(this.#transport, [loaded], () => contextSave(this.#transport, loaded))
+    const known = this.#saved.findIndex((saved) => Buffer.compare(saved.name, name) === 0)
     const handle = known < 0 ? this.#saved.length : known
-    this.#saved[handle] = { context, public: loaded.public }
-    return { handle, public: loaded.public }
+    const key = { context, area, name, public: encodePublic(area) }
+    this.#saved[handle] = key
+    return { handle, public: key.public }
   }
 
-  /** Has the keys in the TPM for as long as `use` takes; it gets their handles there. */
+  /** Has the keys in the TPM for as long as `use` takes, in the order in which they are given. */
   withLoaded<Keys extends readonly TpmKey[], T>(
     keys: readonly [...Keys],
-    use: (handles: { readonly [Index in keyof Keys]: number }) => Promise<T>,
+    use: (loaded: { readonly [Index in keyof Keys]: LoadedObject }) => Promise<T>,
   ): Promise<T> {
     const handles: number[] = []
     return flushAfter(this.#transport, handles, async () => {
-      for (const key of keys) handles.push(await contextLoad(this.#transport, this.#contextOf(key)))
-      return use(handles as { readonly [Index in keyof Keys]: number })
+      const loaded: LoadedObject[] = []
+      for (const key of keys) {
+        const { context, area, name } = this.#find(key)
+        const handle = await contextLoad(this.#transport, context)
+        handles.push(handle)
+        loaded.push({ handle, area, name })
+      }
+      return use(loaded as { readonly [Index in keyof Keys]: LoadedObject })
     })
   }
 
   /** A handle alone could be another TPM's, and mean another key here. */
-  #contextOf(key: TpmKey): Uint8Array {
+  #find(key: TpmKey): SavedKey {
     const saved = this.#saved[key.handle]
     if (saved === undefined || Buffer.compare(saved.public, key.public) !== 0) {
       throw new TpmError('TPM_COMMAND_FAILED', 'the key is not loaded in this TPM')
     }
-    return saved.context
+    return saved
   }
 }
 

@@ -1,22 +1,11 @@
-import {
-  constants,
-  createCipheriv,
-  createDecipheriv,
-  createECDH,
-  createHmac,
-  diffieHellman,
-  type KeyObject,
-  privateDecrypt,
-  publicEncrypt,
-  randomBytes,
-} from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, type KeyObject } from 'node:crypto'
 import { TpmError } from '../errors.js'
-import { curves, hashBytes } from '../structures/algorithms.js'
+import { hashBytes } from '../structures/algorithms.js'
 import { TpmReader, TpmWriter } from '../structures/codec.js'
-import type { EccPublic, TpmPublic } from '../structures/public-area.js'
-import { toKeyObject } from '../structures/spki.js'
+import type { TpmPublic } from '../structures/public-area.js'
 import type { CredentialBlob } from '../tpm.js'
-import { kdfA, kdfE } from './kdf.js'
+import { kdfA } from './kdf.js'
+import { recoverSeed, shareSeed } from './shared-seed.js'
 
 /**
  * TPM2_MakeCredential in software (Part 1 §24): seals `secret` so that it opens only in the TPM that holds the EK, and
@@ -31,7 +20,7 @@ export function makeCredential(
   if (secret.length > hashBytes[ekPublic.nameAlg]) {
     throw new TpmError('KEY_UNSUITABLE', `a secret of ${secret.length} bytes does not fit under ${ekPublic.nameAlg}`)
   }
-  const { seed, encryptedSecret } = shareSeed(ekPublic)
+  const { seed, encryptedSecret } = shareSeed(ekPublic, 'IDENTITY')
   const { algorithm, encryptionKey, integrityKey } = protection(ekPublic, seed, akName)
   const cipher = createCipheriv(algorithm, encryptionKey, zeroIv)
   const sealed = Buffer.concat([cipher.update(new TpmWriter().sized(secret).encoded()), cipher.final()])
@@ -50,7 +39,7 @@ export function openCredential(
 ): Uint8Array {
   const { nameAlg } = ek.ekPublic
   try {
-    const seed = recoverSeed(ek, encryptedSecret)
+    const seed = recoverSeed(ek.ekPublic, ek.ekPrivate, 'IDENTITY', encryptedSecret)
     const { algorithm, encryptionKey, integrityKey } = protection(ek.ekPublic, seed, akName)
     const reader = new TpmReader(credentialBlob)
     const integrity = reader.sized(hashBytes[nameAlg])
@@ -67,13 +56,6 @@ export function openCredential(
   }
 }
 
-/** A seed that only the EK's TPM can recover from what is sent to it. */
-interface SharedSeed {
-  readonly seed: Uint8Array
-  readonly encryptedSecret: Uint8Array
-}
-
-const identity = 'IDENTITY'
 const nothing = new Uint8Array(0)
 /** Each seed is used once, so the IV need not vary (Part 1 §24.3). */
 const zeroIv = Buffer.alloc(16)
@@ -91,49 +73,4 @@ function protection(
     encryptionKey: kdfA(nameAlg, seed, 'STORAGE', akName, nothing, symmetricBits / 8),
     integrityKey: kdfA(nameAlg, seed, 'INTEGRITY', nothing, nothing, hashBytes[nameAlg]),
   }
-}
-
-function shareSeed(ekPublic: TpmPublic): SharedSeed {
-  switch (ekPublic.type) {
-    case 'rsa': {
-      const seed = randomBytes(hashBytes[ekPublic.nameAlg])
-      const encrypted = publicEncrypt({ key: toKeyObject(ekPublic), ...oaep(ekPublic) }, seed)
-      return { seed, encryptedSecret: Uint8Array.from(encrypted) }
-    }
-    case 'ecc': {
-      const { openssl, bytes } = curves[ekPublic.curve]
-      const ephemeral = createECDH(openssl)
-      const point = ephemeral.generateKeys().subarray(1)
-      const [x, y] = [point.subarray(0, bytes), point.subarray(bytes)]
-      const sharedX = ephemeral.computeSecret(Buffer.concat([Uint8Array.of(4), ekPublic.x, ekPublic.y]))
-      return { seed: ecdhSeed(ekPublic, sharedX, x), encryptedSecret: new TpmWriter().sized(x).sized(y).encoded() }
-    }
-  }
-}
-
-function recoverSeed(
-  { ekPublic, ekPrivate }: { readonly ekPublic: TpmPublic; readonly ekPrivate: KeyObject },
-  encryptedSecret: Uint8Array,
-): Uint8Array {
-  switch (ekPublic.type) {
-    case 'rsa':
-      return privateDecrypt({ key: ekPrivate, ...oaep(ekPublic) }, encryptedSecret)
-    case 'ecc': {
-      const reader = new TpmReader(encryptedSecret)
-      const { bytes } = curves[ekPublic.curve]
-      const point = { type: 'ecc', curve: ekPublic.curve, x: reader.sized(bytes), y: reader.sized(bytes) } as const
-      reader.end()
-      return ecdhSeed(ekPublic, diffieHellman({ privateKey: ekPrivate, publicKey: toKeyObject(point) }), point.x)
-    }
-  }
-}
-
-/** Part 1 §B.10.4: the label is closed by a zero byte. */
-function oaep({ nameAlg }: TpmPublic): { padding: number; oaepHash: string; oaepLabel: Buffer } {
-  return { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: nameAlg, oaepLabel: Buffer.from(`${identity}\0`) }
-}
-
-/** Part 1 §C.6.4: one-pass ECDH; what travels is the ephemeral point (TPMS_ECC_POINT). */
-function ecdhSeed(ekPublic: EccPublic, sharedX: Uint8Array, ephemeralX: Uint8Array): Uint8Array {
-  return kdfE(ekPublic.nameAlg, sharedX, identity, ephemeralX, ekPublic.x, hashBytes[ekPublic.nameAlg])
 }

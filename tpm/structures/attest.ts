@@ -89,9 +89,7 @@ function readClockInfo(reader: TpmReader): ClockInfo {
   if (clock > BigInt(Number.MAX_SAFE_INTEGER)) throw new TpmError('STRUCTURE_INVALID', `a clock of ${clock} ms`)
   const resetCount = reader.uint32()
   const restartCount = reader.uint32()
-  const safe = reader.uint8()
-  if (safe > 1) throw new TpmError('STRUCTURE_INVALID', `${safe} is neither YES nor NO`)
-  return { clock: Number(clock), resetCount, restartCount, safe: safe === 1 }
+  return { clock: Number(clock), resetCount, restartCount, safe: reader.yesNo() }
 }
 
 function readAttested(reader: TpmReader, type: number, facts: AttestFacts): TpmAttest {

@@ -2,35 +2,46 @@ import { TpmError } from '../errors.js'
 
 /** Reads TPM structures (big endian, Part 1 §5.2); every read is bounded by what is there. */
 export class TpmReader {
-  readonly #bytes: Buffer
+  /** No Buffer: its `slice` shares memory. */
+  readonly #bytes: Uint8Array
+  readonly #view: DataView
   #at = 0
 
-  constructor(bytes: Uint8Array) {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  constructor({ buffer, byteOffset, byteLength }: Uint8Array) {
+    this.#bytes = new Uint8Array(buffer, byteOffset, byteLength)
+    this.#view = new DataView(buffer, byteOffset, byteLength)
   }
 
   uint8(): number {
-    return this.#take(1).readUInt8()
+    return this.#view.getUint8(this.#take(1))
   }
 
   uint16(): number {
-    return this.#take(2).readUInt16BE()
+    return this.#view.getUint16(this.#take(2))
   }
 
   uint32(): number {
-    return this.#take(4).readUInt32BE()
+    return this.#view.getUint32(this.#take(4))
   }
 
   uint64(): bigint {
-    return this.#take(8).readBigUInt64BE()
+    return this.#view.getBigUint64(this.#take(8))
+  }
+
+  /** TPMI_YES_NO (Part 2 §9.2). */
+  yesNo(): boolean {
+    const value = this.uint8()
+    if (value > 1) throw new TpmError('STRUCTURE_INVALID', `${value} is neither YES nor NO`)
+    return value === 1
   }
 
   /** A copy, so that what is decoded outlives the buffer it came in. */
   bytes(length: number): Uint8Array {
-    return Uint8Array.from(this.#take(length))
+    const start = this.#take(length)
+    return this.#bytes.slice(start, start + length)
   }
 
-  /** Contents of a TPM2B: a size in two bytes, then as many bytes, at most `limit`. */
+  /** Contents of a TPM2B (Part 2 §10.4): a size in two bytes, then as many bytes, at most `limit`. */
   sized(limit: number): Uint8Array {
     const size = this.uint16()
     if (size > limit)
@@ -49,10 +60,12 @@ export class TpmReader {
     if (left > 0) throw new TpmError('STRUCTURE_INVALID', `${left} bytes after the end of the structure`)
   }
 
-  #take(length: number): Buffer {
-    if (this.#at + length > this.#bytes.length) throw new TpmError('STRUCTURE_INVALID', 'the structure is truncated')
+  /** Where the next `length` bytes stand. */
+  #take(length: number): number {
+    const start = this.#at
+    if (start + length > this.#bytes.length) throw new TpmError('STRUCTURE_INVALID', 'the structure is truncated')
     this.#at += length
-    return this.#bytes.subarray(this.#at - length, this.#at)
+    return start
   }
 }
 
@@ -93,6 +106,12 @@ export class TpmWriter {
   }
 
   encoded(): Uint8Array {
-    return Uint8Array.from(Buffer.concat(this.#parts))
+    const encoded = new Uint8Array(this.#parts.reduce((length, part) => length + part.length, 0))
+    let at = 0
+    for (const part of this.#parts) {
+      encoded.set(part, at)
+      at += part.length
+    }
+    return encoded
   }
 }

@@ -86,6 +86,16 @@ export function encodePublic(area: TpmPublic): Uint8Array {
   }
 }
 
+/** The area without its key, as a template that asks for another one of its kind. */
+export function templateOf(area: TpmPublic): TpmPublic {
+  switch (area.type) {
+    case 'rsa':
+      return { ...area, exponent: 0, modulus: new Uint8Array(0) }
+    case 'ecc':
+      return { ...area, x: new Uint8Array(0), y: new Uint8Array(0) }
+  }
+}
+
 function readAuthPolicy(reader: TpmReader, nameAlg: HashName): Uint8Array {
   const policy = reader.sized(hashBytes[nameAlg])
   if (policy.length !== 0 && policy.length !== hashBytes[nameAlg]) {
