@@ -63,7 +63,7 @@ async function serve(client: Socket, tpmPath: string, bus: Bus): Promise<void> {
     socket.on('error', () => undefined)
     socket.once('close', () => other.destroy())
   }
-  let command = Buffer.alloc(0)
+  let command: Buffer = Buffer.alloc(0)
   const answer = (response: Buffer): void => {
     const index = bus.heard.push({ command, response }) - 1
     const shown = bus.meddle({ command, response }, index)

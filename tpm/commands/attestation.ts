@@ -35,10 +35,8 @@ export function sign(
     .uint32(hierarchies.null)
     .sized(nothing)
     .encoded()
-  return execute(
-    transport,
-    { name: 'Sign', handles: [key], authorizations: [authorization], parameters },
-    (reader) => decodeSignature(reader.rest()),
+  return execute(transport, { name: 'Sign', handles: [key], authorizations: [authorization], parameters }, (reader) =>
+    decodeSignature(reader.rest()),
   )
 }
 

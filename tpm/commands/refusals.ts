@@ -29,7 +29,8 @@ const states: readonly { readonly codes: readonly number[]; readonly code: TpmEr
   {
     codes: [failureCode],
     code: 'TPM_IN_FAILURE_MODE',
-    advice: 'take all power from the machine for a moment (a reboot is not enough); if it comes back, the chip is broken',
+    advice:
+      'take all power from the machine for a moment (a reboot is not enough); if it comes back, the chip is broken',
   },
   {
     codes: [0x902, 0x903, 0x904, 0x905, 0x906],

@@ -99,8 +99,7 @@ export function explainResponseCode(responseCode: number): string {
   const low = responseCode & 0xffff
   if ((low & 0x80) === 0) return `TPM_RC_${formatZero[low] ?? otherFormatZero(low)} (${code}${layer})`
   const number = (low >> 8) & 0xf
-  const subject =
-    (low & 0x40) !== 0 ? `parameter ${number}` : number > 7 ? `session ${number - 8}` : `handle ${number}`
+  const subject = (low & 0x40) !== 0 ? `parameter ${number}` : number > 7 ? `session ${number - 8}` : `handle ${number}`
   return `TPM_RC_${formatOne[low & 0x3f] ?? 'other'} (${code}, ${subject}${layer})`
 }
 

@@ -85,9 +85,7 @@ export class DeviceTpm implements Tpm {
 
   sign(key: TpmKey, sha256Digest: Uint8Array): Promise<Uint8Array> {
     return this.#alone(async () => {
-      const signature = await this.#withKeys([key], ([by], session) =>
-        sign(this.#transport, by, sha256Digest, session),
-      )
+      const signature = await this.#withKeys([key], ([by], session) => sign(this.#transport, by, sha256Digest, session))
       if (signature.scheme !== 'ecdsa') throw new TpmError('KEY_UNSUITABLE', 'not an ECDSA key')
       return encodeEcdsaSigValue(signature)
     })
@@ -131,7 +129,14 @@ export class DeviceTpm implements Tpm {
   }
 
   #alone<T>(operation: () => Promise<T>): Promise<T> {
-    return this.#turns.take(() => this.#tidy.leavingNothing(operation))
+    return this.#turns.take(async () => {
+      try {
+        return await this.#tidy.leavingNothing(operation)
+      } catch (error) {
+        this.#storageRootKey = undefined // it may be why: not the TPM's own, or saved before the TPM was reset
+        throw error
+      }
+    })
   }
 
   /** A primary in the endorsement hierarchy, whose seed is the maker's. */

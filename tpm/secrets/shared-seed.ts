@@ -25,7 +25,8 @@ export interface SharedSeed {
 
 /** RSA-OAEP, or one-pass ECDH, with the hash of the key's Name. @throws TpmError KEY_UNSUITABLE unless the key decrypts */
 export function shareSeed(key: TpmPublic, use: SeedUse): SharedSeed {
-  if (!key.attributes.decrypt) throw new TpmError('KEY_UNSUITABLE', 'nothing can be encrypted for a key that only signs')
+  if (!key.attributes.decrypt)
+    throw new TpmError('KEY_UNSUITABLE', 'nothing can be encrypted for a key that only signs')
   switch (key.type) {
     case 'rsa': {
       const seed = Uint8Array.from(randomBytes(hashBytes[key.nameAlg]))

@@ -53,9 +53,7 @@ export class Session implements Authorization, Entity {
       attributeBits.continueSession |
       (hidesCommand ? attributeBits.decrypt : 0) | // the TPM shall decrypt it
       (hidesResponse ? attributeBits.encrypt : 0)
-    return hidesCommand
-      ? this.#crypt(createCipheriv, parameters, this.#nonceCaller, this.#nonceTpm)
-      : parameters
+    return hidesCommand ? this.#crypt(createCipheriv, parameters, this.#nonceCaller, this.#nonceTpm) : parameters
   }
 
   authorize(covered: Uint8Array): Uint8Array {

@@ -10,6 +10,9 @@ import {
 
 export type SocketAddress = { readonly path: string } | { readonly host: string; readonly port: number }
 
+/** Where a response says its size (Part 1 §18.2). */
+const [sizeStart, sizeEnd] = [2, 6] as const
+
 /** The data channel of swtpm, which carries TPM commands as they are. */
 export async function openSocket(address: SocketAddress, options: TransportOptions = {}): Promise<Transport> {
   const socket = await connected(address)
@@ -21,7 +24,7 @@ export async function openSocket(address: SocketAddress, options: TransportOptio
   }
   socket.on('data', (chunk) => {
     received = Buffer.concat([received, chunk])
-    const size = received.length < responseHeaderBytes ? responseHeaderBytes : received.readUInt32BE(2)
+    const size = received.length < sizeEnd ? responseHeaderBytes : received.readUInt32BE(sizeStart)
     if (size < responseHeaderBytes || size > maxResponseBytes || received.length > size || settle === undefined) {
       finish(new TpmError('TPM_RESPONSE_INVALID', `${received.length} bytes that are no response`))
       socket.destroy()
