@@ -92,12 +92,14 @@ export {
   text,
   word,
 } from './decode.js'
+export { crc32c } from './crc32c.js'
 export { decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from './encoding.js'
 export { isDiskFull } from './disk-full.js'
 export { asError, CodedError, messageOf, ProtocolError, type ProtocolErrorCode } from './errors.js'
 export {
   type Anchor,
   type AttestationResult,
+  type CertificateHolder,
   type ChannelBinding,
   type Decision,
   type DenyReason,

@@ -1,4 +1,4 @@
-import { crc32c } from './crc32c.js'
+import { crc32c } from '#protocol'
 import { maxEntryBytes } from '../entries/write-entry.js'
 
 /*

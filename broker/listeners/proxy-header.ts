@@ -1,4 +1,5 @@
 import { SocketAddress } from 'node:net'
+import { crc32c } from '#protocol'
 import { BrokerError } from '../errors.js'
 
 /** What the header of a proxy says. */
@@ -33,17 +34,19 @@ function decodeCommand(header: Buffer): ProxyHeader {
   if (version !== 2) throw invalid(`version ${version}`)
   if (command === 0) return { command: 'LOCAL' } // its addresses must be ignored
   if (command !== 1) throw invalid(`command ${command}`)
-  return { command: 'PROXY', ...decodeAddresses(header.readUInt8(13), header.subarray(fixedBytes)) }
+  return { command: 'PROXY', ...decodeAddresses(header) }
 }
 
 /** Source address, destination address, source port, destination port, and after them records that say more. */
-function decodeAddresses(kind: number, body: Buffer): { readonly address: string; readonly port: number } {
+function decodeAddresses(header: Buffer): { readonly address: string; readonly port: number } {
+  const kind = header.readUInt8(13)
+  const body = header.subarray(fixedBytes)
   const family = families.get(kind)
   if (!family) throw invalid(`family and transport 0x${kind.toString(16)}`) // not TCP over IP, so not a client of ours
   const { addressBytes, format } = family
   const addressesEnd = 2 * addressBytes + 4
   if (body.length < addressesEnd) throw invalid(`${body.length} bytes of addresses instead of ${addressesEnd}`)
-  skipRecords(body.subarray(addressesEnd))
+  checkRecords(header, fixedBytes + addressesEnd)
   return { address: format(body.subarray(0, addressBytes)), port: body.readUInt16BE(2 * addressBytes) }
 }
 
@@ -58,14 +61,28 @@ function formatIpv6(bytes: Buffer): string {
   return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address
 }
 
-/** We need none of them; but they must fill the header exactly (§2.2.7), or sender and receiver disagree about its end. */
-function skipRecords(records: Buffer): void {
-  for (let at = 0; at < records.length;) {
-    const end = at + 3 + (at + 3 <= records.length ? records.readUInt16BE(at + 1) : 0)
-    if (end > records.length) throw invalid('a record runs beyond the header')
+/** They must fill the header exactly (§2.2.7), or sender and receiver disagree about its end. Of all we need the checksum. */
+function checkRecords(header: Buffer, from: number): void {
+  for (let at = from; at < header.length;) {
+    const valueAt = at + 3
+    const end = valueAt + (valueAt <= header.length ? header.readUInt16BE(at + 1) : 0)
+    if (end > header.length) throw invalid('a record runs beyond the header')
+    if (header[at] === checksumRecord) requireChecksum(header, valueAt, end)
     at = end
   }
 }
+
+const checksumRecord = 0x03
+
+/** CRC-32C of the whole header, as if it were zero itself (§2.2.3). */
+function requireChecksum(header: Buffer, at: number, end: number): void {
+  const before = crc32c(header, 0, at)
+  const expected = crc32c(header, end, header.length, crc32c(zeroChecksum, 0, zeroChecksum.length, before))
+  const isRight = end - at === zeroChecksum.length && header.readUInt32BE(at) === expected
+  if (!isRight) throw invalid('the checksum does not match')
+}
+
+const zeroChecksum = Buffer.alloc(4)
 
 function nibbles(byte: number): readonly [number, number] {
   return [byte >> 4, byte & 0x0f]

@@ -5,6 +5,7 @@ import test, { type TestContext } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { decodeProxyHeader } from '../../../broker/listeners/proxy-header.js'
 import { type BrokerLimits, BrokerError } from '#broker'
+import { crc32c } from '#protocol'
 import { makeWorld, RawClient, until, type World } from '../harness.js'
 import { listenToo, openWebSocket } from './world.js'
 
@@ -33,6 +34,24 @@ test('reads what a proxy says of the client, and leaves what follows alone', () 
       assert.equal(decodeProxyHeader(bytes.subarray(0, length), maxBytes), undefined)
     }
   }
+})
+
+test('a checksum that a proxy sends must be the one of the whole header', () => {
+  const addresses = '0a010203 c0a80001 9c40 22b3'
+  const summed = (checksum: string) => header(0x21, 0x11, `${addresses} ea0003 010203 030004 ${checksum} 040001 00`)
+  const at = 16 + 12 + 6 + 3
+  const sum = crc32c(summed('00000000'))
+  const right = summed(sum.toString(16).padStart(8, '0'))
+  assert.deepEqual(decodeProxyHeader(right, maxBytes)?.header, { command: 'PROXY', address: '10.1.2.3', port: 40_000 })
+  for (let byte = 16; byte < right.length; byte++) {
+    if (byte === at - 3) continue // that it is a checksum is said nowhere else
+    const wrong = Buffer.from(right)
+    wrong.writeUInt8(right.readUInt8(byte) ^ 1, byte)
+    assert.throws(() => decodeProxyHeader(wrong, maxBytes), { code: 'PROXY_HEADER_INVALID' }, `${byte}`)
+  }
+  assert.equal(right.readUInt32BE(at), sum)
+  const short = header(0x21, 0x11, `${addresses} 030003 000000`)
+  assert.throws(() => decodeProxyHeader(short, maxBytes), { code: 'PROXY_HEADER_INVALID' })
 })
 
 test('refuses every other header, as soon as it can be told', () => {

@@ -1,6 +1,6 @@
 /**
  * CRC-32C (Castagnoli, RFC 3720 appendix B.4) of the bytes between two places, or, with the CRC of what came `before`
- * them, of all as if it were one. Every record is summed up on its way to the disk, so eight bytes go in at a time.
+ * them, of all as if it were one. Every audit record is summed up on its way to the disk, so eight bytes go in at a time.
  */
 export function crc32c(bytes: Uint8Array, from = 0, to = bytes.length, before = 0): number {
   let crc = ~before
