@@ -1,9 +1,10 @@
 import type { Decision } from '#protocol'
 import type { QosDecision } from '#policy'
-import { Answers, type Request } from './answers.js'
+import { Answers } from './answers.js'
 import { decide } from './decision.js'
 import { type DecisionLog, unplaced } from './decision-log.js'
 import type { Handing, Message } from './message.js'
+import type { Request } from './request.js'
 import type { Link, Session } from './session.js'
 import type { Statistics } from './statistics.js'
 import type { Qos } from './wire/packet.js'
@@ -72,7 +73,7 @@ export class Handover {
     link.writer.pushMessage(frame, message.publisher, packetId)
     link.traffic.sent(qos)
     // Asked once: not again by what is retained, or sent again.
-    if (message.request && !retain && !dup) askForAnswer(session, message, message.request)
+    if (message.request && !retain && !dup) askForAnswer(session, message.request)
     return true
   }
 
@@ -107,8 +108,8 @@ export class Handover {
 }
 
 /** Who is kept to repairs says nothing else, whoever asks; and nobody is given a right by its own device. */
-function askForAnswer(session: Session, { properties, publisher }: Message, request: Request): void {
-  if (session.rights.quarantined || publisher === session.device) return
+function askForAnswer(session: Session, request: Request): void {
+  if (session.rights.quarantined || request.device === session.device) return
   session.answers ??= new Answers()
-  session.answers.give(properties, request, session.rights)
+  session.answers.give(request, session.rights)
 }

@@ -1,5 +1,5 @@
 import type { DeviceId, TopicName } from '#protocol'
-import type { Request } from './answers.js'
+import type { Request } from './request.js'
 import { detached, encodeMessageProperties, propertyBytes } from './wire/encode-properties.js'
 import { encodePublish } from './wire/encode-publish.js'
 import type { MessageProperties, ProtocolLevel, Qos } from './wire/packet.js'

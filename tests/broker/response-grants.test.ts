@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
+import { parsePolicy, renderPolicy } from '#policy'
+import { parseTopicName } from '#protocol'
+import { Answers } from '../../broker/answers.js'
+import { questionOf } from '../../broker/request.js'
 import { heard, join, subscribe } from './conformance/peer.js'
 import { device, makeWorld, publishPacket, type RawClient, until, type World } from './harness.js'
 
@@ -17,7 +21,7 @@ roles:
     allow:
       - { id: ask, actions: [publish], topics: ["ask/+", "ask/all/#", "answers/d1/asked"], retain: true, respond: { within: 30s } }
       - { id: tell, actions: [publish], topics: ["tell/+"] }
-      - { id: answers, actions: [subscribe, receive], topics: ["answers/\${device.id}/#"] }
+      - { id: answers, actions: [subscribe, receive], topics: ["answers/\${device.id}/#", "answers/all/#"] }
   answerer:
     allow:
       - { id: asked, actions: [subscribe, receive], topics: ["ask/\${device.id}", "ask/all/#", "tell/+"] }
@@ -167,6 +171,49 @@ test('who asks without end crowds out its own questions, and not those of others
   for (let asked = 0; asked < 199; asked++) if ((await answer(answerer, 'answers/d1/x', `c${asked}`)) === 0) given++
   assert.equal(given, 64)
 })
+
+test('who asks what another has asked takes nothing from it: each gets one answer, also when the other has gone', async (t) => {
+  const { world, asker, answerer } = await open(t)
+  const stranger = await join(world, 'd4', 5)
+  await subscribe(asker, ['answers/all/#', 1])
+  await ask(asker, 'ask/d2', 'answers/all/x', 'c1')
+  await ask(stranger, 'ask/d2', 'answers/all/x', 'c1')
+  await ask(stranger, 'ask/d2', 'answers/all/x', 'c1')
+  await answerer.next('publish', 3)
+  for (const code of [0, 0, refused]) assert.equal(await answer(answerer, 'answers/all/x', 'c1'), code)
+
+  await ask(asker, 'ask/d2', 'answers/all/x', 'c2')
+  await ask(stranger, 'ask/d2', 'answers/all/x', 'c2')
+  await answerer.next('publish', 5)
+  stranger.socket.destroy()
+  await until(() => world.broker.sessions().every(({ clientId }) => clientId !== 'd4'))
+  for (const code of [0, refused]) assert.equal(await answer(answerer, 'answers/all/x', 'c2'), code)
+})
+
+test('a question takes as little room as any other, however long its topic; what is over is let go', async (t) => {
+  const { asker, answerer } = await open(t)
+  const topic = `answers/d1/${'x'.repeat(1000)}`
+  await ask(asker, 'ask/d2', topic, 'c1')
+  await answerer.next('publish')
+  assert.equal(await answer(answerer, topic, 'c1'), 0)
+  const [long, short] = [topic, 'a'].map((name) => questionOf(parseTopicName(name), new Uint8Array(256)))
+  assert.equal(long?.length, short?.length)
+
+  const answers = new Answers()
+  let stands = true
+  for (let asked = 0; asked < 100; asked++) {
+    const request = { device: device('d1'), question: `${asked}`, rule: 'asker/ask', stands: () => stands }
+    answers.give(request, renderPolicy(parsePolicy(policyWith(), 'policy.yaml'), d2))
+  }
+  assert.equal(answers.size, 64)
+  answers.sweep()
+  assert.equal(answers.size, 64)
+  stands = false
+  answers.sweep()
+  assert.equal(answers.size, 0)
+})
+
+const d2 = { id: device('d2'), tier: 'tpm', labels: {} } as const
 
 const refused = 0x87
 
