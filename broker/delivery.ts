@@ -12,7 +12,7 @@ import type { Reception } from './subscription.js'
 import { isDue, sendPubrel, Window } from './window.js'
 import type { AckPacket, Qos } from './wire/packet.js'
 import { reasonCodes } from './wire/reason-codes.js'
-import type { Publishers, SilenceReason } from './publishers.js'
+import type { Publishers, SilenceReason } from './speaker.js'
 
 export interface DeliveryOptions {
   readonly handover: Handover
@@ -216,13 +216,20 @@ export class Delivery {
 
   /**
    * A QoS 2 message goes out under an identifier that a restart will know again, or it could arrive twice. The others
-   * do not wait: the publisher's answer does. The disk can be slow and the rights others by then, so they are asked again.
+   * do not wait: the publisher's answer does. The disk can be slow and the rights others by then, so they are asked again;
+   * and where they have come down to QoS 1 that is stored first, or a restart would send it again with what they forbid.
    */
   #handWhenStored(session: Session, link: Link, outgoing: Outgoing): void {
-    this.#options.store.afterFlush(() => {
+    const { store } = this.#options
+    store.afterFlush(() => {
       if (session.link !== link || !isDue(session, outgoing)) return
       const hearing = this.#hearingOrWithhold(session, outgoing)
-      if (hearing?.qos === 1) outgoing.qos = 1
+      if (hearing && hearing.qos < outgoing.qos) {
+        outgoing.qos = 1
+        store.putMessage(session, outgoing)
+        this.#handWhenStored(session, link, outgoing)
+        return
+      }
       if (hearing) this.#handOutgoing(session, link, outgoing, false, hearing)
       this.drain(session)
     })

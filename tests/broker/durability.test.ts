@@ -65,6 +65,37 @@ test('a QoS 2 message that waits for the disk goes out by the rights of the mome
   assert.equal(waiting?.queued, 1) // of what was withheld nothing is left
 })
 
+test('a QoS that the rights have lowered while the disk was slow stays lowered over a crash', async (t) => {
+  const policy = policySource().replaceAll('qos: { max: 1 }', 'qos: { max: 2 }')
+  const world = await makeWorld(t, { policy })
+  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  await speaker.connect('d1')
+  await listener.connect('d2', { clean: false })
+  listener.send(subscribePacket(1, ['open/#', 2]))
+  await listener.next('suback')
+
+  const { commit } = world.store
+  let writeOn: () => void = () => undefined
+  const written = new Promise<void>((resolve) => (writeOn = resolve))
+  const slow = t.mock.method(world.store, 'commit', async (changes: Parameters<typeof commit>[0]) => {
+    await written
+    return commit.call(world.store, changes)
+  })
+  speaker.send(publishPacket('open/x', 'x', { qos: 2, messageId: 1 }))
+  await until(() => slow.mock.callCount() > 0)
+  await speaker.ping()
+  world.setPolicy(policySource().replace('version: 3', 'version: 4'))
+  await world.broker.policyChanged()
+  writeOn()
+
+  assert.equal((await listener.next('publish')).qos, 1)
+  await world.crash()
+  const back = await world.raw('d2')
+  await back.connect('d2', { clean: false })
+  const again = await back.next('publish')
+  assert.deepEqual([again.qos, again.dup, again.messageId], [1, true, listener.all('publish')[0]?.messageId])
+})
+
 test('a right to subscribe that is taken back before its record is durable begins no subscription', async (t) => {
   const world = await makeWorld(t)
   const client = await world.raw('d1')
