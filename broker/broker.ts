@@ -3,8 +3,8 @@ import type { LiveSession } from '#policy'
 import type { LockChange } from '#registry'
 import { Connection, type ConnectionEvents } from './connection.js'
 import { Deadline } from './deadline.js'
-import { dispatch, fail, unrecordable } from './dispatch.js'
-import { attempt, discardAfterWill, endConnection, expire, relieve, overflow } from './ending.js'
+import { dispatch, fail } from './dispatch.js'
+import { endConnection, overflow, relieve } from './ending.js'
 import { type BrokerOptions, Hub } from './hub.js'
 import { type Levels, levelsOf } from './levels.js'
 import { kick, type Kicked } from './kick.js'
@@ -13,15 +13,15 @@ import { listen, type Listener, type ListenOptions } from './listeners/listener.
 import type { TlsCredential } from './listeners/secure-server.js'
 import type { Transport } from './listeners/transport.js'
 import { liveSession } from './live-session.js'
-import type { SilenceReason } from './publishers.js'
 import { holdToRights, Recheck } from './recheck.js'
 import { restore } from './restore.js'
-import type { Session } from './session.js'
 import { viewSession } from './session-view.js'
-import { type Ended, silence, turnOut } from './silence.js'
+import { type Ended, holdBack, silence, turnOut } from './silence.js'
+import type { SilenceReason } from './speaker.js'
+import { Standstill } from './standstill.js'
 import type { Statistics } from './statistics.js'
+import { sweep } from './sweep.js'
 import { SystemTopics } from './system-topics.js'
-import { fireWill } from './will.js'
 
 /**
  * Speaks MQTT 3.1.1 and 5 to devices that hold a valid certificate. A device says and hears what its policy allows and nothing
@@ -33,6 +33,7 @@ export class Broker {
   readonly #listeners: Listener[] = []
   readonly #halfOpen: HalfOpen
   readonly #recheck: Recheck
+  readonly #standstill: Standstill
   readonly #systemTopics: SystemTopics
   readonly #sweeper: NodeJS.Timeout
   readonly #stopListening: readonly (() => void)[]
@@ -44,27 +45,22 @@ export class Broker {
     gone: (connection) => void this.#connections.delete(connection),
   }
   #closing = false
-  /** Since when the audit log cannot keep up. */
-  #congestedSince: number | undefined
-  /** Why nobody is read. */
-  readonly #holding = new Set<'log' | 'lease'>()
-  /** Whether the last sweep found the lease given up. */
-  #cutOff = false
 
   private constructor(options: BrokerOptions) {
     const { audit } = options
     this.#hub = new Hub(options, {
-      storeFailure: (error) => this.#endAll(codeOf(error)),
+      storeFailure: (error) => this.#standstill.endAll(codeOf(error)),
       overflow: (session) => overflow(this.#hub, session),
       crowded: () => relieve(this.#hub),
       rightsOver: () => void this.#recheck.begin(),
     })
     this.#recheck = new Recheck(this.#hub)
+    this.#standstill = new Standstill(this.#hub, this.#connections)
     this.#systemTopics = new SystemTopics(this.#hub)
     this.#halfOpen = new HalfOpen(this.#hub.limits, this.#hub.elapsed)
     this.#stopListening = [
-      audit.onCongestion((congested) => this.#pause(congested)),
-      audit.onEnd(() => this.#endAll('the audit log has ended')),
+      audit.onCongestion((congested) => this.#standstill.logCongested(congested)),
+      audit.onEnd(() => this.#standstill.endAll('the audit log has ended')),
     ]
     this.#sweeper = setInterval(() => this.#sweep(), this.#hub.limits.sweepMilliseconds)
     this.#sweeper.unref()
@@ -106,14 +102,15 @@ export class Broker {
 
   /**
    * A change of who is kept out. When this returns it acts: those whom it is on are gone, those whom it no longer is on
-   * may come back, and who has entered or left quarantine goes on with the rights of now. Connections are held against
-   * the registry again, because a lock can be on where they come from.
+   * may come back, and who has entered or left quarantine goes on with the rights of now. Sessions are held against the
+   * registry again, because a lock can be on where their clients come from.
    */
   applyLocks({ after, revoked, locked, quarantined, restored, released }: Omit<LockChange, 'revision'>): Ended {
     const hub = this.#hub
-    if (after === undefined) hub.silenced.clear() // the whole state: who is not named any more is free
-    for (const device of restored) hub.silenced.delete(device)
+    if (after === undefined) hub.keptOut.clear() // the whole state: who is not named any more is free
+    for (const device of restored) hub.keptOut.delete(device)
     for (const device of [...quarantined, ...released]) this.rightsChanged(device)
+    holdBack(hub, new Set(quarantined))
     const ended = [
       this.endDevices(revoked, 'revoked'),
       this.endDevices(locked, 'locked'),
@@ -125,14 +122,9 @@ export class Broker {
     })
   }
 
-  /**
-   * Looks at the lease, as each sweep does. While it is over nobody is read and nothing is written, see {@link Writer};
-   * one that has been over for long ends all sessions, see {@link #giveUp}.
-   */
+  /** Looks at the lease, as each sweep does. While it is over everything stands still, see {@link Standstill}. */
   leaseLooked(): void {
-    const { holds } = this.#hub.lease
-    this.#hold('lease', !holds)
-    if (holds) for (const { writer } of this.#connections) writer.resume()
+    this.#standstill.lookAtLease()
   }
 
   /** An operator's act against one session; undefined when there is none with this client id. */
@@ -220,79 +212,15 @@ export class Broker {
     const connection = new Connection(transport, this.#hub, this.#events)
     this.#connections.add(connection)
     if (this.#closing) connection.close('shutdown')
-    else if (this.#holding.size > 0 && this.healthy) connection.hold()
-  }
-
-  /** While the log cannot keep up, nobody is read; and when that lasts, see {@link #sweep}. */
-  #pause(congested: boolean): void {
-    this.#congestedSince = congested ? this.#hub.elapsed() : undefined
-    this.#hold('log', congested)
-  }
-
-  #hold(why: 'log' | 'lease', holding: boolean): void {
-    const before = this.#holding.size > 0
-    if (holding) this.#holding.add(why)
-    else this.#holding.delete(why)
-    const now = this.#holding.size > 0
-    if (now === before) return
-    for (const connection of this.#connections) {
-      if (now) connection.hold()
-      else connection.release()
-    }
+    else this.#standstill.welcome(connection)
   }
 
   #sweep(): void {
-    const { refusals, decisions, sessions, delivery, drops, retained, rightsTerm, limits, elapsed } = this.#hub
     this.#halfOpen.sweep()
-    this.leaseLooked()
-    this.#giveUp()
+    this.#standstill.sweep()
     for (const connection of this.#connections) connection.sweep()
-    if (this.#congestedSince !== undefined && elapsed() - this.#congestedSince >= limits.congestionSeconds * 1000) {
-      this.#tellPublishers()
-    }
-    refusals.sweep()
-    decisions.sweep()
-    retained.sweep()
     this.#systemTopics.sweep()
-    rightsTerm.sweep()
-    if (this.#hub.crowded) relieve(this.#hub) // what a start has found, or what was waiting when connections ended
-    for (const session of sessions) {
-      delivery.dropExpired(session)
-      drops.recordCounted(session)
-      if (!session.link) this.#sweepAway(session)
-    }
-  }
-
-  /** Not by one look: in a process that stood still it can come just before the beat that renews the lease. */
-  #giveUp(): void {
-    const { isGivenUp } = this.#hub.lease
-    if (isGivenUp && this.#cutOff) this.#endAll('cut off from the lock feed')
-    this.#cutOff = isGivenUp
-  }
-
-  /** Wills that have waited long enough speak; sessions that have, end. */
-  #sweepAway(session: Session): void {
-    const { now } = this.#hub
-    if (session.willDueAt !== undefined && session.willDueAt <= now()) attempt(() => fireWill(this.#hub, session))
-    if (!session.persistent) discardAfterWill(this.#hub, session)
-    else if (session.isOver(now()) && !session.will) expire(this.#hub, session, 'expired')
-  }
-
-  /**
-   * Publishers that wait are told, those of MQTT 5 why. What they sent stays recorded and is delivered, and not
-   * acknowledged. A full disk can stay full for hours: then all are read again, so that whoever publishes is told that
-   * it cannot be recorded, and who only listens can stay.
-   */
-  #tellPublishers(): void {
-    for (const connection of this.#connections) {
-      if (!connection.backlog.isEmpty) connection.close('internal', 'the audit log is congested', unrecordable)
-    }
-    this.#hold('log', !this.#hub.options.audit.full)
-  }
-
-  /** What was promised can no longer be kept, so nobody is told that it was. */
-  #endAll(comment: string): void {
-    for (const connection of this.#connections) connection.close('internal', comment)
+    sweep(this.#hub)
   }
 
   async #allGone(): Promise<void> {

@@ -1,16 +1,16 @@
 import type { DeviceIdentity, SessionEndReason, SessionFacts } from '#protocol'
 import { IncomingAliases, OutgoingAliases } from './aliases.js'
 import { Backlog } from './backlog.js'
-import { disconnectReasons } from './spoken-reasons.js'
+import { Intake } from './intake.js'
 import type { BrokerLimits } from './limits.js'
 import type { LockLease } from './lock-lease.js'
 import type { ListenerKind, Transport } from './listeners/transport.js'
 import type { Link, Session } from './session.js'
+import type { Speaker } from './speaker.js'
+import { disconnectReasons } from './spoken-reasons.js'
 import type { Statistics } from './statistics.js'
 import { TrafficMeter } from './traffic-meter.js'
-import { decodePacket } from './wire/decode.js'
 import { encodeDisconnect } from './wire/encode.js'
-import { FrameReader } from './wire/frame.js'
 import { type ConnectPacket, type Packet, type ProtocolLevel, versionOf } from './wire/packet.js'
 import type { ReasonCode } from './wire/reason-codes.js'
 import { Writer } from './writer.js'
@@ -50,7 +50,7 @@ export interface CloseOptions {
   readonly say?: string
 }
 
-/** One network connection: bytes in, packets out, and how far it may go ahead of what is durable. */
+/** One network connection: who is at the other end, what it is told, and how it ends. {@link Intake} reads what it says. */
 export class Connection implements Link {
   readonly writer: Writer
   readonly backlog: Backlog
@@ -79,23 +79,17 @@ export class Connection implements Link {
   /** Acknowledgements that wait for the store; later ones stay behind them. */
   acksWaiting = 0
   readonly #transport: Transport
-  readonly #reader: FrameReader
+  readonly #intake: Intake
   readonly #limits: BrokerLimits
   readonly #now: () => number
   readonly #elapsed: () => number
   readonly #events: ConnectionEvents
   readonly #openedAt: number
   #wantsReasons = false
-  #keepAliveMilliseconds = 0
-  #lastSeen: number
-  #partialSince: number | undefined
+  #keepAliveSeconds = 0
   #closedAt: number | undefined
   /** Set when the bytes have ended; a reason where that was nobody's wish. */
   #lost: { readonly comment: string | undefined } | undefined
-  #holds = 0
-  #pumping = false
-  /** Held until the client reads its answers. */
-  #awaitsReader = false
 
   constructor(
     transport: Transport,
@@ -108,13 +102,13 @@ export class Connection implements Link {
     this.#now = now
     this.#elapsed = elapsed
     this.#events = events
-    this.#openedAt = this.#lastSeen = elapsed()
+    this.#openedAt = elapsed()
     this.traffic = new TrafficMeter(statistics, this.#openedAt)
     const { address, port } = transport.peer
     this.address = address
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
-    this.#reader = new FrameReader(limits.maxConnectBytes)
-    this.backlog = new Backlog(limits, this)
+    this.#intake = new Intake({ connection: this, transport, limits, elapsed, events })
+    this.backlog = new Backlog(limits, this.#intake)
     this.writer = new Writer({
       ...{ sink: transport, traffic: this.traffic, limits, now: elapsed },
       mayWrite: () => lease.holds,
@@ -134,6 +128,12 @@ export class Connection implements Link {
     return this.#transport.peerCertificate
   }
 
+  /** Undefined until its certificate is known. */
+  get speaker(): Speaker | undefined {
+    const { identity, address } = this
+    return identity && { device: identity.deviceId, certificate: identity.fingerprint, address }
+  }
+
   /** The client has said who it claims to be and what it can do. */
   introduce(packet: ConnectPacket): void {
     this.clientId = packet.clientId
@@ -148,8 +148,8 @@ export class Connection implements Link {
 
   /** CONNACK 0: from now on this is a session. */
   accept(connack: Uint8Array, keepAliveSeconds: number): void {
-    this.#keepAliveMilliseconds = keepAliveSeconds * 1500 // one and a half times: [MQTT-3.1.2-22]
-    this.#reader.maxBytes = this.#limits.maxPacketBytes
+    this.#keepAliveSeconds = keepAliveSeconds * 1.5 // [MQTT-3.1.2-22]
+    this.#intake.accepted()
     this.accepted = true
     this.#transport.established()
     this.traffic.accepted(versionOf(this.level), this.over)
@@ -184,16 +184,11 @@ export class Connection implements Link {
 
   /** Stops reading until {@link release}; calls add up. */
   hold(): void {
-    this.#holds++
-    this.#transport.pause()
+    this.#intake.hold()
   }
 
   release(): void {
-    this.#holds--
-    if (this.#holds > 0 || this.closed) return
-    this.#lastSeen = this.#elapsed()
-    this.#transport.resume()
-    this.#pump()
+    this.#intake.release()
   }
 
   /** Goes on with the packet at hand in another turn; what stands behind it waits. */
@@ -230,13 +225,18 @@ export class Connection implements Link {
       if (passed(this.#openedAt, this.#limits.connectSeconds)) this.#giveUpConnecting()
     } else if (this.identity && this.identity.notAfter.getTime() <= this.#now()) {
       this.close('expired')
-    } else if (passed(this.#partialSince ?? this.#transport.partialSince, this.#limits.packetSeconds)) {
+    } else if (passed(this.#intake.partialSince ?? this.#transport.partialSince, this.#limits.packetSeconds)) {
       this.close('protocol_error', 'packet_timeout')
     } else if (passed(this.writer.stalledSince, this.#limits.stallSeconds)) {
       this.close('slow')
-    } else if (this.#holds === 0 && now - this.#lastSeen > this.#keepAliveMilliseconds) {
+    } else if (passed(this.#intake.silentSince, this.#keepAliveSeconds)) {
       this.close('keep_alive')
     }
+  }
+
+  /** All that can be handled now has been: if the bytes have ended, so does the connection. */
+  caughtUp(): void {
+    if (this.#lost && this.#intake.isCaughtUp) this.close('lost', this.#lost.comment)
   }
 
   /** Resolves when the socket is closed. */
@@ -269,37 +269,8 @@ export class Connection implements Link {
 
   #read(chunk: Buffer): void {
     if (this.closed) return
-    this.#lastSeen = this.#elapsed()
     this.traffic.read(chunk.length)
-    this.#reader.push(chunk)
-    this.#pump()
-  }
-
-  /** Handles what has been received, packet by packet, until it ends, has to wait, or has had its share of this turn. */
-  #pump(): void {
-    if (this.#pumping) return
-    this.#pumping = true
-    let left = this.#limits.packetsPerTurn
-    const turnEnd = this.#elapsed() + this.#limits.turnMilliseconds
-    try {
-      while (!this.closed && this.#holds === 0) {
-        const frame = this.#reader.next()
-        if (!frame) break
-        this.#partialSince = undefined
-        const level = this.clientId === undefined ? undefined : this.level
-        const packet = decodePacket(frame, level, this.#limits)
-        this.#events.packet(this, packet)
-        left -= workOf(packet)
-        if (left <= 0 || this.#elapsed() > turnEnd) this.#yieldTurn()
-        if (this.writer.crowded) this.#awaitReader()
-      }
-    } catch (error) {
-      this.#events.failed(this, error)
-    }
-    this.#pumping = false
-    this.#endWhenRead()
-    if (!this.#reader.partial || this.#holds > 0) this.#partialSince = undefined
-    else this.#partialSince ??= this.#elapsed()
+    this.#intake.read(chunk)
   }
 
   /**
@@ -311,37 +282,14 @@ export class Connection implements Link {
     if (this.closed) return this.#events.gone(this)
     this.writer.abandon()
     this.#goOn()
-    this.#endWhenRead()
-  }
-
-  #endWhenRead(): void {
-    if (this.#lost && (this.#holds === 0 || !this.#reader.partial)) this.close('lost', this.#lost.comment)
-  }
-
-  #yieldTurn(): void {
-    this.hold()
-    setImmediate(() => this.release())
-  }
-
-  #awaitReader(): void {
-    if (this.#awaitsReader) return
-    this.#awaitsReader = true
-    this.hold()
+    this.caughtUp()
   }
 
   /** The socket takes more again. */
   #goOn(): void {
     this.#events.room(this)
-    if (!this.#awaitsReader) return
-    this.#awaitsReader = false
-    this.release()
+    this.#intake.goOn()
   }
-}
-
-/** Each filter of a packet is decided and recorded by itself. */
-function workOf(packet: Packet): number {
-  if (packet.type === 'subscribe') return packet.requests.length
-  return packet.type === 'unsubscribe' ? packet.filters.length : 1
 }
 
 const noIncomingAliases = new IncomingAliases(0)
