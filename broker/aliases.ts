@@ -2,7 +2,7 @@ import type { TopicName } from '#protocol'
 import { BrokerError } from './errors.js'
 import type { Alias, Message } from './message.js'
 import type { PublishPacket } from './wire/packet.js'
-import type { Publishers } from './publishers.js'
+import type { Publishers } from './speaker.js'
 
 /*
  * Topic aliases (MQTT 5.0 §3.3.2.3.4): numbers that stand for topics on one connection and in one direction. An alias

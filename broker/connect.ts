@@ -1,7 +1,7 @@
 import { CodedError, type DeviceId, type DeviceIdentity, type SessionFacts } from '#protocol'
 import type { Connection } from './connection.js'
 import { explainDenial } from './denial.js'
-import { expire, forget } from './ending.js'
+import { conclude, expire } from './ending.js'
 import type { Hub } from './hub.js'
 import type { BrokerLimits } from './limits.js'
 import type { Rights } from './rights.js'
@@ -46,14 +46,11 @@ export async function handleConnect(hub: Hub, connection: Connection, packet: Co
   }
 
   const rights = hub.rightsOf(identity.deviceId, connection.address)
-  if (!rights || hub.silenced.has(identity.deviceId)) return refuse(connection, notAdmitted('no_rights'))
+  if (!rights || hub.keptOut.has(identity.deviceId)) return refuse(connection, notAdmitted('no_rights'))
   const refusal =
-    refuseTime(hub, identity) ??
     refuseEnhancedAuthentication(packet) ??
     refuseSmallPackets(hub, packet) ??
-    refuseClientId(identity.deviceId, rights, packet) ??
-    refuseWill(rights, packet) ??
-    refuseAnother(hub, identity.deviceId, rights, packet)
+    refuseByNow(hub, identity, rights, packet)
   if (refusal) return refuse(connection, refusal)
   recordAndOpen(hub, connection, packet, identity, rights)
 }
@@ -77,6 +74,21 @@ function identify(hub: Hub, connection: Connection): DeviceIdentity | ConnectRef
   } catch (error) {
     return notAdmitted('identity_invalid', error instanceof CodedError ? error.code : undefined)
   }
+}
+
+/** What can be otherwise a moment later: asked before the connection is recorded, and again before it becomes a session. */
+function refuseByNow(
+  hub: Hub,
+  identity: DeviceIdentity,
+  rights: Rights,
+  packet: ConnectPacket,
+): ConnectRefusal | undefined {
+  return (
+    refuseTime(hub, identity) ??
+    refuseClientId(identity.deviceId, rights, packet) ??
+    refuseWill(rights, packet) ??
+    refuseAnother(hub, identity.deviceId, rights, packet)
+  )
 }
 
 /** A resumed TLS session has not looked at the certificate's dates again. */
@@ -166,7 +178,7 @@ function recordAndOpen(
     properties: detached(packet.will.properties),
   }
   const begin = (): void => {
-    if (!connection.closed) open(hub, connection, packet, will, facts)
+    if (!connection.closed) open(hub, connection, packet, identity, will, facts.session)
   }
   hub.trail.after(sequence, connection.guarded(begin))
 }
@@ -182,29 +194,32 @@ function open(
   hub: Hub,
   connection: Connection,
   packet: ConnectPacket,
+  identity: DeviceIdentity,
   will: Will | undefined,
-  { device, session: name }: SessionFacts,
+  name: string,
 ): void {
-  const rights = hub.rightsOf(device, connection.address) // again: it may have changed while the record was written
-  if (!rights) return refuse(connection, notAdmitted('no_rights'))
-  const refusal = refuseAnother(hub, device, rights, packet) // again: siblings may have come meanwhile
+  const { deviceId: device, fingerprint: certificate } = identity
+  // All of it again: policy, labels, the time and siblings can have changed while the record was written.
+  const rights = hub.rightsOf(device, connection.address)
+  if (!rights || hub.keptOut.has(device)) return refuse(connection, notAdmitted('no_rights'))
+  const refusal = refuseByNow(hub, identity, rights, packet)
   if (refusal) return refuse(connection, refusal)
   const { clientId, clean } = packet
   const before = hub.store.changes
   hub.sessions.get(clientId)?.link?.close('taken_over') // [MQTT-3.1.4-2], [MQTT-3.1.4-3]
   const present = clean ? undefined : storedSession(hub, clientId)
   const old = hub.sessions.get(clientId)
-  if (old && !present) forget(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6], [MQTT-3.1.2-23]
+  if (old && !present) conclude(hub, old) // [MQTT-3.1.2-4], [MQTT-3.1.2-6], [MQTT-3.1.2-23]
   makeRoom(hub, device, rights, clientId)
   const expirySeconds = grantedExpiry(packet, hub.limits)
   const { address } = connection
-  const begun = { clientId, device, expirySeconds, rights, address, since: hub.now(), among: hub }
+  const begun = { clientId, device, expirySeconds, rights, certificate, address, since: hub.now(), among: hub }
   const session = present ?? new Session(begun)
   if (!present) hub.sessions.add(session)
   // In time, a delayed will is not published [MQTT-3.1.3-9]; one that a restart has deferred is.
   if (session.will && session.will.delaySeconds === 0) fireWill(hub, session)
   if (session.persistent && expirySeconds === 0) hub.store.deleteSession(session)
-  session.begin({ name, rights, since: hub.now(), link: connection, expirySeconds })
+  session.begin({ name, rights, certificate, since: hub.now(), link: connection, expirySeconds })
   keepWill(hub, session, will)
   if (session.persistent) hub.store.putSession(session)
   if (present) recheckSubscriptions(hub, session) // of what it was granted then, policy may have taken some back

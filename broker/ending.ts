@@ -34,7 +34,7 @@ export function expire(hub: Hub, session: Session, reason: SessionEndReason): vo
     hub.decisions.flush(session)
     hub.trail.recordIfPossible({ event: 'session.end', ...session.facts(), reason })
   }
-  if (hub.sessions.get(session.clientId) === session) forget(hub, session)
+  if (hub.sessions.get(session.clientId) === session) conclude(hub, session)
 }
 
 /** A session that cannot keep up loses itself, never the others: what waited for it, and then its place. */
@@ -58,7 +58,7 @@ export function relieve(hub: Hub): void {
 const afterMakingRoom = 7 / 8
 
 /** The session is over, and with it the time that its will could still wait (MQTT 5.0 §3.1.3.2.2). */
-export function forget(hub: Hub, session: Session): void {
+export function conclude(hub: Hub, session: Session): void {
   attempt(() => fireWill(hub, session))
   hub.discard(session)
 }

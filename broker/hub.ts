@@ -1,4 +1,4 @@
-import type { AuditTrail, DeviceId, DeviceIdentity, TopicName } from '#protocol'
+import type { AuditTrail, CertificateHolder, DeviceId, DeviceIdentity, TopicName } from '#protocol'
 import type { Store } from '#store'
 import { decide } from './decision.js'
 import { DecisionLog } from './decision-log.js'
@@ -20,9 +20,9 @@ import type { Session } from './session.js'
 import { Sessions } from './sessions.js'
 import { Statistics } from './statistics.js'
 import { SessionStore } from './storage/session-store.js'
+import type { Speaker } from './speaker.js'
 import type { Reception } from './subscription.js'
 import { runAlone, Trail } from './trail.js'
-import type { SilenceReason } from './publishers.js'
 
 /** Whether a certificate opens anything now; the registry's answer. */
 export type Admission =
@@ -34,8 +34,11 @@ export interface BrokerOptions {
   readonly store: Store
   /** Reads who a peer certificate names, or throws. */
   readonly identify: (peerDer: Uint8Array) => DeviceIdentity
-  /** Asked at every connection, resumed TLS sessions included, and again when another certificate is used. */
-  readonly admit: (identity: DeviceIdentity, address: string) => Admission
+  /**
+   * Asked at every connection, resumed TLS sessions included, and again when another certificate is used, when a lock
+   * begins, and before a will speaks: then of the certificate and the address that its client had.
+   */
+  readonly admit: (holder: CertificateHolder, address: string) => Admission
   /** First use of a pending certificate; durable when it resolves. */
   readonly promote: (identity: DeviceIdentity, peer: string) => Promise<void>
   /**
@@ -79,8 +82,8 @@ export class Hub {
   readonly statistics = new Statistics()
   /** Wills on their way: by client id, the sequence number of the record that they wait for. */
   readonly speaking = new Map<string, number>()
-  /** Devices that are kept out: what they published and what is not routed yet goes nowhere. */
-  readonly silenced = new Map<DeviceId, SilenceReason>()
+  /** Devices that are locked or revoked: they are not let in, and no will of theirs speaks. */
+  readonly keptOut = new Set<DeviceId>()
   readonly #onCrowded: () => void
   #rightsEpoch = 0
 
@@ -124,12 +127,25 @@ export class Hub {
   }
 
   /** Whether the certificate opens anything now; not when that cannot be told. */
-  admissionOf(identity: DeviceIdentity, address: string): Admission {
+  admissionOf(holder: CertificateHolder, address: string): Admission {
     try {
-      return this.options.admit(identity, address)
+      return this.options.admit(holder, address)
     } catch {
       return { admitted: false, reason: 'internal' }
     }
+  }
+
+  /** The same for who is not there, or has said something before; not when it is not known who that was. */
+  standingOf({ device, certificate, address }: Speaker): Admission {
+    if (certificate === undefined || address === undefined) return { admitted: false, reason: 'unknown_certificate' }
+    return this.admissionOf({ deviceId: device, fingerprint: certificate }, address)
+  }
+
+  /** Whether it may still be heard what they leave behind. That a certificate was renewed, or has grown old, is nothing against it. */
+  hasVoice(speaker: Speaker): boolean {
+    if (this.keptOut.has(speaker.device)) return false
+    const standing = this.standingOf(speaker)
+    return standing.admitted || standing.reason === 'previous' || standing.reason === 'expired'
   }
 
   /** The device's rights now, for a client at this address; none when they cannot be told. */

@@ -1,6 +1,6 @@
 import { LazyMap } from './lazy-map.js'
 import type { Held, Outgoing } from './queue.js'
-import type { Publishers } from './publishers.js'
+import type { Publishers } from './speaker.js'
 
 /** QoS 1 and 2 messages that were sent and not acknowledged, by packet identifier, in the order they were sent. */
 export class Inflight {

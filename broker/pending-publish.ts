@@ -4,7 +4,9 @@ import { explainDenial, reasonCodeOf } from './denial.js'
 import type { Hub } from './hub.js'
 import type { Message } from './message.js'
 import type { Rights } from './rights.js'
+import { routeUnlessSilenced } from './route.js'
 import type { Session } from './session.js'
+import type { Silenced, Silencing } from './speaker.js'
 import type { Waiting } from './trail.js'
 import { encodeAck } from './wire/encode.js'
 import { propertyBytes } from './wire/encode-properties.js'
@@ -35,6 +37,8 @@ export class PendingPublish implements Waiting {
   /** What it takes while it waits. */
   readonly bytes: number
   readonly #recorded: Recorded
+  /** Why it goes nowhere after all, as its publisher was silenced before its turn came. */
+  #silenced: Silenced | undefined
   /** How many sessions it was routed to. */
   #reached = 0
 
@@ -50,17 +54,22 @@ export class PendingPublish implements Waiting {
 
   /** Its record is answerable: routed, kept where it must survive, and only then acknowledged. */
   run(): void {
-    const { hub, connection, session, packet, message, rights } = this.#recorded
+    const { hub, connection, session, packet, message } = this.#recorded
     try {
       const before = hub.store.changes
       if (message) {
         if (packet.qos === 2) keepReceived(hub, session, packet.packetId)
-        this.#reached = routeUnlessSilenced(hub, session, message, rights)
+        this.#reached = routeUnlessSilenced(hub, session, 'publish', message, this.#silenced)
       }
       this.#answerInTurn(hub.store.changes > before)
     } catch (error) {
       connection.fail(error)
     }
+  }
+
+  silence(silencing: Silencing): void {
+    const { connection, rights } = this.#recorded
+    if (connection.speaker) this.#silenced ??= silencing(connection.speaker, rights)
   }
 
   /** In the order of the publishes [MQTT-4.6.0-2], [MQTT-4.6.0-3], and after what the message changed in the store is durable. */
@@ -83,33 +92,6 @@ export class PendingPublish implements Waiting {
     if (packet.qos > 0) sendAck(connection, packet, decision, this.#reached)
     connection.backlog.end(this.bytes)
   }
-}
-
-/**
- * Between its record and its turn the publisher can have been silenced, or put in quarantine; then the message goes
- * nowhere. `by`: the rights by which it was allowed. Returns how many it reached.
- */
-export function routeUnlessSilenced(hub: Hub, session: Session, message: Message, by: Rights): number {
-  const isQuarantinedSince = session.rights.quarantined && !by.quarantined
-  const reason =
-    session.silenced ?? hub.silenced.get(session.device) ?? (isQuarantinedSince ? 'quarantined' : undefined)
-  if (reason === undefined) return hub.route(message)
-  hub.trail.recordIfPossible({
-    event: 'message.publish',
-    ...session.facts(),
-    topic: message.topic,
-    decision: 'deny',
-    reason,
-    rules: [],
-    policyVersion: session.rights.version,
-    action: 'publish',
-    qos: message.qos,
-    retain: message.retain,
-    dup: false,
-    size: message.payload.length,
-    recipients: 0,
-  })
-  return 0
 }
 
 /** From here on a repetition is known as one, after a restart too. In the same commit as the queues that it went to. */

@@ -1,5 +1,4 @@
 import type { Decision, DenyReason, TopicName } from '#protocol'
-import type { Request } from './answers.js'
 import type { Connection } from './connection.js'
 import { decide } from './decision.js'
 import { type Decided, unplaced } from './decision-log.js'
@@ -8,6 +7,7 @@ import type { Hub } from './hub.js'
 import { Message } from './message.js'
 import { type NamedPublish, PendingPublish } from './pending-publish.js'
 import { isRepetition, repeatPubrec } from './release.js'
+import { questionOf, type Request, requestOf } from './request.js'
 import type { Rights } from './rights.js'
 import type { Session } from './session.js'
 import { isSystemTopic } from './system-topics.js'
@@ -44,7 +44,7 @@ export function handlePublish(hub: Hub, connection: Connection, session: Session
 
   const message =
     decision.effect === 'allow'
-      ? messageOf(hub, session, packet, sequence, requestOf(hub, session, decision))
+      ? createMessage(hub, session, packet, sequence, requestOf(hub, session, packet.properties, decision))
       : undefined
   const pending = new PendingPublish({ hub, connection, session, packet, decision, rights, sequence, message })
   connection.backlog.begin(pending.bytes)
@@ -88,7 +88,7 @@ function recipientsOf(hub: Hub, topic: TopicName): number {
 }
 
 /** The message that a session's packet, or its will, becomes. */
-export function messageOf(
+export function createMessage(
   hub: Hub,
   { device, clientId }: Session,
   packet: Pick<Will, 'payload' | 'qos' | 'retain' | 'messageExpirySeconds' | 'properties' | 'topic'>,
@@ -125,22 +125,11 @@ function judge(hub: Hub, session: Session, packet: NamedPublish): Decision {
 /** What no rule of its own lets a device say it may say once where it was asked to; a deny, a limit and `$` stand. */
 function answering({ answers, rights }: Session, packet: NamedPublish, decision: Decision): Decision {
   if (!answers || packet.retain || decision.effect === 'allow' || !unruled.has(decision.reason)) return decision
-  const rule = answers.take(packet.topic, packet.properties.correlationData, rights)
+  const rule = answers.take(questionOf(packet.topic, packet.properties.correlationData), rights)
   return rule === undefined ? decision : { effect: 'allow', rules: [rule], policyVersion: rights.version }
 }
 
 const unruled: ReadonlySet<DenyReason> = new Set(['no_rule', 'no_rights', 'condition'])
-
-/** Of a message whose rule lets it be answered: for so long, and while who asks is there with the rights by which it did. */
-function requestOf(hub: Hub, session: Session, decision: Allowed): Request | undefined {
-  const { answerMs, rules } = decision
-  const [rule] = rules
-  if (answerMs === undefined || rule === undefined) return undefined
-  const { device, clientId, link, rights } = session
-  const until = hub.elapsed() + answerMs
-  const isThere = () => hub.sessions.get(clientId) === session && session.link === link && session.rights === rights
-  return { device, rule, stands: () => hub.elapsed() < until && isThere() }
-}
 
 /** Whatever a policy may grant: what the service says of itself can be trusted to come from it. */
 export function reserved(rights: Rights): Decision {
@@ -178,5 +167,4 @@ function isReasonToEnd({ level }: Connection, { rights }: Session, { qos }: Name
   return !isAnswered && reason !== 'internal' && rights.onDenyPublish === 'disconnect'
 }
 
-type Allowed = Extract<Decision, { effect: 'allow' }>
 type Denied = Extract<Decision, { effect: 'deny' }>

@@ -1,5 +1,5 @@
 import type { Message } from './message.js'
-import type { Publishers } from './publishers.js'
+import type { Publishers } from './speaker.js'
 
 /** A QoS 1 or 2 message on its way to one session. */
 export interface Outgoing {

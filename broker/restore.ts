@@ -26,9 +26,9 @@ export async function restore(hub: Hub): Promise<void> {
 }
 
 function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, rights: Rights): void {
-  const { clientId, expirySeconds, address, will } = stored
+  const { clientId, expirySeconds, certificate, address, will } = stored
   const since = stored.since ?? hub.now()
-  const session = new Session({ clientId, device, expirySeconds, rights, address, since, among: hub })
+  const session = new Session({ clientId, device, expirySeconds, rights, certificate, address, since, among: hub })
   for (const subscription of stored.subscriptions) {
     session.subscriptions.set(subscription.name, subscription)
     hub.router.add(subscription, session)

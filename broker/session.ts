@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import {
   type DeviceId,
+  type Fingerprint,
   type SessionEndReason,
   type SessionFacts,
   sessionNameBytes,
@@ -16,11 +17,11 @@ import type { ListenerKind } from './listeners/transport.js'
 import { type Held, type Outgoing, Queue } from './queue.js'
 import { noRights, type Rights, type RightsSource } from './rights.js'
 import type { Message } from './message.js'
+import type { Speaker } from './speaker.js'
 import type { Reception, Subscription } from './subscription.js'
 import type { TrafficMeter } from './traffic-meter.js'
 import type { ProtocolLevel, Will } from './wire/packet.js'
 import type { Writer } from './writer.js'
-import type { SilenceReason } from './publishers.js'
 
 /** The connection of a session, and what the client on it has asked for. */
 export interface Link {
@@ -65,7 +66,7 @@ export interface Replay {
  * The state of one client id (MQTT 5.0 §4.1): what it subscribed to, what waits for it and what it has not finished
  * saying. With an expiry interval it outlives its connections and, through the store, the process.
  */
-export class Session {
+export class Session implements Speaker {
   readonly clientId: string
   readonly device: DeviceId
   /** How long it is kept without a connection; 0: it ends with its connection. */
@@ -85,6 +86,8 @@ export class Session {
   readonly granted = new LazyMap<TopicFilter, number>()
   /** By packet identifier. */
   readonly received = new LazyMap<number, Received>()
+  /** By which its client was let in last. */
+  certificate: Fingerprint | undefined
   /** Where its client is, or was last; policy can make rights depend on it. */
   address: string | undefined
   link: Link | undefined
@@ -104,8 +107,6 @@ export class Session {
   readonly dropped = { queue_full: 0, expired: 0, too_large: 0 }
   /** Whether its state is gone for good; who still knows it gives it nothing more. */
   forgotten = false
-  /** Set when its device is kept out: what it has said and what is not routed yet goes nowhere, whatever comes later. */
-  silenced: SilenceReason | undefined
   /** What policy last kept from it. */
   lastRefusal: LastRefusal | undefined
   readonly #source: RightsSource
@@ -122,6 +123,7 @@ export class Session {
     readonly device: DeviceId
     readonly expirySeconds: number
     readonly rights: Rights
+    readonly certificate: Fingerprint | undefined
     readonly address: string | undefined
     readonly since: number
     /** The broker's hub. */
@@ -135,6 +137,7 @@ export class Session {
     this.#source = begin.among
     this.#rights = this.#heldTo = begin.rights
     this.#rightsEpoch = begin.among.rightsEpoch
+    this.certificate = begin.certificate
     this.address = begin.address
     this.since = begin.since
     this.#name = newSessionName()
@@ -187,6 +190,7 @@ export class Session {
   begin(connection: {
     readonly name: string
     readonly rights: Rights
+    readonly certificate: Fingerprint
     readonly since: number
     readonly link: Link
     readonly expirySeconds: number
@@ -195,7 +199,7 @@ export class Session {
     this.#index = 1
     this.since = connection.since
     this.link = connection.link
-    this.answers = undefined
+    this.certificate = connection.certificate
     this.address = connection.link.address
     this.expirySeconds = connection.expirySeconds
     this.#rights = connection.rights
@@ -205,10 +209,17 @@ export class Session {
   /** The connection is gone; what is left of the session waits for the next. */
   end(now: number): void {
     this.link = undefined
+    this.answers = undefined
     this.ready = false
     this.granted.clear()
     this.since = now
     this.inflight.keep()
+  }
+
+  /** Lets go of answers that nobody waits for any more. */
+  sweepAnswers(): void {
+    this.answers?.sweep()
+    if (this.answers?.size === 0) this.answers = undefined
   }
 
   /** For exactly one record: the index has no gaps. */

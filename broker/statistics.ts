@@ -1,6 +1,6 @@
 import type { DenyReason, MqttVersion, SessionEndReason, TopicAction, Transport } from '#protocol'
 import type { Qos } from './wire/packet.js'
-import type { SilenceReason } from './publishers.js'
+import type { SilenceReason } from './speaker.js'
 
 /** One in so many decisions about an action is timed, so that looking at the clock costs the others nothing. */
 const timedEvery = 64

@@ -44,7 +44,7 @@ export class SystemTopics {
     }
     for (const [name, value] of Object.entries(values)) {
       if (value === undefined) continue
-      const message = messageOf(parseTopicName(`$SYS/broker/${name}`), String(value))
+      const message = createStatistic(parseTopicName(`$SYS/broker/${name}`), String(value))
       retained.restore(message) // for who comes later; never to be stored, for it is old when it is read again
       this.#hub.route(message)
     }
@@ -77,7 +77,7 @@ function sumOfQos(counts: Statistics['messagesIn']): number {
 }
 
 /** At most once: a statistic that was missed is replaced by the next. */
-function messageOf(topic: TopicName, value: string): Message {
+function createStatistic(topic: TopicName, value: string): Message {
   const rest = { qos: 0, retain: false, properties: {}, clientId: '', publisher: undefined, origin: undefined } as const
   return new Message({ topic, payload: Buffer.from(value), expiresAt: undefined, ...rest })
 }

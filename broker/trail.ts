@@ -1,9 +1,12 @@
 import type { AuditEvent, AuditTrail } from '#protocol'
+import type { Silencing } from './speaker.js'
 
 /** Something that is to happen when its record is answerable. */
 export interface Waiting {
   readonly sequence: number
   run(): void
+  /** Of what a device has said: is told whether it is never to be heard. */
+  silence?(silencing: Silencing): void
 }
 
 /**
@@ -47,6 +50,14 @@ export class Trail {
   await(waiting: Waiting): void {
     this.#waiting.push(waiting)
     this.#run()
+  }
+
+  /**
+   * Has what was said and waits for its record go nowhere, where something stands against it. Each is told by itself and
+   * stays silenced, whatever is allowed again before its turn comes: nothing about it needs to be remembered elsewhere.
+   */
+  silence(silencing: Silencing): void {
+    for (let at = this.#head; at < this.#waiting.length; at++) this.#waiting[at]?.silence?.(silencing)
   }
 
   /** Resolves when everything that waits now has run, and its records are durable. */

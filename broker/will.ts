@@ -1,11 +1,14 @@
 import type { Decision } from '#protocol'
 import { decide } from './decision.js'
 import type { Hub } from './hub.js'
-import { routeUnlessSilenced } from './pending-publish.js'
-import { mayHearAnswers, messageOf, recordPublish, reserved, unanswerable, withinQuota } from './publish.js'
+import type { Message } from './message.js'
+import { createMessage, mayHearAnswers, recordPublish, reserved, unanswerable, withinQuota } from './publish.js'
 import type { Rights } from './rights.js'
+import { routeUnlessSilenced } from './route.js'
 import type { Session } from './session.js'
+import type { Silenced, Silencing, Speaker } from './speaker.js'
 import { isSystemTopic } from './system-topics.js'
+import type { Waiting } from './trail.js'
 import type { Will } from './wire/packet.js'
 
 /** Asked at CONNECT, where a refusal refuses the connection, and again when the will is to be published. */
@@ -49,13 +52,13 @@ export function awaitWill(hub: Hub, session: Session): void {
 }
 
 /**
- * Publishes the session's will by the rights of now; never for a device that was silenced. Where it cannot be recorded it
- * stays due.
+ * Publishes the session's will by the rights of now; never for a device that was silenced, or that would not be let in
+ * from where it was, whoever has locked that meanwhile. Where it cannot be recorded it stays due.
  */
 export function fireWill(hub: Hub, session: Session): void {
   const { will, device, address } = session
   if (!will) return
-  const rights = hub.silenced.has(device) ? undefined : hub.rightsOf(device, address)
+  const rights = hub.hasVoice(session) ? hub.rightsOf(device, address) : undefined
   if (!rights) {
     dropWill(hub, session)
     return
@@ -64,14 +67,50 @@ export function fireWill(hub: Hub, session: Session): void {
   const sequence = recordPublish(hub, session, 'will', will, decision)
   session.will = undefined
   session.willDueAt = undefined
-  const message = decision.effect === 'allow' ? messageOf(hub, session, will, sequence) : undefined
+  const message = decision.effect === 'allow' ? createMessage(hub, session, will, sequence) : undefined
   hub.speaking.set(session.clientId, sequence)
-  hub.trail.after(sequence, () => {
+  hub.trail.await(new SpokenWill({ hub, session, message, rights, sequence }))
+}
+
+interface Recorded {
+  readonly hub: Hub
+  readonly session: Session
+  /** Undefined where it was refused. */
+  readonly message: Message | undefined
+  /** By which it was decided. */
+  readonly rights: Rights
+  readonly sequence: number
+}
+
+/** A will from its record until it is routed. */
+class SpokenWill implements Waiting {
+  readonly #recorded: Recorded
+  /** As it was then: another connection of the session can begin before it is routed. */
+  readonly #speaker: Speaker
+  /** Why it goes nowhere after all. */
+  #silenced: Silenced | undefined
+
+  constructor(recorded: Recorded) {
+    const { device, certificate, address } = recorded.session
+    this.#recorded = recorded
+    this.#speaker = { device, certificate, address }
+  }
+
+  get sequence(): number {
+    return this.#recorded.sequence
+  }
+
+  run(): void {
+    const { hub, session, message, sequence } = this.#recorded
     if (hub.speaking.get(session.clientId) === sequence) hub.speaking.delete(session.clientId)
     // In one commit with the queues that it goes to: before, a crash lets it speak again; after, it has spoken.
     leavePlace(hub, session)
-    if (message) routeUnlessSilenced(hub, session, message, rights)
-  })
+    if (message) routeUnlessSilenced(hub, session, 'will', message, this.#silenced)
+  }
+
+  silence(silencing: Silencing): void {
+    this.#silenced ??= silencing(this.#speaker, this.#recorded.rights)
+  }
 }
 
 /** To nobody, or to the will of a connection that has begun meanwhile. */

@@ -1,5 +1,5 @@
 import type { DeviceId } from '#protocol'
-import type { Publishers } from './publishers.js'
+import type { Publishers } from './speaker.js'
 
 /** The part of a connection that is written to. */
 interface Sink {

@@ -106,6 +106,12 @@ export type DeviceIdentity = Brand<
   'DeviceIdentity'
 >
 
+/**
+ * A device and one of its certificates by name: what a record or a row keeps of an identity. It can be asked about and
+ * proves nothing.
+ */
+export type CertificateHolder = Pick<DeviceIdentity, 'deviceId' | 'fingerprint'>
+
 /** What a device can do with a topic; `will` is publishing after it has gone. */
 export type TopicAction = 'publish' | 'will' | 'subscribe' | 'receive'
 

@@ -1,4 +1,4 @@
-import type { DeviceIdentity } from '#protocol'
+import type { CertificateHolder } from '#protocol'
 import type { Device, RegistryState } from './state.js'
 
 /** Whether a certificate opens anything now. A refusal is part of normal life and therefore a value. */
@@ -19,9 +19,9 @@ export type Admission =
     }
 
 /** A CA signature is necessary and not sufficient: only a certificate that stands here by its whole DER opens anything. */
-export function admit(state: RegistryState, identity: DeviceIdentity, now: number): Admission {
-  const certificate = state.certificates.get(identity.fingerprint)
-  if (certificate?.device !== identity.deviceId) return refused('unknown_certificate')
+export function admit(state: RegistryState, holder: CertificateHolder, now: number): Admission {
+  const certificate = state.certificates.get(holder.fingerprint)
+  if (certificate?.device !== holder.deviceId) return refused('unknown_certificate')
   const device = state.devices.get(certificate.device)
   if (device === undefined) return refused('unknown_certificate')
   if (device.state === 'revoked') return refused('revoked')

@@ -2,6 +2,7 @@ import {
   type AttestationResult,
   type AuditTrail,
   type CertificateFacts,
+  type CertificateHolder,
   type DeviceId,
   type DeviceIdentity,
   type Fingerprint,
@@ -138,12 +139,12 @@ export class Registry {
     return provenToken(this.#state, credential)
   }
 
-  /** What decides at every door whether a device's certificate opens anything; `address` is where it is shown from. */
-  admit(identity: DeviceIdentity, address?: string): Admission {
-    const admission = admit(this.#state, identity, this.#now())
-    // Connections of before a renewal go on by `previous`: what a lock is on ends them too.
-    const canBeConnected = admission.admitted || admission.reason === 'previous'
-    const lock = canBeConnected ? this.locks.keepsOutCertificate(identity, address) : undefined
+  /** What decides at every door whether a device's certificate opens anything; `address` is where it is, or was, shown from. */
+  admit(holder: CertificateHolder, address?: string): Admission {
+    const admission = admit(this.#state, holder, this.#now())
+    // What was begun with a certificate can go on after its time, and something of who is away: what a lock is on ends it.
+    const isKnown = admission.admitted || (admission.reason !== 'revoked' && admission.reason !== 'unknown_certificate')
+    const lock = isKnown ? this.locks.keepsOutCertificate(holder, address) : undefined
     return lock === undefined ? admission : { admitted: false, reason: 'locked', comment: lock }
   }
 

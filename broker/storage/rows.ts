@@ -11,6 +11,7 @@ import {
   optional,
   parsed,
   parseDeviceId,
+  parseFingerprint,
   parseShare,
   parseTopicFilter,
   parseTopicName,
@@ -22,6 +23,7 @@ import { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
 import { weightOf } from '../routing/level-tree.js'
 import type { Received } from '../session.js'
+import type { Speaker } from '../speaker.js'
 import type { Subscription } from '../subscription.js'
 import type { Qos, UserProperty, Will } from '../wire/packet.js'
 
@@ -54,6 +56,8 @@ const messageProperties = object({
 
 const sessionHeader = object({
   device: parsed(parseDeviceId),
+  /** By which its client was let in last. */
+  certificate: optional(parsed(parseFingerprint)),
   address: optional(text(maxAddress)),
   /** When its client went, in milliseconds since 1970; not there while it is connected. */
   since: optional(wholeNumber),
@@ -87,6 +91,7 @@ const outgoingHeader = object({
 })
 const willHeader = object({
   device: parsed(parseDeviceId),
+  certificate: optional(parsed(parseFingerprint)),
   address: optional(text(maxAddress)),
   topic: parsed(parseTopicName, maxText),
   qos: qosNumber,
@@ -98,8 +103,8 @@ const willHeader = object({
 
 export type SessionRow = ReturnType<typeof sessionHeader>
 
-export function encodeSession(key: string, { device, address, since, expirySeconds }: SessionRow): Buffer {
-  return encodeRow(key, { device, address, since, expirySeconds })
+export function encodeSession(key: string, { device, certificate, address, since, expirySeconds }: SessionRow): Buffer {
+  return encodeRow(key, { device, certificate, address, since, expirySeconds })
 }
 
 export function decodeSession(key: string, row: Uint8Array): SessionRow {
@@ -141,7 +146,7 @@ export function encodeMessage(key: string, message: Message): Buffer {
 
 export function decodeMessage(key: string, row: Uint8Array): Message {
   const { header, payload } = readRow(key, row)
-  return messageOf(decodeJson(header, messageHeader, 'message'), payload)
+  return restoreMessage(decodeJson(header, messageHeader, 'message'), payload)
 }
 
 export function encodeOutgoing(key: string, outgoing: Outgoing): Buffer {
@@ -154,32 +159,31 @@ export function decodeOutgoing(key: string, order: number, row: Uint8Array): Out
   const { header, payload } = readRow(key, row)
   const { message, qos, packetId, ...rest } = decodeJson(header, outgoingHeader, 'queued message')
   const fixed = { qos: qos === 2 ? 2 : 1, stage: 'waiting' } as const
-  return { ...rest, ...fixed, message: messageOf(message, payload), order, packetId }
+  return { ...rest, ...fixed, message: restoreMessage(message, payload), order, packetId }
 }
 
-export interface WillRow {
-  readonly device: SessionRow['device']
-  readonly address: string | undefined
+export interface WillRow extends Speaker {
   readonly will: Will
 }
 
-export function encodeWill(key: string, { device, address, will }: WillRow): Buffer {
+export function encodeWill(key: string, { device, certificate, address, will }: WillRow): Buffer {
   const { topic, qos, retain, delaySeconds, messageExpirySeconds, properties } = will
-  const header = { device, address, topic, qos, retain, delaySeconds, messageExpirySeconds, properties }
+  const from = { device, certificate, address }
+  const header = { ...from, topic, qos, retain, delaySeconds, messageExpirySeconds, properties }
   return encodeRow(key, header, will.payload)
 }
 
 export function decodeWill(key: string, row: Uint8Array): WillRow {
   const { header, payload } = readRow(key, row)
-  const { device, address, qos, messageExpirySeconds, ...rest } = decodeJson(header, willHeader, 'will')
-  return { device, address, will: { ...rest, payload, qos: asQos(qos), messageExpirySeconds } }
+  const { device, certificate, address, qos, messageExpirySeconds, ...rest } = decodeJson(header, willHeader, 'will')
+  return { device, certificate, address, will: { ...rest, payload, qos: asQos(qos), messageExpirySeconds } }
 }
 
 function headerOf({ topic, qos, retain, publisher, clientId, origin, properties, expiresAt }: Message) {
   return { topic, qos, retain, publisher, clientId, origin, properties, expiresAt }
 }
 
-function messageOf({ qos, expiresAt, ...fields }: ReturnType<typeof messageHeader>, payload: Uint8Array): Message {
+function restoreMessage({ qos, expiresAt, ...fields }: ReturnType<typeof messageHeader>, payload: Uint8Array): Message {
   return new Message({ ...fields, qos: asQos(qos), expiresAt, payload })
 }
 

@@ -3,6 +3,7 @@ import type { Changes, Store } from '#store'
 import type { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
 import type { Received, Session } from '../session.js'
+import type { Speaker } from '../speaker.js'
 import type { Subscription } from '../subscription.js'
 import { runAlone } from '../trail.js'
 import type { Will } from '../wire/packet.js'
@@ -35,10 +36,10 @@ export class SessionStore {
     return this.#failed
   }
 
-  putSession({ clientId, device, address, link, since, expirySeconds }: Session): void {
+  putSession({ clientId, device, certificate, address, link, since, expirySeconds }: Session): void {
     const key = keys.session(clientId)
-    const known = { ...(address !== undefined && { address }), ...(!link && { since }) }
-    this.#change(key, encodeSession(key, { device, expirySeconds, ...known }))
+    const from = { ...(certificate !== undefined && { certificate }), ...(address !== undefined && { address }) }
+    this.#change(key, encodeSession(key, { device, ...from, ...(!link && { since }), expirySeconds }))
   }
 
   /** The session with all that belongs to it. */
@@ -77,9 +78,9 @@ export class SessionStore {
     this.#change(keys.received(clientId, packetId), undefined)
   }
 
-  putWill({ clientId, device, address }: Pick<Session, 'clientId' | 'device' | 'address'>, will: Will): void {
+  putWill({ clientId, device, certificate, address }: Named & Speaker, will: Will): void {
     const key = keys.will(clientId)
-    this.#change(key, encodeWill(key, { device, address, will }))
+    this.#change(key, encodeWill(key, { device, certificate, address, will }))
   }
 
   deleteWill({ clientId }: Named): void {

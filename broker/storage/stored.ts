@@ -1,5 +1,5 @@
 import type { Store } from '#store'
-import type { DeviceId, TopicName } from '#protocol'
+import type { DeviceId, Fingerprint, TopicName } from '#protocol'
 import type { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
 import type { Subscription } from '../subscription.js'
@@ -19,6 +19,8 @@ import {
 export interface StoredSession {
   readonly clientId: string
   device: DeviceId | undefined
+  /** By which its client was let in last. */
+  certificate: Fingerprint | undefined
   /** Where its client was last. */
   address: string | undefined
   /** When its client went; undefined where it was there until the process ended. */
@@ -98,10 +100,7 @@ function readInto(
       session.received.push([Number(rest), decodeReceived(key, row)])
       return
     case prefixes.will: {
-      const { device, address, will } = decodeWill(key, row)
-      session.device = device
-      session.address = address
-      session.will = will
+      Object.assign(session, decodeWill(key, row))
       return
     }
   }
@@ -146,6 +145,7 @@ function emptySession(clientId: string): StoredSession {
   return {
     clientId,
     device: undefined,
+    certificate: undefined,
     address: undefined,
     since: undefined,
     expirySeconds: 0,

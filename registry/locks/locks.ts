@@ -1,6 +1,7 @@
 import type {
   AttestationResult,
   CertificateFacts,
+  CertificateHolder,
   DeviceId,
   DeviceIdentity,
   LockId,
@@ -98,9 +99,9 @@ export class Locks {
   }
 
   /** What keeps out who shows this certificate. `unknown`: it is none of ours, which opens nothing where there are locks. */
-  keepsOutCertificate(identity: DeviceIdentity, address: string | undefined): LockId | 'unknown' | undefined {
+  keepsOutCertificate(holder: CertificateHolder, address: string | undefined): LockId | 'unknown' | undefined {
     if (this.#state.locks.size === 0) return undefined
-    const certificate = this.#state.certificates.get(identity.fingerprint)
+    const certificate = this.#state.certificates.get(holder.fingerprint)
     const subject = certificate && subjectOfCertificate(this.#state, certificate, address)
     if (subject === undefined) return 'unknown'
     const lock = this.#index.hit(subject)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect as tlsConnect } from 'node:tls'
 import test from 'node:test'
-import { connectPacket, device, makeWorld, publishPacket, subscribePacket, until } from './harness.js'
+import { connectPacket, device, makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
 
 test('a client id of another device is refused before its owner is disturbed', async (t) => {
   const world = await makeWorld(t)
@@ -32,6 +32,32 @@ test('a suffix needs a role with several sessions, and their number is held', as
   for (const id of ['d1~a', 'd1~b', 'd1']) assert.equal((await (await world.raw('d1')).connect(id)).returnCode, 0)
   assert.equal((await (await world.raw('d1')).connect('d1~c')).returnCode, 5)
 })
+
+for (const [what, change, code] of [
+  [
+    'to have several sessions',
+    (policy: string) => policy.replace('sessions: { max: 3 }', 'sessions: { max: 1 }'),
+    0x85,
+  ],
+  ['to its will', (policy: string) => policy.replace('actions: [publish, will]', 'actions: [publish]'), 0x87],
+] as const) {
+  test(`a right ${what} that is gone when its connection is on record turns it away, and disturbs no one`, async (t) => {
+    const world = await makeWorld(t)
+    const will = { topic: 'open/will', payload: Buffer.from('w'), qos: 0, retain: false } as const
+    const older = await world.raw('d1', {}, 5)
+    await older.connect('d1~x')
+    world.audit.hold()
+    const client = await world.raw('d1', {}, 5)
+    const answered = client.connect('d1~x', { will })
+    await until(() => world.records('session.connect').length === 2)
+    world.setPolicy(change(policySource()))
+    world.audit.release()
+    assert.equal((await answered).reasonCode, code)
+    await client.closed
+    await older.ping()
+    assert.deepEqual(world.broker.sessions().length, 1)
+  })
+}
 
 test('the same client id takes over from its older connection', async (t) => {
   const world = await makeWorld(t)

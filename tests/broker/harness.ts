@@ -42,6 +42,9 @@ bindings:
   - { role: single, match: { labels: { kind: single } } }
 `
 
+/** `localAddress`: where the client is; all of 127.0.0.0/8 is this machine. */
+type RawOptions = Partial<ConnectionOptions> & { readonly localAddress?: string }
+
 interface Credentials {
   readonly key: string
   readonly cert: string
@@ -63,7 +66,7 @@ export interface World {
   setPolicy(source: string): void
   credentials(id: string, days?: number): Promise<Credentials>
   client(id: string, options?: Partial<IClientOptions>): Promise<MqttClient>
-  raw(id: string, options?: Partial<ConnectionOptions>, level?: 4 | 5): Promise<RawClient>
+  raw(id: string, options?: RawOptions, level?: 4 | 5): Promise<RawClient>
   /** As after a restart: the same store, another process. */
   restart(): Promise<void>
   /** As after a kill: what is stored at this moment, and nothing of what the process would have done at its end. */
@@ -151,7 +154,7 @@ export async function makeWorld(
       })
       return client
     },
-    async raw(id: string, options: Partial<ConnectionOptions> = {}, level: 4 | 5 = 4) {
+    async raw(id: string, options: RawOptions = {}, level: 4 | 5 = 4) {
       const socket = tlsConnect({ host: '127.0.0.1', port: world.port, ca, ...(await issue(id)), ...options })
       sockets.add(socket)
       socket.on('error', () => undefined)

@@ -4,6 +4,7 @@ import type { DeviceId, DeviceIdentity, LockTarget } from '#protocol'
 import { parseKeyIdentifier, parseLockId } from '#protocol'
 import { parsePolicy, renderPolicy } from '#policy'
 import { by, createWorld as createRegistryWorld, joinByToken, renew } from '../registry/world.js'
+import { codeOf } from './conformance/peer.js'
 import { device, makeWorld, policySource, publishPacket, type RawClient, subscribePacket, until } from './harness.js'
 
 /* A broker and a registry as the server puts them together: what a lock is on, over real connections. */
@@ -123,7 +124,8 @@ test('what was waiting for the log when its device was put in quarantine goes no
   speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
   await until(() => world.records('message.publish').length === 1)
   quarantined.add(device('d1'))
-  world.broker.rightsChanged(device('d1'))
+  const nothing = { after: 0, revoked: [], locked: [], restored: [], released: [] }
+  world.broker.applyLocks({ ...nothing, quarantined: [device('d1')] })
   world.audit.release()
   await until(() => world.records('message.publish').length === 2)
   await listener.ping()
@@ -143,6 +145,56 @@ test('a lock on addresses ends who is connected from there, with queues and will
   assert.equal(world.records('session.refuse').at(-1)?.reason, 'locked')
   await world.registry.removeLock(parseLockId('two'), by)
   assert.equal((await (await world.raw('d1')).connect('d1', { clean: false })).sessionPresent, false)
+})
+
+test('a lock on addresses is also on who was there last: its queue and its will are gone, and what it said', async (t) => {
+  const world = await openWorld(t)
+  const listener = await world.join('listener', {})
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+  const properties = { sessionExpiryInterval: 3600 }
+  const will = { topic: 'open/will', payload: Buffer.from('w'), qos: 0, retain: false } as const
+  const delayed = { ...will, properties: { willDelayInterval: 60 } }
+  const away = await world.join('d1', {}, { clean: false, properties, will: delayed }, '127.0.0.2')
+  away.send(subscribePacket(1, ['open/#', 1]), publishPacket('open/kept', 'x', { retain: true }))
+  await away.next('suback')
+  await listener.next('publish')
+  away.socket.destroy()
+  const elsewhere = await world.join('d2', {}, { clean: false, properties }, '127.0.0.3')
+  elsewhere.socket.destroy()
+  await until(() => world.broker.sessions().filter(({ connected }) => connected).length === 1)
+  const speaker = await world.join('d3', {})
+  speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
+  await speaker.next('puback')
+
+  const { epoch } = world.lock({ addresses: '127.0.0.2' })
+  assert.deepEqual(world.progress(epoch), { sessions: 0, purged: 1 + 1, outstanding: [] }) // what waited for it, and what it retained
+  const left = world.broker.sessions().map(({ clientId }) => clientId)
+  assert.deepEqual(left.toSorted(), ['d2', 'd3', 'listener'])
+  world.clock += 61_000
+  await world.registry.removeLock(parseLockId('one'), by)
+  const back = await world.raw('d1', { localAddress: '127.0.0.2' }, 5)
+  assert.equal((await back.connect('d1', { clean: false, properties })).sessionPresent, false)
+  await listener.ping()
+  assert.ok(listener.all('publish').every(({ topic }) => topic !== 'open/will'))
+})
+
+test('last words from an address that is locked meanwhile are not heard, whoever has gone from there', async (t) => {
+  const world = await openWorld(t)
+  const listener = await world.join('listener', {})
+  listener.send(subscribePacket(1, ['open/#', 1]))
+  await listener.next('suback')
+  const speaker = await world.join('d1', {}, {}, '127.0.0.2')
+  world.audit.hold()
+  speaker.send(publishPacket('open/x', 'x'), { cmd: 'disconnect' })
+  await speaker.closed
+  await until(() => world.records('message.publish').length === 1)
+  await until(() => world.broker.sessions().length === 1)
+  world.lock({ addresses: '127.0.0.2' })
+  world.audit.release()
+  await until(() => world.records('message.publish').length === 2)
+  await listener.ping()
+  assert.deepEqual([world.records('message.publish')[1]?.reason, listener.all('publish')], ['locked', []])
 })
 
 for (const [what, target] of [
@@ -197,13 +249,18 @@ async function openWorld(t: TestContext) {
   return Object.assign(world, {
     registry,
     /** A device that is known with these labels, and connected. */
-    async join(id: string, labels: Readonly<Record<string, string>>, more: Parameters<RawClient['connect']>[1] = {}) {
+    async join(
+      id: string,
+      labels: Readonly<Record<string, string>>,
+      more: Parameters<RawClient['connect']>[1] = {},
+      localAddress = '127.0.0.1',
+    ) {
       const identity = await joinByToken(known, `key of ${id}`, id)
       await registry.promote(identity)
       await registry.labelDevice(identity.deviceId, labels, by)
       identities.set(identity.deviceId, identity)
-      const client = await world.raw(id)
-      assert.equal((await client.connect(id, more)).returnCode, 0)
+      const client = await world.raw(id, { localAddress }, more.properties ? 5 : 4)
+      assert.equal(codeOf(await client.connect(id, more)), 0)
       return client
     },
     /** Its connection stays the one of the certificate before. */

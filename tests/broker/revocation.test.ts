@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { Admission } from '#broker'
-import type { DeviceIdentity } from '#protocol'
+import type { CertificateHolder } from '#protocol'
 import { ClientCertificates, decodePem, readDeviceIdentity } from '#x509'
 import {
   authority,
@@ -140,8 +140,8 @@ test('what is remembered of a certificate lets nobody back in: neither who is re
 })
 
 test('when the device joins anew, sessions of its old machine end without their will; those before a renewal go on', async (t) => {
-  let standing = (_: DeviceIdentity): Admission => ({ admitted: true, state: 'current' })
-  const world = await makeWorld(t, { change: { admit: (identity) => standing(identity) } })
+  let standing = (_: CertificateHolder): Admission => ({ admitted: true, state: 'current' })
+  const world = await makeWorld(t, { change: { admit: (holder) => standing(holder) } })
   const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 1, retain: false } as const
   const [old, neighbour] = [await world.raw('d1'), await world.raw('d2')]
   await old.connect('d1', { will })
@@ -149,9 +149,12 @@ test('when the device joins anew, sessions of its old machine end without their 
   const young = await world.raw('d1', await world.credentials('d1', 2))
   await young.connect('d1~new')
 
-  const isOld = ({ notAfter }: DeviceIdentity) => notAfter.getTime() < world.clock + 1.5 * 86_400_000
-  const refusing = (reason: string) => (identity: DeviceIdentity) =>
-    isOld(identity) ? ({ admitted: false, reason } as const) : ({ admitted: true, state: 'current' } as const)
+  const [der = new Uint8Array()] = decodePem((await world.credentials('d1')).cert, 'CERTIFICATE')
+  const { fingerprint: before } = readDeviceIdentity(der, trustDomain)
+  const refusing =
+    (reason: string) =>
+    ({ fingerprint }: CertificateHolder) =>
+      fingerprint === before ? ({ admitted: false, reason } as const) : ({ admitted: true, state: 'current' } as const)
   standing = refusing('previous')
   assert.equal(world.broker.certificatesChanged(device('d1')), 0)
   await old.ping()
