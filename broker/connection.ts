@@ -107,7 +107,7 @@ export class Connection implements Link {
     const { address, port } = transport.peer
     this.address = address
     this.peer = `${address.includes(':') ? `[${address}]` : address}:${port}`
-    this.#intake = new Intake({ connection: this, transport, limits, elapsed, events })
+    this.#intake = new Intake({ connection: this, transport, limits, elapsed })
     this.backlog = new Backlog(limits, this.#intake)
     this.writer = new Writer({
       ...{ sink: transport, traffic: this.traffic, limits, now: elapsed },
@@ -232,6 +232,10 @@ export class Connection implements Link {
     } else if (passed(this.#intake.silentSince, this.#keepAliveSeconds)) {
       this.close('keep_alive')
     }
+  }
+
+  handle(packet: Packet): void {
+    this.#events.packet(this, packet)
   }
 
   /** All that can be handled now has been: if the bytes have ended, so does the connection. */

@@ -1,26 +1,37 @@
-import type { Connection, ConnectionEvents } from './connection.js'
 import type { BrokerLimits } from './limits.js'
 import type { Transport } from './listeners/transport.js'
 import { decodePacket } from './wire/decode.js'
 import { FrameReader } from './wire/frame.js'
-import type { Packet } from './wire/packet.js'
+import type { Packet, ProtocolLevel } from './wire/packet.js'
+
+/** The connection whose bytes are read. */
+interface Speaking {
+  readonly closed: boolean
+  /** Undefined until CONNECT has said it, and with it the level. */
+  readonly clientId: string | undefined
+  readonly level: ProtocolLevel
+  /** `crowded`: it leaves so many answers unread that it should not be read either. */
+  readonly writer: { readonly crowded: boolean }
+  handle(packet: Packet): void
+  fail(error: unknown): void
+  /** All that can be handled now has been. */
+  caughtUp(): void
+}
 
 interface IntakeOptions {
-  readonly connection: Connection
+  readonly connection: Speaking
   readonly transport: Transport
   readonly limits: BrokerLimits
   /** Milliseconds by a clock that nobody sets. */
   readonly elapsed: () => number
-  readonly events: Pick<ConnectionEvents, 'packet' | 'failed'>
 }
 
 /** What one connection sends, on its way from bytes to packets: as fast as they can be handled, and no faster. */
 export class Intake {
-  readonly #connection: Connection
+  readonly #connection: Speaking
   readonly #transport: Transport
   readonly #limits: BrokerLimits
   readonly #elapsed: () => number
-  readonly #events: IntakeOptions['events']
   readonly #reader: FrameReader
   #lastSeen: number
   #partialSince: number | undefined
@@ -29,12 +40,11 @@ export class Intake {
   /** Held until the client reads its answers. */
   #awaitsReader = false
 
-  constructor({ connection, transport, limits, elapsed, events }: IntakeOptions) {
+  constructor({ connection, transport, limits, elapsed }: IntakeOptions) {
     this.#connection = connection
     this.#transport = transport
     this.#limits = limits
     this.#elapsed = elapsed
-    this.#events = events
     this.#reader = new FrameReader(limits.maxConnectBytes)
     this.#lastSeen = elapsed()
   }
@@ -100,13 +110,13 @@ export class Intake {
         this.#partialSince = undefined
         const level = connection.clientId === undefined ? undefined : connection.level
         const packet = decodePacket(frame, level, this.#limits)
-        this.#events.packet(connection, packet)
+        connection.handle(packet)
         left -= workOf(packet)
         if (left <= 0 || this.#elapsed() > turnEnd) this.#yieldTurn()
         if (connection.writer.crowded) this.#awaitReader()
       }
     } catch (error) {
-      this.#events.failed(connection, error)
+      connection.fail(error)
     }
     this.#pumping = false
     connection.caughtUp()

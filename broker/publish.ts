@@ -7,7 +7,7 @@ import type { Hub } from './hub.js'
 import { Message } from './message.js'
 import { type NamedPublish, PendingPublish } from './pending-publish.js'
 import { isRepetition, repeatPubrec } from './release.js'
-import { questionOf, type Request, requestOf } from './request.js'
+import { questionOf, type Request } from './request.js'
 import type { Rights } from './rights.js'
 import type { Session } from './session.js'
 import { isSystemTopic } from './system-topics.js'
@@ -131,6 +131,27 @@ function answering({ answers, rights }: Session, packet: NamedPublish, decision:
 
 const unruled: ReadonlySet<DenyReason> = new Set(['no_rule', 'no_rights', 'condition'])
 
+/**
+ * Of a message whose rule lets it be answered: for so long, and while who asks is there with the rights by which it did.
+ * It can wait in queues for days, so it holds on to no connection.
+ */
+function requestOf(
+  hub: Hub,
+  session: Session,
+  { responseTopic, correlationData }: MessageProperties,
+  { answerMs, rules }: Allowed,
+): Request | undefined {
+  if (answerMs === undefined || responseTopic === undefined) return undefined
+  const question = questionOf(responseTopic, correlationData)
+  const [rule] = rules
+  if (question === undefined || rule === undefined) return undefined
+  const { device, clientId, name, rights } = session
+  const until = hub.elapsed() + answerMs
+  const isThere = (asker: Session | undefined) => asker?.link && asker.name === name && asker.rights === rights
+  const stands = () => hub.elapsed() < until && isThere(hub.sessions.get(clientId)) === true
+  return { device, question, rule, stands }
+}
+
 /** Whatever a policy may grant: what the service says of itself can be trusted to come from it. */
 export function reserved(rights: Rights): Decision {
   return { effect: 'deny', reason: 'reserved', rules: [], policyVersion: rights.version }
@@ -167,4 +188,5 @@ function isReasonToEnd({ level }: Connection, { rights }: Session, { qos }: Name
   return !isAnswered && reason !== 'internal' && rights.onDenyPublish === 'disconnect'
 }
 
+type Allowed = Extract<Decision, { effect: 'allow' }>
 type Denied = Extract<Decision, { effect: 'deny' }>

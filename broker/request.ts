@@ -1,8 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Decision, DeviceId, TopicName } from '#protocol'
-import type { Hub } from './hub.js'
-import type { Session } from './session.js'
-import type { MessageProperties } from './wire/packet.js'
+import type { DeviceId, TopicName } from '#protocol'
 
 /**
  * A response topic with its correlation data, by their hash: however long they are, and however many get the message,
@@ -19,27 +16,6 @@ export interface Request {
   readonly rule: string
   /** False once its time is over, its asker has gone, or is not what it was. */
   readonly stands: () => boolean
-}
-
-/**
- * Of a message whose rule lets it be answered: for so long, and while who asks is there with the rights by which it did.
- * It can wait in queues for days, so it holds on to no connection.
- */
-export function requestOf(
-  hub: Hub,
-  session: Session,
-  { responseTopic, correlationData }: MessageProperties,
-  { answerMs, rules }: Extract<Decision, { effect: 'allow' }>,
-): Request | undefined {
-  if (answerMs === undefined || responseTopic === undefined) return undefined
-  const question = questionOf(responseTopic, correlationData)
-  const [rule] = rules
-  if (question === undefined || rule === undefined) return undefined
-  const { device, clientId, name, rights } = session
-  const until = hub.elapsed() + answerMs
-  const isThere = (asker: Session | undefined) => asker?.link && asker.name === name && asker.rights === rights
-  const stands = () => hub.elapsed() < until && isThere(hub.sessions.get(clientId)) === true
-  return { device, question, rule, stands }
 }
 
 /** In bytes; whoever needs more to know its requests apart is not answered this way. */
