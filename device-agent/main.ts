@@ -137,7 +137,7 @@ function ekOption(): Option {
 }
 
 /** Said here so that the parser of the command line need not load the TPM room. */
-const ekTemplates: readonly EkTemplateName[] = ['ecc-p384', 'ecc-p256', 'rsa-2048']
+const ekTemplates: readonly EkTemplateName[] = ['ecc-p384', 'ecc-p256', 'rsa-3072', 'rsa-2048']
 
 const gettingStarted = `
 A device's way:

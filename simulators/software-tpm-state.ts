@@ -22,12 +22,12 @@ export type SoftwareTpmState = typeof decodeState extends Decoder<infer State> ?
 const decodeState = object({
   endorsementKeys: list(
     object({
-      template: word('rsa-2048', 'ecc-p256', 'ecc-p384'),
+      template: word('rsa-2048', 'rsa-3072', 'ecc-p256', 'ecc-p384'),
       privateKey: pkcs8,
       /** DER; without it the NV index is empty. */
       certificate: optional(bytes(8192)),
     }),
-    3,
+    4,
   ),
   attestationKey: pkcs8,
   storageRootKey: pkcs8,

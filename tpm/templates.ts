@@ -37,18 +37,19 @@ const lowEk = {
 } as const
 
 const highEk = { ...lowEk, attributes: { ...lowEk.attributes, userWithAuth: true }, authPolicy: policyB256 }
+const highEk384 = { ...highEk, nameAlg: 'sha384', authPolicy: policyB384, symmetricBits: 256 } as const
 
-/** Best first; of two with one name, the one in the low range first, which is the older and more common. */
+/**
+ * Those of the profile that we know, which are also those that the service takes. Best first; of two with one name, the
+ * one in the low range first, which is the older and more common.
+ */
 export const ekTemplates: readonly EkTemplate[] = [
-  {
-    name: 'ecc-p384', // H-3
-    nvIndex: 0x01c00016,
-    public: { ...highEk, ...ecc('P-384'), nameAlg: 'sha384', symmetricBits: 256, authPolicy: policyB384 },
-  },
+  { name: 'ecc-p384', nvIndex: 0x01c00016, public: { ...highEk384, ...ecc('P-384') } }, // H-3
   { name: 'ecc-p256', nvIndex: 0x01c0000a, public: { ...lowEk, ...ecc('P-256', new Uint8Array(32)) } }, // L-2
   { name: 'ecc-p256', nvIndex: 0x01c00014, public: { ...highEk, ...ecc('P-256') } }, // H-2
-  { name: 'rsa-2048', nvIndex: 0x01c00002, public: { ...lowEk, ...rsa2048(new Uint8Array(256)) } }, // L-1
-  { name: 'rsa-2048', nvIndex: 0x01c00012, public: { ...highEk, ...rsa2048(none) } }, // H-1
+  { name: 'rsa-3072', nvIndex: 0x01c0001c, public: { ...highEk384, ...rsa(3072) } }, // H-6
+  { name: 'rsa-2048', nvIndex: 0x01c00002, public: { ...lowEk, ...rsa(2048, new Uint8Array(256)) } }, // L-1
+  { name: 'rsa-2048', nvIndex: 0x01c00012, public: { ...highEk, ...rsa(2048) } }, // H-1
 ]
 
 /** The storage root key, parent of what is created here (TCG TPM 2.0 Provisioning Guidance §7.5.1). */
@@ -96,8 +97,8 @@ function ecc(curve: CurveName, unique: Uint8Array = none) {
   return { type: 'ecc', curve, x: unique, y: unique } as const
 }
 
-function rsa2048(unique: Uint8Array) {
-  return { type: 'rsa', keyBits: 2048, exponent: 0, modulus: unique } as const
+function rsa(keyBits: 2048 | 3072, unique: Uint8Array = none) {
+  return { type: 'rsa', keyBits, exponent: 0, modulus: unique } as const
 }
 
 function hex(text: string): Uint8Array {

@@ -40,7 +40,7 @@ export interface Tpm {
 }
 
 /** EK templates of the TCG EK Credential Profile: low range (L) and high range (H). */
-export type EkTemplateName = 'rsa-2048' | 'ecc-p256' | 'ecc-p384'
+export type EkTemplateName = 'rsa-2048' | 'rsa-3072' | 'ecc-p256' | 'ecc-p384'
 
 /** A key that is loaded for as long as the `Tpm` is open. `handle` means something to that `Tpm` only. */
 export interface TpmKey {

@@ -11,7 +11,7 @@ import { testTpm } from '../../tpm/contract.js'
 
 const start = Date.UTC(2026, 0, 1)
 const folder = mkdtempSync(join(tmpdir(), 'touchmark-'))
-const templates = ['ecc-p384', 'ecc-p256', 'rsa-2048'] as const
+const templates = ['ecc-p384', 'ecc-p256', 'rsa-3072', 'rsa-2048'] as const
 let tpms: readonly Tpm[] = []
 
 before(async () => {
