@@ -9,6 +9,7 @@ export type X509ErrorCode =
   | 'SIGNATURE_INVALID'
   | 'IDENTITY_INVALID' //          a certificate that is not of the profile it is read as
   | 'ISSUER_UNKNOWN' //            no path to an anchor
+  | 'SELF_SIGNED' //             no path to an anchor, from a leaf that vouches for itself
   | 'PATH_LIMIT' //                finding a path would take more certificates or signatures than we allow
   | 'NOT_YET_VALID'
   | 'EXPIRED'

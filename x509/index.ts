@@ -1,3 +1,4 @@
+export { type AuthorityFacts, readAuthority } from './authority.js'
 export { type CertificateSpec, createCertificate, type Issuer } from './create.js'
 export { ClientCertificates } from './client-certificates.js'
 export { createCsr, type CsrKey, type CsrRequest, decodeCsr } from './csr.js'

@@ -19,6 +19,11 @@ export interface PathRules {
   readonly purpose: Purpose
   /** Whether an EK certificate may come without extended key usage, as some makers issue it. Default false. */
   readonly ekUsageOptional?: boolean
+  /**
+   * Whether a CA whose certificate has expired still vouches for what it signed before: then each certificate has to
+   * have been issued while its issuer's was valid, and only the leaf must be valid now. Default false.
+   */
+  readonly expiredIssuers?: boolean
 }
 
 const purposeOids: Readonly<Record<Purpose, string>> = {
@@ -35,6 +40,7 @@ const leafKeys: Readonly<Record<Purpose, readonly KeyKind[]>> = {
 
 /** @throws X509Error */
 export function checkLeaf(leaf: Certificate, rules: PathRules): void {
+  checkValidity(leaf, rules.at)
   checkEvery(leaf, rules)
   const kind = kindOf(leaf.spki)
   if (!leafKeys[rules.purpose].includes(kind)) throw new X509Error('KEY_UNSUPPORTED', `a leaf with a ${kind} key`)
@@ -55,6 +61,7 @@ function leafKeyUsage(purpose: Purpose, kind: KeyKind): KeyUsage {
 
 /** RFC 5280 §6.1.4 (k)–(o), for the certificates below in `path`, leaf first. @throws X509Error */
 export function checkIssuer(issuer: Certificate, path: readonly Certificate[], rules: PathRules): void {
+  checkValidity(issuer, momentFor(issuer, path, rules))
   checkEvery(issuer, rules)
   if (!isAuthority(issuer)) throw new X509Error('NOT_A_CA', 'an issuer without CA:TRUE')
   requireKeyUsage(issuer, 'keyCertSign')
@@ -64,10 +71,20 @@ export function checkIssuer(issuer: Certificate, path: readonly Certificate[], r
   if (constraints !== undefined) for (const below of path) checkNameConstraints(constraints.der, below)
 }
 
-/** What leaf, intermediates and anchor have in common. */
+/** When this issuer has to be valid: now, or where expired ones count, when it signed the certificate below it. */
+function momentFor(issuer: Certificate, path: readonly Certificate[], rules: PathRules): Date {
+  const below = path.at(-1)
+  if (rules.expiredIssuers !== true || below === undefined || rules.at <= issuer.notAfter) return rules.at
+  return below.notBefore
+}
+
+function checkValidity(certificate: Certificate, at: Date): void {
+  if (at < certificate.notBefore) throw new X509Error('NOT_YET_VALID', validity(certificate, at))
+  if (at > certificate.notAfter) throw new X509Error('EXPIRED', validity(certificate, at))
+}
+
+/** What leaf, intermediates and anchor have in common, apart from the time. */
 function checkEvery(certificate: Certificate, rules: PathRules): void {
-  if (rules.at < certificate.notBefore) throw new X509Error('NOT_YET_VALID', validity(certificate, rules.at))
-  if (rules.at > certificate.notAfter) throw new X509Error('EXPIRED', validity(certificate, rules.at))
   checkCriticalExtensions(certificate)
   if (kindOf(certificate.spki) !== 'RSA') return
   const publicKey = publicKeyOf(certificate) // not of too few bits, nor of too many
@@ -120,7 +137,7 @@ function checkPathLength(issuer: Certificate, path: readonly Certificate[]): voi
   }
 }
 
-function isAuthority(certificate: Certificate): boolean {
+export function isAuthority(certificate: Certificate): boolean {
   const extension = certificate.extensions.get(oids.basicConstraints)
   return extension !== undefined && readBasicConstraints(extension.der).ca
 }
