@@ -1,56 +1,65 @@
-import { X509Certificate } from 'node:crypto'
-import { verifyPath, X509Error } from '#x509'
-import { EnrollmentError } from './errors.js'
-import type { EnrollmentProfile } from './profile.js'
+import { type PathRequest, verifyPath, X509Error } from '#x509'
 
-/** By whom endorsement keys are vouched for. All DER. */
-export interface EkTrust {
-  /** Roots of the manufacturers that this installation trusts. */
-  readonly anchors: readonly Uint8Array[]
-  /** Authorities between, for TPMs that carry their own certificate only. */
+/** A manufacturer whose word about endorsement keys counts here. All certificates are DER. */
+export interface EkMaker {
+  /** Its id in the TCG's vendor registry, such as `IFX`, or what the operator calls it. */
+  readonly id: string
+  /** Trusted by being here. */
+  readonly roots: readonly Uint8Array[]
+  /** Authorities between, for TPMs that carry their own certificate only; they only help to find the way to a root. */
   readonly intermediates: readonly Uint8Array[]
+  readonly habits?: EkMakerHabits
 }
 
-/**
- * Whether a manufacturer vouches for this key: genuine, which is not the same as ours (spec §2). Without any
- * certificate the answer is `unvouched`, where the profile allows that.
- * @throws EnrollmentError EK_CERTIFICATE_MISSING, EK_CERTIFICATE_INVALID, EK_CERTIFICATE_MISMATCH
- */
-export function appraiseEndorsement(
-  ekSpki: Uint8Array,
-  certificates: readonly Uint8Array[],
-  trust: EkTrust,
-  profile: EnrollmentProfile,
-  at: Date,
-): 'vouched' | 'unvouched' {
-  const [leaf, ...sent] = certificates
-  if (leaf === undefined) {
-    if (profile.allowUnvouchedTpm === true) return 'unvouched'
-    throw new EnrollmentError('EK_CERTIFICATE_MISSING', 'no certificate of the endorsement key came with it')
-  }
-  try {
-    verifyPath({
-      leaf,
-      intermediates: [...sent, ...trust.intermediates],
-      anchors: trust.anchors,
-      at,
-      purpose: 'ek',
-      ekUsageOptional: profile.ekUsageOptional ?? false,
-    })
-  } catch (cause) {
-    if (!(cause instanceof X509Error)) throw cause
-    throw new EnrollmentError('EK_CERTIFICATE_INVALID', `no trusted maker vouches for this TPM: ${cause.message}`, {
-      cause,
-    })
-  }
-  requireSameKey(leaf, ekSpki)
-  return 'vouched'
+/** What is forgiven one manufacturer and nobody else. */
+export interface EkMakerHabits {
+  /** Its EK certificates may come without extended key usage (TCG EK Credential Profile §3.2.14 asks for it). Default false. */
+  readonly ekUsageMissing?: boolean
+  /** Its CAs still vouch for the chips of their time when they have expired themselves. Default false. */
+  readonly expiredAuthorities?: boolean
 }
 
-/** The evidence is made with the key that was sent; a certificate of another key says nothing about it. */
-function requireSameKey(leaf: Uint8Array, ekSpki: Uint8Array): void {
-  const certified = new X509Certificate(leaf).publicKey.export({ format: 'der', type: 'spki' })
-  if (!certified.equals(ekSpki)) {
-    throw new EnrollmentError('EK_CERTIFICATE_MISMATCH', 'the certificate is for another endorsement key')
+type Group = Pick<PathRequest, 'anchors' | 'intermediates' | 'ekUsageOptional' | 'expiredIssuers'>
+
+/** Manufacturers by what is forgiven them: a leniency ends at the roots that it is for. */
+export class EkTrust {
+  readonly #groups: readonly Group[]
+
+  constructor(makers: readonly EkMaker[]) {
+    const of = (ekUsageOptional: boolean, expiredIssuers: boolean): Group => {
+      const alike = makers.filter(({ habits }) => {
+        const { ekUsageMissing = false, expiredAuthorities = false } = habits ?? {}
+        return ekUsageMissing === ekUsageOptional && expiredAuthorities === expiredIssuers
+      })
+      const anchors = alike.flatMap(({ roots }) => roots)
+      return { anchors, intermediates: alike.flatMap((maker) => maker.intermediates), ekUsageOptional, expiredIssuers }
+    }
+    const lenient = [of(true, false), of(false, true), of(true, true)].filter(({ anchors }) => anchors.length > 0)
+    this.#groups = [of(false, false), ...lenient]
   }
+
+  /**
+   * Whether one of the manufacturers issued this EK certificate. Only what came and what is held here is looked at: the
+   * addresses that certificates name for their issuers are never asked, or a stranger could send us anywhere.
+   * @throws X509Error the reason of the manufacturer that came closest
+   */
+  verify(leaf: Uint8Array, sent: readonly Uint8Array[], at: Date): void {
+    const problems: X509Error[] = []
+    for (const { intermediates, ...group } of this.#groups) {
+      try {
+        verifyPath({ leaf, intermediates: [...sent, ...intermediates], ...group, at, purpose: 'ek' })
+        return
+      } catch (error) {
+        if (!(error instanceof X509Error)) throw error
+        problems.push(error)
+      }
+    }
+    throw closest(problems)
+  }
+}
+
+/** To know the issuer and refuse it for something says more than not to know it. */
+function closest(problems: readonly X509Error[]): X509Error | undefined {
+  const isStranger = ({ code }: X509Error) => code === 'ISSUER_UNKNOWN' || code === 'SELF_SIGNED'
+  return problems.find((problem) => !isStranger(problem)) ?? problems[0]
 }

@@ -22,6 +22,7 @@ import { type CertificateRecord, type Registry, RegistryError, type TokenCredent
 import { encodePem, fingerprintOf, readDeviceIdentity, X509Error } from '#x509'
 import { Challenges } from './challenge.js'
 import type { Channel } from './channel.js'
+import { type EkMaker, EkTrust } from './ek-trust.js'
 import { EnrollmentError } from './errors.js'
 import { attestRenewal, attestTokenJoin } from './evidence.js'
 import { readCsr } from './evidence/csr.js'
@@ -38,9 +39,8 @@ export interface EnrollmentOptions {
   readonly registry: Pick<Registry, 'requireToken' | 'certificate' | 'instance'>
   readonly audit: AuditTrail
   readonly profiles: readonly EnrollmentProfile[]
-  /** DER roots of the TPM manufacturers that are trusted here. */
-  readonly ekAnchors: readonly Uint8Array[]
-  readonly ekIntermediates: readonly Uint8Array[]
+  /** The manufacturers of TPMs that are trusted here. */
+  readonly ekMakers: readonly EkMaker[]
   /** 32 bytes under which challenges are sealed; nodes that answer each other's devices share it. */
   readonly cookieKey: Uint8Array
   /** Where enrolled devices connect. */
@@ -65,7 +65,7 @@ export class Enrollment {
 
   constructor(options: EnrollmentOptions) {
     const { trustDomain, cookieKey, now, random = randomBytes } = options
-    const ekTrust = { anchors: options.ekAnchors, intermediates: options.ekIntermediates }
+    const ekTrust = new EkTrust(options.ekMakers)
     this.#options = options
     this.#profiles = new Map(options.profiles.map((profile) => [profile.name, profile]))
     this.#challenges = new Challenges({ trustDomain, ekTrust, cookieKey, now, random })

@@ -12,7 +12,10 @@ export type EnrollmentErrorCode =
   | 'EVIDENCE_MALFORMED'
   | 'EK_UNSUITABLE'
   | 'EK_CERTIFICATE_MISSING'
-  | 'EK_CERTIFICATE_INVALID' //   no path to a manufacturer's root that is trusted here
+  | 'EK_CERTIFICATE_INVALID' //   not what an EK's certificate, or one above it, has to be
+  | 'EK_CERTIFICATE_EXPIRED' //   this one or one above it, or not valid yet
+  | 'EK_CERTIFICATE_SELF_SIGNED'
+  | 'EK_MAKER_UNKNOWN' //         no path to a manufacturer's root that is trusted here
   | 'EK_CERTIFICATE_MISMATCH'
   | 'AK_UNSUITABLE'
   | 'KEY_UNSUITABLE'

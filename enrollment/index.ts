@@ -1,4 +1,5 @@
 export type { Channel } from './channel.js'
+export type { EkMaker, EkMakerHabits } from './ek-trust.js'
 export { Enrollment, type EnrollmentOptions } from './enrollment.js'
 export { EnrollmentError, type EnrollmentErrorCode } from './errors.js'
 export { readCsr } from './evidence/csr.js'

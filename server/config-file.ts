@@ -19,6 +19,7 @@ import { ServerError } from './errors.js'
 import { decodeMqttLimits, type MqttLimits, renderMqttLimits } from './mqtt-limits.js'
 import { parseNetwork, parseWebOrigin } from './network-names.js'
 import { decodePublish, decodeWitnesses, type OutsideFile } from './outside-settings.js'
+import { type TpmMakerId, tpmMakerIds } from './tpm-makers.js'
 
 /** `touchmark.yaml`; what it leaves out has the default of config.ts. */
 export type ConfigFile = ReturnType<typeof decodeConfigFile>
@@ -66,6 +67,7 @@ const decodeConfigFile = object({
     }),
   ),
   operators: optional(decodeOperatorTerms),
+  ekMakers: optional(list(word(...tpmMakerIds), tpmMakerIds.length)),
   ekRoots: optional(list(text(4096), 256)),
 })
 
@@ -128,6 +130,7 @@ export function renderConfigFile(chosen: {
   readonly payload: Required<PayloadOptions>
   readonly outsideFile: OutsideFile
   readonly operatorTerms: Required<OperatorTerms>
+  readonly trustedMakers: readonly TpmMakerId[]
   readonly ekRoots: readonly string[]
 }): string {
   return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
@@ -187,9 +190,11 @@ operators:
   certificateHours: ${chosen.operatorTerms.certificateHours} # how long their certificates live; the command renews them while it is used
   certificateMostHours: ${chosen.operatorTerms.certificateMostHours} # the most that an invitation may ask for
 
-# PEM files with the CA certificates of TPM manufacturers whose endorsement keys count as genuine, relative to this file.
-# Self-signed ones are trusted; the others only help to find the way to one of those.
-# Without any, a registered TPM that has no certificate can still join, as the tier tpm-unvouched.
+# Manufacturers whose TPMs count as genuine; their CA certificates come with the package. Genuine is not yet admitted: a
+# TPM joins when it is registered or brings a token. GOOG and BABA are virtual TPMs of clouds, trusted only by name here.
+ekMakers: ${JSON.stringify(chosen.trustedMakers)}
+# PEM files with the CA certificates of others, relative to this file. Self-signed ones are trusted; the others only help
+# to find the way to one of those. A TPM without any certificate can join when it is registered, as tier tpm-unvouched.
 ekRoots: ${JSON.stringify(chosen.ekRoots)}
 `
 }

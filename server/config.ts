@@ -3,13 +3,15 @@ import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { PayloadOptions, Retain } from '#audit'
+import type { EkMaker } from '#enrollment'
 import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
 import { type ConfigFile, type OperatorTerms, parseConfigFile } from './config-file.js'
-import { type EkAuthorities, readEkAuthorities } from './ek-authorities.js'
+import { readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
 import { brokerLimits, type MqttLimits } from './mqtt-limits.js'
 import { type OutsideFile, type OutsideSettings, readOutsideSettings } from './outside-settings.js'
+import { defaultMakers, readKnownMakers, type TpmMakerId } from './tpm-makers.js'
 
 /** Everything the server goes by, checked once; nothing below reads the environment or a configuration file. */
 export interface ServerConfig {
@@ -45,7 +47,10 @@ export interface ServerConfig {
   readonly outsideFile: OutsideFile
   /** Absolute paths, as they go into a new configuration file. */
   readonly ekRootFiles: readonly string[]
-  readonly ekAuthorities: EkAuthorities
+  /** Of the manufacturers whose certificates come with the package, those that are trusted. */
+  readonly trustedMakers: readonly TpmMakerId[]
+  /** They and what the files hold. */
+  readonly ekMakers: readonly EkMaker[]
   /** What stdout gets: sentences for a person, or one JSON document a line. */
   readonly output: 'text' | 'json'
   /** JSON log lines on stderr. */
@@ -99,6 +104,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, vers
     ...(file.ekRoots ?? []).map((path) => resolve(dirname(configFile), path)),
     ...flags.ekRoot.map((path) => resolve(path)),
   ]
+  const trustedMakers = [...new Set(file.ekMakers ?? defaultMakers)]
   const mqttLimits = file.mqtt?.limits ?? {}
   brokerLimits(mqttLimits) // refused here, before anything is opened
   return {
@@ -124,7 +130,8 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, vers
     mqttLimits,
     operatorTerms: { ...defaults.operatorTerms, ...file.operators },
     ekRootFiles,
-    ekAuthorities: readEkAuthorities(ekRootFiles),
+    trustedMakers,
+    ekMakers: [readEkAuthorities(ekRootFiles), ...readKnownMakers(trustedMakers)],
     output: flags.output,
     log: flags.log ?? false,
   }

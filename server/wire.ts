@@ -123,8 +123,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const enrollment = new Enrollment({
     ...{ trustDomain, ca, registry, audit, now },
     profiles: [{ name: defaultProfile, allowUnvouchedTpm: true }],
-    ekAnchors: config.ekAuthorities.roots,
-    ekIntermediates: config.ekAuthorities.intermediates,
+    ekMakers: config.ekMakers,
     cookieKey: randomBytes(32),
     broker: addresses,
   })

@@ -31,17 +31,19 @@ for (const template of ['rsa-2048', 'ecc-p256', 'ecc-p384'] satisfies readonly E
   test(`swtpm joins with its EK of ${template}, vouched for by its own maker`, options, async (t) => {
     assert.ok(swtpm && tpm)
     const world = await createEnrollmentWorld(t, { at: Date.now() })
-    const ekAnchors = swtpm.ekRoots.flatMap((pem) => decodePem(pem, 'CERTIFICATE'))
-    const ekIntermediates = swtpm.ekIntermediates.flatMap((pem) => decodePem(pem, 'CERTIFICATE'))
-    const enrollment = new Enrollment({ ...world.options, ekAnchors, ekIntermediates })
+    const [roots, intermediates] = [swtpm.ekRoots, swtpm.ekIntermediates].map((pems) =>
+      pems.flatMap((pem) => decodePem(pem, 'CERTIFICATE')),
+    )
+    const maker = { id: 'swtpm', roots: roots ?? [], intermediates: intermediates ?? [] }
+    const enrollment = new Enrollment({ ...world.options, ekMakers: [maker] })
     const { text } = await makeToken(world)
     const device = await openDevice(tpm, template)
     const answer = await joinWithTpm({ ...world, enrollment }, device, text)
     assert.equal(answer.deviceId, `tpm-${device.ekHash.slice(0, 12)}`)
 
-    const foreign = new Enrollment({ ...world.options, ekIntermediates })
-    await assert.rejects(joinWithTpm({ ...world, enrollment: foreign }, device), { code: 'EK_CERTIFICATE_INVALID' })
-    assert.deepEqual(refusals(world), ['EK_CERTIFICATE_INVALID'])
+    const foreign = new Enrollment({ ...world.options, ekMakers: [{ ...maker, roots: [] }] })
+    await assert.rejects(joinWithTpm({ ...world, enrollment: foreign }, device), { code: 'EK_MAKER_UNKNOWN' })
+    assert.deepEqual(refusals(world), ['EK_MAKER_UNKNOWN'])
     foreign.close()
     enrollment.close()
   })

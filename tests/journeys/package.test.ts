@@ -15,6 +15,7 @@ test('the tarball holds what is needed to run, and nothing else', needs('npm', '
   const files = stdout.trim().split('\n')
   for (const file of [
     ...['package.json', 'LICENSE', 'schemas/policy.schema.json'],
+    ...['tpm-makers/PROVENANCE.tsv', 'tpm-makers/IFX/roots.pem', 'tpm-makers/IFX/intermediates.pem'],
     ...['dist/bin/touchmark.js', 'dist/bin/touchmark-agent.js'],
   ]) {
     assert.ok(files.includes(`package/${file}`), file)
