@@ -8,6 +8,7 @@ const programs = {
   swtpm_setup: 'swtpm-tools',
   tpm2_nvdefine: 'tpm2-tools',
   openssl: 'openssl',
+  curl: 'curl',
   mosquitto_pub: 'mosquitto-clients',
   '/usr/sbin/mosquitto': 'mosquitto',
   '/usr/lib/python3/dist-packages/paho/mqtt/client.py': 'python3-paho-mqtt',
