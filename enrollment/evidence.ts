@@ -14,9 +14,9 @@ import {
 import { decodePublic, nameOf, type TpmPublic, toSpki } from '#tpm'
 import { spkiHash } from '#x509'
 import type { EkTrust } from './ek-trust.js'
-import { appraiseEndorsement } from './endorsement.js'
 import { EnrollmentError } from './errors.js'
 import { readCsr } from './evidence/csr.js'
+import { appraiseEndorsement } from './evidence/endorsement.js'
 import { requireEndorsementHierarchy, requireEndorsementKey } from './evidence/endorsement-key.js'
 import {
   decodeKeyEvidence,

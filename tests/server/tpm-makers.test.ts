@@ -60,7 +60,7 @@ test('the configuration names whom to trust: all chips by default, only those it
   const file = join(temporaryFolder(t), 'touchmark.yaml')
   const trusted = (source: string) => {
     writeFileSync(file, source)
-    const config = readConfig(['--config', file], {})
+    const config = readConfig(['--config', file], {}, '0')
     assert.deepEqual(parseConfigFile(renderConfigFile({ ...config, ekRoots: [] }), '').ekMakers, config.trustedMakers)
     return config.ekMakers.filter(({ roots }) => roots.length > 0).map(({ id }) => id)
   }
@@ -75,7 +75,7 @@ test('of an operator’s own files roots are told from authorities between, and 
   const file = join(folder, 'makers.pem')
   const read = (...certificates: readonly Uint8Array[]) => {
     writeFileSync(file, `our makers\n${certificates.map((der) => encodePem('CERTIFICATE', der)).join('')}`)
-    const [own] = readConfig(['--data', folder, '--ek-root', file], {}).ekMakers
+    const [own] = readConfig(['--data', folder, '--ek-root', file], {}, '0').ekMakers
     return own
   }
   const root = await makeRoot()

@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto'
 import { X509Error, type X509ErrorCode } from '#x509'
-import type { EkTrust } from './ek-trust.js'
-import { EnrollmentError, type EnrollmentErrorCode } from './errors.js'
-import type { EnrollmentProfile } from './profile.js'
+import type { EkTrust } from '../ek-trust.js'
+import { EnrollmentError, type EnrollmentErrorCode } from '../errors.js'
+import type { EnrollmentProfile } from '../profile.js'
 
 /**
  * Whether a manufacturer vouches for this key: genuine, which is not the same as ours (spec §2). Without any
