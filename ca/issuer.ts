@@ -1,10 +1,20 @@
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto'
 import type { AuditTrail, CertificateSerial, Fingerprint, TrustDomain } from '#protocol'
-import { createCertificate, createKeyPair, encodePem, fingerprintOf, spkiHash, spkiOf } from '#x509'
+import {
+  createCertificate,
+  createKeyPair,
+  encodePem,
+  fingerprintOf,
+  isInLastThird,
+  spkiHash,
+  spkiOf,
+  type Validity,
+  validityOf,
+} from '#x509'
 import { Custody, holdsKeyOf, type Issuing, type KeyHolder, mismatch } from './custody.js'
 import { CaError } from './errors.js'
-import { issuingProfile, lifetimes, rootProfile, type Validity } from './profiles.js'
-import { isInLastThird, validityFrom } from './validity.js'
+import { issuingProfile, lifetimes, rootProfile } from './profiles.js'
+import { validityFrom } from './validity.js'
 
 export interface IssuerOptions {
   readonly directory: string
@@ -176,7 +186,7 @@ function describe(der: Uint8Array): CaCertificate {
     pem: encodePem('CERTIFICATE', der),
     spkiHash: spkiHash(spkiOf(certificate.publicKey)),
     subject: certificate.subject,
-    validity: { notBefore: Date.parse(certificate.validFrom), notAfter: Date.parse(certificate.validTo) },
+    validity: validityOf(certificate),
   }
 }
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import type { CertificateSerial, DeviceId, OperatorName, Tier, TrustDomain } from '#protocol'
-import { type CertificateSpec, oids, tierPolicyOid } from '#x509'
+import { type CertificateSpec, oids, tierPolicyOid, type Validity } from '#x509'
 import { CaError } from './errors.js'
 
 /*
@@ -29,11 +29,6 @@ export interface Blank {
   readonly spki: Uint8Array
   readonly serial: CertificateSerial
   readonly validity: Validity
-}
-
-export interface Validity {
-  readonly notBefore: number
-  readonly notAfter: number
 }
 
 /** One CA below it, and nothing below that. */

@@ -1,5 +1,6 @@
+import type { Validity } from '#x509'
 import { CaError } from './errors.js'
-import { lifetimes, type Validity } from './profiles.js'
+import { lifetimes } from './profiles.js'
 
 const mostBackdating = 5 * 60 * 1000
 
@@ -31,11 +32,6 @@ export function renewalWindow({ notBefore, notAfter }: { readonly notBefore: Dat
 } {
   const life = notAfter.getTime() - notBefore.getTime()
   return { start: new Date(notBefore.getTime() + 0.5 * life), end: new Date(notBefore.getTime() + 0.66 * life) }
-}
-
-/** Whether a CA has come into the last third of its life: the time to make its successor. */
-export function isInLastThird({ notBefore, notAfter }: Validity, now: number): boolean {
-  return now >= notAfter - (notAfter - notBefore) / 3
 }
 
 function lifetimeWithin(seconds: number, least: number, most: number): number {

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, sign, X509Certificate } from 'node:c
 import { accessSync, constants, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { encodeBase64url } from '#protocol'
-import { createCsr, createKeyPair, spkiOf } from '#x509'
+import { createCsr, createKeyPair, isInLastThird, spkiOf, validityOf } from '#x509'
 import type { KeepFresh } from './client.js'
 import type { Credential } from './credential.js'
 import { writeNamed } from './named-files.js'
@@ -38,9 +38,8 @@ export function keepFresh(folder: string, now: () => number): KeepFresh {
 
 /** Whether a certificate has come into the last third of its life, and not to its end. */
 function isDue({ certificate }: Credential, now: number): boolean {
-  const { validFrom, validTo } = new X509Certificate(certificate)
-  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)]
-  return now >= to - (to - from) / 3 && now < to
+  const validity = validityOf(new X509Certificate(certificate))
+  return isInLastThird(validity, now) && now < validity.notAfter
 }
 
 /**

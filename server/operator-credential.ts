@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, X509Certificate } fr
 import { join } from 'node:path'
 import type { CertificateSerial, Fingerprint, OperatorName } from '#protocol'
 import type { CertificateAuthority } from '#ca'
-import { createKeyPair, fingerprintOf, readSerial, spkiOf } from '#x509'
+import { createKeyPair, fingerprintOf, isInLastThird, readSerial, spkiOf, type Validity, validityOf } from '#x509'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
 import { localAdmin } from './local-admin.js'
 
@@ -26,7 +26,7 @@ export async function ensureOperatorCredential(options: OperatorCredentialOption
   await makeFolder(folder)
   await writeDurably(join(folder, 'ca.crt'), ca.root.pem)
   const present = await readUsable(options)
-  if (present !== undefined && now() < present.dueAt) return
+  if (present !== undefined && !isInLastThird(present.validity, now())) return
   // A key that is good is kept, so that the command may renew its certificate at the same time.
   const privateKey = present?.privateKey ?? createKeyPair('P-256').privateKey
   const spki = spkiOf(createPublicKey(privateKey))
@@ -41,7 +41,7 @@ export async function ensureOperatorCredential(options: OperatorCredentialOption
 interface Usable {
   readonly privateKey: KeyObject
   readonly serial: CertificateSerial
-  readonly dueAt: number
+  readonly validity: Validity
 }
 
 async function readUsable({ folder, admitOperator }: OperatorCredentialOptions): Promise<Usable | undefined> {
@@ -51,10 +51,9 @@ async function readUsable({ folder, admitOperator }: OperatorCredentialOptions):
   try {
     const certificate = new X509Certificate(certificatePem)
     const privateKey = createPrivateKey(keyPem)
-    const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
     const isGood =
       certificate.checkPrivateKey(privateKey) && admitOperator(fingerprintOf(certificate.raw)) === localAdmin
-    return isGood ? { privateKey, serial: readSerial(certificate.raw), dueAt: to - (to - from) / 3 } : undefined
+    return isGood ? { privateKey, serial: readSerial(certificate.raw), validity: validityOf(certificate) } : undefined
   } catch {
     return undefined // damaged: a new one mends it
   }
