@@ -1,0 +1,23 @@
+import type { Broker } from '#broker'
+import type { Registry } from '#registry'
+
+/**
+ * Has the broker hold live sessions to each change of what the registry knows of their device. Who is kept out reaches it
+ * by another way, see {@link followLocks}.
+ */
+export function followRegistry(
+  broker: Pick<Broker, 'rightsChanged' | 'certificatesChanged'>,
+  registry: Pick<Registry, 'onChange'>,
+): void {
+  registry.onChange(({ kind, device }) => {
+    switch (kind) {
+      case 'labels':
+        return broker.rightsChanged(device)
+      case 'promoted':
+        broker.certificatesChanged(device)
+        return broker.rightsChanged(device) // of another tier it may have fewer
+      case 'revoked':
+        return undefined
+    }
+  })
+}
