@@ -18,7 +18,7 @@ import {
 } from '#protocol'
 import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
-import { hasHalfItsLife } from './half-life.js'
+import { isRepeatable } from './repeatable.js'
 import { anchorKey, type CertificateRecord, type Device, type RegistryState, type Token } from './state.js'
 import { continuesHistory } from './tpm-history.js'
 
@@ -74,7 +74,7 @@ export function planEnrollment(
   const before = state.instances.get(instance)
   const pending = before?.pending === undefined ? undefined : state.certificates.get(before.pending)
   const isAsBefore = before?.tpm === undefined || continues(before.tpm, attestation)
-  if (pending !== undefined && isAsBefore && says(pending, attestation) && hasHalfItsLife(pending, now)) {
+  if (pending !== undefined && isAsBefore && says(pending, attestation) && isRepeatable(pending, now)) {
     return { kind: 'repeat', certificate: pending }
   }
 

@@ -12,7 +12,7 @@ import type {
 } from '#protocol'
 import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
-import { hasHalfItsLife } from './half-life.js'
+import { isRepeatable } from './repeatable.js'
 import type { CertificateRecord, Instance, RegistryState } from './state.js'
 import { continuesHistory } from './tpm-history.js'
 
@@ -181,7 +181,7 @@ function repeatOf(
   now: number,
 ): RenewalRepeat | undefined {
   if (certificate?.spkiHash !== spkiHash || certificate.tier !== tier) return undefined
-  return hasHalfItsLife(certificate, now) ? { kind: 'repeat', certificate } : undefined
+  return isRepeatable(certificate, now) ? { kind: 'repeat', certificate } : undefined
 }
 
 function refuse(code: RegistryError['code'], certificate: CertificateRecord, problem: string): RegistryError {

@@ -224,6 +224,7 @@ const decodeCertificate: Decoder<CertificateRecord> = object({
   instance: parsed(parseInstanceId),
   state: word('pending', 'current', 'previous', 'superseded', 'revoked'),
   origin: word('join', 'renewal'),
+  rotate: optional(boolean),
 })
 
 const decodeToken: Decoder<Token> = object({

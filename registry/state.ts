@@ -75,6 +75,8 @@ export interface CertificateRecord extends CertificateFacts {
   readonly state: CertificateState
   /** The first use of a join's certificate ends the device's other instances; that of a renewal's does not. */
   readonly origin: 'join' | 'renewal'
+  /** An operator wants it replaced: its renewal window is over, and no key gets it again. */
+  readonly rotate?: boolean
 }
 
 export interface Token {

@@ -204,6 +204,7 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'lock.applied': 53,
   'device.quarantine': 54,
   'device.release': 55,
+  'device.rotate': 56,
   'operator.invite': 70,
   'operator.revoke': 71,
 }

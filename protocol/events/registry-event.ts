@@ -39,6 +39,13 @@ export type RegistryEvent =
       readonly anchorHash: Fingerprint
     })
   | (OperatorFacts & { readonly event: 'device.label'; readonly device: DeviceId; readonly labels: Labels })
+  | (OperatorFacts & {
+      /** The certificates that a device holds now are to be replaced, with their keys where those can be. */
+      readonly event: 'device.rotate'
+      readonly device: DeviceId
+      /** What the operator asked it of, as `formatLockTarget` writes it. */
+      readonly target: string
+    })
   | (CertificateFacts & {
       /** A join succeeded: the device (new or known by its anchor) has a new instance with a pending certificate. */
       readonly event: 'device.enroll'

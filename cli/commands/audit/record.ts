@@ -20,6 +20,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'device.renew': ['tier', 'binding', 'notAfter', 'peer'],
   'device.promote': ['serial', 'peer'],
   'device.label': ['labels', 'comment', 'operator'],
+  'device.rotate': ['target', 'comment', 'operator'],
   'device.revoke': ['reason', 'comment', 'operator'],
   'lock.add': ['mode', 'target', 'devices', 'notAfter', 'lock', 'comment', 'operator'],
   'lock.remove': ['lock', 'comment', 'operator'],
