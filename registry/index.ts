@@ -14,8 +14,9 @@ export { addressOf, holdsAddress } from './locks/address-range.js'
 export type { LockChange, LockHold, LockProgress, Renewal } from './locks/lock-feed.js'
 export type { RolesOf } from './locks/lock-index.js'
 export { checkLockTarget, type LockOrder } from './locks/lock-order.js'
-export type { PolicyAnswers } from './locks/locks.js'
-export { type Locking, Registry, type RegistryChange, type RegistryOptions } from './registry.js'
+export { defaultLease, type LeaseMode, type LeaseTerms, leaseTerms } from './locks/lease-terms.js'
+export type { Locking, PolicyAnswers } from './locks/locks.js'
+export { Registry, type RegistryChange, type RegistryOptions } from './registry.js'
 export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
 export type {
   CertificateRecord,

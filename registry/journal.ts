@@ -10,6 +10,12 @@ export interface Recording {
   readonly done: Promise<void>
 }
 
+/** What keeps somebody out, and acts. */
+export interface Shutting extends Recording {
+  /** Its place among all changes of who is kept out. */
+  readonly epoch: number
+}
+
 /**
  * The way of an event that was checked: into the audit log, into the state, and from there to the store. What opens is
  * recorded before it acts; what shuts acts whether it can be recorded or not.
@@ -29,7 +35,7 @@ export class Journal {
    * Its place in the log, its effect with what `follows` from it, and the way to the disk, all before this returns.
    * `async` only so that every failure is a rejection, and of two changes made together neither goes unheard.
    */
-  async change(event: RegistryEvent, follows: () => void): Promise<void> {
+  async change(event: RegistryEvent, follows: () => void = () => undefined): Promise<void> {
     this.#commits.requireHealthy()
     const sequence = this.#audit.append(event) // when the log takes nothing any more, nothing may happen
     applyEvent(this.#state, event)

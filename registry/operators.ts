@@ -11,6 +11,7 @@ import {
 } from '#protocol'
 import type { TokenCredential } from './enrollment-plan.js'
 import { RegistryError } from './errors.js'
+import type { Journal, Recording } from './journal.js'
 import type { Invitation, RegistryState } from './state.js'
 
 /** What lets a person in, once: the holder of its secret gets a certificate of this name. */
@@ -23,17 +24,17 @@ export interface NewInvitation extends Omit<Invitation, 'by'> {
 export type OperatorIssue = Omit<Extract<RegistryEvent, { readonly event: 'operator.issue' }>, 'event'>
 
 /** Nobody needs more; a script that renews and never keeps what it gets would grow the registry. */
-const limits = { certificatesOfOperator: 16, invitations: 256 } as const
+const limits = { certificatesOfOperator: 16, invitations: 1024, invitationsByOne: 64 } as const
 
 /** Knows the people who may work here: their certificates, and who is invited. */
 export class Operators {
   readonly #state: RegistryState
-  readonly #change: (event: RegistryEvent) => Promise<void>
+  readonly #journal: Pick<Journal, 'change' | 'actFirst'>
   readonly #now: () => number
 
-  constructor(state: RegistryState, change: (event: RegistryEvent) => Promise<void>, now: () => number) {
+  constructor(state: RegistryState, journal: Pick<Journal, 'change' | 'actFirst'>, now: () => number) {
     this.#state = state
-    this.#change = change
+    this.#journal = journal
     this.#now = now
   }
 
@@ -52,14 +53,12 @@ export class Operators {
     return this.#state.invitations.values().filter(({ notAfter }) => notAfter > this.#now())
   }
 
-  /** @throws RegistryError INVITATION_INVALID */
+  /** @throws RegistryError INVITATION_INVALID, INVITATION_LIMIT */
   async invite(invitation: NewInvitation, by: OperatorFacts): Promise<void> {
     const { id, ...terms } = invitation
     if (this.#state.invitations.has(id)) throw new RegistryError('INVITATION_INVALID', 'its id is taken')
-    if (this.invitations().length >= limits.invitations) {
-      throw new RegistryError('INVITATION_INVALID', `at most ${limits.invitations} people are invited at a time`)
-    }
-    return this.#change({ event: 'operator.invite', invitation: id, ...terms, ...by })
+    this.#requireRoomForInvitation(by.operator)
+    return this.#journal.change({ event: 'operator.invite', invitation: id, ...terms, ...by })
   }
 
   /** @throws RegistryError INVITATION_UNKNOWN, also where it was used; INVITATION_MISMATCH, INVITATION_EXPIRED */
@@ -86,7 +85,7 @@ export class Operators {
     if (invitation !== undefined) this.#requireOpen(invitation)
     if (presentedSerial !== undefined) this.#requireLiving(operator, presentedSerial)
     this.requireRoom(operator)
-    return this.#change({ event: 'operator.issue', ...certificate })
+    return this.#journal.change({ event: 'operator.issue', ...certificate })
   }
 
   /** What {@link revoke} would end: all of an operator's certificates, and what invites him or was made by him. */
@@ -95,9 +94,24 @@ export class Operators {
     return { certificates: this.#livingOf(operator).length, invitations: invitations.length }
   }
 
-  /** Ends one certificate, or all that {@link endsWith} counts; none of it opens anything from here on. */
-  async revoke(whom: OperatorName, revoked: Fingerprint | undefined, by: OperatorFacts): Promise<void> {
-    return this.#change({ event: 'operator.revoke', whom, ...(revoked !== undefined && { revoked }), ...by })
+  /**
+   * Ends one certificate, or all that {@link endsWith} counts: none of it opens anything from here on, whether or not it
+   * can be recorded.
+   */
+  revoke(whom: OperatorName, revoked: Fingerprint | undefined, by: OperatorFacts): Recording {
+    const event = { event: 'operator.revoke', whom, ...(revoked !== undefined && { revoked }), ...by } as const
+    return this.#journal.actFirst([event])
+  }
+
+  /** Nobody keeps the others from inviting. */
+  #requireRoomForInvitation(inviter: OperatorName): void {
+    const open = this.invitations()
+    if (open.length >= limits.invitations) {
+      throw new RegistryError('INVITATION_LIMIT', `at most ${limits.invitations} invitations are open at a time`)
+    }
+    if (open.filter(({ by }) => by === inviter).length < limits.invitationsByOne) return
+    const problem = `${inviter} has ${limits.invitationsByOne} invitations open: wait until one was used, or is over`
+    throw new RegistryError('INVITATION_LIMIT', problem)
   }
 
   #livingOf(operator: OperatorName): readonly CertificateOfOperator[] {

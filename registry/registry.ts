@@ -6,6 +6,7 @@ import {
   type DeviceId,
   type DeviceIdentity,
   type Fingerprint,
+  formatLockTarget,
   type InstanceId,
   type Labels,
   type LockId,
@@ -38,10 +39,10 @@ import {
   type TokenCredential,
 } from './enrollment-plan.js'
 import { RegistryError } from './errors.js'
-import { Journal, type Recording } from './journal.js'
+import { Journal, type Shutting } from './journal.js'
 import type { LockOrder } from './locks/lock-order.js'
-import { planLock } from './locks/lock-plan.js'
-import { type Clocks, Locks } from './locks/locks.js'
+import type { Clocks } from './locks/lock-times.js'
+import { type Locking, Locks } from './locks/locks.js'
 import { type OperatorIssue, Operators } from './operators.js'
 import { planRenewal, type RenewalIssue, renewalOf, type RenewalPlan } from './renewal-plan.js'
 import type { CertificateRecord, Device, Instance, Lock, RegistryState, Token } from './state.js'
@@ -56,23 +57,14 @@ export interface RegistryOptions {
   readonly elapsed?: () => number
 }
 
-/** A revocation that acts. */
-export interface Revoking extends Recording {
-  readonly epoch: number
-}
-
-/** The same for a lock. */
-export interface Locking extends Revoking {
-  readonly lock: Lock
-  /** Known devices that it is on. */
-  readonly devices: number
-}
-
 export interface RegistryChange {
   /** `promoted`: a certificate was used for the first time, so that others of the device are over. */
   readonly kind: 'revoked' | 'labels' | 'promoted'
   readonly device: DeviceId
 }
+
+/** So many records wait for the disk together, however large the fleet is. */
+const rotatedTogether = 1000
 
 /**
  * Knows every device, its instances and certificates, and the tokens that let devices in. Questions are answered from
@@ -99,8 +91,8 @@ export class Registry {
     this.#state = state
     this.#journal = journal
     this.#now = clocks.now
-    this.locks = new Locks(state, clocks, (event) => journal.note(event))
-    this.operators = new Operators(state, (event) => this.#change(event), clocks.now)
+    this.locks = new Locks(state, clocks, journal)
+    this.operators = new Operators(state, journal, clocks.now)
   }
 
   device(id: DeviceId): Device | undefined {
@@ -144,7 +136,7 @@ export class Registry {
     const admission = admit(this.#state, holder, this.#now())
     // What was begun with a certificate can go on after its time, and something of who is away: what a lock is on ends it.
     const isKnown = admission.admitted || (admission.reason !== 'revoked' && admission.reason !== 'unknown_certificate')
-    const lock = isKnown ? this.locks.keepsOutCertificate(holder, address) : undefined
+    const lock = isKnown ? this.locks.gate.keepsOut(holder, address) : undefined
     return lock === undefined ? admission : { admitted: false, reason: 'locked', comment: lock }
   }
 
@@ -160,7 +152,7 @@ export class Registry {
    */
   planEnrollment(attestation: AttestationResult, token?: TokenCredential, peer?: string): EnrollmentPlan {
     const plan = planEnrollment(this.#state, attestation, token, this.#now())
-    this.locks.requireUnlockedJoin(plan, attestation, peer)
+    this.locks.gate.requireJoin(plan, attestation, peer)
     return plan
   }
 
@@ -172,7 +164,7 @@ export class Registry {
   async enroll(plan: EnrollmentIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
     const again = this.planEnrollment(plan.attestation, plan.token, context.peer)
     if (again.kind === 'repeat' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
-    this.locks.requireUnlockedIssuer(certificate)
+    this.locks.gate.requireIssuer(certificate)
     return this.#change(enrollmentOf(again, certificate, context))
   }
 
@@ -184,7 +176,7 @@ export class Registry {
     peer?: string,
   ): RenewalPlan {
     const plan = planRenewal(this.#state, identity, { spkiHash, attestation }, this.#now())
-    this.locks.requireUnlockedRenewal(identity, peer)
+    this.locks.gate.requireRenewal(identity, peer)
     return plan
   }
 
@@ -192,7 +184,7 @@ export class Registry {
   async renew(plan: RenewalIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
     const again = this.planRenewal(plan.presented, plan.spkiHash, plan.attestation, context.peer)
     if (again.kind === 'repeat' || !isSame(again.seen, plan.seen)) throw conflict()
-    this.locks.requireUnlockedIssuer(certificate)
+    this.locks.gate.requireIssuer(certificate)
     const promoted = again.promotesFirst ? this.promote(plan.presented, context.peer) : undefined
     const renewed = this.#change(renewalOf(again, certificate, context))
     await Promise.all([promoted, renewed])
@@ -251,6 +243,20 @@ export class Registry {
     return done
   }
 
+  /**
+   * Has the certificates replaced that these devices hold now, each with a record of its own: who shows one is told to
+   * renew, see {@link CertificateRecord.rotate}. `target`: what was asked, for the records. @throws RegistryError DEVICE_UNKNOWN
+   */
+  async rotateDevices(devices: readonly DeviceId[], target: LockTarget, by: OperatorFacts): Promise<void> {
+    for (const device of devices) this.#requireDevice(device)
+    for (let at = 0; at < devices.length; at += rotatedTogether) {
+      const rotated = devices.slice(at, at + rotatedTogether).map(async (device) => {
+        return this.#change({ event: 'device.rotate', device, target: formatLockTarget(target), ...by })
+      })
+      await Promise.all(rotated)
+    }
+  }
+
   /** An operator's certificate, which then opens the operators' API. @throws RegistryError */
   async recordOperator(certificate: OperatorIssue): Promise<void> {
     return this.operators.record(certificate)
@@ -262,7 +268,7 @@ export class Registry {
    * `done` when the store holds it too; where that fails, the next start learns of it from the log.
    * Doing it again records it again. @throws RegistryError DEVICE_UNKNOWN
    */
-  revokeDevice(device: DeviceId, order: RevokeOrder): Revoking {
+  revokeDevice(device: DeviceId, order: RevokeOrder): Shutting {
     this.#requireDevice(device)
     const epoch = this.#state.epoch + 1
     const event: RegistryEvent = { event: 'device.revoke', device, ...order, at: this.#now(), epoch }
@@ -272,12 +278,14 @@ export class Registry {
     return { ...outcome, epoch }
   }
 
+  /** One that acts. */
   lock(id: LockId): Lock | undefined {
-    return this.#state.locks.get(id)
+    return this.locks.acting.find((lock) => lock.id === id)
   }
 
+  /** All that act. */
   allLocks(): readonly Lock[] {
-    return this.#state.locks.values()
+    return this.locks.acting
   }
 
   /**
@@ -286,27 +294,17 @@ export class Registry {
    * @throws RegistryError LOCK_INVALID; ProtocolError INVALID_MESSAGE, INVALID_ID
    */
   addLock(order: LockOrder, by: OperatorFacts): Locking {
-    const hitBy = (target: LockTarget) => this.locks.devicesHitBy(target)
-    const [added, ...revoked] = planLock(this.#state, order, { by, at: this.#now(), hitBy })
-    const outcome = this.#journal.actFirst([added, ...revoked])
-    this.locks.eventApplied(added)
-    const lock = this.#state.locks.get(order.lock)
-    if (lock === undefined) throw new RegistryError('LOCK_UNKNOWN', `lock ${order.lock} is not known`)
-    return { ...outcome, lock, devices: added.devices, epoch: this.#state.epoch }
+    return this.locks.add(order, by)
   }
 
-  /** What was revoked stays so. Recorded before it acts: it opens something. @throws RegistryError LOCK_UNKNOWN */
+  /** What was revoked stays so. It opens something: it acts when its record is on the disk. @throws RegistryError LOCK_UNKNOWN */
   async removeLock(lock: LockId, by: OperatorFacts): Promise<void> {
-    if (!this.#state.locks.has(lock)) throw new RegistryError('LOCK_UNKNOWN', `lock ${lock} is not known`)
-    return this.#change({ event: 'lock.remove', lock, revision: this.#state.epoch + 1, ...by })
+    return this.locks.remove(lock, by)
   }
 
   /** Ends the locks whose time is over. What cannot be recorded stays locked, until the next look. */
   async expireLocks(): Promise<void> {
-    for (const lock of this.locks.due()) {
-      if (!this.#state.locks.has(lock)) continue // it has ended while the one before was on its way to the disk
-      await this.#change({ event: 'lock.expire', lock, revision: this.#state.epoch + 1 })
-    }
+    return this.locks.expire()
   }
 
   /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */

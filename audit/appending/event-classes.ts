@@ -1,13 +1,16 @@
 import type { AuditEventName } from '#protocol'
 
 /**
- * What is recorded on a full disk too, out of a reserve: what operators do, what the service says of itself, and the
- * ends of sessions, of which there are no more than there are sessions. Nothing that a device or a stranger can repeat.
+ * What is recorded on a full disk too, out of a reserve: what operators do and what follows from it for devices, what the
+ * service says of itself, and the ends of sessions, of which there are no more than there are sessions. Nothing that a
+ * device or a stranger can repeat. That devices are to rotate waits: they could not renew there either.
  */
 const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'device.revoke',
   'device.register',
   'device.label',
+  'device.quarantine',
+  'device.release',
   'lock.add',
   'lock.remove',
   'lock.expire',
@@ -15,6 +18,8 @@ const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'token.create',
   'token.revoke',
   'operator.issue',
+  'operator.invite',
+  'operator.revoke',
   'policy.activate',
   'policy.refuse',
   'policy.render_error',

@@ -1,3 +1,4 @@
+import { type LeaseTerms, leaseTerms } from './lease-terms.js'
 import type { StandingsChange } from './standings.js'
 
 /** A change of who is kept out or in quarantine, in its place among all of them. */
@@ -31,15 +32,8 @@ export interface LockProgress extends Ended {
   readonly outstanding: readonly string[]
 }
 
-export interface FollowOptions {
-  /** Whether the broker stops by itself when its lease is over. Default: true */
-  readonly strict?: boolean
-}
-
 /** For so many changes it is remembered what they came to. */
 const rememberedChanges = 1000
-/** As at the brokers, whose own count of a term began before ours. */
-const leaseMilliseconds = 10_000
 
 /**
  * Brings each change to every broker, in order, and knows how far each has come. A broker that begins to follow, or has
@@ -50,21 +44,27 @@ export class LockFeed {
   readonly #followers = new Map<string, Follower>()
   readonly #ended = new Map<number, Ended>()
   readonly #elapsed: () => number
-  readonly #whole: () => LockChange
-  /** Of the last change. */
+  readonly #standings: () => StandingsChange
   #revision: number
 
-  /** `elapsed`: milliseconds by a clock that nobody sets. `whole`: the state as it is now. */
-  constructor(elapsed: () => number, whole: () => LockChange) {
+  /** `elapsed`: milliseconds by a clock that nobody sets. `standings`: all, as they are now. */
+  constructor(elapsed: () => number, standings: () => StandingsChange, revision: number) {
     this.#elapsed = elapsed
-    this.#whole = whole
-    this.#revision = whole().revision
+    this.#standings = standings
+    this.#revision = revision
   }
+
+  /** Of the last change. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** `terms`: those of the broker, whose own count of each began before ours. */
 
   follow(
     name: string,
     apply: (change: LockChange, hold: LockHold) => void,
-    { strict = true }: FollowOptions = {},
+    terms: LeaseTerms = leaseTerms(),
   ): LockHold {
     const hold: LockHold = {
       applied: (revision, ended) => this.#report(follower, revision, ended),
@@ -72,7 +72,7 @@ export class LockFeed {
       release: () => void (this.#followers.get(name) === follower && this.#followers.delete(name)),
     }
     const give = (change: LockChange) => apply(change, hold)
-    const follower: Follower = { give, strict, applied: -1, leaseEnds: this.#elapsed() + leaseMilliseconds }
+    const follower: Follower = { give, terms, applied: -1, leaseEnds: this.#elapsed() + terms.milliseconds }
     this.#followers.set(name, follower)
     follower.give(this.#whole())
     return hold
@@ -87,8 +87,8 @@ export class LockFeed {
   }
 
   progress(revision: number): LockProgress {
-    const mayGoOn = ({ strict, applied, leaseEnds }: Follower) =>
-      applied < revision && !(strict && leaseEnds <= this.#elapsed())
+    const mayGoOn = ({ terms: { mode }, applied, leaseEnds }: Follower) =>
+      applied < revision && !(mode === 'strict' && leaseEnds <= this.#elapsed())
     const outstanding = [...this.#followers].flatMap(([name, follower]) => (mayGoOn(follower) ? [name] : []))
     return { ...(this.#ended.get(revision) ?? { sessions: 0, purged: 0 }), outstanding }
   }
@@ -98,8 +98,12 @@ export class LockFeed {
       giveAlone(follower, this.#whole())
       return 'behind'
     }
-    follower.leaseEnds = this.#elapsed() + leaseMilliseconds
+    follower.leaseEnds = this.#elapsed() + follower.terms.milliseconds
     return 'renewed'
+  }
+
+  #whole(): LockChange {
+    return { ...this.#standings(), revision: this.#revision }
   }
 
   #report(follower: Follower, revision: number, { sessions, purged }: Ended): void {
@@ -111,7 +115,7 @@ export class LockFeed {
 
 interface Follower {
   readonly give: (change: LockChange) => void
-  readonly strict: boolean
+  readonly terms: LeaseTerms
   /** The last revision that it has reported. */
   applied: number
   /** By our clock. */

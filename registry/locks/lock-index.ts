@@ -33,6 +33,10 @@ export class LockIndex {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#named.size === 0 && this.#tried.size === 0
+  }
+
   /** The strictest of those that are on the subject. */
   hit(subject: Subject): Lock | undefined {
     return this.hits(subject).toSorted((one, other) => strictness[other.mode] - strictness[one.mode])[0]

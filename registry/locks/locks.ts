@@ -1,35 +1,30 @@
-import type {
-  AttestationResult,
-  CertificateFacts,
-  CertificateHolder,
-  DeviceId,
-  DeviceIdentity,
-  LockId,
-  LockMode,
-  LockTarget,
-  RegistryEvent,
-  ServiceEvent,
-} from '#protocol'
-import type { EnrollmentPlan } from '../enrollment-plan.js'
-import { LockedError, RegistryError } from '../errors.js'
+import type { DeviceId, Labels, LockId, LockMode, LockTarget, OperatorFacts, RegistryEvent } from '#protocol'
+import { RegistryError } from '../errors.js'
+import type { Journal, Shutting } from '../journal.js'
 import type { Lock, RegistryState } from '../state.js'
-import { addressOf } from './address-range.js'
-import { type FollowOptions, type LockChange, LockFeed, type LockHold, type LockProgress } from './lock-feed.js'
-import { isOn, isSignedBy, LockIndex, type RolesOf } from './lock-index.js'
+import { ActingLocks, type LockEnd } from './acting-locks.js'
+import type { LeaseTerms } from './lease-terms.js'
+import { type LockChange, LockFeed, type LockHold, type LockProgress } from './lock-feed.js'
+import { LockGate } from './lock-gate.js'
+import { isOn, LockIndex, type RolesOf } from './lock-index.js'
+import type { LockOrder } from './lock-order.js'
+import { planLock } from './lock-plan.js'
+import type { Clocks } from './lock-times.js'
 import { isKeptOut, type Standing, Standings, type StandingsChange } from './standings.js'
-import { type Subject, subjectOfCertificate, subjectOfDevice, subjectOfJoin } from './subject.js'
-
-/** Milliseconds since 1970, and by a clock that nobody sets. */
-export interface Clocks {
-  readonly now: () => number
-  readonly elapsed: () => number
-}
+import { subjectOfDevice } from './subject.js'
 
 /** What locks ask of the policy in force. */
 export interface PolicyAnswers {
   readonly rolesOf: RolesOf
   /** Whether it says what is left to a device in quarantine. */
   readonly hasQuarantine: () => boolean
+}
+
+/** A lock that acts. */
+export interface Locking extends Shutting {
+  readonly lock: Lock
+  /** Known devices that it is on. */
+  readonly devices: number
 }
 
 /** Until a policy is known: every device that has a certificate is taken to have every role, and quarantine keeps out. */
@@ -44,24 +39,58 @@ const noPolicy: PolicyAnswers = {
 export class Locks {
   readonly #state: RegistryState
   readonly #clocks: Clocks
-  readonly #note: (event: ServiceEvent) => void
+  readonly #journal: Pick<Journal, 'change' | 'actFirst' | 'note'>
   readonly #standings: Standings
   readonly #feed: LockFeed
-  /** By the clock that nobody sets, when a lock's time is over: a clock that is set forward must not open anything. */
-  readonly #overAt = new Map<LockId, number>()
+  readonly #acting: ActingLocks
+  /** What they refuse to whoever shows a certificate, or asks for one. */
+  readonly gate: LockGate
   #index: LockIndex
   #policy = noPolicy
 
-  /** `note`: writes down what has happened already. */
-  constructor(state: RegistryState, clocks: Clocks, note: (event: ServiceEvent) => void) {
+  constructor(state: RegistryState, clocks: Clocks, journal: Pick<Journal, 'change' | 'actFirst' | 'note'>) {
     this.#state = state
     this.#clocks = clocks
-    this.#note = note
+    this.#journal = journal
+    this.#acting = new ActingLocks(state, journal, clocks)
     this.#standings = new Standings(state)
     this.#index = this.#newIndex()
     this.#refresh(this.#allDevices())
-    this.#feed = new LockFeed(clocks.elapsed, () => ({ ...this.#standings.all(), revision: this.#state.epoch }))
-    for (const lock of state.locks.values()) this.#begin(lock)
+    this.#feed = new LockFeed(clocks.elapsed, () => this.#standings.all(), state.epoch)
+    this.gate = new LockGate(state, this)
+  }
+
+  /** See {@link Registry.addLock}. */
+  add(order: LockOrder, by: OperatorFacts): Locking {
+    const hitBy = (target: LockTarget) => this.devicesHitBy(target)
+    const [added, ...revoked] = planLock(this.#state, order, { by, at: this.#clocks.now(), hitBy })
+    const outcome = this.#journal.actFirst([added, ...revoked])
+    const lock = this.#acting.begin(order.lock)
+    this.#locksChanged()
+    return { ...outcome, lock, devices: added.devices, epoch: this.#state.epoch }
+  }
+
+  /** See {@link Registry.removeLock}. */
+  async remove(lock: LockId, by: OperatorFacts): Promise<void> {
+    return this.#end({ event: 'lock.remove', lock, revision: this.#state.epoch + 1, ...by })
+  }
+
+  /** See {@link Registry.expireLocks}. */
+  async expire(): Promise<void> {
+    for (const { id: lock } of this.#acting.due()) {
+      if (!this.#acting.has(lock)) continue // it has ended while the one before was on its way to the disk
+      await this.#end({ event: 'lock.expire', lock, revision: this.#state.epoch + 1 })
+    }
+  }
+
+  /** All that act. */
+  get acting(): readonly Lock[] {
+    return this.#acting.all()
+  }
+
+  /** By whom each of them is found. */
+  get index(): LockIndex {
+    return this.#index
   }
 
   /** Known devices that a target is on now. */
@@ -83,6 +112,14 @@ export class Locks {
     return counts
   }
 
+  /** The locks that are on a device, and would not be with these labels. */
+  liftedBy(labels: Labels, id: DeviceId): readonly Lock[] {
+    const device = this.#state.devices.get(id)
+    if (device === undefined) return []
+    const still = new Set(this.#index.hits(subjectOfDevice(this.#state, { ...device, labels })))
+    return this.#index.hits(subjectOfDevice(this.#state, device)).filter((lock) => !still.has(lock))
+  }
+
   /** Whether a device is locked or revoked: it says and hears nothing. */
   keepsOut(device: DeviceId): boolean {
     return isKeptOut(this.#standings.of(device))
@@ -98,43 +135,6 @@ export class Locks {
     return mode === 'quarantine' && this.#policy.hasQuarantine() ? 'quarantined' : 'locked'
   }
 
-  /** What keeps out who shows this certificate. `unknown`: it is none of ours, which opens nothing where there are locks. */
-  keepsOutCertificate(holder: CertificateHolder, address: string | undefined): LockId | 'unknown' | undefined {
-    if (this.#state.locks.size === 0) return undefined
-    const certificate = this.#state.certificates.get(holder.fingerprint)
-    const subject = certificate && subjectOfCertificate(this.#state, certificate, address)
-    if (subject === undefined) return 'unknown'
-    const lock = this.#index.hit(subject)
-    return lock && isKeptOut(this.standingBy(lock.mode)) ? lock.id : undefined
-  }
-
-  /** @throws RegistryError LOCKED where no certificate may be issued for this join */
-  requireUnlockedJoin(plan: EnrollmentPlan, attestation: AttestationResult, peer: string | undefined): void {
-    if (this.#state.locks.size === 0) return
-    const { device, instance } = plan.kind === 'issue' ? plan : plan.certificate
-    const { anchor, profile, tier, token } = attestation
-    const bearer = token ?? (plan.kind === 'issue' ? plan.token?.id : this.#state.instances.get(instance)?.token)
-    const labels = plan.kind === 'issue' ? plan.labels : (this.#state.devices.get(device)?.labels ?? {})
-    const address = peer === undefined ? undefined : addressOf(peer)
-    this.#requireUnlocked(
-      subjectOfJoin(this.#state, { device, instance, labels, tier, profile, anchor, token: bearer, address }),
-    )
-  }
-
-  /** @throws RegistryError LOCKED where this certificate may not be renewed */
-  requireUnlockedRenewal(identity: DeviceIdentity, peer: string | undefined): void {
-    const lock = this.keepsOutCertificate(identity, peer === undefined ? undefined : addressOf(peer))
-    if (lock !== undefined) throw new LockedError(lock, identity.deviceId)
-  }
-
-  /** @throws RegistryError LOCKED where the key that has signed this certificate is locked: then it is thrown away */
-  requireUnlockedIssuer(certificate: CertificateFacts): void {
-    const issuer = certificate.issuer ?? 'unknown'
-    const signed = ({ target }: Lock) => 'issuer' in target && isSignedBy(target.issuer, issuer)
-    const lock = this.#state.locks.values().find(signed)
-    if (lock) throw new LockedError(lock.id, `the key ${issuer} that signs now`)
-  }
-
   /** From here on this is asked; when it answers something else, {@link policyChanged} is to be called. */
   judgeBy(policy: PolicyAnswers): void {
     this.#policy = policy
@@ -145,56 +145,45 @@ export class Locks {
   /** Another policy is in force. Returns how many devices stand otherwise because of that. */
   policyChanged(): number {
     const asks = ({ target, mode }: Lock) => 'role' in target || mode === 'quarantine'
-    if (!this.#state.locks.values().some(asks)) return 0
+    if (!this.acting.some(asks)) return 0
     const { locked, quarantined, restored, released } = this.#publish(this.#allDevices(), { always: false })
     return new Set([...locked, ...quarantined, ...restored, ...released]).size
   }
 
   /** Gives a broker the whole state, and every change from then on. */
-  follow(name: string, apply: (change: LockChange, hold: LockHold) => void, options?: FollowOptions): LockHold {
-    return this.#feed.follow(name, apply, options)
+  follow(name: string, apply: (change: LockChange, hold: LockHold) => void, terms?: LeaseTerms): LockHold {
+    return this.#feed.follow(name, apply, terms)
   }
 
   progress(revision: number): LockProgress {
     return this.#feed.progress(revision)
   }
 
-  /** An event has changed the state: works out whom that keeps out, and tells every broker before it returns. */
+  /** An event about a device has changed the state: works out what follows, and tells every broker before it returns. */
   eventApplied(event: RegistryEvent): void {
-    if ('lock' in event && event.event !== 'device.revoke') {
-      this.#locksChanged(event.lock)
-      return
-    }
     const isRevocation = event.event === 'device.revoke'
     if ('device' in event && event.device !== undefined) this.#publish([event.device], { always: isRevocation })
   }
 
-  /** Locks whose time is over, by both clocks. */
-  due(): readonly LockId[] {
-    const { now, elapsed } = this.#clocks
-    const isOver = ({ id, notAfter = Infinity }: Lock) => notAfter <= now() && (this.#overAt.get(id) ?? 0) <= elapsed()
-    return this.#state.locks
-      .values()
-      .filter(isOver)
-      .map(({ id }) => id)
+  async #end(event: LockEnd): Promise<void> {
+    await this.#acting.end(event)
+    this.#locksChanged()
   }
 
-  #locksChanged(id: LockId): void {
-    const lock = this.#state.locks.get(id)
-    if (lock) this.#begin(lock)
-    else this.#overAt.delete(id)
+  #locksChanged(): void {
     this.#index = this.#newIndex()
     this.#publish(this.#allDevices(), { always: true }) // also where it is on nobody: it can be on where they come from
   }
 
   #newIndex(): LockIndex {
-    return new LockIndex(this.#state.locks.values(), (device) => this.#policy.rolesOf(device))
+    return new LockIndex(this.acting, (device) => this.#policy.rolesOf(device))
   }
 
   #publish(devices: Iterable<DeviceId>, { always }: { readonly always: boolean }): StandingsChange {
     const change = this.#refresh(devices)
     if (!always && Object.values(change).every((list: readonly DeviceId[]) => list.length === 0)) return change
-    if (!always) this.#state.epoch++ // what follows from a change of labels has its place among the revisions too
+    // What follows from a change of labels has its place among the revisions too, as has what was overtaken on its way.
+    if (!always || this.#feed.revision === this.#state.epoch) this.#state.epoch++
     this.#feed.publish({ ...change, revision: this.#state.epoch })
     this.#noteQuarantine(change)
     return change
@@ -209,19 +198,9 @@ export class Locks {
     for (const id of quarantined) {
       const device = this.#state.devices.get(id)
       const lock = device && this.#index.hit(subjectOfDevice(this.#state, device))
-      if (lock) this.#note({ event: 'device.quarantine', device: id, lock: lock.id, revision })
+      if (lock) this.#journal.note({ event: 'device.quarantine', device: id, lock: lock.id, revision })
     }
-    for (const device of released) this.#note({ event: 'device.release', device, revision })
-  }
-
-  #begin({ id, notAfter }: Lock): void {
-    const { now, elapsed } = this.#clocks
-    if (notAfter !== undefined && !this.#overAt.has(id)) this.#overAt.set(id, elapsed() + Math.max(0, notAfter - now()))
-  }
-
-  #requireUnlocked(subject: Subject): void {
-    const lock = this.#index.hit(subject)
-    if (lock) throw new LockedError(lock.id, subject.device)
+    for (const device of released) this.#journal.note({ event: 'device.release', device, revision })
   }
 
   #allDevices(): readonly DeviceId[] {

@@ -37,8 +37,8 @@ export class Mandate {
   }
 
   /** To be thrown: the act is allowed, and not this. */
-  refusal(what: string): Error {
-    return this.#options.refuse(what)
+  refusal(what: string, device?: DeviceId): Error {
+    return this.#options.refuse(what, device)
   }
 
   /** @throws ServerError ACT_NOT_ALLOWED */

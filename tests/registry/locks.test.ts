@@ -2,7 +2,19 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { type DeviceIdentity, type LockTarget, parseDeviceId, parseLockId, parseLockTarget } from '#protocol'
 import type { LockChange, Registry } from '#registry'
-import { attested, by, createWorld, credential, hash, hour, join, joinByToken, newToken, renew } from './world.js'
+import {
+  attested,
+  by,
+  createWorld,
+  credential,
+  FullError,
+  hash,
+  hour,
+  join,
+  joinByToken,
+  newToken,
+  renew,
+} from './world.js'
 
 const order = (target: LockTarget, over: Partial<Parameters<Registry['addLock']>[0]> = {}) => ({
   lock: parseLockId('one'),
@@ -146,6 +158,77 @@ test('a lock acts before it returns and before anything is durable, and although
   for (const outcome of [recorded, done]) await assert.rejects(outcome, { code: 'AUDIT_CLOSED' })
   await assert.rejects(world.registry.removeLock(parseLockId('one'), by), { code: 'AUDIT_CLOSED' })
   assert.equal(world.registry.admit(device).admitted, false, 'to open needs a record')
+})
+
+test('a lock goes on until its end is on the disk, whether it is removed or its time is over', async () => {
+  const world = await createWorld()
+  const { registry, audit } = world
+  const device = await joinByToken(world, 'key 1')
+  const isIn = () => registry.admit(device).admitted
+  const changes = follow(registry)
+  const ends = [() => registry.removeLock(parseLockId('one'), by), () => registry.expireLocks()]
+  for (const end of ends) {
+    await registry.addLock(order({ device: device.deviceId }, { notAfter: world.clock.now + hour }), by).done
+    world.clock.now += hour
+    audit.hold()
+    const ended = end()
+    registry.addLock(order({ labels: { site: 'nowhere' } }, { lock: parseLockId('between') }), by)
+    assert.deepEqual([isIn(), registry.lock(parseLockId('one'))?.id, changes.at(-1)?.restored], [false, 'one', []])
+    await assert.rejects(registry.removeLock(parseLockId('one'), by), { code: 'LOCK_UNKNOWN' }, 'it is ending')
+    assert.throws(() => registry.planRenewal(device, device.spkiHash), { code: 'LOCKED' })
+    audit.release()
+    await ended
+    assert.deepEqual(
+      [isIn(), registry.lock(parseLockId('one')), changes.at(-1)?.restored],
+      [true, undefined, [device.deviceId]],
+    )
+    await registry.removeLock(parseLockId('between'), by)
+  }
+  const places = changes.map(({ revision, after }) => [after, revision])
+  assert.ok(
+    places.slice(1).every(([after], at) => after === places[at]?.[1]),
+    'each change names the one before it',
+  )
+  assert.deepEqual((await world.open()).allLocks(), [])
+})
+
+test('where the end of a lock cannot be recorded, the lock goes on', async () => {
+  for (const fails of ['full', 'failed', 'store'] as const) {
+    const world = await createWorld()
+    const { audit } = world
+    let isFull = false
+    const append: typeof audit.append = (event) => {
+      if (isFull) throw new FullError('AUDIT_FULL', 'not even the reserve has room')
+      return audit.append(event)
+    }
+    const store: typeof world.store = {
+      ...world.store,
+      commit: async (changes) => {
+        if (isFull) throw new FullError('STORE_FULL', 'no space left on device')
+        return world.store.commit(changes)
+      },
+    }
+    const registry = await world.open({
+      ...(fails === 'full' && { audit: { ...audit, append } }),
+      ...(fails === 'store' && { store }),
+    })
+    const device = await joinByToken({ ...world, registry }, 'key 1')
+    await registry.addLock(order({ device: device.deviceId }, { notAfter: world.clock.now + hour }), by).done
+    world.clock.now += hour
+    isFull = true
+    if (fails === 'failed') audit.fail()
+    await assert.rejects(registry.removeLock(parseLockId('one'), by))
+    await registry.expireLocks().catch(() => undefined)
+    assert.equal(registry.admit(device).admitted, false, fails)
+    assert.deepEqual(
+      registry.allLocks().map(({ id }) => id),
+      ['one'],
+    )
+    isFull = false
+    if (fails !== 'full') continue
+    await registry.removeLock(parseLockId('one'), by)
+    assert.ok(registry.admit(device).admitted, 'there is room again')
+  }
 })
 
 test('locks survive a restart, from the store as from the log alone, and revisions go on', async () => {

@@ -15,7 +15,7 @@ test('people, invitations and what was revoked are the same after a start, from 
   await operators.record({ ...certificate(world, 'a'), invitation: parseTokenId('i1') })
   await operators.record(certificate(world, 'b'))
   await operators.record(certificate(world, 'c'))
-  await operators.revoke(bob, hash('b'), by)
+  await operators.revoke(bob, hash('b'), by).done
   for (const again of [await world.open(), await world.open({ store: createMemoryStore() })]) {
     assert.deepEqual(again.operators.invitations(), operators.invitations())
     assert.deepEqual(
@@ -68,7 +68,7 @@ test('what follows a certificate is recorded only while that one is good, and no
   await operators.record(shown)
   const following = (name: string) => ({ ...certificate(world, name), presentedSerial: shown.serial })
   await operators.record(following('b'))
-  const revoked = operators.revoke(bob, shown.fingerprint, by)
+  const revoked = operators.revoke(bob, shown.fingerprint, by).done
   await assert.rejects(operators.record(following('c')), { code: 'UNKNOWN_CERTIFICATE' })
   await revoked
   const stranger = { ...following('d'), operator: parseOperatorName('carol') }
@@ -85,7 +85,7 @@ test('who is thrown out takes what invites him and the invitations that he made 
   await invite(world, 'by-him', carol, { ...by, operator: bob })
   await invite(world, 'by-another', carol)
   assert.deepEqual(operators.endsWith(bob), { certificates: 0, invitations: 2 })
-  await operators.revoke(bob, undefined, by)
+  await operators.revoke(bob, undefined, by).done
   for (const again of [operators, (await world.open({ store: createMemoryStore() })).operators]) {
     assert.deepEqual(
       again.invitations().map(({ id }) => id),

@@ -35,6 +35,16 @@ test('who is put into quarantine and leaves it is told to every broker and writt
   assert.ok(rest[0]?.event === 'device.quarantine' && rest[0].lock === 'one' && rest[0].device === deviceId)
 })
 
+test('on a full disk it is recorded too who enters quarantine and who leaves it', async () => {
+  const { world, events } = await openWorld()
+  await joinByToken(world, 'key 1', 'pump-1')
+  world.audit.setFull(true)
+  await world.registry.addLock(order({ labels: { site: 'oslo' } }), by).recorded
+  await world.registry.removeLock(parseLockId('one'), by)
+  const names = events().map(({ event }) => event)
+  assert.deepEqual(names.slice(-4), ['lock.add', 'device.quarantine', 'lock.remove', 'device.release'])
+})
+
 test('the stricter of two locks counts, and what is left of it when that one is removed', async () => {
   const { world, changes } = await openWorld()
   const device = await joinByToken(world, 'key 1', 'pump-1')

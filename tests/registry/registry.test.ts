@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { CodedError, parseDeviceId } from '#protocol'
+import { parseDeviceId } from '#protocol'
 import { createMemoryStore, type Store } from '#store'
 import { RegistryState } from '../../registry/state.js'
 import { catchUp } from '../../registry/catch-up.js'
@@ -11,6 +11,7 @@ import {
   createWorld,
   credential,
   fromLog,
+  FullError,
   hash,
   hour,
   join,
@@ -330,8 +331,6 @@ test('a log whose events do not follow from each other is not opened', async () 
     code: 'REGISTRY_CORRUPT',
   })
 })
-
-class FullError extends CodedError<'AUDIT_FULL'> {}
 
 /** Some hundred acts of operators and devices, the same for the same seed; refusals are part of life. */
 async function liveThrough(world: World, seed: number): Promise<void> {

@@ -3,6 +3,7 @@ import {
   type AttestationResult,
   type AuditRecord,
   type CertificateFacts,
+  CodedError,
   type DeviceId,
   type DeviceIdentity,
   type Fingerprint,
@@ -110,6 +111,9 @@ export function identityOf(device: DeviceId, certificate: CertificateFacts): Dev
   }
   return identity as DeviceIdentity
 }
+
+/** As a log or store says it that has no room. */
+export class FullError extends CodedError<'AUDIT_FULL' | 'STORE_FULL'> {}
 
 /** A whole token join of `key`; the token is made for it. */
 export async function joinByToken(world: Joining, key: string, device?: string): Promise<DeviceIdentity> {
