@@ -1,5 +1,5 @@
 export { LockFollower } from './lock-follower.js'
-export { type LeaseMode, leaseTerms, LockLease } from './lock-lease.js'
+export { LockLease } from './lock-lease.js'
 export { Broker } from './broker.js'
 export { type ByWay, countConnections, type Levels } from './levels.js'
 export { Statistics } from './statistics.js'

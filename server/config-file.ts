@@ -33,6 +33,10 @@ const decodeOperatorTerms = object({
 })
 export type OperatorTerms = ReturnType<typeof decodeOperatorTerms>
 
+/** How long the broker may go on without hearing of locks, and what it does then. */
+const decodeLease = object({ mode: optional(word('strict', 'bestEffort')), seconds: optional(integer(2, 3600)) })
+export type LeaseSettings = Required<ReturnType<typeof decodeLease>>
+
 const decodeConfigFile = object({
   trustDomain: optional(parsed(parseTrustDomain)),
   names: optional(list(text(253), 32)),
@@ -64,6 +68,7 @@ const decodeConfigFile = object({
       proxies: optional(list(parsed(parseNetwork), 64)),
       allowedOrigins: optional(list(parsed(parseWebOrigin), 64)),
       limits: optional(decodeMqttLimits),
+      lease: optional(decodeLease),
     }),
   ),
   operators: optional(decodeOperatorTerms),
@@ -124,6 +129,7 @@ export function renderConfigFile(chosen: {
   readonly proxies: readonly string[]
   readonly allowedOrigins: readonly string[]
   readonly mqttLimits: MqttLimits
+  readonly lease: LeaseSettings
   readonly auditMode: AuditMode
   readonly auditRetain: Retain
   readonly dataFolder: string
@@ -159,6 +165,9 @@ mqtt:
   # How much a device may take, hold and wait for: {maxPacketBytes: 1MiB, maxConnections: 50000}. All of them, with their
   # defaults, stand in the operator's guide, "Limits".
   limits: ${renderMqttLimits(chosen.mqttLimits)}
+  # How long the broker may go on without hearing of locks. strict: then it reads and delivers nothing until it does, so
+  # that whoever was locked or revoked meanwhile has nothing of it. bestEffort: it goes on.
+  lease: {mode: ${chosen.lease.mode}, seconds: ${chosen.lease.seconds}}
 
 # strict answers a device when the record of what it did is on disk. relaxed answers when the record is queued: faster,
 # but a crash or power cut can take away the records of the last tenth of a second of answers. bestEffort answers also when

@@ -5,7 +5,8 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import type { PayloadOptions, Retain } from '#audit'
 import type { EkMaker } from '#enrollment'
 import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
-import { type ConfigFile, type OperatorTerms, parseConfigFile } from './config-file.js'
+import { defaultLease } from '#registry'
+import { type ConfigFile, type LeaseSettings, type OperatorTerms, parseConfigFile } from './config-file.js'
 import { readEkAuthorities } from './ek-authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
@@ -36,6 +37,8 @@ export interface ServerConfig {
   readonly allowedOrigins: readonly string[]
   /** Of what devices may take and hold, what was chosen. */
   readonly mqttLimits: MqttLimits
+  /** How long the broker may go on without hearing of locks, and what it does then. */
+  readonly lease: LeaseSettings
   readonly operatorTerms: Required<OperatorTerms>
   readonly auditMode: AuditMode
   /** How much of the log is kept. */
@@ -128,6 +131,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, vers
     proxies: file.mqtt?.proxies ?? [],
     allowedOrigins: file.mqtt?.allowedOrigins ?? [],
     mqttLimits,
+    lease: { ...defaultLease, ...file.mqtt?.lease },
     operatorTerms: { ...defaults.operatorTerms, ...file.operators },
     ekRootFiles,
     trustedMakers,

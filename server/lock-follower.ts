@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import type { AuditLog } from '#audit'
-import { type Broker, leaseTerms, LockFollower, type LockLease } from '#broker'
+import { type Broker, LockFollower, type LockLease } from '#broker'
 import { CodedError } from '#protocol'
 import type { LockChange, Registry } from '#registry'
 
@@ -25,14 +25,14 @@ export function followLocks({ broker, lease, registry, audit, elapsed }: FollowL
     return ended
   }
   const follower = new LockFollower({ lease, apply, elapsed })
-  const hold = registry.locks.follow('local', (change, { applied }) => follower.take(change, applied))
+  const hold = registry.locks.follow('local', (change, { applied }) => follower.take(change, applied), lease.terms)
   // The feed is in this process, and yet the lease is renewed as it will be from elsewhere.
   const beat = async (): Promise<void> => {
     await follower.beat(async (revision) => hold.renew(revision))
     broker.leaseLooked()
   }
   void beat() // the lease began before the sessions were restored, however long that took
-  const timer = setInterval(() => void beat(), leaseTerms.renewEveryMilliseconds).unref()
+  const timer = setInterval(() => void beat(), lease.terms.renewEveryMilliseconds).unref()
   return () => {
     clearInterval(timer)
     hold.release()

@@ -1,6 +1,6 @@
 import type { DeviceState, StatusView } from '#protocol'
 import type { AuditLog, OutsideCheckpoints, Retention } from '#audit'
-import { type Broker, countConnections } from '#broker'
+import { type Broker, countConnections, type LockLease } from '#broker'
 import type { CertificateAuthority } from '#ca'
 import type { Registry } from '#registry'
 import type { Store } from '#store'
@@ -18,6 +18,13 @@ interface Parts {
   readonly outside: OutsideCheckpoints
   readonly policy: PolicyInForce
   readonly ca: CertificateAuthority
+}
+
+/** What is looked at beyond what operators see. */
+interface Checked {
+  readonly store: Store
+  readonly lease: LockLease
+  readonly now: () => number
 }
 
 /** How the service is, for operators. */
@@ -45,8 +52,8 @@ export function statusOf({ config, startedAt, ...parts }: Parts & { readonly con
 }
 
 /** What `/readyz` asks, one question per part that the service cannot do without. */
-export function checksOf(parts: Parts & { readonly store: Store; readonly now: () => number }): readonly Check[] {
-  const { store, ca, audit, outside, broker, now } = parts
+export function checksOf(parts: Parts & Checked): readonly Check[] {
+  const { store, ca, audit, outside, broker, lease, now } = parts
   return [
     { name: 'store', problem: async () => void (await store.get('server/health')) },
     {
@@ -54,11 +61,21 @@ export function checksOf(parts: Parts & { readonly store: Store; readonly now: (
       problem: () => (ca.issuing.validity.notAfter > now() ? undefined : 'the issuing CA has expired'),
     },
     { name: 'audit', problem: () => audit.problem, warning: () => outsideWarning(outside) },
-    {
-      name: 'broker',
-      problem: () => (broker.healthy ? undefined : 'log or store has failed; devices are turned away'),
-    },
+    brokerCheck(broker, lease),
   ]
+}
+
+/** A broker that hears no more of locks is no place to send devices to, but where it was told to go on all the same. */
+export function brokerCheck(broker: Pick<Broker, 'healthy'>, lease: LockLease): Check {
+  const silent = `has heard nothing of locks for longer than ${lease.terms.milliseconds / 1000} s`
+  return {
+    name: 'broker',
+    problem: () => {
+      if (!broker.healthy) return 'log or store has failed; devices are turned away'
+      return lease.holds ? undefined : `${silent}; nothing is read or delivered until it does`
+    },
+    warning: () => (lease.isOver && lease.holds ? `${silent}; goes on, by mqtt.lease` : undefined),
+  }
 }
 
 function outsideOf(outside: OutsideCheckpoints): StatusView['audit']['outside'] {

@@ -1,9 +1,10 @@
 import type { AuditLog } from '#audit'
 import { Broker, LockLease } from '#broker'
 import type { CertificateAuthority } from '#ca'
-import type { Registry } from '#registry'
+import { leaseTerms, type Registry } from '#registry'
 import type { Store } from '#store'
 import { publicHost } from './config.js'
+import { followRegistry } from './follow-registry.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
 import { followLocks } from './lock-follower.js'
@@ -25,6 +26,8 @@ export interface BrokerParts {
 /** A broker that listens. */
 export interface OpenBroker {
   readonly broker: Broker
+  /** Its leave to serve, as far as locks go. */
+  readonly lease: LockLease
   readonly ports: { readonly mqtt: number; readonly websocket: number }
   readonly addresses: { readonly mqtts: string; readonly wss: string }
 }
@@ -33,7 +36,7 @@ export interface OpenBroker {
 export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<OpenBroker> {
   const { config, now, elapsed, closing } = wiring
   const { store, audit, registry, ca, issuers, policy, upkeep } = parts
-  const lease = new LockLease({ elapsed })
+  const lease = new LockLease({ terms: leaseTerms(config.lease), elapsed })
   const broker = await Broker.open({
     ...{ lease, audit },
     store,
@@ -49,10 +52,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
   closing.add(() => broker.closeGracefully())
   closing.add(followLocks({ broker, lease, registry, audit, elapsed }))
   policy.onChange(() => broker.policyChanged())
-  registry.onChange(({ kind, device }) => {
-    if (kind === 'labels') broker.rightsChanged(device)
-    if (kind === 'promoted') broker.certificatesChanged(device)
-  })
+  followRegistry(broker, registry)
 
   const tls = () => ({ ...tlsOf(upkeep.server), ca: ca.chain })
   const listen = async (kind: 'tls' | 'websocket', what: string, port: number): Promise<number> => {
@@ -68,5 +68,5 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
 
   const host = publicHost(config)
   const addresses = { mqtts: `mqtts://${host}:${ports.mqtt}`, wss: `wss://${host}:${ports.websocket}/mqtt` }
-  return { broker, ports, addresses }
+  return { broker, lease, ports, addresses }
 }

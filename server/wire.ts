@@ -117,7 +117,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   })
 
   const rooms = { store, audit, registry, ca, issuers, policy, upkeep }
-  const { broker, ports, addresses } = await openBroker(wiring, rooms)
+  const { broker, lease, ports, addresses } = await openBroker(wiring, rooms)
   // After the broker: what a lock takes back makes room for other messages, and those go by the new policy.
   policy.onChange(() => registry.locks.policyChanged())
   const enrollment = new Enrollment({
@@ -141,7 +141,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   closing.add(() => metrics.close())
   const { healthHost, healthPort } = config
   const health = await listening('health', healthHost, healthPort, () =>
-    serveHealth({ host: healthHost, port: healthPort }, checksOf(parts), metrics),
+    serveHealth({ host: healthHost, port: healthPort }, checksOf({ ...parts, lease }), metrics),
   )
   closing.add(() => health.close())
   closing.add(upkeep.start())

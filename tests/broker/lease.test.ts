@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
-import { LockFollower, LockLease, leaseTerms } from '#broker'
+import { LockFollower, LockLease } from '#broker'
 import { parseLockId } from '#protocol'
-import type { LockChange } from '#registry'
+import { type LeaseMode, type LockChange, leaseTerms } from '#registry'
 import { by, createWorld as createRegistryWorld, joinByToken } from '../registry/world.js'
 import { device, makeWorld, publishPacket, subscribePacket } from './harness.js'
 
 /* A broker whose way to the lock feed can be cut, as one on another machine has it. */
 
 const second = 1000
+const { milliseconds, graceMilliseconds } = leaseTerms()
 /** As {@link makeWorld} has them. */
 const sweepMilliseconds = 5
 
@@ -27,7 +28,7 @@ test('case 90: a broker that is cut off from locks stops at the end of its lease
   world.cut = true
   world.lock('d1')
   assert.deepEqual(world.progress().outstanding, ['far'])
-  world.pass(leaseTerms.milliseconds - 1)
+  world.pass(milliseconds - 1)
   await world.beat()
   say('in time', 2) // the operator was told: outstanding
   await listener.next('publish', 2)
@@ -64,9 +65,9 @@ test('case 90: a broker that stays cut off ends its sessions, without a word and
   const world = await openWorld(t)
   const speaker = await world.join('d1')
   world.cut = true
-  world.pass(leaseTerms.milliseconds)
+  world.pass(milliseconds)
   speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
-  world.pass(leaseTerms.graceMilliseconds)
+  world.pass(graceMilliseconds)
   await speaker.closed
   assert.equal(speaker.all('puback').length, 0)
   assert.equal(world.records('session.end')[0]?.reason, 'internal')
@@ -76,7 +77,7 @@ test('a broker that stood still for long goes on when its first sweep comes befo
   t.mock.timers.enable({ apis: ['setInterval'] })
   const world = await openWorld(t)
   const speaker = await world.join('d1')
-  world.pass(10 * leaseTerms.milliseconds)
+  world.pass(10 * milliseconds)
   t.mock.timers.tick(sweepMilliseconds)
   await world.beat() // behind: the whole state comes
   await world.beat()
@@ -119,10 +120,21 @@ test('a bestEffort broker goes on, and stays named as outstanding for as long as
   const speaker = await world.join('d1')
   world.cut = true
   world.lock('d1')
-  world.pass(10 * leaseTerms.milliseconds)
+  world.pass(10 * milliseconds)
   speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
   await speaker.next('puback')
   assert.deepEqual(world.progress().outstanding, ['far'])
+})
+
+test('feed and broker count by the same terms, whatever they are', async (t) => {
+  const world = await openWorld(t, 'strict', 60)
+  await world.join('d1')
+  world.cut = true
+  world.lock('d1')
+  world.pass(60 * second - 1)
+  assert.deepEqual([world.lease.holds, world.progress().outstanding], [true, ['far']])
+  world.pass(1)
+  assert.deepEqual([world.lease.holds, world.progress().outstanding], [false, []])
 })
 
 test('a lease counts from when it was asked for, however long the answer takes', async () => {
@@ -139,16 +151,17 @@ test('a lease counts from when it was asked for, however long the answer takes',
   assert.ok(lease.holds)
   now = 18 * second
   assert.ok(!lease.holds && !lease.isGivenUp)
-  now += leaseTerms.graceMilliseconds
+  now += graceMilliseconds
   assert.ok(lease.isGivenUp)
 })
 
-async function openWorld(t: TestContext, mode: 'strict' | 'bestEffort' = 'strict') {
+async function openWorld(t: TestContext, mode: LeaseMode = 'strict', seconds = 10) {
   const clock = { elapsed: 0 }
   const elapsed = () => clock.elapsed
   const known = await createRegistryWorld()
   const registry = await known.open({ elapsed })
-  const lease = new LockLease({ mode, elapsed })
+  const terms = leaseTerms({ mode, seconds })
+  const lease = new LockLease({ terms, elapsed })
   const identities = new Set<string>()
   let lastRevision = 0
   const world = await makeWorld(t, {
@@ -173,7 +186,7 @@ async function openWorld(t: TestContext, mode: 'strict' | 'bestEffort' = 'strict
       through()
       follower.take(change, applied)
     },
-    { strict: mode === 'strict' },
+    terms,
   )
   return Object.assign(way, {
     ...{ lease, registry },
