@@ -17,6 +17,7 @@ export type {
   RevokeAnswer,
   RevokeRequest,
 } from './api/devices.js'
+export type { Enforcement } from './api/enforcement.js'
 export type { LockAnswer, LockRequest, LockView } from './api/locks.js'
 export type {
   ApplyPolicyAnswer,

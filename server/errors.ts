@@ -13,6 +13,7 @@ export type ServerErrorCode =
   | 'HOST_FOREIGN' //         sent to a name that is not ours
   | 'ORIGIN_FOREIGN' //       by a page of somebody else
   | 'ACT_NOT_ALLOWED' //      an operator is known, and may not do this
+  | 'LABELS_LOCKED' //        a lock goes by the labels that were to change
   | 'DEVICE_CERTIFICATE_REQUIRED'
   | 'TOKEN_REQUIRED'
   | 'OPERATOR_RESERVED' //    a name under which the service itself acts

@@ -19,6 +19,7 @@ import type { Registry } from '#registry'
 import type { OperatorTerms } from './config-file.js'
 import { ServerError } from './errors.js'
 import { localAdmin } from './local-admin.js'
+import { succeeds } from './succeeds.js'
 
 export interface PeopleOptions {
   readonly ca: Pick<CertificateAuthority, 'issueOperator'>
@@ -51,14 +52,12 @@ export class People {
     return rightsOf(by).may('operators.invite') && rightsOf(by).covers(rightsOf(whom))
   }
 
-  /** @throws ServerError OPERATOR_RESERVED, OPERATOR_UNBOUND; RegistryError INVITATION_INVALID */
+  /** @throws ServerError OPERATOR_RESERVED, OPERATOR_UNBOUND; RegistryError INVITATION_INVALID, INVITATION_LIMIT */
   async invite(request: InviteOperatorRequest, by: OperatorFacts): Promise<InviteOperatorAnswer> {
     const { registry, terms, place, now } = this.#options
     const { operator: whom, validSeconds = invitationSeconds } = request
     if (reserved.includes(whom)) throw new ServerError('OPERATOR_RESERVED', `${whom} is not a name for a person`)
-    if (!this.#isBound(whom)) {
-      throw new ServerError('OPERATOR_UNBOUND', `the policy gives ${whom} nothing: first bind the name to a role there`)
-    }
+    this.#requireBound(whom)
     const most = terms.certificateMostHours * hour
     const ttlSeconds = request.ttlSeconds ?? Math.min(terms.certificateHours * hour, most)
     if (ttlSeconds > most) throw new ServerError('REQUEST_INVALID', `ttlSeconds: at most ${most} here`)
@@ -90,12 +89,13 @@ export class People {
 
   /**
    * The next certificate, of the same life and key, for one that was shown.
-   * @throws ServerError OPERATOR_NOT_ADMITTED; EnrollmentError CSR_INVALID, CSR_KEY_MISMATCH; RegistryError
+   * @throws ServerError OPERATOR_NOT_ADMITTED, OPERATOR_UNBOUND; EnrollmentError CSR_INVALID, CSR_KEY_MISMATCH; RegistryError
    */
   async renew(shown: Fingerprint, csr: Uint8Array, peer: string | undefined): Promise<IssuedOperator> {
     const { registry, ca, terms } = this.#options
     const present = registry.operators.certificate(shown)
     if (present === undefined) throw new ServerError('OPERATOR_NOT_ADMITTED', 'this certificate admits no operator')
+    this.#requireBound(present.operator)
     registry.operators.requireRoom(present.operator)
     const { spki, publicKey } = await readCsr(csr)
     requireSameKey(present, publicKey)
@@ -117,9 +117,20 @@ export class People {
     if (ended.certificates + ended.invitations === 0) {
       throw new ServerError('NOT_FOUND', `there is no operator or certificate ${which}`)
     }
-    await operators.revoke(operator, one?.fingerprint, by)
-    if (operator === localAdmin) await this.#options.ensureAdmin()
-    return { operator, ...ended }
+    const { recorded } = operators.revoke(operator, one?.fingerprint, by)
+    const answer = { operator, ...ended, recorded: await succeeds(recorded) }
+    // A new one would have to be recorded too; the next look makes it.
+    if (operator === localAdmin && answer.recorded) await this.#options.ensureAdmin()
+    return answer
+  }
+
+  /** @throws ServerError OPERATOR_UNBOUND */
+  #requireBound(operator: OperatorName): void {
+    if (this.#isBound(operator)) return
+    throw new ServerError(
+      'OPERATOR_UNBOUND',
+      `the policy gives ${operator} nothing: first bind the name to a role there`,
+    )
   }
 
   /** A name that may do nothing means nobody yet: who holds it would get whatever a later policy binds to it. */

@@ -14,6 +14,7 @@ import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Column, Output } from '../output.js'
+import { enforcementRows, requireDone } from './enforcement.js'
 import { examples } from './examples.js'
 import { commented, commentOption, formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
 
@@ -127,17 +128,8 @@ async function label(client: ApiClient, id: string, changes: Labels, comment?: s
 
 async function revoke(client: ApiClient, output: Output, id: string, options: RevokeOptions): Promise<void> {
   const answer = await client.call('revokeDevice', { id, body: { reason: options.reason, ...commented(options) } })
-  output.one(answer, [
-    ['device', answer.device],
-    ['sessions ended', String(answer.sessions)],
-    ['messages removed', String(answer.purged)],
-    ['recorded', answer.recorded ? 'yes' : 'not yet'],
-  ])
-  if (answer.recorded) return
-  throw new CliError(
-    'PARTLY_DONE',
-    'the revocation acts, but the audit log could not record it: see "touchmark status"',
-  )
+  output.one(answer, [['device', answer.device], ...enforcementRows(answer)])
+  requireDone(answer, 'the revocation')
 }
 
 async function previewRevocation(client: ApiClient, output: Output, id: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import {
   type Act,
   formatLockTarget,
@@ -8,15 +8,16 @@ import {
   type LockRequest,
   type LockTarget,
   type LockView,
-  parseLockTarget,
 } from '#protocol'
 import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
 import type { Column, Output } from '../output.js'
 import { commented, commentOption, formatTime, parseCount, parseDuration } from './arguments.js'
+import { enforcementRows, requireDone } from './enforcement.js'
 import { examples } from './examples.js'
 import { addLockHistory } from './lock-history.js'
+import { addTargetOptions, type TargetOptions, targetOf } from './target.js'
 
 /** Beyond so many devices a person has to say that they are meant. */
 const askAbove = 10
@@ -33,21 +34,7 @@ const columns: readonly Column<LockView>[] = [
   { name: 'revision', of: ({ revision }) => String(revision), wide: true },
 ]
 
-/** How each target is named on the command line, and what it is called in its text form. */
-const targetOptions = {
-  device: ['--device <id>', 'one device'],
-  labels: ['--labels <selector>', "every device with all of these, now or later: 'site=oslo,line=4'"],
-  addresses: ['--address <range>', 'whoever comes from there: 192.0.2.0/24, 2001:db8::/32, or one address'],
-  role: ['--role <name>', 'every device to which the policy gives this role'],
-  ek: ['--ek <sha256>', 'the device with this TPM, by the SHA-256 of its EK'],
-  token: ['--token <id>', 'what has joined with this token, or would'],
-  instance: ['--instance <id>', 'one enrollment of a device'],
-  profile: ['--profile <name>', 'everything of an enrollment profile'],
-  issuer: ['--issuer <key>', 'every certificate that this CA key has signed: an authority key identifier'],
-} as const
-type TargetName = keyof typeof targetOptions
-
-interface AddOptions extends Partial<Readonly<Record<Exclude<TargetName, 'addresses'> | 'address', LockTarget>>> {
+interface AddOptions extends TargetOptions {
   readonly mode: LockMode
   readonly ttl?: number
   readonly reason: string
@@ -83,9 +70,7 @@ export function addLocks(program: Command, context: Context): void {
         "locks add --token 5a1b2c3d4e5f6071 --mode revoke --reason 'the token was in a repository'",
       ),
     )
-  for (const [kind, [flags, description]] of Object.entries(targetOptions)) {
-    add.option(flags, description, (value: string) => parseTarget(kind, value))
-  }
+  addTargetOptions(add)
   add
     .addOption(
       new Option('--mode <mode>', 'quarantine: stays connected, for repair only; revoke: also for good')
@@ -134,17 +119,6 @@ function modeOf({ mode, actsAs }: LockView): string {
   return actsAs === undefined ? mode : `${mode} (${actsAs})`
 }
 
-function targetOf(options: AddOptions): LockTarget {
-  const { device, labels, address, role, ek, token, instance, profile, issuer } = options
-  const given = [device, labels, address, role, ek, token, instance, profile, issuer].filter(
-    (target) => target !== undefined,
-  )
-  const [target, ...others] = given
-  if (target !== undefined && others.length === 0) return target
-  const names = Object.values(targetOptions).map(([flags]) => flags.split(' ')[0])
-  throw new CliError('USAGE', `expected one of ${names.join(', ')}, got ${given.length}`)
-}
-
 function ask(
   client: ApiClient,
   target: LockTarget,
@@ -188,23 +162,8 @@ function report(output: Output, target: LockTarget, answer: LockAnswer): void {
     ['on', formatLockTarget(target)],
     ['mode', answer.lock && modeOf(answer.lock)],
     ['devices', String(answer.devices)],
-    ['connections ended', String(answer.sessions)],
-    ['messages removed', String(answer.purged)],
     ['until', answer.lock?.notAfter && formatTime(answer.lock.notAfter)],
-    ['recorded', answer.recorded ? 'yes' : 'not yet'],
+    ...enforcementRows(answer),
   ])
-  if (answer.outstanding.length > 0) {
-    throw new CliError('PARTLY_DONE', `it does not act everywhere yet: ${answer.outstanding.join(', ')}`)
-  }
-  if (answer.recorded) return
-  throw new CliError('PARTLY_DONE', 'the lock acts, but the audit log could not record it: see "touchmark status"')
-}
-
-function parseTarget(kind: string, value: string): LockTarget {
-  try {
-    const isHex = kind === 'ek' || kind === 'issuer'
-    return parseLockTarget(`${kind}:${isHex ? value.toLowerCase().replaceAll(':', '') : value}`) // as openssl writes it, too
-  } catch (error) {
-    throw new InvalidArgumentError(error instanceof Error ? error.message : 'not understood')
-  }
+  requireDone(answer, 'the lock')
 }

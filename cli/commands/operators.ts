@@ -18,6 +18,7 @@ import { cannotWrite, writeNamed } from '../named-files.js'
 import { createOperatorKey, csrOf } from '../operator-key.js'
 import type { Column } from '../output.js'
 import { commented, commentOption, formatLabels, formatTime, parseDuration } from './arguments.js'
+import { requireRecorded } from './enforcement.js'
 import { examples } from './examples.js'
 
 const columns: readonly Column<OperatorView>[] = [
@@ -118,7 +119,9 @@ export function addOperators(program: Command, { client, output, settings }: Con
         ['operator', ended.operator],
         ['certificates ended', String(ended.certificates)],
         ['invitations ended', String(ended.invitations)],
+        ['recorded', ended.recorded ? 'yes' : 'not yet'],
       ])
+      requireRecorded(ended, 'the revocation')
     })
 }
 

@@ -9,6 +9,7 @@ import type {
   KeyIdentifier,
 } from '../ids.js'
 import type { Act } from './act.js'
+import type { Enforcement } from './enforcement.js'
 
 export type DeviceState = 'registered' | 'active' | 'revoked'
 
@@ -56,12 +57,6 @@ export interface RevokeRequest extends Act {
   readonly reason: RevocationReason
 }
 
-export interface RevokeAnswer {
+export interface RevokeAnswer extends Enforcement {
   readonly device: DeviceId
-  /** Sessions that were ended. */
-  readonly sessions: number
-  /** Queued and retained messages that were removed. */
-  readonly purged: number
-  /** False when the revocation acts already but the audit log could not record it yet. */
-  readonly recorded: boolean
 }

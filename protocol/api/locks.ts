@@ -1,5 +1,6 @@
 import type { LockId, LockMode, LockTarget } from '../lock.js'
 import type { OperatorName } from '../ids.js'
+import type { Enforcement } from './enforcement.js'
 
 /** A lock that acts. */
 export interface LockView {
@@ -30,18 +31,10 @@ export interface LockRequest {
   readonly dryRun?: boolean
 }
 
-export interface LockAnswer {
+export interface LockAnswer extends Enforcement {
   /** Absent after a dry run. */
   readonly lock?: LockView
   readonly dryRun: boolean
   /** Known devices that it is on. */
   readonly devices: number
-  /** Connections that were ended, or would be. */
-  readonly sessions: number
-  /** Queued and retained messages that were removed. */
-  readonly purged: number
-  /** False when the lock acts already but the audit log could not record it yet. */
-  readonly recorded: boolean
-  /** Brokers that have not reported yet that it acts. */
-  readonly outstanding: readonly string[]
 }

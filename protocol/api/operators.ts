@@ -70,4 +70,6 @@ export interface RevokeOperatorAnswer {
   /** Certificates that open nothing any more. */
   readonly certificates: number
   readonly invitations: number
+  /** False when it acts already but the audit log could not record it yet. */
+  readonly recorded: boolean
 }

@@ -1,5 +1,6 @@
 import type { Labels, LockTarget } from '#protocol'
 import type { Registry, Token } from '#registry'
+import type { Mandate } from './mandate.js'
 
 /*
  * To whom things belong that are not devices themselves: the labels of all that they are on or make, now or later. An
@@ -20,8 +21,19 @@ export function labelsUnderLock(target: LockTarget, registry: Registry): readonl
   return hit.length > 0 ? hit : everybody
 }
 
+/** For an act on all that a lock of this target would be on. @throws ServerError ACT_NOT_ALLOWED */
+export function requireTarget(target: LockTarget, mandate: Mandate, registry: Registry): void {
+  mandate.requireAll(labelsUnderLock(target, registry), devicesUnderLock(target, registry))
+}
+
+/** The same as a question. */
+export function includesTarget(target: LockTarget, mandate: Mandate, registry: Registry): boolean {
+  const devices = devicesUnderLock(target, registry)
+  return labelsUnderLock(target, registry).every((labels) => mandate.includes(labels, devices))
+}
+
 /** How many devices a lock is on; who comes from an address is not known before. */
-export function devicesUnderLock(target: LockTarget, registry: Registry): number {
+function devicesUnderLock(target: LockTarget, registry: Registry): number {
   return 'addresses' in target ? Infinity : registry.locks.devicesHitBy(target).length
 }
 

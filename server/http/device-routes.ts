@@ -1,7 +1,10 @@
-import { type DeviceId, type DeviceView, parseProfileName, routes } from '#protocol'
+import type { FastifyRequest } from 'fastify'
+import { type DeviceId, type DeviceView, type Labels, parseProfileName, routes } from '#protocol'
 import type { Device } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
+import { includesTarget } from './belongings.js'
+import { enforcementOf, statusOf } from './enforcement.js'
 import { deviceTerms, parseQuery } from './query.js'
 import {
   deviceList,
@@ -13,7 +16,6 @@ import {
 } from './schemas/devices.js'
 import { actQuery, labels, listQuery } from './schemas/fields.js'
 import type { Service } from './service.js'
-import { succeeds } from './succeeds.js'
 import { onlineDevices, viewDevice } from './views.js'
 
 const tags = ['devices']
@@ -82,6 +84,7 @@ export function addDeviceRoutes(app: App, service: Service): void {
       const mandate = operators.mandateOf(request)
       mandate.requireDevice(request.params.id)
       mandate.requireAll([request.body]) // nobody gives a device away to where he has no say
+      requireLiftable(request, request.params.id, request.body)
       await registry.labelDevice(request.params.id, request.body, by)
       return view(request.params.id)
     },
@@ -94,18 +97,29 @@ export function addDeviceRoutes(app: App, service: Service): void {
       summary: 'End a device: its sessions before this answers, its certificates, its way back',
       params: deviceParams,
       body: revokeRequest,
-      response: { 200: revokeAnswer },
+      response: { 200: revokeAnswer, 202: revokeAnswer },
     },
-    handler: async (request) => {
+    handler: async (request, reply) => {
       const by = operators.of(request, request.body)
       const device = request.params.id
       operators.mandateOf(request).requireDevice(device)
       // Acts first and is recorded second, so that a full disk cannot keep a device alive.
-      const { recorded, epoch } = registry.revokeDevice(device, { reason: request.body.reason, ...by })
-      const { sessions, purged } = registry.locks.progress(epoch)
-      return { device, sessions, purged, recorded: await succeeds(recorded) }
+      const revoking = registry.revokeDevice(device, { reason: request.body.reason, ...by })
+      const answer = { device, ...(await enforcementOf(registry, revoking)) }
+      return reply.code(statusOf(answer, 200)).send(answer)
     },
   })
+
+  /** Whoever may not remove a lock does not take a device out from under it either. */
+  function requireLiftable(request: FastifyRequest, device: DeviceId, labels: Labels): void {
+    const mandate = operators.mandateOf(request, 'locks.remove')
+    const lifted = registry.locks.liftedBy(labels, device)
+    const beyond = lifted.find(({ target }) => !includesTarget(target, mandate, registry))
+    if (beyond === undefined) return
+    const cause = mandate.refusal(`on lock ${beyond.id}`, device)
+    const problem = `lock ${beyond.id} is on ${device} by its labels, and would not be with these: it takes locks.remove on that lock`
+    throw new ServerError('LABELS_LOCKED', problem, { cause })
+  }
 
   function view(id: DeviceId): DeviceView {
     return viewDevice(require(id), registry, onlineDevices(service.sessions()).has(id))

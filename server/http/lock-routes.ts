@@ -1,13 +1,12 @@
-import { type LockAnswer, type LockRequest, type LockTarget, type LockView, routes } from '#protocol'
+import { type LockAnswer, type LockRequest, type LockView, routes } from '#protocol'
 import { addressOf, checkLockTarget, holdsAddress, type Lock } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { devicesUnderLock, labelsUnderLock } from './belongings.js'
-import type { Mandate } from './mandate.js'
+import { labelsUnderLock, requireTarget } from './belongings.js'
+import { enforcementOf, statusOf } from './enforcement.js'
 import { actQuery } from './schemas/fields.js'
 import { lockAnswer, lockList, lockParams, lockRequest, lockView } from './schemas/locks.js'
 import type { Service } from './service.js'
-import { succeeds } from './succeeds.js'
 import { isoTime } from './views.js'
 
 const tags = ['locks']
@@ -39,19 +38,18 @@ export function addLockRoutes(app: App, service: Service): void {
     handler: async (request, reply) => {
       const by = operators.of(request)
       const { target, mode = 'lock', ttlSeconds, reason } = request.body
-      requireTarget(operators.mandateOf(request), target)
-      if (mode === 'revoke') requireTarget(operators.mandateOf(request, 'devices.revoke'), target)
+      requireTarget(target, operators.mandateOf(request), registry)
+      if (mode === 'revoke') requireTarget(target, operators.mandateOf(request, 'devices.revoke'), registry)
       if (request.body.dryRun === true) return preview(request.body)
       const notAfter = ttlSeconds === undefined ? {} : { notAfter: now() + ttlSeconds * 1000 }
       // Acts first and is recorded second, so that a full disk cannot keep anybody in.
       const locking = registry.addLock({ lock: service.createLockId(), target, mode, reason, ...notAfter }, by)
-      const { lock, devices, recorded, epoch } = locking
+      const { lock, devices } = locking
       const answer: LockAnswer = {
         ...{ lock: view(lock, devices), dryRun: false, devices },
-        ...registry.locks.progress(epoch),
-        recorded: await succeeds(recorded),
+        ...(await enforcementOf(registry, locking)),
       }
-      return reply.code(answer.outstanding.length === 0 ? 201 : 202).send(answer)
+      return reply.code(statusOf(answer, 201)).send(answer)
     },
   })
 
@@ -69,16 +67,12 @@ export function addLockRoutes(app: App, service: Service): void {
       const mandate = operators.mandateOf(request)
       if (lock === undefined) mandate.requireEveryDevice()
       if (lock === undefined) throw new ServerError('NOT_FOUND', `there is no lock ${request.params.id}`)
-      requireTarget(mandate, lock.target)
+      requireTarget(lock.target, mandate, registry)
       const removed = view(lock, registry.locks.devicesHitBy(lock.target).length)
       await registry.removeLock(lock.id, operators.of(request, request.query))
       return removed
     },
   })
-
-  function requireTarget(mandate: Mandate, target: LockTarget): void {
-    mandate.requireAll(labelsUnderLock(target, registry), devicesUnderLock(target, registry))
-  }
 
   function preview({ target, mode = 'lock' }: LockRequest): LockAnswer {
     checkLockTarget(target, mode)

@@ -87,8 +87,13 @@ export function addOperatorRoutes(app: App, service: Service): void {
     handler: async (request, reply) => {
       const { fingerprint, peer } = operators.of(request)
       if (fingerprint === undefined) throw new ServerError('OPERATOR_UNKNOWN', 'no certificate was shown')
-      const issued = await people.renew(fingerprint, decodeBase64url(request.body.csr), peer)
-      return reply.code(201).send(answerOf(issued, service.rootPem()))
+      try {
+        const issued = await people.renew(fingerprint, decodeBase64url(request.body.csr), peer)
+        return await reply.code(201).send(answerOf(issued, service.rootPem()))
+      } catch (error) {
+        if (error instanceof ServerError) operators.noteRefused(request, error.code.toLowerCase())
+        throw error
+      }
     },
   })
 

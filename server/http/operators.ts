@@ -74,6 +74,12 @@ export class OperatorGate {
     this.#note(request, { reason })
   }
 
+  /** Records that an operator was refused what everybody may who is one. */
+  noteRefused(request: FastifyRequest, reason: string): void {
+    const { operator, fingerprint } = this.#require(request)
+    this.#note(request, { reason, fingerprint, operator })
+  }
+
   /** On what the operator may do an act, by default that of this route. @throws ServerError when nobody was admitted */
   mandateOf(request: FastifyRequest, act = this.#require(request).act): Mandate {
     const admitted = this.#require(request)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AuditError } from '#audit'
 import { policySchema } from '#policy'
-import { type DeviceView, type Problem, routes } from '#protocol'
+import { type DeviceView, type Enforcement, type Problem, routes } from '#protocol'
 import { type Answer, createWorld } from './world.js'
 
 const ekHash = '12'.repeat(32)
@@ -33,7 +33,7 @@ test('registers a device, labels it, finds it by a query, and revokes it', async
     id: 'd1',
     body: { reason: 'keyCompromise', comment: 'stolen' },
   })
-  assert.deepEqual(revoked.json(), { device: 'd1', sessions: 1, purged: 2, recorded: true })
+  assert.deepEqual(revoked.json(), { device: 'd1', sessions: 1, purged: 2, recorded: true, outstanding: [] })
   assert.deepEqual(world.ended, ['d1'])
   const view = (await world.call('getDevice', operator, { id: 'd1' })).json() as DeviceView
   assert.deepEqual([view.state, view.revoked?.reason, view.revoked?.by], ['revoked', 'keyCompromise', 'ada'])
@@ -60,8 +60,28 @@ test('a revocation acts although the log cannot record it, and the answer says s
   await world.device('d1')
   world.audit.fail()
   const answer = await world.call('revokeDevice', operator, { id: 'd1', body: { reason: 'unspecified' } })
-  assert.deepEqual(answer.json(), { device: 'd1', sessions: 1, purged: 2, recorded: false })
+  assert.deepEqual(answer.json(), { device: 'd1', sessions: 1, purged: 2, recorded: false, outstanding: [] })
   assert.deepEqual(world.ended, ['d1'])
+})
+
+test('each act that keeps a device out names the brokers at which it may not act yet', async (t) => {
+  const world = await createWorld(t)
+  const operator = await world.operator()
+  await world.device('d1')
+  await world.device('d2')
+  world.registry.locks.follow('far', () => undefined) // hears of it, and does not say that it acts
+  const why = { reason: 'at night' }
+  const acts = [
+    ['addLock', { body: { target: { device: 'd1' }, ...why } }],
+    ['addLock', { body: { target: { device: 'd1' }, mode: 'quarantine', ...why } }],
+    ['addLock', { body: { target: { device: 'd2' }, mode: 'revoke', ...why } }],
+    ['revokeDevice', { id: 'd1', body: { reason: 'keyCompromise' } }],
+  ] as const
+  for (const [name, options] of acts) {
+    const answer = await world.call(name, operator, options)
+    const { outstanding, recorded } = answer.json() as Enforcement
+    assert.deepEqual([answer.status, outstanding, recorded], [202, ['far'], true], JSON.stringify(options))
+  }
 })
 
 test('nothing else is done when the log takes nothing', async (t) => {

@@ -149,6 +149,43 @@ test('nobody heaps up certificates by renewing without end', async (t) => {
   assert.deepEqual([statuses.filter((status) => status === 201).length, statuses.at(-1)], [15, 409])
 })
 
+test('who is no longer named in the policy renews nothing, on record, and does again when the name is back', async (t) => {
+  const { world, invite, join, apply } = await openWorld(t)
+  const bob = await join((await invite('bob')).invitation)
+  await apply(policyOf({ carol: ['devices.read'] }, 3))
+  const ask = async () => world.call('renewOperator', bob, { body: { csr: await csrOf(bob.key) } })
+  const refused = await ask()
+  assert.deepEqual([refused.status, codeOf(refused)], [409, 'OPERATOR_UNBOUND'])
+  assert.deepEqual(
+    world.refusalsOnRecord().map(({ reason, operator }) => [reason, operator]),
+    [['operator_unbound', 'bob']],
+  )
+  await apply(policyOf({ bob: ['devices.read'] }, 4))
+  assert.equal((await ask()).status, 201)
+})
+
+test('one who invites without end keeps nobody else from inviting', async (t) => {
+  const { world, ada, apply } = await openWorld(t)
+  await apply(policyOf({ bob: ['operators.*'], carol: ['operators.read'] }, 3))
+  const bob = await world.operator('bob')
+  const invite = async (by: Client) => world.call('inviteOperator', by, { body: { operator: 'carol' } })
+  for (let open = 0; open < 64; open++) assert.equal((await invite(bob)).status, 201)
+  const refused = await invite(bob)
+  assert.deepEqual([refused.status, codeOf(refused)], [409, 'INVITATION_LIMIT'])
+  assert.equal((await invite(ada)).status, 201)
+  world.clock.now += 3600_000
+  assert.equal((await invite(await world.operator('bob'))).status, 201)
+})
+
+test('who is revoked comes in no more although the log cannot record it, and the answer says so', async (t) => {
+  const { world, ada } = await openWorld(t, ['devices.read'])
+  const bob = await world.operator('bob')
+  world.audit.fail()
+  const ended = await world.call('revokeOperator', ada, { id: 'bob', body: {} })
+  assert.deepEqual(ended.json(), { operator: 'bob', certificates: 1, invitations: 0, recorded: false })
+  assert.equal((await world.call('listDevices', bob)).status, 403)
+})
+
 test('case 104: a stolen certificate that is revoked opens nothing at once, on a connection that is open too', async (t) => {
   const { world, ada, invite, join } = await openWorld(t, ['devices.read'])
   const bob = await join((await invite('bob')).invitation)
@@ -167,7 +204,7 @@ test('case 104: a stolen certificate that is revoked opens nothing at once, on a
   const fingerprint = listed.find(({ operator }) => operator === 'bob')?.certificates[0]?.fingerprint
   await invite('bob')
   const ended = await world.call('revokeOperator', ada, { id: fingerprint ?? '', body: { comment: 'stolen' } })
-  assert.deepEqual(ended.json(), { operator: 'bob', certificates: 1, invitations: 0 })
+  assert.deepEqual(ended.json(), { operator: 'bob', certificates: 1, invitations: 0, recorded: true })
   assert.deepEqual(await ask(), [403, true])
 })
 
@@ -198,6 +235,7 @@ test('revoking an operator by name ends all certificates and what invites him', 
     operator: 'bob',
     certificates: 2,
     invitations: 1,
+    recorded: true,
   })
   for (const bob of both) assert.equal((await world.call('listDevices', bob)).status, 403)
   assert.equal((await ask(parseInvitation(open.invitation).secret)).status, 403)
@@ -211,7 +249,7 @@ test('revoking an operator by name ends the invitations that he has made for oth
   const invited = await world.call('inviteOperator', bob, { body: { operator: 'carol' } })
   const { secret } = parseInvitation((invited.json() as InviteOperatorAnswer).invitation)
   const ended = await world.call('revokeOperator', ada, { id: 'bob', body: {} })
-  assert.deepEqual(ended.json(), { operator: 'bob', certificates: 1, invitations: 1 })
+  assert.deepEqual(ended.json(), { operator: 'bob', certificates: 1, invitations: 1, recorded: true })
   const answer = await ask(secret)
   assert.deepEqual([answer.status, codeOf(answer)], [403, 'INVITATION_REFUSED'])
 })

@@ -15,7 +15,7 @@ test('a local admin who is revoked while his certificate is renewed gets none fo
   let revoked = Promise.resolve()
   const ensure = (revokesMeanwhile = false) => {
     const issueOperator: typeof ca.issueOperator = async (...request) => {
-      if (revokesMeanwhile) revoked = registry.operators.revoke(localAdmin, undefined, by)
+      if (revokesMeanwhile) revoked = registry.operators.revoke(localAdmin, undefined, by).done
       return ca.issueOperator(...request)
     }
     const { root } = ca

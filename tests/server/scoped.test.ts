@@ -137,6 +137,26 @@ test('to revoke by a lock takes the right to revoke those devices', async (t) =>
   assert.deepEqual(world.ended, ['oslo-2'])
 })
 
+test('nobody takes a device out from under a lock by other labels who may not remove that lock', async (t) => {
+  const { world, bob, apply } = await openWorld(t, ['devices.label'], {})
+  const relabel = async (line: string) => {
+    const answer = await world.call('labelDevice', bob, { id: 'oslo-2', body: { site: 'oslo', line } })
+    return [answer.status, (answer.json() as Partial<Problem>).code, (answer.json() as Partial<Problem>).detail]
+  }
+  const away = () => world.call('labelDevice', bob, { id: 'oslo-2', body: { site: 'rome', line: '4' } })
+  assert.deepEqual(await relabel('5'), [200, undefined, undefined], 'the lock is on the site')
+  const refused = await away()
+  const { code, detail } = refused.json() as Problem
+  assert.deepEqual([refused.status, code], [403, 'LABELS_LOCKED'])
+  assert.ok(detail?.includes('lock-labels'))
+  assert.ok(world.registry.locks.keepsOut(parseDeviceId('oslo-2')))
+  const { reason, act, device } = world.refusalsOnRecord().at(-1) ?? {}
+  assert.deepEqual([reason, act, device], ['act_not_allowed', 'locks.remove', 'oslo-2'])
+  await apply(['devices.label', 'locks.remove'], {})
+  assert.equal((await away()).status, 200)
+  assert.ok(!world.registry.locks.keepsOut(parseDeviceId('oslo-2')))
+})
+
 test('a route that does not ask about labels is closed to who may act on some devices only', async (t) => {
   const { denied } = await openWorld(t, ['*'])
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) {

@@ -1,9 +1,9 @@
 import Type from 'typebox'
 import type { CertificateView, DeviceView, RegisterDeviceRequest, RevokeAnswer, RevokeRequest } from '#protocol'
+import { enforcement } from './enforcement.js'
 import {
   act,
   comment,
-  count,
   deviceId,
   fingerprint,
   instanceId,
@@ -58,5 +58,5 @@ export const registerDeviceRequest = held<RegisterDeviceRequest>()(
 export const revokeRequest = held<RevokeRequest>()(strict({ reason, ...act }))
 
 export const revokeAnswer = held<RevokeAnswer>()(
-  strict({ device: deviceId, sessions: count, purged: count, recorded: Type.Boolean() }),
+  strict({ device: deviceId, ...enforcement }),
 )

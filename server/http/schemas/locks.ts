@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import { type LockAnswer, type LockId, lockModes, type LockRequest, type LockView } from '#protocol'
+import { enforcement } from './enforcement.js'
 import { comment, count, deviceId, fingerprint, instanceId, labels, operatorName, profile, strict, time, tokenId, words, keyIdentifier } from './fields.js'
 import { held } from './held.js'
 
@@ -51,10 +52,7 @@ export const lockAnswer = held<LockAnswer>()(
     lock: Type.Optional(lockView),
     dryRun: Type.Boolean(),
     devices: count,
-    sessions: count,
-    purged: count,
-    recorded: Type.Boolean(),
-    outstanding: Type.Array(Type.String()),
+    ...enforcement,
   }),
 )
 

@@ -64,5 +64,5 @@ export const operatorCertificateAnswer = held<OperatorCertificateAnswer>()(
 export const revokeOperatorRequest = strict(act)
 
 export const revokeOperatorAnswer = held<RevokeOperatorAnswer>()(
-  strict({ operator: operatorName, certificates: count, invitations: count }),
+  strict({ operator: operatorName, certificates: count, invitations: count, recorded: Type.Boolean() }),
 )
