@@ -6,8 +6,8 @@ import {
   revokeCertificates,
   rotateCertificates,
 } from './apply-certificates.js'
+import { applyToOperators } from './apply-operators.js'
 import { deviceOf, tokenOf } from './known.js'
-import { applyToOperators } from './operators.js'
 import { anchorKey, type RegistryState } from './state.js'
 
 /**

@@ -9,6 +9,7 @@ import {
   type RegistryEvent,
   type TokenId,
 } from '#protocol'
+import { isEndedWith } from './apply-operators.js'
 import type { TokenCredential } from './enrollment-plan.js'
 import { RegistryError } from './errors.js'
 import type { Journal, Recording } from './journal.js'
@@ -129,39 +130,4 @@ export class Operators {
     if (invitation.notAfter > this.#now()) return invitation
     throw new RegistryError('INVITATION_EXPIRED', `invitation ${id} has expired`)
   }
-}
-
-/** What one event does to the people that are known. What is over by the event's own time is forgotten. */
-export function applyToOperators(state: RegistryState, event: OperatorEvent): void {
-  switch (event.event) {
-    case 'operator.invite': {
-      const { invitation: id, secretHash, whom, ttlSeconds, notAfter, operator: by } = event
-      for (const known of state.invitations.values()) if (known.notAfter <= event.at) state.invitations.delete(known.id)
-      return state.invitations.set(id, { id, secretHash, whom, ttlSeconds, notAfter, by })
-    }
-    case 'operator.issue': {
-      // One by one: a record of the log holds more than its event, and the row must not.
-      const { operator, fingerprint, serial, notBefore, notAfter, certificate, invitation } = event
-      if (invitation !== undefined) state.invitations.delete(invitation)
-      forget(state, (known) => known.notAfter <= notBefore)
-      return state.operators.set(fingerprint, { operator, fingerprint, serial, notBefore, notAfter, certificate })
-    }
-    case 'operator.revoke': {
-      const { whom, revoked } = event
-      forget(state, ({ operator, fingerprint }) => operator === whom && (revoked ?? fingerprint) === fingerprint)
-      if (revoked !== undefined) return
-      for (const { id } of state.invitations.values().filter(isEndedWith(whom))) state.invitations.delete(id)
-    }
-  }
-}
-
-/** Who is thrown out leaves no door open behind him: neither one for himself nor one that he gave to others. */
-function isEndedWith(operator: OperatorName): (invitation: Invitation) => boolean {
-  return ({ whom, by }) => whom === operator || by === operator
-}
-
-type OperatorEvent = Extract<RegistryEvent, { readonly event: `operator.${string}` }>
-
-function forget(state: RegistryState, isOver: (certificate: CertificateOfOperator) => boolean): void {
-  for (const known of state.operators.values()) if (isOver(known)) state.operators.delete(known.fingerprint)
 }

@@ -48,7 +48,7 @@ test('an operator registers, labels, finds, previews and revokes a device', asyn
   assert.deepEqual([preview.code, /Nothing was changed/.test(preview.stderr)], [0, true])
   assert.equal(((await json('devices', 'show', 'd1')) as { state: string }).state, 'registered')
   const revoked = await json('devices', 'revoke', 'd1', '--reason', 'keyCompromise', '--comment', 'found open')
-  assert.deepEqual(revoked, { device: 'd1', sessions: 0, purged: 0, recorded: true })
+  assert.deepEqual(revoked, { device: 'd1', sessions: 0, purged: 0, recorded: true, outstanding: [] })
   const records = (await touchmark('audit', 'search', '--device', 'd1', '--event', 'device.revoke', '-o', 'json'))
     .stdout
   const record = JSON.parse(records) as { operator: string; comment: string }
