@@ -36,7 +36,7 @@ function configured(t: TestContext, lease: string) {
   const data = join(temporaryFolder(t), 'data')
   mkdirSync(data)
   writeFileSync(join(data, 'touchmark.yaml'), `mqtt:\n  lease: ${lease}\n`)
-  return { config: () => readConfig(['--data', data, ...freePorts], {}) }
+  return { config: () => readConfig(['--data', data, ...freePorts], {}, '0') }
 }
 
 /** With a clock that stands but for what is let pass. */
