@@ -13,9 +13,10 @@ export interface SwtpmOptions {
   readonly folder: string
   /**
    * Certificates that the TPM holds: `standard` are those that swtpm_setup makes, RSA-2048 and P-384; `with-p256` adds
-   * P-256 (needs tpm2-tools as well). Default `standard`. Only a folder's first start looks at it.
+   * P-256 (needs tpm2-tools as well); `rsa-3072` has the larger RSA key instead. Default `standard`. Only a folder's
+   * first start looks at it.
    */
-  readonly ek?: 'standard' | 'with-p256'
+  readonly ek?: 'standard' | 'with-p256' | 'rsa-3072'
 }
 
 export interface RunningSwtpm {
@@ -37,7 +38,7 @@ const readyPauseMs = 10
 /** A TPM of its own process: the nearest to hardware that runs anywhere. Makes and certifies it first, where the folder is new. */
 export async function startSwtpm({ folder, ek = 'standard' }: SwtpmOptions): Promise<RunningSwtpm> {
   const isNew = !existsSync(join(folder, 'tpm2-00.permall'))
-  if (isNew) await manufacture(folder)
+  if (isNew) await manufacture(folder, ek === 'rsa-3072' ? 3072 : 2048)
   const swtpm = await start(folder)
   try {
     if (isNew && ek === 'with-p256') await certifyP256(swtpm, folder)
@@ -54,7 +55,7 @@ export async function startSwtpm({ folder, ek = 'standard' }: SwtpmOptions): Pro
 }
 
 /** Makes the TPM's seeds, and EK certificates under an authority of its own. */
-async function manufacture(folder: string): Promise<void> {
+async function manufacture(folder: string, rsaBits: number): Promise<void> {
   const authority = localAuthority(folder)
   await mkdir(authority.folder, { recursive: true })
   await writeFile(
@@ -72,7 +73,8 @@ async function manufacture(folder: string): Promise<void> {
     `create_certs_tool = swtpm_localca\ncreate_certs_tool_config = ${authority.config}\n` +
       `create_certs_tool_options = ${authority.options}\nactive_pcr_banks = sha256\n`,
   )
-  await call('swtpm_setup', ['--tpm2', '--tpmstate', folder, '--create-ek-cert', '--overwrite', '--config', setup])
+  const keys = ['--create-ek-cert', '--rsa-keysize', String(rsaBits)]
+  await call('swtpm_setup', ['--tpm2', '--tpmstate', folder, ...keys, '--overwrite', '--config', setup])
 }
 
 async function start(folder: string): Promise<Pick<RunningSwtpm, 'spec' | 'tcti' | 'stop'>> {

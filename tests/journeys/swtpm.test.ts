@@ -5,17 +5,18 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import type { DeviceView, LockAnswer } from '#protocol'
 import { type RunningSwtpm, startSwtpm } from '#simulators'
+import type { EkTemplateName } from '#tpm'
 import { mustRun } from '../../demo/programs.js'
 import type { StageDevice } from '../../demo/stage.js'
 import { needs } from '../needs.js'
 import { emptyStage, filesOf, makeRenewalDue, searchAudit } from './world.js'
 
-const options = needs('swtpm', 'swtpm_setup')
+const options = needs('swtpm', 'swtpm_setup', 'tpm2_nvdefine')
 
-for (const template of ['rsa-2048', 'ecc-p384'] as const) {
-  const name = `a swtpm joins by the certificate of its ${template} endorsement key, and talks with a key that stays in it`
+for (const template of ['rsa-2048', 'rsa-3072', 'ecc-p256', 'ecc-p384'] as const) {
+  const name = `a swtpm joins by the certificate of its ${template} endorsement key, talks with a key that stays in it, and renews it`
   test(name, options, async (t) => {
-    const { stage, swtpm } = await openWorld(t)
+    const { stage, swtpm } = await openWorld(t, template)
     const device = stage.device('chip-1')
     const ekHash = await endorsementKeyOf(swtpm, template)
     await stage.operator('devices', 'register', 'chip-1', '--ek-hash', ekHash)
@@ -26,6 +27,18 @@ for (const template of ['rsa-2048', 'ecc-p384'] as const) {
     assert.deepEqual([joined?.tier, joined?.anchorHash, joined?.binding], ['tpm', ekHash, 'exporter'])
     const [published] = await searchAudit(stage, '--event', 'message.publish')
     assert.deepEqual([published?.device, published?.decision], ['chip-1', 'allow'])
+
+    const { cert } = filesOf(device)
+    const firstCertificate = readFileSync(cert, 'utf8')
+    await makeRenewalDue(device)
+    const running = device.starts('run')
+    await running.line((line) => line.includes(' connected ') && line.includes('generation=2'))
+    await running.stop()
+    await device.does('publish', 'devices/chip-1/telemetry/t', 'renewed')
+    assert.notEqual(readFileSync(cert, 'utf8'), firstCertificate)
+    const [renewed] = await searchAudit(stage, '--event', 'device.renew')
+    assert.deepEqual([renewed?.device, renewed?.tier], ['chip-1', 'tpm'])
+    assert.equal((await searchAudit(stage, '--event', 'message.publish')).length, 2)
     assert.deepEqual(filesWithAPrivateKey(device.data), [])
   })
 }
@@ -95,17 +108,18 @@ test('a device with a TPM renews with the key it has', options, async (t) => {
 })
 
 /** A service that trusts the maker of one swtpm, and that swtpm. */
-async function openWorld(t: TestContext) {
+async function openWorld(t: TestContext, template?: EkTemplateName) {
   const stage = emptyStage(t)
-  const swtpm = await startChip(t, join(stage.folder, 'chip'))
+  const swtpm = await startChip(t, join(stage.folder, 'chip'), template)
   const makers = join(stage.folder, 'makers.pem')
   await writeFile(makers, [...swtpm.ekRoots, ...swtpm.ekIntermediates].join('\n'))
   await stage.openService({ ekRootFiles: [makers] })
   return { stage, swtpm }
 }
 
-async function startChip(t: TestContext, folder: string): Promise<RunningSwtpm> {
-  const swtpm = await startSwtpm({ folder })
+async function startChip(t: TestContext, folder: string, template?: EkTemplateName): Promise<RunningSwtpm> {
+  const ek = template === 'ecc-p256' ? 'with-p256' : template === 'rsa-3072' ? 'rsa-3072' : 'standard'
+  const swtpm = await startSwtpm({ folder, ek })
   t.after(() => swtpm.stop())
   return swtpm
 }

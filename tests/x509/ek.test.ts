@@ -8,6 +8,7 @@ import { readKnownMakers } from '../../server/tpm-makers.js'
 import { decodeCertificate } from '../../x509/certificate.js'
 import { PathSearch } from '../../x509/path-search.js'
 import { hasRocaFingerprint } from '../../x509/roca.js'
+import { rocaModulus } from './roca-key.js'
 import { deviceSpec, makeRoot, now } from './world.js'
 
 /*
@@ -85,17 +86,6 @@ test('a key with the ROCA fingerprint is refused, real and sound keys are not', 
   assert.equal(verifyPath({ leaf: sound, intermediates, anchors, at, purpose: 'ek' }).path.length, 3)
   assert.equal(hasRocaFingerprint(createKeyPair('P-256').publicKey), false)
 })
-
-/** A 2,048-bit number of the faulty library's form: 65537^c modulo the product of the first 126 primes, plus a multiple. */
-function rocaModulus(): string {
-  const primes: bigint[] = []
-  for (let n = 2n; primes.length < 126; n++) if (primes.every((prime) => n % prime !== 0n)) primes.push(n)
-  const product = primes.reduce((a, b) => a * b)
-  let power = 1n
-  for (let step = 0; step < 12345; step++) power = (power * 65537n) % product
-  const modulus = (1n << 2047n) - ((1n << 2047n) % product) + product + power
-  return Buffer.from(modulus.toString(16).padStart(512, '0'), 'hex').toString('base64url')
-}
 
 function latin1(bytes: Buffer): string {
   return bytes.toString('latin1')
