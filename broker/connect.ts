@@ -186,7 +186,7 @@ function recordAndOpen(
 /** A session that a client coming back without a clean start would find (MQTT 5.0 §3.1.2.4). */
 function storedSession(hub: Hub, clientId: string): Session | undefined {
   const session = hub.sessions.get(clientId)
-  return session?.persistent === true && !session.isOver(hub.now()) ? session : undefined
+  return session?.persistent === true && !session.isOver(hub.elapsed()) ? session : undefined
 }
 
 /** Takes over from an older connection of the same client id, finds or makes the session, and answers. */

@@ -19,7 +19,8 @@ export interface DeliveryOptions {
   readonly drops: Drops
   readonly store: SessionStore
   readonly limits: BrokerLimits
-  readonly now: () => number
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number
   /** Ends a session and all its state because it cannot keep up. */
   readonly overflow: (session: Session) => void
 }
@@ -44,7 +45,7 @@ export class Delivery {
 
   /** Hands the message on, or keeps it for the session, at the lower of the two QoS [MQTT-3.8.4-8]. */
   deliver(session: Session, message: Message, reception: Reception, retained = false): void {
-    if (message.expiresAt !== undefined && message.isExpired(this.#options.now())) return // [MQTT-3.3.2-5]
+    if (message.expiresAt !== undefined && message.isExpired(this.#options.elapsed())) return // [MQTT-3.3.2-5]
     const { identifiers, retainAsPublished } = reception
     const retain = retained || (retainAsPublished && message.retain) // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
     const qos = lower(message.qos, reception.qos)
@@ -137,11 +138,11 @@ export class Delivery {
 
   /** Forgets what has waited too long: by its publisher's wish, or by our limit. */
   dropExpired(session: Session): void {
-    const { now, limits, store } = this.#options
+    const { elapsed, limits, store } = this.#options
     const { oldest } = session.queue
     if (oldest === undefined) return
-    const stale = now() - oldest > limits.maxQueuedSeconds * 1000 ? this.#takeStale(session) : []
-    for (const outgoing of [...stale, ...session.queue.removeExpired(now())]) {
+    const stale = elapsed() - oldest > limits.maxQueuedSeconds * 1000 ? this.#takeStale(session) : []
+    for (const outgoing of [...stale, ...session.queue.removeExpired(elapsed())]) {
       session.dropped.expired++
       if (session.persistent) store.deleteMessage(session, outgoing)
     }
@@ -154,11 +155,11 @@ export class Delivery {
     retain: boolean,
     identifiers: readonly number[],
   ): void {
-    const { now, store, limits, handover } = this.#options
+    const { elapsed, store, limits, handover } = this.#options
     const outgoing: Outgoing = {
       message,
       order: session.nextOrder++,
-      since: now(),
+      since: elapsed(),
       retain,
       identifiers,
       qos,
@@ -184,7 +185,7 @@ export class Delivery {
     const { message } = outgoing
     const dup = outgoing.packetId !== undefined // it was sent before [MQTT-3.3.1-1]
     if (dup && !isDue(session, outgoing)) return // acknowledged or taken back since [MQTT-4.3.3-6]
-    if (!dup && message.isExpired(this.#options.now())) {
+    if (!dup && message.isExpired(this.#options.elapsed())) {
       session.dropped.expired++
       this.#window.settle(session, outgoing)
       return
@@ -246,8 +247,8 @@ export class Delivery {
   }
 
   *#takeStale({ queue }: Session): Iterable<Outgoing> {
-    const { now, limits } = this.#options
-    const before = now() - limits.maxQueuedSeconds * 1000
+    const { elapsed, limits } = this.#options
+    const before = elapsed() - limits.maxQueuedSeconds * 1000
     while ((queue.oldest ?? Infinity) < before) {
       const outgoing = queue.shift()
       if (outgoing) yield outgoing

@@ -15,7 +15,8 @@ export type Hearing = Extract<QosDecision, { effect: 'allow' }>
 interface HandoverOptions {
   readonly decisions: DecisionLog
   readonly statistics: Statistics
-  readonly now: () => number
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number
 }
 
 /**
@@ -26,12 +27,12 @@ interface HandoverOptions {
 export class Handover {
   readonly #decisions: DecisionLog
   readonly #statistics: Statistics
-  readonly #now: () => number
+  readonly #elapsed: () => number
 
-  constructor({ decisions, statistics, now }: HandoverOptions) {
+  constructor({ decisions, statistics, elapsed }: HandoverOptions) {
     this.#decisions = decisions
     this.#statistics = statistics
-    this.#now = now
+    this.#elapsed = elapsed
   }
 
   /** By the receiver's rights of now; a refusal is recorded here. `qos`: what it would be sent with. */
@@ -62,7 +63,7 @@ export class Handover {
   /** False where the client does not take packets of that size [MQTT-3.1.2-24]. */
   hand(session: Session, link: Link, message: Message, handing: Handing, hearing: Hearing): boolean {
     const alias = link.aliases.for(message)
-    const frame = message.frame(handing, alias, this.#now)
+    const frame = message.frame(handing, alias, this.#elapsed)
     if (frame.length > link.maximumPacketSize) {
       session.dropped.too_large++
       return false

@@ -1,5 +1,6 @@
 import type { AuditTrail, CertificateHolder, DeviceId, DeviceIdentity, TopicName } from '#protocol'
 import type { Store } from '#store'
+import type { Clocks } from './clocks.js'
 import { decide } from './decision.js'
 import { DecisionLog } from './decision-log.js'
 import { Delivery } from './delivery.js'
@@ -49,8 +50,8 @@ export interface BrokerOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number
   /**
-   * Milliseconds by a clock that nobody sets, for keep alive and all other time limits of connections: a server that
-   * learns the right time would otherwise lose all its clients at once. Default: `now`.
+   * Milliseconds by a clock that nobody sets, for every time limit, see {@link Clocks}: a server that learns the right
+   * time would otherwise lose all its clients at once, and what it keeps for them. Default: `now`.
    */
   readonly elapsed?: () => number
   readonly limits?: Partial<BrokerLimits>
@@ -61,7 +62,7 @@ export interface BrokerOptions {
 }
 
 /** What all connections share: sessions, subscriptions, retained messages and the way of a message between them. */
-export class Hub {
+export class Hub implements Clocks {
   readonly options: BrokerOptions
   readonly limits: BrokerLimits
   readonly now: () => number
@@ -111,12 +112,12 @@ export class Hub {
     this.rightsTerm = new RightsTerm(now, on.rightsOver)
     this.trail = new Trail(options.audit)
     this.decisions = new DecisionLog({ trail: this.trail, statistics: this.statistics, limits, now, elapsed })
-    this.store = new SessionStore(options.store, on.storeFailure)
-    this.retained = new Retained({ store: this.store, limits, now })
+    this.store = new SessionStore(options.store, this, on.storeFailure)
+    this.retained = new Retained({ store: this.store, limits, elapsed })
     const { trail, decisions, store, statistics } = this
     this.drops = new Drops(trail, statistics)
-    const handover = new Handover({ decisions, statistics, now })
-    this.delivery = new Delivery({ handover, drops: this.drops, store, limits, now, overflow: on.overflow })
+    const handover = new Handover({ decisions, statistics, elapsed })
+    this.delivery = new Delivery({ handover, drops: this.drops, store, limits, elapsed, overflow: on.overflow })
     this.filterRate = new FilterRate(limits, elapsed)
     this.refusals = new Refusals(trail, statistics, limits, elapsed)
   }

@@ -17,7 +17,7 @@ export interface MessageFields {
   /** Sequence number of its message.publish record: names the message everywhere. The service's own have none. */
   readonly origin: number | undefined
   readonly properties: MessageProperties
-  /** Milliseconds since 1970, after which nobody gets it any more; undefined: never (MQTT 5.0 §3.3.2.3.3). */
+  /** By the clock that nobody sets, in milliseconds: then nobody gets it any more; undefined: never (MQTT 5.0 §3.3.2.3.3). */
   readonly expiresAt: number | undefined
   /** Where whoever is given it may answer; not kept over a restart. */
   readonly request?: Request | undefined
@@ -97,16 +97,16 @@ export class Message implements MessageFields {
     return this.topic.length + this.keptBytes + 400
   }
 
-  isExpired(now: number): boolean {
-    return this.expiresAt !== undefined && this.expiresAt <= now
+  isExpired(moment: number): boolean {
+    return this.expiresAt !== undefined && this.expiresAt <= moment
   }
 
   /** The packet for one receiver. Those that differ in nothing get the same bytes, encoded once. */
-  frame(handing: Handing, alias: Alias | undefined, now: () => number): Buffer {
+  frame(handing: Handing, alias: Alias | undefined, elapsed: () => number): Buffer {
     const { level, qos, retain, identifiers } = handing
     const isPlain = qos === 0 && !retain && identifiers.length === 0 && !alias && this.expiresAt === undefined
-    if (!isPlain) return this.#encode(handing, alias, now)
-    const frame = this.#plainFrames[level] ?? this.#encode(handing, alias, now)
+    if (!isPlain) return this.#encode(handing, alias, elapsed)
+    const frame = this.#plainFrames[level] ?? this.#encode(handing, alias, elapsed)
     if (!this.#waits) this.#plainFrames[level] = frame
     return frame
   }
@@ -114,7 +114,7 @@ export class Message implements MessageFields {
   #encode(
     { level, qos, retain, dup, packetId, identifiers }: Handing,
     alias: Alias | undefined,
-    now: () => number,
+    elapsed: () => number,
   ): Buffer {
     const { payload } = this
     const topic = this.#topicBytes ?? Buffer.from(this.topic)
@@ -130,7 +130,7 @@ export class Message implements MessageFields {
       properties,
       // What is left of it when it goes out [MQTT-3.3.2-6]; what has expired is never sent.
       ...(this.expiresAt !== undefined && {
-        messageExpirySeconds: Math.max(0, Math.ceil((this.expiresAt - now()) / 1000)),
+        messageExpirySeconds: Math.max(0, Math.ceil((this.expiresAt - elapsed()) / 1000)),
       }),
       ...(alias && { topicAlias: alias.number }),
       ...(identifiers.length > 0 && { subscriptionIdentifiers: identifiers }),

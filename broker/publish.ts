@@ -96,7 +96,7 @@ export function createMessage(
   request?: Request,
 ): Message {
   const { topic, payload, qos, retain, properties, messageExpirySeconds: seconds } = packet
-  const expiresAt = seconds === undefined ? undefined : hub.now() + seconds * 1000
+  const expiresAt = seconds === undefined ? undefined : hub.elapsed() + seconds * 1000
   return new Message({
     topic,
     payload,

@@ -6,7 +6,7 @@ export interface Outgoing {
   readonly message: Message
   /** Its place among all that were ever meant for the session; names it in the store. */
   readonly order: number
-  /** When it began to wait, in milliseconds since 1970. */
+  /** When it began to wait, in milliseconds by the clock that nobody sets. */
   readonly since: number
   /** The RETAIN flag that it is sent with. */
   readonly retain: boolean
@@ -84,9 +84,9 @@ export class Queue {
   }
 
   /** Takes out what has expired and returns it. Asked often, and of queues in which mostly nothing can. */
-  removeExpired(now: number): readonly Outgoing[] {
+  removeExpired(moment: number): readonly Outgoing[] {
     if (this.#mortal === 0) return []
-    return this.#remove(({ message }) => message.isExpired(now))
+    return this.#remove(({ message }) => message.isExpired(moment))
   }
 
   /** Its session is gone. */

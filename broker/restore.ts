@@ -1,4 +1,5 @@
 import type { DeviceId } from '#protocol'
+import { momentOf } from './clocks.js'
 import type { Hub } from './hub.js'
 import { Message } from './message.js'
 import type { Rights } from './rights.js'
@@ -12,13 +13,13 @@ import { loadRetained, loadSessions, type StoredSession } from './storage/stored
  */
 export async function restore(hub: Hub): Promise<void> {
   const { options } = hub
-  for (const stored of await loadSessions(options.store)) {
+  for (const stored of await loadSessions(options.store, hub)) {
     const rights = stored.device === undefined ? undefined : hub.rightsOf(stored.device, stored.address)
     if (stored.problem !== undefined) await quarantine(hub, stored.keys, stored.problem, { clientId: stored.clientId })
     else if (rights && stored.device !== undefined) restoreSession(hub, stored, stored.device, rights)
     else for (const key of stored.keys) hub.store.deleteRow(key)
   }
-  for await (const { key, message } of loadRetained(options.store)) {
+  for await (const { key, message } of loadRetained(options.store, hub)) {
     if (!(message instanceof Message)) await quarantine(hub, [key], message.problem, {})
     else if (isServed(hub, message.publisher)) hub.restoreRetained(message)
     else hub.store.deleteRow(key)
@@ -27,6 +28,7 @@ export async function restore(hub: Hub): Promise<void> {
 
 function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, rights: Rights): void {
   const { clientId, expirySeconds, certificate, address, will } = stored
+  // Who was there until the process ended is away since now (MQTT 5.0 §3.1.2.11.2), over the next crash too.
   const since = stored.since ?? hub.now()
   const session = new Session({ clientId, device, expirySeconds, rights, certificate, address, since, among: hub })
   for (const subscription of stored.subscriptions) {
@@ -44,10 +46,10 @@ function restoreSession(hub: Hub, stored: StoredSession, device: DeviceId, right
   if (will) {
     session.will = will
     // A server that failed may defer wills (MQTT 3.1.1 §3.1.2.5): until those who want to hear of it are back.
-    session.willDueAt = hub.now() + 1000 * Math.max(will.delaySeconds, hub.limits.willDeferSeconds)
+    session.willDueAt = hub.elapsed() + 1000 * Math.max(will.delaySeconds, hub.limits.willDeferSeconds)
   }
   hub.sessions.add(session)
-  // Who was there until the process ended is away since now (MQTT 5.0 §3.1.2.11.2), over the next crash too.
+  session.waitFrom(momentOf(since, hub))
   if (session.persistent && stored.since === undefined) hub.store.putSession(session)
 }
 

@@ -11,6 +11,7 @@ import {
 } from '#protocol'
 import type { OutgoingAliases } from './aliases.js'
 import type { Answers } from './answers.js'
+import type { Clocks } from './clocks.js'
 import { Inflight } from './inflight.js'
 import { LazyMap } from './lazy-map.js'
 import type { ListenerKind } from './listeners/transport.js'
@@ -97,11 +98,11 @@ export class Session implements Speaker {
   ready = false
   /** What is to be published when it has gone without a word. */
   will: Will | undefined
-  /** When it is to be published, in milliseconds since 1970; set when the connection is gone and the will has to wait. */
+  /** When it is to be published, by the clock that nobody sets; set when the connection is gone and the will has to wait. */
   willDueAt: number | undefined
   /** Place of the next message among all that were ever meant for this session. */
   nextOrder = 0
-  /** When the connection began, or ended. */
+  /** When the connection began, or ended, in milliseconds since 1970. */
   since: number
   /** Messages that were lost since the last message.drop record. */
   readonly dropped = { queue_full: 0, expired: 0, too_large: 0 }
@@ -117,6 +118,8 @@ export class Session implements Speaker {
   #heldTo: Rights
   #name: string
   #index = 0
+  /** Without a connection: the same by the clock that nobody sets. */
+  #awaySince = Infinity
 
   constructor(begin: {
     readonly clientId: string
@@ -181,9 +184,14 @@ export class Session implements Speaker {
     return this.expirySeconds > 0
   }
 
-  /** Whether it has been without a connection for longer than it is kept. */
-  isOver(now: number): boolean {
-    return this.link === undefined && now - this.since > this.expirySeconds * 1000
+  /** Whether it has been without a connection for longer than it is kept; `moment` by the clock that nobody sets. */
+  isOver(moment: number): boolean {
+    return this.link === undefined && moment - this.#awaySince > this.expirySeconds * 1000
+  }
+
+  /** Without a connection since then, by the clock that nobody sets. */
+  waitFrom(moment: number): void {
+    this.#awaySince = moment
   }
 
   /** A connection begins; its records have a name of their own, and its session.connect was the first of them. */
@@ -207,12 +215,13 @@ export class Session implements Speaker {
   }
 
   /** The connection is gone; what is left of the session waits for the next. */
-  end(now: number): void {
+  end({ now, elapsed }: Clocks): void {
     this.link = undefined
     this.answers = undefined
     this.ready = false
     this.granted.clear()
-    this.since = now
+    this.since = now()
+    this.waitFrom(elapsed())
     this.inflight.keep()
   }
 

@@ -20,8 +20,8 @@ export function sweep(hub: Hub): void {
 
 /** Wills that have waited long enough speak; sessions that have, end. */
 function sweepAway(hub: Hub, session: Session): void {
-  const { now } = hub
-  if (session.willDueAt !== undefined && session.willDueAt <= now()) attempt(() => fireWill(hub, session))
+  const { elapsed } = hub
+  if (session.willDueAt !== undefined && session.willDueAt <= elapsed()) attempt(() => fireWill(hub, session))
   if (!session.persistent) discardAfterWill(hub, session)
-  else if (session.isOver(now()) && !session.will) expire(hub, session, 'expired')
+  else if (session.isOver(elapsed()) && !session.will) expire(hub, session, 'expired')
 }

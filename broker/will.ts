@@ -47,7 +47,7 @@ export function awaitWill(hub: Hub, session: Session): void {
   const { will, expirySeconds } = session
   if (!will) return
   const seconds = Math.min(will.delaySeconds, expirySeconds) // whichever comes first [MQTT-3.1.2-8]
-  session.willDueAt = hub.now() + seconds * 1000
+  session.willDueAt = hub.elapsed() + seconds * 1000
   if (seconds === 0) fireWill(hub, session)
 }
 

@@ -9,7 +9,7 @@ export interface Retainable {
   readonly keptBytes: number
   /** Undefined: nobody's quota. */
   readonly publisher: DeviceId | undefined
-  /** Milliseconds since 1970; undefined for one that stays until another takes its place. */
+  /** By `elapsed`; undefined for one that stays until another takes its place. */
   readonly expiresAt: number | undefined
 }
 
@@ -22,8 +22,8 @@ export interface RetainedStore<Message> {
 export interface RetainedOptions<Message> {
   readonly store: RetainedStore<Message>
   readonly limits: { readonly maxRetainedPerDevice: number; readonly maxRetainedBytesPerDevice: number }
-  /** Milliseconds since 1970. */
-  readonly now: () => number
+  /** Milliseconds by a clock that nobody sets. */
+  readonly elapsed: () => number
 }
 
 /** How many expiring messages one sweep looks at; those behind them come next time, and nobody is given them meanwhile. */
@@ -127,7 +127,7 @@ export class Retained<Message extends Retainable> {
   }
 
   #isExpired({ message: { expiresAt } }: Held<Message>): boolean {
-    return expiresAt !== undefined && expiresAt <= this.#options.now()
+    return expiresAt !== undefined && expiresAt <= this.#options.elapsed()
   }
 
   #remove(topic: TopicName): void {

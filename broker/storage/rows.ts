@@ -18,6 +18,7 @@ import {
   text,
   type TopicName,
 } from '#protocol'
+import { type Clocks, momentOf, timeOf } from '../clocks.js'
 import { BrokerError } from '../errors.js'
 import { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
@@ -140,26 +141,28 @@ export function decodeReceived(key: string, row: Uint8Array): TopicName {
   return decodeJson(readRow(key, row).header, receivedHeader, 'received').topic
 }
 
-export function encodeMessage(key: string, message: Message): Buffer {
-  return encodeRow(key, headerOf(message), message.payload)
+export function encodeMessage(key: string, message: Message, clocks: Clocks): Buffer {
+  return encodeRow(key, headerOf(message, clocks), message.payload)
 }
 
-export function decodeMessage(key: string, row: Uint8Array): Message {
+export function decodeMessage(key: string, row: Uint8Array, clocks: Clocks): Message {
   const { header, payload } = readRow(key, row)
-  return restoreMessage(decodeJson(header, messageHeader, 'message'), payload)
+  return restoreMessage(decodeJson(header, messageHeader, 'message'), payload, clocks)
 }
 
-export function encodeOutgoing(key: string, outgoing: Outgoing): Buffer {
-  const { message, qos, since, retain, identifiers, packetId, released } = outgoing
-  const header = { message: headerOf(message), qos, since, retain, identifiers, packetId, released }
+export function encodeOutgoing(key: string, outgoing: Outgoing, clocks: Clocks): Buffer {
+  const { message, qos, retain, identifiers, packetId, released } = outgoing
+  const since = timeOf(outgoing.since, clocks)
+  const header = { message: headerOf(message, clocks), qos, since, retain, identifiers, packetId, released }
   return encodeRow(key, header, message.payload)
 }
 
-export function decodeOutgoing(key: string, order: number, row: Uint8Array): Outgoing {
+export function decodeOutgoing(key: string, order: number, row: Uint8Array, clocks: Clocks): Outgoing {
   const { header, payload } = readRow(key, row)
-  const { message, qos, packetId, ...rest } = decodeJson(header, outgoingHeader, 'queued message')
+  const { message, qos, packetId, since, ...rest } = decodeJson(header, outgoingHeader, 'queued message')
   const fixed = { qos: qos === 2 ? 2 : 1, stage: 'waiting' } as const
-  return { ...rest, ...fixed, message: restoreMessage(message, payload), order, packetId }
+  const restored = { message: restoreMessage(message, payload, clocks), since: momentOf(since, clocks) }
+  return { ...rest, ...fixed, ...restored, order, packetId }
 }
 
 export interface WillRow extends Speaker {
@@ -179,11 +182,20 @@ export function decodeWill(key: string, row: Uint8Array): WillRow {
   return { device, certificate, address, will: { ...rest, payload, qos: asQos(qos), messageExpirySeconds } }
 }
 
-function headerOf({ topic, qos, retain, publisher, clientId, origin, properties, expiresAt }: Message) {
+function headerOf(
+  { topic, qos, retain, publisher, clientId, origin, properties, expiresAt: end }: Message,
+  clocks: Clocks,
+) {
+  const expiresAt = end === undefined ? undefined : timeOf(end, clocks)
   return { topic, qos, retain, publisher, clientId, origin, properties, expiresAt }
 }
 
-function restoreMessage({ qos, expiresAt, ...fields }: ReturnType<typeof messageHeader>, payload: Uint8Array): Message {
+function restoreMessage(
+  { qos, expiresAt: end, ...fields }: ReturnType<typeof messageHeader>,
+  payload: Uint8Array,
+  clocks: Clocks,
+): Message {
+  const expiresAt = end === undefined ? undefined : momentOf(end, clocks)
   return new Message({ ...fields, qos: asQos(qos), expiresAt, payload })
 }
 

@@ -1,5 +1,6 @@
 import type { TopicFilter, TopicName } from '#protocol'
 import type { Changes, Store } from '#store'
+import type { Clocks } from '../clocks.js'
 import type { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
 import type { Received, Session } from '../session.js'
@@ -18,6 +19,7 @@ type Named = Pick<Session, 'clientId'>
  */
 export class SessionStore {
   readonly #store: Store
+  readonly #clocks: Clocks
   readonly #onFailure: (error: unknown) => void
   #changes = new Map<string, Uint8Array | undefined>()
   #afterNext: (() => void)[] = []
@@ -26,8 +28,9 @@ export class SessionStore {
   #failed = false
 
   /** `onFailure`: nothing that was promised by a later flush will become durable any more. */
-  constructor(store: Store, onFailure: (error: unknown) => void) {
+  constructor(store: Store, clocks: Clocks, onFailure: (error: unknown) => void) {
     this.#store = store
+    this.#clocks = clocks
     this.#onFailure = onFailure
   }
 
@@ -62,7 +65,7 @@ export class SessionStore {
 
   putMessage({ clientId }: Named, outgoing: Outgoing): void {
     const key = keys.queue(clientId, outgoing.order)
-    this.#change(key, encodeOutgoing(key, outgoing))
+    this.#change(key, encodeOutgoing(key, outgoing, this.#clocks))
   }
 
   deleteMessage({ clientId }: Named, { order }: Outgoing): void {
@@ -89,7 +92,7 @@ export class SessionStore {
 
   putRetained(message: Message): void {
     const key = keys.retained(message.topic)
-    this.#change(key, encodeMessage(key, message))
+    this.#change(key, encodeMessage(key, message, this.#clocks))
   }
 
   deleteRetained(topic: TopicName): void {

@@ -1,5 +1,6 @@
 import type { Store } from '#store'
 import type { DeviceId, Fingerprint, TopicName } from '#protocol'
+import type { Clocks } from '../clocks.js'
 import type { Message } from '../message.js'
 import type { Outgoing } from '../queue.js'
 import type { Subscription } from '../subscription.js'
@@ -39,7 +40,7 @@ export interface StoredSession {
 }
 
 /** Reads every session; those that cannot be read as a whole carry a `problem`. */
-export async function loadSessions(store: Store): Promise<readonly StoredSession[]> {
+export async function loadSessions(store: Store, clocks: Clocks): Promise<readonly StoredSession[]> {
   const sessions = new Map<string, StoredSession>()
   const shared = new SharedMessages()
   for (const prefix of clientPrefixes) {
@@ -48,7 +49,7 @@ export async function loadSessions(store: Store): Promise<readonly StoredSession
       const session = sessions.get(clientId) ?? emptySession(clientId)
       sessions.set(clientId, session)
       session.keys.push(key)
-      attempt(session, key, () => readInto(session, shared, prefix, key, rest, row))
+      attempt(session, key, () => readInto(session, shared, prefix, key, rest, row, clocks))
     }
   }
   for (const session of sessions.values()) {
@@ -67,10 +68,10 @@ export interface StoredRetained {
   readonly message: Message | { readonly problem: string }
 }
 
-export async function* loadRetained(store: Store): AsyncIterable<StoredRetained> {
+export async function* loadRetained(store: Store, clocks: Clocks): AsyncIterable<StoredRetained> {
   for await (const [key, row] of store.entries(prefixes.retained)) {
     try {
-      yield { key, message: decodeMessage(key, row) }
+      yield { key, message: decodeMessage(key, row, clocks) }
     } catch (error) {
       if (!isCorruption(error)) throw error
       yield { key, message: { problem: error.message } }
@@ -85,6 +86,7 @@ function readInto(
   key: string,
   rest: string,
   row: Uint8Array,
+  clocks: Clocks,
 ): void {
   switch (prefix) {
     case prefixes.session:
@@ -94,7 +96,7 @@ function readInto(
       session.subscriptions.push(decodeSubscription(key, rest, row))
       return
     case prefixes.queue:
-      session.messages.push(shared.of(decodeOutgoing(key, Number.parseInt(rest, 16), row)))
+      session.messages.push(shared.of(decodeOutgoing(key, Number.parseInt(rest, 16), row, clocks)))
       return
     case prefixes.received:
       session.received.push([Number(rest), decodeReceived(key, row)])

@@ -39,7 +39,7 @@ function makeWorld(limits = { maxRetainedPerDevice: 1000, maxRetainedBytesPerDev
     putRetained: (kept: Kept) => void rows.set(kept.topic, kept),
     deleteRetained: (topic: TopicName) => void rows.delete(topic),
   }
-  return { world, rows, retained: new Retained<Kept>({ store, limits, now: () => world.now }) }
+  return { world, rows, retained: new Retained<Kept>({ store, limits, elapsed: () => world.now }) }
 }
 
 const topicsOf = (retained: Retained<Kept>, filter: string) =>

@@ -14,7 +14,7 @@ test('a message that waits for many comes back as one, and not once for each', a
   const properties = { messageExpiryInterval: 60, userProperties: { a: 'b' } }
   await publishAll(speaker, ['t/x', 'same', { qos: 1, properties }], ['t/x', 'same', { qos: 1 }])
 
-  const [one, other, ...more] = await loadSessions(world.store)
+  const [one, other, ...more] = await loadSessions(world.store, clocksOf(world))
   assert.deepEqual(more, [])
   assert.equal(one?.messages.length, 2)
   const messages = one.messages.map(({ message }) => message)
@@ -38,9 +38,11 @@ test('messages whose publishes went without a record come back each as it was, t
     ['t/x', 'same', { qos: 1, properties: long }],
   )
 
-  const [stored] = await loadSessions(world.store)
+  const [stored] = await loadSessions(world.store, clocksOf(world))
   assert.deepEqual(
     stored?.messages.map(({ message }) => (message.expiresAt ?? 0) - world.clock),
     [10_000, 1_000_000],
   )
 })
+
+const clocksOf = (world: { readonly clock: number }) => ({ now: () => world.clock, elapsed: () => world.clock })
