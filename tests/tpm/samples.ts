@@ -44,6 +44,14 @@ export function ekSample(): Sample<RsaPublic> {
   return { area: { ...template, modulus }, privateKey: rsaPair.privateKey }
 }
 
+/** The P-256 EK of the low range. */
+export function eccEkSample(): Sample<EccPublic> {
+  const template = ekTemplates.find(({ name }) => name === 'ecc-p256')?.public
+  assert.equal(template?.type, 'ecc')
+  const { area, privateKey } = eccSample('P-256')
+  return { area: { ...template, x: area.x, y: area.y }, privateKey }
+}
+
 const attestFacts = {
   qualifiedSigner: new Uint8Array(34).fill(1),
   extraData: new Uint8Array(32).fill(2),

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import timers from 'node:timers/promises'
 import { TpmError } from '../errors.js'
 import { TpmReader, TpmWriter } from '../structures/codec.js'
 import { maxResponseBytes, responseHeaderBytes, type Transport } from '../transport/transport.js'
@@ -50,7 +50,7 @@ export async function execute<T>(
     if (!mayBeRetried(code) || attempt === maxAttempts) {
       throw refusalOf(command.name, code, { hasFailed: code === failureCode && (await hasFailed(transport, command)) })
     }
-    await delay(Math.min(5 * 2 ** attempt, 500))
+    await timers.setTimeout(Math.min(5 * 2 ** attempt, 500))
   }
 }
 
