@@ -13,7 +13,7 @@ import {
   TpmError,
 } from '#tpm'
 import { nonceBytes, Session } from '../../tpm/sessions/session.js'
-import { splitDer } from '../../tpm/nv-certificates.js'
+import { splitCertificates } from '../../tpm/nv-certificates.js'
 import { maxResponseBytes, type Transport } from '../../tpm/transport/transport.js'
 import { sign } from '../../tpm/commands/attestation.js'
 import { mutations } from './mutations.js'
@@ -121,7 +121,7 @@ test('2,000 NV indices are split into certificates that lie inside of them', () 
   ])
   for (let round = 0; round < 2_000; round++) {
     const mutated = mutate(index)
-    const total = splitDer(mutated).reduce((length, der) => length + der.length, 0)
+    const total = splitCertificates(mutated).reduce((length, der) => length + der.length, 0)
     assert.ok(total <= mutated.length)
   }
 })
