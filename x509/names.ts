@@ -1,6 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { contextTag, decodeOid, DerReader, type DerValue, malformed, readSequence, tags } from './der-reader.js'
-import { X509Error } from './errors.js'
 import { der, oid, sequence, setOf, utf8String } from './der-writer.js'
 
 /** One attribute of a distinguished name, such as commonName. */
@@ -56,34 +55,15 @@ export function readAttribute(name: Uint8Array, type: string): readonly string[]
 
 /**
  * Whether two Names are the same text. Nearly every CA copies its name byte by byte; STMicroelectronics and Microsoft
- * write some of theirs as another string type below, which makes no difference to RFC 5280 §7.1, nor to their length.
+ * write some of theirs as UTF8String here and as PrintableString there, which RFC 5280 §7.1 calls the same. So octets
+ * may differ where both are such a tag. It only chooses whose signature to look for, so nothing rests on it.
  */
 export function isSameName(a: Uint8Array, b: Uint8Array): boolean {
-  if (Buffer.compare(a, b) === 0) return true
-  if (a.length !== b.length) return false
-  try {
-    return textOf(a) === textOf(b)
-  } catch (error) {
-    if (error instanceof X509Error) return false // a name that cannot be read is nobody else's
-    throw error
-  }
+  return a.length === b.length && a.every((octet, at) => octet === b[at] || (isTextTag(octet) && isTextTag(b[at])))
 }
 
-function textOf(name: Uint8Array): string {
-  const parts: string[][][] = []
-  const relativeNames = readSequence(name)
-  while (!relativeNames.atEnd) {
-    const attributes = new DerReader(relativeNames.next(tags.set).content)
-    const together: string[][] = []
-    while (!attributes.atEnd) {
-      const attribute = attributes.sequence()
-      const type = decodeOid(attribute.next(tags.oid).content)
-      together.push([type, readText(attribute.any()).toLowerCase()])
-      attribute.end()
-    }
-    parts.push(together)
-  }
-  return JSON.stringify(parts)
+function isTextTag(octet: number | undefined): boolean {
+  return octet === tags.utf8String || octet === tags.printableString
 }
 
 /** The names in a GeneralNames extension value, undecoded. @throws X509Error MALFORMED */
