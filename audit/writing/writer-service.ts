@@ -179,10 +179,16 @@ export class WriterService {
     }
   }
 
+  /** Told when nothing is under way any more: whoever opens the log again has its files alone. */
   #fail(error: unknown): void {
     if (this.#ended) return
     this.#end()
-    this.#post({ kind: 'failed', code: codeOf(error), message: messageOf(error) })
+    this.#pruner.stop()
+    void this.#idle().then(() => this.#post({ kind: 'failed', code: codeOf(error), message: messageOf(error) }))
+  }
+
+  async #idle(): Promise<void> {
+    await Promise.allSettled([this.#checkpointing, this.#settling, this.#makingRoom, this.#surveying])
   }
 
   #end(): void {

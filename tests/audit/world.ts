@@ -26,7 +26,7 @@ export async function createWorld(context: TestContext): Promise<World> {
   const logs: AuditLog[] = []
   context.after(async () => {
     await Promise.allSettled(logs.map((log) => log.close()))
-    await rm(directory, { recursive: true, force: true, maxRetries: 20 }) // a writer that fails may be at a checkpoint
+    await rm(directory, { recursive: true, force: true })
   })
   const { privateKey: signingKey } = generateKeyPairSync('ed25519')
   const place = { directory, origin, signingKey }
