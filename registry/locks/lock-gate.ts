@@ -12,7 +12,7 @@ import type { Lock, RegistryState } from '../state.js'
 import { addressOf } from './address-range.js'
 import { isSignedBy, type LockIndex } from './lock-index.js'
 import { isKeptOut, type Standing } from './standings.js'
-import { subjectOfCertificate, subjectOfJoin } from './subject.js'
+import { subjectOfCertificate, subjectOfDevice, subjectOfJoin } from './subject.js'
 
 /** The locks as they act at this moment. */
 interface ActingLocks {
@@ -50,7 +50,11 @@ export class LockGate {
     const bearer = token ?? (plan.kind === 'issue' ? plan.token?.id : this.#state.instances.get(instance)?.token)
     const labels = plan.kind === 'issue' ? plan.labels : (this.#state.devices.get(device)?.labels ?? {})
     const joining = { device, instance, labels, tier, profile, anchor, token: bearer, address: addressIn(peer) }
-    const lock = this.#locks.index.hit(subjectOfJoin(this.#state, joining))
+    const subject = subjectOfJoin(this.#state, joining)
+    // Roles can go with a tier: who is locked as what it is does not get out by proving more, or less.
+    const known = this.#state.devices.get(device)
+    const { tier: tierNow = tier } = known ? subjectOfDevice(this.#state, known) : {}
+    const lock = this.#locks.index.hit(subject) ?? this.#locks.index.hit({ ...subject, tier: tierNow })
     if (lock) throw new LockedError(lock.id, device)
   }
 

@@ -1,6 +1,5 @@
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { once } from 'node:events'
-import type { TestContext } from 'node:test'
 import { connect as tlsConnect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import mqttPacket, { type Packet } from 'mqtt-packet'
@@ -14,6 +13,7 @@ import {
   type Labels,
   parseDeviceId,
   parseTrustDomain,
+  type Tier,
 } from '#protocol'
 import { createMemoryStore, type Store } from '#store'
 import { createCertificate, createKeyPair, encodePem, oids, readDeviceIdentity, spkiOf, tierPolicyOid } from '#x509'
@@ -45,9 +45,15 @@ bindings:
 /** `localAddress`: where the client is; all of 127.0.0.0/8 is this machine. */
 type RawOptions = Partial<ConnectionOptions> & { readonly localAddress?: string }
 
-interface Credentials {
+/** In PEM. */
+export interface Credentials {
   readonly key: string
   readonly cert: string
+}
+
+/** As long as a world is there: a test, or a part of one. */
+export interface Scope {
+  after(end: () => Promise<void>): void
 }
 
 export interface World {
@@ -79,7 +85,7 @@ export const authority = makeAuthority()
 
 /** A broker on a free port of loopback, with a registry, a policy and an audit log that live in memory. */
 export async function makeWorld(
-  t: TestContext,
+  t: Scope,
   {
     limits = {},
     policy = policySource(),
@@ -92,7 +98,7 @@ export async function makeWorld(
 ): Promise<World> {
   const { ca, server, issue } = await authority
   let store = createMemoryStore()
-  const audit = createMemoryAudit()
+  const audit = createMemoryAudit({ now: () => world.clock })
   let parsed = parsePolicy(policy, 'policy.yaml')
   const open = () =>
     Broker.open({
@@ -287,6 +293,15 @@ export async function until(holds: () => boolean): Promise<void> {
 
 export const device = parseDeviceId
 
+interface Certifying {
+  /** Default: `tpm` */
+  readonly tier?: Tier
+  /** Default: 1 */
+  readonly days?: number
+  /** Default: a new one */
+  readonly privateKey?: KeyObject
+}
+
 async function makeAuthority() {
   const start = new Date(Date.now() - 3_600_000)
   const inDays = (days: number) => new Date(Date.now() + days * 86_400_000)
@@ -320,30 +335,31 @@ async function makeAuthority() {
   )
 
   const issued = new Map<string, Promise<Credentials>>()
-  const issueNew = async (id: string, days: number): Promise<Credentials> => {
-    const pair = createKeyPair('P-256')
+  const certify = async (id: string, { tier = 'tpm', days = 1, privateKey }: Certifying = {}): Promise<Credentials> => {
+    const key = privateKey ?? createKeyPair('P-256').privateKey
     const der = await createCertificate(
       {
         subject: [{ type: oids.commonName, value: id }],
-        spki: spkiOf(pair.publicKey),
+        spki: spkiOf(createPublicKey(key)),
         notBefore: start,
         notAfter: inDays(days),
         keyUsage: ['digitalSignature'],
         extKeyUsage: [oids.clientAuth],
         subjectAltName: [{ uri: `spiffe://${trustDomain}/device/${id}` }],
-        certificatePolicies: [tierPolicyOid('tpm')],
+        certificatePolicies: [tierPolicyOid(tier)],
         noRevAvail: true,
       },
       issuer,
     )
-    return { key: pem(pair.privateKey), cert: encodePem('CERTIFICATE', der) }
+    return { key: pem(key), cert: encodePem('CERTIFICATE', der) }
   }
   return {
+    certify,
     ca: encodePem('CERTIFICATE', rootDer),
     server: { key: pem(serverPair.privateKey), cert: encodePem('CERTIFICATE', serverDer) },
     issue(id: string, days = 1): Promise<Credentials> {
       const name = `${id} ${days}`
-      const known = issued.get(name) ?? issueNew(id, days)
+      const known = issued.get(name) ?? certify(id, { days })
       issued.set(name, known)
       return known
     },

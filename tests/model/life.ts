@@ -1,213 +1,169 @@
-import { parseDeviceId, parseLockId } from '#protocol'
-import { connectPacket, publishPacket, type RawClient, subscribePacket, until } from '../broker/harness.js'
+import { parseLockId } from '#protocol'
+import { RegistryError } from '#registry'
+import { until } from '../broker/harness.js'
+import { hash } from '../registry/world.js'
+import { seeded } from '../seeded.js'
+import { type Client, Clients } from './clients.js'
 import {
-  deviceNames,
   type ModelPolicy,
+  modelTiers,
+  networks,
   pick,
   type Random,
-  randomFilter,
   randomLabels,
   randomPolicy,
-  randomTopic,
+  roleNames,
 } from './policies.js'
 import { by, type ModelService } from './service.js'
-
-type Step =
-  | 'connect'
-  | 'cut'
-  | 'leave'
-  | 'subscribe'
-  | 'publish'
-  | 'policy'
-  | 'label'
-  | 'lock'
-  | 'unlock'
-  | 'revoke'
-  | 'slow'
-  | 'settle'
-  | 'restart'
-
-/** How often each step is taken, in so many of all. */
-const weights: Readonly<Record<Step, number>> = {
-  connect: 12,
-  cut: 2,
-  leave: 2,
-  subscribe: 16,
-  publish: 80,
-  policy: 4,
-  label: 5,
-  lock: 2,
-  unlock: 4,
-  revoke: 0.1,
-  slow: 4,
-  settle: 8,
-  restart: 0.5,
-}
-
-const steps = Object.keys(weights) as readonly Step[]
-
-interface Living {
-  readonly device: string
-  readonly client: RawClient
-  acknowledged: number
-}
+import type { Step, StepName } from './steps.js'
+import type { Wallet } from './wallet.js'
 
 /**
- * What happens to a fleet: devices come, subscribe, publish and go while operators change policy, labels and locks. Most
+ * What happens to a fleet: devices come, ask, speak, renew and go while operators change policy, labels and locks. Most
  * steps do not wait for the one before, so that each finds others half done.
  */
 export class Life {
+  readonly clients: Clients
   readonly policies: Map<number, ModelPolicy>
-  /** Everyone who ever connected, with what came over their sockets. */
-  readonly all: Living[] = []
+  /** Where in the log each step has begun. */
+  readonly began: number[] = []
+  /** From where in the log on the broker has noticed that the clock was set. */
+  readonly noticed: { readonly from: number; readonly at: number }[]
   readonly #service: ModelService
-  readonly #random: Random
+  /** Those in service, and those that were revoked. */
+  readonly #fleet: Wallet[]
+  readonly #gone: Wallet[] = []
   readonly #locks: string[] = []
   readonly #pending: Promise<unknown>[] = []
-  #version = 1
   #named = 0
   #slow = false
 
-  constructor(service: ModelService, random: Random, first: ModelPolicy) {
+  constructor(service: ModelService, first: ModelPolicy) {
     this.#service = service
-    this.#random = random
+    this.#fleet = [...service.fleet]
+    this.clients = new Clients(service)
     this.policies = new Map([[1, first]])
+    this.noticed = [{ from: 0, at: service.world.clock }]
   }
 
-  async run(count: number): Promise<void> {
-    for (let at = 0; at < count; at++) await this.#take(this.#nextStep())
-    await this.#settle()
+  async run(steps: readonly Step[]): Promise<void> {
+    for (const { take, seed } of steps) {
+      this.began.push(this.#service.world.audit.records.length)
+      await this.#take(take, seeded(seed))
+    }
+    await this.#settle(seeded(0))
   }
 
-  #nextStep(): Step {
-    const all = steps.flatMap((step) => new Array<Step>(weights[step] * 10).fill(step))
-    return pick(all, this.#random)
-  }
-
-  #take(step: Step): Promise<void> | void {
+  #take(step: StepName, random: Random): Promise<void> | void {
     switch (step) {
       case 'connect':
-        return this.#connect()
+        return this.#connect(random)
       case 'cut':
-        return this.#withOne(({ client }) => void client.socket.destroy())
+        return this.#withOne(random, ({ raw }) => void raw.socket.destroy())
       case 'leave':
-        return this.#withOne(({ client }) => client.send({ cmd: 'disconnect' }))
+        return this.#withOne(random, ({ raw }) => raw.send({ cmd: 'disconnect' }))
       case 'subscribe':
-        return this.#withOne((one) => this.#subscribe(one))
+      case 'unsubscribe':
       case 'publish':
-        return this.#withOne((one) => this.#publish(one))
+        return this.#withOne(random, (client) => this.clients[step](client, random))
+      case 'answer':
+        return this.#withOne(random, (client) => this.clients.answer(client, random), this.clients.asked)
       case 'policy':
-        return this.#changePolicy()
+        return this.#changePolicy(random)
       case 'label':
-        return this.#label()
+        return this.#begin(() => this.#service.registry.labelDevice(this.#one(random).device, randomLabels(random), by))
       case 'lock':
-        return this.#lock()
+        return this.#lock(random)
       case 'unlock':
         return this.#unlock()
       case 'revoke':
-        this.#service.registry.revokeDevice(parseDeviceId(pick(deviceNames, this.#random)), {
-          ...by,
-          reason: 'unspecified',
-        })
-        return
+        return this.#revoke(random)
+      case 'renew':
+        return this.#begin(() => this.#one(random).renew())
+      case 'rejoin':
+        return this.#begin(() => this.#one(random).join(pick(modelTiers, random)))
+      case 'wait':
+        return this.#wait(random)
       case 'slow':
-        this.#slow = true
-        this.#service.world.audit.hold()
-        return
+        return this.#slowDown()
+      case 'turn':
+        return this.#withOne(random, heardOf)
       case 'settle':
-        return this.#settle()
+        return this.#settle(random)
       case 'restart':
-        return this.#restart()
+        return this.#restart(random)
     }
   }
 
-  /** Waits until all that was asked for has been answered, and acknowledges what came, mostly. */
-  async #settle(): Promise<void> {
+  async #connect(random: Random): Promise<void> {
     this.#hurry()
-    await Promise.all(this.#pending.splice(0))
-    for (const one of this.#alive()) {
-      await Promise.race([one.client.ping().catch(() => undefined), one.client.closed])
-      if (this.#random(4) > 0) this.#acknowledge(one)
-    }
+    const here = new Set(this.clients.alive.map(({ device }) => device))
+    const away = this.#fleet.filter(({ device }) => !here.has(device))
+    await this.clients.connect(away.length > 0 && random(4) > 0 ? pick(away, random) : this.#one(random), random)
   }
 
-  async #connect(): Promise<void> {
-    this.#hurry()
-    const device = pick(deviceNames, this.#random)
-    const level = pick([4, 5] as const, this.#random)
-    const client = await this.#service.world.raw(device, {}, level)
-    const keeps = this.#random(2) === 0
-    const properties = { receiveMaximum: 1 + this.#random(3), ...(keeps && { sessionExpiryInterval: 1000 }) }
-    const will = { topic: randomTopic(this.#random), payload: Buffer.from('will'), qos: 0, retain: false } as const
-    client.send(
-      connectPacket(device, {
-        protocolVersion: level,
-        clean: !keeps,
-        ...(level === 5 && { properties }),
-        ...(this.#random(3) === 0 && { will }),
-      }),
-    )
-    await Promise.race([client.next('connack').catch(() => undefined), client.closed])
-    this.all.push({ device, client, acknowledged: 0 })
-  }
-
-  #subscribe({ client }: Living): void {
-    const qos = pick([0, 1, 2] as const, this.#random)
-    client.send(subscribePacket(this.#nextId(), [randomFilter(this.#random), qos], [randomFilter(this.#random), qos]))
-  }
-
-  #publish({ client }: Living): void {
-    const more = { qos: this.#random(2), messageId: this.#nextId(), retain: this.#random(4) === 0 }
-    client.send(publishPacket(randomTopic(this.#random), 'x'.repeat(this.#random(9)), more))
-  }
-
-  #changePolicy(): void {
-    const version = ++this.#version
-    const policy = randomPolicy(this.#random, version)
+  #changePolicy(random: Random): void {
+    const version = this.policies.size + 1
+    const policy = randomPolicy(random, version, this.#service.world.clock)
     this.policies.set(version, policy)
-    this.#pending.push(this.#service.policy.apply(JSON.stringify(policy), { file: 'model.json', dryRun: false, by }))
+    this.#begin(() => this.#service.policy.apply(JSON.stringify(policy), { file: 'model.json', dryRun: false, by }))
   }
 
-  #label(): void {
-    const device = parseDeviceId(pick(deviceNames, this.#random))
-    this.#pending.push(this.#service.registry.labelDevice(device, randomLabels(this.#random), by))
-  }
-
-  #lock(): void {
-    const lock = `lock-${++this.#named}`
+  #lock(random: Random): Promise<void> | void {
+    const { device } = this.#one(random)
     const target = pick(
-      [{ device: parseDeviceId(pick(deviceNames, this.#random)) }, { labels: { kind: 'x' } }, { role: 'r3' }],
-      this.#random,
+      [
+        { device },
+        { labels: { kind: 'x' } },
+        { role: pick(roleNames, random) },
+        { ek: hash(`ek ${device}`) },
+        { addresses: pick(networks, random) },
+      ],
+      random,
     )
-    const order = { lock: parseLockId(lock), target, mode: 'lock', reason: 'the model asks for it' } as const
-    this.#pending.push(this.#service.registry.addLock(order, by).recorded)
+    const kind = random(20)
+    const mode = 'addresses' in target || kind < 9 ? 'lock' : kind < 19 ? 'quarantine' : 'revoke'
+    const ends = random(3) === 0 && { notAfter: this.#service.world.clock + 1000 * (1 + random(60)) }
+    const lock = `lock-${++this.#named}`
+    const order = { lock: parseLockId(lock), target, mode, reason: 'the model asks for it', ...ends } as const
+    this.#begin(() => this.#service.registry.addLock(order, by).recorded)
     this.#locks.push(lock)
+    if (mode === 'revoke') return this.#replaceRevoked()
   }
 
   #unlock(): void {
     const lock = this.#locks.shift()
-    if (lock !== undefined) this.#pending.push(this.#service.registry.removeLock(parseLockId(lock), by))
+    if (lock !== undefined) this.#begin(() => this.#service.registry.removeLock(parseLockId(lock), by))
   }
 
-  async #restart(): Promise<void> {
-    await this.#settle()
-    await this.#service.restart()
-    await until(() => this.#alive().length === 0)
+  #revoke(random: Random): Promise<void> {
+    const { device } = pick(this.#fleet, random)
+    this.#begin(() => this.#service.registry.revokeDevice(device, { ...by, reason: 'unspecified' }).recorded)
+    return this.#replaceRevoked()
   }
 
-  #withOne(act: (one: Living) => void): void {
-    const alive = this.#alive()
-    if (alive.length > 0) act(pick(alive, this.#random))
+  /** Each by a device of another name; the revoked go on trying. */
+  async #replaceRevoked(): Promise<void> {
+    this.#hurry()
+    for (const [at, wallet] of this.#fleet.entries()) {
+      if (this.#service.registry.device(wallet.device)?.state !== 'revoked') continue
+      const successor = await this.#service.enlist(`new-${++this.#named}`).catch(refused)
+      if (!successor) continue // a lock is on whoever would come
+      this.#gone.push(wallet)
+      this.#fleet[at] = successor
+    }
   }
 
-  #alive(): readonly Living[] {
-    return this.all.filter(({ client }) => !client.socket.destroyed && client.all('connack').length > 0)
+  async #wait(random: Random): Promise<void> {
+    const { world, registry } = this.#service
+    await this.#service.wait(1000 * pick([1, 4, 15, 40], random))
+    this.noticed.push({ from: world.audit.records.length, at: world.clock })
+    this.#begin(() => registry.expireLocks())
   }
 
-  #acknowledge(one: Living): void {
-    const came = one.client.all('publish').slice(one.acknowledged)
-    one.acknowledged += came.length
-    for (const { qos, messageId } of came) if (qos === 1) one.client.send({ cmd: 'puback', messageId: messageId ?? 0 })
+  #slowDown(): void {
+    this.#slow = true
+    this.#service.world.audit.hold()
   }
 
   #hurry(): void {
@@ -216,7 +172,42 @@ export class Life {
     this.#service.world.audit.release()
   }
 
-  #nextId(): number {
-    return (this.#named++ % 60_000) + 1
+  /** Waits until all that was asked for has been answered, and acknowledges what came, mostly. */
+  async #settle(random: Random): Promise<void> {
+    this.#hurry()
+    await Promise.all(this.#pending.splice(0))
+    for (const client of this.clients.alive) {
+      await heardOf(client)
+      if (random(4) > 0) this.clients.acknowledge(client)
+    }
   }
+
+  async #restart(random: Random): Promise<void> {
+    await this.#settle(random)
+    await this.#service.restart()
+    await until(() => this.clients.alive.length === 0)
+  }
+
+  /** What is refused, is. */
+  #begin(act: () => Promise<unknown>): void {
+    const begun = async () => act()
+    this.#pending.push(begun().catch(refused))
+  }
+
+  #one(random: Random): Wallet {
+    return pick(this.#gone.length > 0 && random(12) === 0 ? this.#gone : this.#fleet, random)
+  }
+
+  #withOne(random: Random, act: (client: Client) => Promise<void> | void, among = this.clients.alive) {
+    return among.length > 0 ? act(pick(among, random)) : undefined
+  }
+}
+
+/** Until it has been given what it was owed, or is gone. */
+function heardOf({ raw }: Client): Promise<void> {
+  return Promise.race([raw.ping().catch(() => undefined), raw.closed])
+}
+
+function refused(error: unknown): undefined {
+  if (!(error instanceof RegistryError)) throw error
 }

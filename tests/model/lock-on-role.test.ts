@@ -45,6 +45,6 @@ test('what a lock on a role takes back makes room for nothing that the new polic
   await service.policy.apply(JSON.stringify(policies.get(2)), { file: 'p.json', dryRun: false, by })
   listener.socket.resume()
   await listener.ping()
-  assert.deepEqual(judge(world.audit.records, policies).wrong, [])
+  assert.deepEqual(judge(world.audit.records, { policies, correlationOf: () => ({}), noticedAt: () => 0 }).wrong, [])
   assert.ok(!heard(listener).includes('after'))
 })

@@ -1,48 +1,38 @@
-import type { TestContext } from 'node:test'
-import type { Rights } from '#broker'
-import { type DeviceId, parseDeviceId, parseOperatorName, parseProfileName } from '#protocol'
+import { LockLease } from '#broker'
+import { type DeviceId, parseDeviceId, parseOperatorName } from '#protocol'
 import { Registry } from '#registry'
-import { decodePem, readDeviceIdentity } from '#x509'
 import { attributesOf } from '../../server/attributes.js'
+import { followRegistry } from '../../server/follow-registry.js'
 import { PolicyInForce } from '../../server/policy-in-force.js'
-import { makeWorld, trustDomain, type World } from '../broker/harness.js'
-import { attested, fromLog, issued } from '../registry/world.js'
-
-/** What of the enforcement is switched off, to see that the model test finds out. */
-export interface Fault {
-  /** In place of what a policy gives a device. */
-  readonly rights?: (rights: Rights) => Rights
-  /** Changes that the broker is not told of. */
-  readonly untold?: 'policy' | 'labels' | 'locks'
-}
+import { makeWorld, type Scope, until, type World } from '../broker/harness.js'
+import { fromLog } from '../registry/world.js'
+import { Wallet } from './wallet.js'
 
 export const by = { operator: parseOperatorName('ada') }
-const profile = parseProfileName('default')
 
 /** Broker, registry and policy as the server wires them, over TLS; log and store in memory. */
 export interface ModelService {
   readonly world: World
   readonly registry: Registry
   readonly policy: PolicyInForce
+  readonly fleet: readonly Wallet[]
+  /** Makes a device known and has it join. */
+  enlist(name: string): Promise<Wallet>
+  /** Lets time pass, and waits until the broker has looked at the clock. */
+  wait(milliseconds: number): Promise<void>
   /** As after a restart of the broker: it begins to follow the locks anew. */
   restart(): Promise<void>
 }
 
-export async function openService(
-  t: TestContext,
-  devices: readonly string[],
-  firstPolicy: string,
-  { rights = (same) => same, untold }: Fault = {},
-): Promise<ModelService> {
+export async function openService(t: Scope, devices: readonly string[], firstPolicy: string): Promise<ModelService> {
+  const lease = new WatchedLease()
   const world = await makeWorld(t, {
     limits: { maxQueued: 50 },
     change: {
+      lease,
       admit: (identity, address) => registry.admit(identity, address),
       promote: (identity, peer) => registry.promote(identity, peer),
-      policyFor: (device, from) => {
-        const effective = policy.effectiveFor(device, from)
-        return effective && rights(effective)
-      },
+      policyFor: (device, from) => policy.effectiveFor(device, from),
     },
   })
   const now = () => world.clock
@@ -55,32 +45,51 @@ export async function openService(
   registry.locks.judgeBy({ rolesOf: (device) => policy.rolesOf(device), hasQuarantine: () => policy.hasQuarantine })
   const follow = () =>
     registry.locks.follow('local', ({ revision, ...change }, { applied }) => {
-      applied(revision, untold === 'locks' ? { sessions: 0, purged: 0 } : world.broker.applyLocks(change))
+      applied(revision, world.broker.applyLocks(change))
     })
-  let lease = follow()
-  policy.onChange(() => (untold === 'policy' ? 0 : world.broker.policyChanged()))
+  let hold = follow()
+  policy.onChange(() => world.broker.policyChanged())
   policy.onChange(() => registry.locks.policyChanged())
-  registry.onChange(({ kind, device }) => {
-    if (kind === 'labels' && untold !== 'labels') world.broker.rightsChanged(device)
-    if (kind === 'promoted') world.broker.certificatesChanged(device)
-  })
-  for (const device of devices) await enroll(world, registry, device)
-  const restart = async () => {
-    await world.restart()
-    lease.release()
-    lease = follow()
+  const broker = {
+    rightsChanged: (device: DeviceId) => world.broker.rightsChanged(device),
+    certificatesChanged: (device: DeviceId) => world.broker.certificatesChanged(device),
   }
-  return { world, registry, policy, restart }
+  followRegistry(broker, registry)
+
+  const enlist = async (name: string) => {
+    const wallet = new Wallet(registry, parseDeviceId(name))
+    await wallet.register({ site: 'a', kind: 'x' })
+    await wallet.join('tpm', await world.credentials(name))
+    return wallet
+  }
+  const fleet: Wallet[] = []
+  for (const device of devices) fleet.push(await enlist(device))
+
+  return {
+    ...{ world, registry, policy, fleet, enlist },
+    async wait(milliseconds: number) {
+      const before = lease.looks
+      world.clock += milliseconds
+      await until(() => lease.looks > before)
+    },
+    async restart() {
+      await world.restart()
+      hold.release()
+      hold = follow()
+    },
+  }
 }
 
-/** With the certificate that the world has for it, by a TPM that was registered before. */
-async function enroll(world: World, registry: Registry, name: string): Promise<void> {
-  const { cert } = await world.credentials(name)
-  const [certificate = new Uint8Array()] = decodePem(cert, 'CERTIFICATE')
-  const { fingerprint, serial, spkiHash, tier, notBefore, notAfter } = readDeviceIdentity(certificate, trustDomain)
-  const attestation = { ...attested(name, { ek: name }), spkiHash }
-  await registry.registerDevice({ device: parseDeviceId(name), profile, labels: {}, anchor: attestation.anchor }, by)
-  const times = { notBefore: notBefore.getTime(), notAfter: notAfter.getTime() }
-  const facts = { fingerprint, serial, spkiHash, tier, ...times, certificate }
-  await registry.enroll(issued(registry.planEnrollment(attestation)), facts, { peer: '192.0.2.7' })
+/** Endless. Each sweep asks it once whether it has been given up, and looks at all that depends on the clock. */
+class WatchedLease extends LockLease {
+  looks = 0
+
+  constructor() {
+    super({ elapsed: () => 0 })
+  }
+
+  override get isGivenUp(): boolean {
+    this.looks++
+    return super.isGivenUp
+  }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { parseDeviceId, parseLockId } from '#protocol'
+import { parseDeviceId, parseLockId, type Tier } from '#protocol'
 import type { LockChange, LockOrder } from '#registry'
 import { attested, by, createWorld, credential, join, joinByToken, newToken, renew, type World } from './world.js'
 
@@ -86,6 +86,19 @@ test('in quarantine a certificate is renewed, and nobody joins: otherwise a new 
   const renewed = await renew(world, device, 'key 1')
   await world.registry.promote(renewed)
   assert.ok(world.registry.locks.isQuarantined(device.deviceId))
+})
+
+test('who is locked by a role that goes with a tier does not get out by joining with another one', async () => {
+  const { world } = await openWorld()
+  await world.registry.createToken(newToken(world, 'tpm', { uses: 2 }), by)
+  await world.registry.promote(await join(world, attested('key 1', { ek: 'a' }), credential('tpm')))
+  const rolesOf = ({ tier }: { readonly tier: Tier }) => (tier === 'tpm' ? ['plain'] : [])
+  world.registry.locks.judgeBy({ rolesOf, hasQuarantine: () => true })
+  world.registry.addLock(order({ role: 'plain' }), by)
+  const better = attested('key 2', { ek: 'a', tier: 'tpm+pcr' })
+  assert.throws(() => world.registry.planEnrollment(better), { code: 'LOCKED' })
+  await world.registry.removeLock(parseLockId('one'), by)
+  assert.equal(world.registry.planEnrollment(better).kind, 'issue')
 })
 
 test('nobody is put into quarantine by address', async () => {
