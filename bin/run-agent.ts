@@ -6,6 +6,9 @@ import type { Tpm } from '#tpm'
 import { onClosedOutput } from './closed-output.js'
 import { readVersion } from './version.js'
 
+/** How long a service that has stopped waits for what it has asked and does not need any more. */
+const hangingMs = 2_000
+
 /** Runs the agent in this process: its arguments, its environment, its signals. */
 export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise<void> {
   const stopped = new AbortController()
@@ -25,4 +28,5 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
     stopped: stopped.signal,
   })
   process.stdin.destroy() // whoever still holds the other end must not keep us
+  if (isService) setTimeout(() => process.exit(), hangingMs).unref() // and neither must a TPM that hangs
 }

@@ -61,7 +61,7 @@ async function byMethod<T>(
     const tpm = await surroundings.openTpm(spec)
     try {
       const optional = { ...(token !== undefined && { token }), ...(ek !== undefined && { ek }) }
-      return await join(tpmJoin({ tpm, spec, binding, pcrs, reported, ...optional }))
+      return await join(tpmJoin({ tpm, spec, proof: { binding, pcrs }, reported, ...optional }))
     } finally {
       await tpm.close()
     }

@@ -88,6 +88,12 @@ function createProgram(surroundings: Surroundings): Command {
       '--announce <TOPIC>',
       'publish {"online":true} here, retained, and false as the will; {id} is the device id',
     )
+    .addOption(
+      new Option(
+        '--rotate-key <WHEN>',
+        'whether renewals make a fresh key (default: always for one in a file, never for one in a TPM)',
+      ).choices(['always', 'never']),
+    )
     .addOption(folder())
     .addHelpText('after', runNotes)
     .action(async (options: RunOptions) => (await import('./run-command.js')).runCommand(options, surroundings))

@@ -1,12 +1,12 @@
-import { decodeJoinAnswer, encodeBase64url, parseJoinUri, routes } from '#protocol'
+import { decodeJoinAnswer, encodeBase64url, type JoinUri, parseJoinUri, routes } from '#protocol'
 import { createCsr } from '#x509'
 import { checkAnswer } from './answer.js'
 import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
+import type { DeviceKeys } from './device-keys.js'
 import type { EnrollmentFacts, IssuedGeneration } from './generation.js'
 import { ServiceConnection, type ServiceLimits } from './service.js'
-import { createSoftwareKeyFile } from './key-file.js'
-import { SoftwareKey } from './software-key.js'
+import type { KeyFile } from './key-file.js'
 import type { StateFolder } from './state-folder.js'
 import { trustIn, verifyServer } from './trust.js'
 
@@ -23,43 +23,66 @@ export function renewalTime(
   return Math.min(renewal.start.getTime() + random() * length, latest)
 }
 
+/** Whether a renewal makes a fresh key, or has the next certificate for the one that there is. */
+export type KeyRotation = 'always' | 'never'
+
 export interface Renewing {
   readonly state: StateFolder
   readonly clock: Clock
+  readonly keys: DeviceKeys
+  /** Default: `always` for a key in a file, which may have been copied; `never` for one in a TPM, which cannot. */
+  readonly rotateKey?: KeyRotation | undefined
   readonly limits?: ServiceLimits
 }
 
 /**
  * Asks for the next certificate with the one in use (enrollment spec §5), and switches to it. The old generation stays
- * until the new one has connected. A software key is replaced; a key in a TPM stays, and only its certificate changes.
- * @throws AgentError
+ * until the new one has connected. A key in a TPM is proven anew each time, whether it is fresh or the same.
+ * @throws AgentError, TpmError
  */
 export async function renew(
   current: IssuedGeneration,
   key: DeviceKey,
-  { state, clock, limits }: Renewing,
+  { state, clock, keys, rotateKey, limits }: Renewing,
 ): Promise<IssuedGeneration> {
   const uri = parseJoinUri(current.facts.joinUri)
+  const rotation = rotateKey ?? (current.key.kind === 'software' ? 'always' : 'never')
   const next = await state.requestKey(
-    (written) => Promise.resolve(written.kind === current.key.kind),
-    () => Promise.resolve(current.key.kind === 'tpm' ? current.key : createSoftwareKeyFile()),
+    async (written) => written.kind === current.key.kind && (written.kind === 'software' || keys.canLoad(written)),
+    async () => (rotation === 'always' ? keys.createBeside(current.key) : current.key),
   )
-  const nextKey = next.key.kind === 'software' ? SoftwareKey.fromPem(next.key.pem) : key
-  const csr = await createCsr({ spki: nextKey.spki, sign: (data) => nextKey.sign(data) })
+  const asking = await prepare(next.key, keys)
   const trust = trustIn(current.trustBundle)
   const { certificateChain } = current
   const verify = (chain: readonly Uint8Array[]): Promise<void> => verifyServer(chain, uri, trust, clock)
   const target = { host: uri.host, port: uri.port, ca: [], certificateChain, verify }
   const service = new ServiceConnection(await key.connect(target), uri, limits)
   try {
-    const answer = await service.send(routes.renew, decodeJoinAnswer, { csr: encodeBase64url(csr) })
+    const answer = await service.send(routes.renew, decodeJoinAnswer, await asking.request(service, uri))
     const serverTime = answer.serverTime.getTime()
     await verifyServer(service.peerChain, uri, trust, clock.asTold(serverTime))
     await state.keepClockFloor(clock.set(serverTime))
-    const issued = await state.complete(next, checkAnswer(answer, { uri, key: nextKey, clock, before: current }))
+    const issued = await state.complete(next, checkAnswer(answer, { uri, key: asking.key, clock, before: current }))
     await state.switchTo(issued.number)
     return issued
   } finally {
     service.close()
   }
+}
+
+interface Asking {
+  readonly key: DeviceKey
+  request(service: ServiceConnection, uri: JoinUri): Promise<object>
+}
+
+/** Whatever takes time without the service, so that the service does not wait for it. */
+async function prepare(file: KeyFile, keys: DeviceKeys): Promise<Asking> {
+  const key = await keys.open(file)
+  if (key.kind === 'tpm' && file.kind === 'tpm') {
+    const { gatherKeyEvidence, prepareProof } = await import('./tpm-evidence.js')
+    const prover = await prepareProof(key, file.proof)
+    return { key, request: (service, { profile }) => gatherKeyEvidence(service, profile, prover) }
+  }
+  const csr = await createCsr({ spki: key.spki, sign: (data) => key.sign(data) })
+  return { key, request: () => Promise.resolve({ csr: encodeBase64url(csr) }) }
 }

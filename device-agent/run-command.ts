@@ -2,6 +2,7 @@ import { parseTopicName } from '#protocol'
 import { nodeDisk } from './disk.js'
 import { lockFolder } from './lock.js'
 import { openClock } from './open-clock.js'
+import type { KeyRotation } from './renewal.js'
 import { Agent } from './run.js'
 import { StateFolder } from './state-folder.js'
 import { notEnrolled } from './status-command.js'
@@ -10,10 +11,11 @@ import type { Surroundings } from './surroundings.js'
 export interface RunOptions {
   readonly data: string
   readonly announce?: string
+  readonly rotateKey?: KeyRotation
 }
 
 /** `touchmark-agent run`: until it is told to stop. */
-export async function runCommand({ data, announce }: RunOptions, surroundings: Surroundings): Promise<void> {
+export async function runCommand({ data, announce, rotateKey }: RunOptions, surroundings: Surroundings): Promise<void> {
   const { openTpm, stopped, err } = surroundings
   const lock = await lockFolder(data)
   try {
@@ -30,6 +32,7 @@ export async function runCommand({ data, announce }: RunOptions, surroundings: S
     const agent = await Agent.start(
       {
         ...{ state, disk: nodeDisk, clock, random: Math.random, openTpm, stopped, log },
+        ...(rotateKey === undefined ? {} : { rotateKey }),
         ...(topic === undefined ? {} : { announce: { topic: parseTopicName(topic) } }),
       },
       generation,

@@ -4,11 +4,12 @@ import { reconnecting, renewing, waitAfter } from './back-off.js'
 import { type Announcement, type BrokerSession, connectBroker } from './broker.js'
 import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
+import { DeviceKeys, type OpenTpm } from './device-keys.js'
 import type { Disk } from './disk.js'
 import { AgentError } from './errors.js'
 import type { IssuedGeneration } from './generation.js'
-import { openKey, type OpenTpm } from './open-key.js'
-import { renew, renewalTime } from './renewal.js'
+import { isSameKey } from './key-file.js'
+import { type KeyRotation, renew, renewalTime } from './renewal.js'
 import type { StateFolder } from './state-folder.js'
 import { type AgentStatus, generationStatus, writeStatus } from './status.js'
 
@@ -19,6 +20,8 @@ export interface Running {
   /** 0 to 1. */
   readonly random: () => number
   readonly openTpm: OpenTpm
+  /** See `Renewing`. */
+  readonly rotateKey?: KeyRotation
   readonly stopped: AbortSignal
   /** One line per event. */
   readonly log: (event: string, facts?: Readonly<Record<string, string | number>>) => void
@@ -33,8 +36,11 @@ const longestSleepMs = 15 * 60_000
 /** Keeps a device alive: connected to its broker, and with a certificate that lasts. */
 export class Agent {
   readonly #running: Running
+  readonly #keys: DeviceKeys
   #generation: IssuedGeneration
   #key: DeviceKey
+  /** Not in use any more, but for a connection that may still be open. */
+  readonly #replacedKeys: DeviceKey[] = []
   #status: AgentStatus
   /** When to ask for the next certificate. */
   #renewAt: number
@@ -49,8 +55,9 @@ export class Agent {
   readonly #ended = new AbortController()
   readonly #stopped: AbortSignal
 
-  private constructor(running: Running, generation: IssuedGeneration, key: DeviceKey) {
+  private constructor(running: Running, generation: IssuedGeneration, keys: DeviceKeys, key: DeviceKey) {
     this.#running = running
+    this.#keys = keys
     this.#stopped = AbortSignal.any([running.stopped, this.#ended.signal])
     this.#generation = generation
     this.#key = key
@@ -59,16 +66,21 @@ export class Agent {
   }
 
   static async start(running: Running, generation: IssuedGeneration): Promise<Agent> {
-    return new Agent(running, generation, await openKey(generation.key, running.openTpm))
+    const keys = new DeviceKeys(running.openTpm)
+    return new Agent(running, generation, keys, await keys.open(generation.key))
   }
 
   /** Until it is told to stop. */
   async run(): Promise<void> {
+    // Whoever stops us does not wait for a TPM.
+    this.#stopped.addEventListener('abort', () => void this.#keys.close(), { once: true })
     try {
       await this.#together([this.#stayConnected(), this.#stayCertified()])
     } finally {
       await this.#turn
+      await this.#closeReplacedKeys()
       await this.#key.close()
+      await this.#keys.close()
       await this.#report({ state: 'stopped', connectedSince: undefined })
       this.#running.log('stopped')
     }
@@ -87,6 +99,7 @@ export class Agent {
       const replaced = this.#replaced.signal
       const since = performance.now()
       const tried = this.#generation
+      await this.#closeReplacedKeys()
       const error = await this.#session(replaced)
       if (error === undefined) continue
       failures = performance.now() - since > steadyMs ? 1 : failures + 1
@@ -140,8 +153,8 @@ export class Agent {
   }
 
   async #renewNow(): Promise<void> {
-    const { state, clock } = this.#running
-    await this.#use(await renew(this.#generation, this.#key, { state, clock }))
+    const { state, clock, rotateKey } = this.#running
+    await this.#use(await renew(this.#generation, this.#key, { state, clock, keys: this.#keys, rotateKey }))
   }
 
   /** A new certificate that the broker does not take must not cost the device its old one. */
@@ -160,15 +173,20 @@ export class Agent {
   }
 
   async #use(generation: IssuedGeneration): Promise<void> {
-    // A key in a TPM is the same in every generation, and its TPM may allow one user only.
-    if (generation.key.kind === 'software') {
-      await this.#key.close()
-      this.#key = await openKey(generation.key, this.#running.openTpm)
+    if (!isSameKey(generation.key, this.#generation.key)) {
+      const key = await this.#keys.open(generation.key)
+      this.#replacedKeys.push(this.#key)
+      this.#key = key
     }
     this.#generation = generation
     await this.#report(generationStatus(generation))
     this.#replaced.abort()
     this.#replaced = new AbortController()
+  }
+
+  /** When no connection is open: whatever was made with one of them would end with it. */
+  async #closeReplacedKeys(): Promise<void> {
+    for (const key of this.#replacedKeys.splice(0)) await key.close()
   }
 
   async #waiting(event: string, error: CodedError, waitMs: number): Promise<void> {

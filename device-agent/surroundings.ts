@@ -1,4 +1,4 @@
-import type { OpenTpm } from './open-key.js'
+import type { OpenTpm } from './device-keys.js'
 
 /** What the agent's commands get from the process they run in. */
 export interface Surroundings {

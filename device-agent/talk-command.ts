@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { parseTopicFilter, parseTopicName } from '#protocol'
 import { type BrokerSession, connectBroker } from './broker.js'
+import { DeviceKeys } from './device-keys.js'
 import { nodeDisk } from './disk.js'
 import { AgentError } from './errors.js'
 import { openClock } from './open-clock.js'
-import { openKey } from './open-key.js'
 import { StateFolder } from './state-folder.js'
 import { notEnrolled } from './status-command.js'
 import type { Surroundings } from './surroundings.js'
@@ -115,7 +115,8 @@ async function withSession(
   const state = new StateFolder(data, nodeDisk)
   const generation = await state.current()
   if (generation === undefined) throw notEnrolled(data)
-  const key = await openKey(generation.key, openTpm)
+  const keys = new DeviceKeys(openTpm)
+  const key = await keys.open(generation.key)
   try {
     const clientId = `${generation.facts.deviceId}~${randomBytes(4).toString('hex')}`
     const session = await connectBroker(generation, key, await openClock(state), { clientId, clean: true })
@@ -126,6 +127,7 @@ async function withSession(
     }
   } finally {
     await key.close()
+    await keys.close()
   }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   decodeJoinAnswer,
   decodeTpmChallenge,
@@ -7,18 +8,20 @@ import {
   type Labels,
   routes,
 } from '#protocol'
-import { type EkTemplateName, type EndorsementKey, type Tpm, TpmError, type TpmKey as Loaded } from '#tpm'
+import type { EkTemplateName, EndorsementKey, Tpm, TpmKey as Loaded } from '#tpm'
 import { chooseEk } from './ek-command.js'
 import type { JoinMethod } from './enroll.js'
+import type { ProofOptions } from './key-file.js'
 import type { ServiceConnection } from './service.js'
-import { gatherKeyEvidence, type ProofOptions } from './tpm-evidence.js'
-import { TpmKey } from './tpm-key.js'
+import { gatherKeyEvidence, prepareProof, type Prover } from './tpm-evidence.js'
+import { isOfThisTpm, TpmKey } from './tpm-key.js'
 
-export interface TpmJoinOptions extends ProofOptions {
+export interface TpmJoinOptions {
   /** Opened by the caller and closed by the caller. */
   readonly tpm: Tpm
   /** The text by which this TPM is opened again later. */
   readonly spec: string
+  readonly proof: ProofOptions
   /** Default: the best that the TPM's maker vouches for. */
   readonly ek?: EkTemplateName
   readonly token?: string
@@ -27,16 +30,19 @@ export interface TpmJoinOptions extends ProofOptions {
 
 /** Joins by proving a TPM (enrollment spec §2): two requests on one TLS connection, and a key that never leaves the chip. */
 export function tpmJoin(options: TpmJoinOptions): JoinMethod {
-  const { tpm, spec } = options
+  const { tpm, spec, proof } = options
   return {
-    isUsable: async (key) => key.kind === 'tpm' && key.tpm === spec && isOfThisTpm(tpm.loadSigningKey(key.stored)),
-    createKey: async () => ({ kind: 'tpm', tpm: spec, stored: await tpm.createSigningKey() }),
+    isUsable: async (key) => {
+      if (key.kind !== 'tpm' || key.tpm !== spec || !isDeepStrictEqual(key.proof, proof)) return false
+      return isOfThisTpm(tpm, key.stored)
+    },
+    createKey: async () => ({ kind: 'tpm', tpm: spec, proof, stored: await tpm.createSigningKey() }),
     prepare: async (file) => {
       if (file.kind !== 'tpm') throw new TypeError('a key that isUsable has let pass')
       const key = await TpmKey.load(tpm, file.stored)
       const endorsementKey = await tpm.endorsementKey(await chooseEk(tpm, options.ek))
       const attestationKey = await tpm.attestationKey()
-      const keys = { endorsementKey, attestationKey, key }
+      const keys = { endorsementKey, attestationKey, prover: await prepareProof(key, proof) }
       return { key, ask: (service, uri) => ask(service, uri, keys, options) }
     },
   }
@@ -45,7 +51,7 @@ export function tpmJoin(options: TpmJoinOptions): JoinMethod {
 interface JoinKeys {
   readonly endorsementKey: EndorsementKey
   readonly attestationKey: Loaded
-  readonly key: TpmKey
+  readonly prover: Prover
 }
 
 /** Evidence, then the proof that the EK and the attestation key are in one TPM: only it can open the credential. */
@@ -56,28 +62,17 @@ async function ask(
   options: TpmJoinOptions,
 ): Promise<JoinAnswer> {
   const { tpm, token, reported } = options
-  const { endorsementKey, attestationKey } = keys
+  const { endorsementKey, attestationKey, prover } = keys
   const evidence = {
     profile: uri.profile,
     ...(token === undefined ? {} : { token }),
     ekCertificates: endorsementKey.certificates.map(encodeBase64url),
     ekPublic: encodeBase64url(endorsementKey.public),
-    ...(await gatherKeyEvidence(service, uri.profile, { tpm, ...keys }, options)),
+    ...(await gatherKeyEvidence(service, uri.profile, prover)),
     reported,
   }
   const challenge = await service.send(routes.joinTpm, decodeTpmChallenge, evidence)
   const secret = await tpm.activateCredential(attestationKey, endorsementKey, challenge)
   const activation = { cookie: challenge.cookie, secret: encodeBase64url(secret) }
   return service.send(routes.joinTpmActivate, decodeJoinAnswer, activation)
-}
-
-/** A TPM that was cleared since cannot load what it made before: then a new key is due. */
-async function isOfThisTpm(loading: Promise<Loaded>): Promise<boolean> {
-  try {
-    await loading
-    return true
-  } catch (error) {
-    if (error instanceof TpmError && error.code === 'TPM_COMMAND_FAILED') return false
-    throw error
-  }
 }

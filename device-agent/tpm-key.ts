@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { type MessagePort, MessageChannel, Worker } from 'node:worker_threads'
-import { decodePublic, type StoredSigningKey, toSpki, type Tpm, type TpmKey as LoadedKey } from '#tpm'
+import { messageOf } from '#protocol'
+import { decodePublic, type StoredSigningKey, toSpki, type Tpm, TpmError, type TpmKey as LoadedKey } from '#tpm'
 import type { DeviceKey, TlsConnection, TlsTarget } from './device-key.js'
 import { AgentError, type AgentErrorCode } from './errors.js'
+import type { TpmAccess } from './shared-tpm.js'
 import { openTls } from './tls.js'
 import { TlsThreadStream } from './tls-thread-stream.js'
 import {
@@ -21,31 +23,41 @@ const pointBytes = 65
 export class TpmKey implements DeviceKey {
   readonly kind = 'tpm'
   readonly spki: Uint8Array
-  readonly #tpm: Tpm
-  readonly #key: LoadedKey
+  readonly #access: TpmAccess
+  readonly #stored: StoredSigningKey
+  /** In the TPM as it is open now; one that was opened anew has forgotten it. */
+  #loaded: { readonly tpm: Tpm; readonly key: LoadedKey } | undefined
   #thread: Worker | undefined
+  /** Why the TPM last did not sign. */
+  #problem: unknown
 
-  private constructor(tpm: Tpm, key: LoadedKey) {
-    this.#tpm = tpm
-    this.#key = key
-    this.spki = toSpki(decodePublic(key.public))
+  /** Asks nothing of the TPM yet. @throws TpmError STRUCTURE_INVALID */
+  constructor(access: TpmAccess, stored: StoredSigningKey) {
+    this.#access = access
+    this.#stored = stored
+    this.spki = toSpki(decodePublic(stored.public))
   }
 
   /** Closing the TPM remains the caller's affair. @throws TpmError TPM_COMMAND_FAILED when the key belongs to another TPM */
   static async load(tpm: Tpm, stored: StoredSigningKey): Promise<TpmKey> {
-    return new TpmKey(tpm, await tpm.loadSigningKey(stored))
+    const key = new TpmKey({ use: (work) => work(tpm) }, stored)
+    await key.use(() => Promise.resolve())
+    return key
   }
 
-  /** What TPM2_Certify names. */
-  get loaded(): LoadedKey {
-    return this.#key
+  /** Has the TPM do something with the key loaded. */
+  use<T>(work: (tpm: Tpm, key: LoadedKey) => Promise<T>): Promise<T> {
+    return this.#access.use(async (tpm) => {
+      if (this.#loaded?.tpm !== tpm) this.#loaded = { tpm, key: await tpm.loadSigningKey(this.#stored) }
+      return work(tpm, this.#loaded.key)
+    })
   }
 
   sign(data: Uint8Array): Promise<Uint8Array> {
-    return this.#tpm.sign(this.#key, createHash('sha256').update(data).digest())
+    return this.#signDigest(createHash('sha256').update(data).digest())
   }
 
-  /** @throws AgentError KEY_UNAVAILABLE without the native addon */
+  /** @throws AgentError KEY_UNAVAILABLE without the native addon, or when the TPM does not sign */
   async connect(target: TlsTarget): Promise<TlsConnection> {
     const { certificateChain, verify, ...rest } = target
     if (certificateChain === undefined) return openTls(target)
@@ -53,7 +65,7 @@ export class TpmKey implements DeviceKey {
     const request: OpenTls = { ...rest, certificateChain, verifiedByAgent: verify !== undefined, channel: theirs }
     const thread = (this.#thread ??= this.#startThread())
     thread.postMessage(request, [theirs])
-    const connection = await handshake(ours, thread)
+    const connection = await handshake(ours, thread, () => this.#problem)
     try {
       await verify?.(connection.peerChain)
     } catch (error) {
@@ -68,16 +80,23 @@ export class TpmKey implements DeviceKey {
     this.#thread = undefined
   }
 
+  #signDigest(digest: Uint8Array): Promise<Uint8Array> {
+    return this.use((tpm, key) => tpm.sign(key, digest))
+  }
+
   #startThread(): Worker {
     requireAddon()
     const slot = new SignatureSlot()
     const workerData: TlsThreadData = { point: this.spki.slice(-pointBytes), signature: slot.shared }
     const thread = new Worker(new URL('./tpm-tls-worker.js', import.meta.url), { workerData })
     thread.unref() // open connections keep the process alive, the thread alone does not
-    thread.on('message', ({ digest }: SignDigest) => {
-      this.#tpm.sign(this.#key, digest).then(
-        (signature) => slot.answer(signature),
-        () => slot.answer(new Uint8Array()), // the handshake fails, and the agent tries again
+    thread.on('message', ({ digest, ticket }: SignDigest) => {
+      this.#signDigest(digest).then(
+        (signature) => slot.answer(ticket, signature),
+        (error: unknown) => {
+          this.#problem = error
+          slot.answer(ticket, new Uint8Array()) // the handshake fails, and the agent tries again
+        },
       )
     })
     thread.once('exit', () => {
@@ -97,8 +116,19 @@ function requireAddon(): void {
   )
 }
 
-/** Resolves once the thread has a secure connection on this channel. */
-function handshake(channel: MessagePort, thread: Worker): Promise<TlsConnection> {
+/** A TPM that was cleared since cannot load what it made before: then a new key is due. */
+export async function isOfThisTpm(tpm: Tpm, stored: StoredSigningKey): Promise<boolean> {
+  try {
+    await tpm.loadSigningKey(stored)
+    return true
+  } catch (error) {
+    if (error instanceof TpmError && error.code === 'TPM_COMMAND_FAILED') return false
+    throw error
+  }
+}
+
+/** Resolves once the thread has a secure connection on this channel; `problem` says why the TPM did not sign, if it was that. */
+function handshake(channel: MessagePort, thread: Worker, problem: () => unknown): Promise<TlsConnection> {
   return new Promise((resolve, reject) => {
     const lost = (): void => reject(new AgentError('KEY_UNAVAILABLE', 'the TLS thread of the TPM key ended'))
     thread.once('exit', lost)
@@ -112,7 +142,9 @@ function handshake(channel: MessagePort, thread: Worker): Promise<TlsConnection>
       }
       const { code, message: text } =
         message.kind === 'failed' ? message : { code: 'UNREACHABLE', message: 'closed during the TLS handshake' }
-      reject(new AgentError(code as AgentErrorCode, text))
+      if (code !== 'KEY_UNAVAILABLE') return reject(new AgentError(code as AgentErrorCode, text))
+      const cause = problem()
+      reject(new AgentError(code, cause === undefined ? text : `the TPM did not sign: ${messageOf(cause)}`, { cause }))
     })
   })
 }

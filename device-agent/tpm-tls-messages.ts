@@ -27,6 +27,8 @@ export interface OpenTls {
 /** Thread to agent: OpenSSL needs this SHA-256 digest signed; the answer goes into the shared signature slot. */
 export interface SignDigest {
   readonly digest: Uint8Array
+  /** Which of the thread's questions it is: an answer that comes too late must not be taken for the next one's. */
+  readonly ticket: number
 }
 
 export type FromAgent =
@@ -46,12 +48,12 @@ export type FromThread =
   | { readonly kind: 'ended' }
   | { readonly kind: 'closed' }
 
-const stateIndex = 0
+const ticketIndex = 0
 const lengthIndex = 1
 const headerBytes = 8
 const maxSignatureBytes = 128
-const waiting = 0
-const answered = 1
+const nothingAsked = 0
+/** The thread serves its other connections no longer than this; a server waits for a handshake for less. */
 const signTimeoutMs = 30_000
 
 /** One signature at a time, handed from the agent to the waiting thread. An empty one means that the TPM refused. */
@@ -59,6 +61,7 @@ export class SignatureSlot {
   readonly shared: SharedArrayBuffer
   readonly #numbers: Int32Array
   readonly #bytes: Uint8Array
+  #asked = nothingAsked
 
   constructor(shared: SharedArrayBuffer = new SharedArrayBuffer(headerBytes + maxSignatureBytes)) {
     this.shared = shared
@@ -66,23 +69,25 @@ export class SignatureSlot {
     this.#bytes = new Uint8Array(shared, headerBytes)
   }
 
-  /** Agent's side. */
-  answer(signature: Uint8Array): void {
+  /** Agent's side. Nobody waits any more for what comes too late. */
+  answer(ticket: number, signature: Uint8Array): void {
+    if (Atomics.compareExchange(this.#numbers, ticketIndex, ticket, -ticket) !== ticket) return
     const fits = signature.length <= maxSignatureBytes
     if (fits) this.#bytes.set(signature)
     Atomics.store(this.#numbers, lengthIndex, fits ? signature.length : 0)
-    Atomics.store(this.#numbers, stateIndex, answered)
-    Atomics.notify(this.#numbers, stateIndex)
+    Atomics.store(this.#numbers, ticketIndex, nothingAsked)
+    Atomics.notify(this.#numbers, ticketIndex)
   }
 
-  /** Thread's side: asks, then blocks until the answer is there. @throws Error when the TPM refused or never answered */
-  ask(post: () => void): Uint8Array {
-    Atomics.store(this.#numbers, stateIndex, waiting)
-    post()
-    if (Atomics.wait(this.#numbers, stateIndex, waiting, signTimeoutMs) === 'timed-out')
-      throw new Error('the TPM did not answer')
-    const signature = this.#bytes.slice(0, Atomics.load(this.#numbers, lengthIndex))
-    if (signature.length === 0) throw new Error('the TPM did not sign')
-    return signature
+  /** Thread's side: asks, then blocks until the answer is there; undefined when the TPM refused or never answered. */
+  ask(post: (ticket: number) => void, timeoutMs = signTimeoutMs): Uint8Array | undefined {
+    const ticket = ++this.#asked
+    Atomics.store(this.#numbers, ticketIndex, ticket)
+    post(ticket)
+    Atomics.wait(this.#numbers, ticketIndex, ticket, timeoutMs)
+    if (Atomics.compareExchange(this.#numbers, ticketIndex, ticket, nothingAsked) === ticket) return undefined
+    Atomics.wait(this.#numbers, ticketIndex, -ticket) // the answer is being written
+    const length = Atomics.load(this.#numbers, lengthIndex)
+    return length === 0 ? undefined : this.#bytes.slice(0, length)
   }
 }

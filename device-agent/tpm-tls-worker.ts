@@ -20,13 +20,19 @@ interface TpmKeyAddon {
 
 const engineKey = { privateKeyEngine: 'touchmark', privateKeyIdentifier: `touchmark-${process.pid}-${Date.now()}` }
 
+/** Without a signature OpenSSL ends the handshake with an error of its own, which says nothing of the TPM. */
+let unsigned = false
+const notSigned = { code: 'KEY_UNAVAILABLE', message: 'the TPM did not answer' } as const
+
 if (parentPort) serve(parentPort, workerData as TlsThreadData)
 
 function serve(agent: MessagePort, { point, signature }: TlsThreadData): void {
   const slot = new SignatureSlot(signature)
-  loadAddon().register(engineKey.privateKeyIdentifier, Buffer.from(point), (digest) =>
-    Buffer.from(slot.ask(() => agent.postMessage({ digest } satisfies SignDigest))),
-  )
+  loadAddon().register(engineKey.privateKeyIdentifier, Buffer.from(point), (digest) => {
+    const signed = slot.ask((ticket) => agent.postMessage({ digest, ticket } satisfies SignDigest))
+    unsigned = signed === undefined
+    return Buffer.from(signed ?? [])
+  })
   agent.on('message', (request: OpenTls) => void open(request))
 }
 
@@ -41,10 +47,15 @@ async function open({ channel, verifiedByAgent, ...target }: OpenTls): Promise<v
     const verify = verifiedByAgent ? { verify: () => Promise.resolve() } : {}
     carry(await openTls({ ...target, ...verify }, engineKey), channel)
   } catch (error) {
-    const code = error instanceof AgentError ? error.code : 'UNREACHABLE'
-    tell({ kind: 'failed', code, message: messageOf(error) })
+    const { code, message } = unsigned ? notSigned : failure(error)
+    unsigned = false
+    tell({ kind: 'failed', code, message })
     channel.close()
   }
+}
+
+function failure(error: unknown): { readonly code: string; readonly message: string } {
+  return { code: error instanceof AgentError ? error.code : 'UNREACHABLE', message: messageOf(error) }
 }
 
 /** Carries one connection's data; nothing is read from the socket before the agent says `resume`. */

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { decodeTokenJoinRequest, encodeJoinUri, parseProfileName, tiers } from '#protocol'
+import { decodeRenewRequest, decodeTokenJoinRequest, encodeJoinUri, parseProfileName, routes, tiers } from '#protocol'
 import { createCertificate, createKeyPair, decodeCsr, encodePem, oids, spkiHash, spkiOf, tierPolicyOid } from '#x509'
 
 const hourMs = 3_600_000
@@ -183,7 +183,8 @@ export function issuingReply(ca: TestCa, options: { id?: string; validity?: Vali
   const issued = new Map<string, Uint8Array>()
   const now = options.serverTime ?? Date.now()
   return async (request: TestRequest): Promise<Reply> => {
-    const { csr } = decodeTokenJoinRequest(request.body, '')
+    const decode = request.path === routes.renew.path ? decodeRenewRequest : decodeTokenJoinRequest
+    const { csr } = decode(request.body, '')
     const { spki, spkiHash: hash } = await decodeCsr(csr)
     const id = options.id ?? 'gate-7'
     const certificate = issued.get(hash) ?? (await ca.issueDevice(spki, id, options.validity))

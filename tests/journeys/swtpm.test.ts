@@ -105,6 +105,28 @@ test('a device with a TPM renews with the key it has', options, async (t) => {
   const [joined] = await searchAudit(stage, '--event', 'device.enroll')
   const [renewed] = await searchAudit(stage, '--event', 'device.renew')
   assert.equal(renewed?.spkiHash, joined?.spkiHash)
+  assert.deepEqual([renewed?.tier, renewed?.binding, renewed?.akName], ['tpm', 'exporter', joined?.akName])
+})
+
+test('or with a fresh key of the same TPM, which others on the device go on using beside it', options, async (t) => {
+  const { stage, swtpm } = await openWorld(t)
+  const device = stage.device('chip-1')
+  await stage.operator('devices', 'register', 'chip-1', '--ek-hash', await endorsementKeyOf(swtpm))
+  await device.does('enroll', '--join', stage.joinUri, '--tpm', swtpm.spec)
+  const before = readFileSync(keyOf(device), 'utf8')
+
+  await makeRenewalDue(device)
+  const running = device.starts('run', '--rotate-key', 'always')
+  await running.line((line) => line.includes(' connected ') && line.includes('generation=2'))
+  await device.does('publish', 'devices/chip-1/telemetry/t', 'while the agent runs')
+  await running.stop()
+  assert.notEqual(readFileSync(keyOf(device), 'utf8'), before)
+  assert.deepEqual(readdirSync(join(device.data, 'generations')), ['2'])
+  const [joined] = await searchAudit(stage, '--event', 'device.enroll')
+  const [renewed] = await searchAudit(stage, '--event', 'device.renew')
+  assert.notEqual(renewed?.spkiHash, joined?.spkiHash)
+  assert.deepEqual([renewed?.tier, renewed?.akName], ['tpm', joined?.akName])
+  assert.deepEqual(filesWithAPrivateKey(device.data), [])
 })
 
 /** A service that trusts the maker of one swtpm, and that swtpm. */

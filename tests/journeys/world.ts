@@ -28,6 +28,7 @@ export interface Entry {
   readonly anchorHash?: string
   readonly spkiHash?: string
   readonly binding?: string
+  readonly akName?: string
 }
 
 /** A service of the test's own, of real programs; ended and removed with it. */
