@@ -57,7 +57,8 @@ async function byMethod<T>(
   if (options.tpm !== undefined) {
     const { tpm: spec, binding, ek } = options
     const pcrs = parsePcrs(options.pcrs ?? '')
-    const { tpmJoin } = await import('./tpm-join.js')
+    const [{ tpmJoin }, { loadAddon }] = await Promise.all([import('./tpm-join.js'), import('./tpm-key-addon.js')])
+    loadAddon() // a join without it would end in an identity that cannot connect
     const tpm = await surroundings.openTpm(spec)
     try {
       const optional = { ...(token !== undefined && { token }), ...(ek !== undefined && { ek }) }

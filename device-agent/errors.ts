@@ -26,6 +26,7 @@ export type AgentErrorCode =
   // the device's own means
   | 'BINDING_UNAVAILABLE'
   | 'KEY_UNAVAILABLE'
+  | 'CHECK_FAILED' //         `doctor` found what must be mended
 
 /** A problem answer of the service (RFC 9457), with its stable code. */
 export interface Refusal {

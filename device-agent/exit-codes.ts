@@ -2,7 +2,7 @@ import { CodedError } from '#protocol'
 import { AgentError, type AgentErrorCode, type Refusal } from './errors.js'
 
 /** What the shell sees; the same numbers as every Touchmark command. */
-const exitCodes = { error: 1, usage: 2, notFound: 3, denied: 4, conflict: 5, unreachable: 6 } as const
+const exitCodes = { error: 1, usage: 2, notFound: 3, denied: 4, conflict: 5, unreachable: 6, checkFailed: 8 } as const
 
 export const usageExitCode = exitCodes.usage
 
@@ -27,6 +27,7 @@ const outcomes: Readonly<Record<Exclude<AgentErrorCode, 'REFUSED'>, Outcome>> = 
   SESSION_ENDED: 'denied',
   BINDING_UNAVAILABLE: 'error',
   KEY_UNAVAILABLE: 'error',
+  CHECK_FAILED: 'checkFailed',
 }
 
 export function exitCodeOf(error: unknown): number {

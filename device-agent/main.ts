@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { CodedError } from '#protocol'
 import type { EkTemplateName } from '#tpm'
+import type { DoctorOptions } from './doctor-command.js'
 import type { EkOptions } from './ek-command.js'
 import type { EnrollOptions } from './enroll-command.js'
 import { exitCodeOf, usageExitCode } from './exit-codes.js'
@@ -133,6 +134,19 @@ function createProgram(surroundings: Surroundings): Command {
       (await import('./status-command.js')).statusCommand(options, surroundings),
     )
 
+  program
+    .command('doctor')
+    .description('Say what this device’s identity rests on, and what must be mended: one line each, ok, warn or fail.')
+    .option('--tpm <TPM>', 'default: the TPM of the key, or /dev/tpmrm0')
+    .option('--join <URI>', 'look at the service that this device is to join')
+    .option('--build-addon', 'first build the addon with which TLS uses a key inside a TPM', false)
+    .addOption(folder())
+    .addOption(output())
+    .addHelpText('after', '\nExits with 8 when a line says fail.')
+    .action(async (options: DoctorOptions) =>
+      (await import('./doctor-command.js')).doctorCommand(options, surroundings),
+    )
+
   return program
 }
 
@@ -150,7 +164,7 @@ A device's way:
   touchmark-agent enroll --join 'touchmark://HOST:8443/default?pin=sha256:…' --token-file token
   touchmark-agent run
 
-Exit codes: 0 ok, 1 error, 2 usage, 3 not enrolled or not found, 4 denied, 5 conflict, 6 unreachable.`
+Exit codes: 0 ok, 1 error, 2 usage, 3 not enrolled or not found, 4 denied, 5 conflict, 6 unreachable, 8 a check failed.`
 
 function wholeNumber(text: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)

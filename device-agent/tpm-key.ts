@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { type MessagePort, MessageChannel, Worker } from 'node:worker_threads'
 import { messageOf } from '#protocol'
 import { decodePublic, type StoredSigningKey, toSpki, type Tpm, TpmError, type TpmKey as LoadedKey } from '#tpm'
@@ -8,6 +7,7 @@ import { AgentError, type AgentErrorCode } from './errors.js'
 import type { TpmAccess } from './shared-tpm.js'
 import { openTls } from './tls.js'
 import { TlsThreadStream } from './tls-thread-stream.js'
+import { loadAddon } from './tpm-key-addon.js'
 import {
   type FromThread,
   type OpenTls,
@@ -85,7 +85,7 @@ export class TpmKey implements DeviceKey {
   }
 
   #startThread(): Worker {
-    requireAddon()
+    loadAddon() // here too: its absence is told before anything is begun
     const slot = new SignatureSlot()
     const workerData: TlsThreadData = { point: this.spki.slice(-pointBytes), signature: slot.shared }
     const thread = new Worker(new URL('./tpm-tls-worker.js', import.meta.url), { workerData })
@@ -105,15 +105,6 @@ export class TpmKey implements DeviceKey {
     thread.on('error', () => undefined) // 'exit' follows, and every connection hears of it by its channel's end
     return thread
   }
-}
-
-function requireAddon(): void {
-  if (existsSync(new URL('../../native/build/Release/tpm_key.node', import.meta.url))) return
-  throw new AgentError(
-    'KEY_UNAVAILABLE',
-    'the native addon that lets TLS use a key inside a TPM is not built on this machine; ' +
-      'install a C compiler (Debian: apt-get install g++ make python3) and run "npm rebuild touchmark"',
-  )
 }
 
 /** A TPM that was cleared since cannot load what it made before: then a new key is due. */

@@ -1,9 +1,9 @@
-import { createRequire } from 'node:module'
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads'
 import { messageOf } from '#protocol'
 import type { TlsConnection } from './device-key.js'
 import { AgentError } from './errors.js'
 import { openTls } from './tls.js'
+import { loadAddon } from './tpm-key-addon.js'
 import {
   type FromAgent,
   type FromThread,
@@ -12,11 +12,6 @@ import {
   type SignDigest,
   type TlsThreadData,
 } from './tpm-tls-messages.js'
-
-/** native/tpm_key.c */
-interface TpmKeyAddon {
-  register(id: string, point: Buffer, sign: (digest: Buffer) => Buffer): void
-}
 
 const engineKey = { privateKeyEngine: 'touchmark', privateKeyIdentifier: `touchmark-${process.pid}-${Date.now()}` }
 
@@ -28,17 +23,12 @@ if (parentPort) serve(parentPort, workerData as TlsThreadData)
 
 function serve(agent: MessagePort, { point, signature }: TlsThreadData): void {
   const slot = new SignatureSlot(signature)
-  loadAddon().register(engineKey.privateKeyIdentifier, Buffer.from(point), (digest) => {
+  loadAddon().addon.register(engineKey.privateKeyIdentifier, Buffer.from(point), (digest) => {
     const signed = slot.ask((ticket) => agent.postMessage({ digest, ticket } satisfies SignDigest))
     unsigned = signed === undefined
     return Buffer.from(signed ?? [])
   })
   agent.on('message', (request: OpenTls) => void open(request))
-}
-
-function loadAddon(): TpmKeyAddon {
-  const require = createRequire(import.meta.url)
-  return require('../../native/build/Release/tpm_key.node') as TpmKeyAddon
 }
 
 async function open({ channel, verifiedByAgent, ...target }: OpenTls): Promise<void> {

@@ -2,6 +2,7 @@ import { createHash, type KeyObject, randomBytes } from 'node:crypto'
 import {
   attestationKey,
   type CertifyAttest,
+  type Chip,
   type ClockInfo,
   type CredentialBlob,
   decodeEventLog,
@@ -109,6 +110,10 @@ class SoftwareTpm implements Tpm {
     if (stored === undefined) throw refused('HANDLE: no such endorsement key')
     const key = this.#primary('endorsement', templateOf(name), stored.privateKey)
     return { ...key, template: name, certificates: stored.certificate ? [stored.certificate] : [] }
+  }
+
+  chip(): Promise<Chip> {
+    return Promise.resolve({ manufacturer: 'SOFT', model: 'Touchmark', firmware: '0.1', inLockout: false })
   }
 
   attestationKey(): Promise<TpmKey> {

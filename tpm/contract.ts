@@ -30,6 +30,13 @@ export function testTpm(title: string, options: { skip?: string }, open: () => T
     assert.deepEqual(await tpm.endorsementKeyTemplates(), templates)
   })
 
+  check('says what chip it is', async ({ tpm }) => {
+    const { manufacturer, firmware, inLockout } = await tpm.chip()
+    assert.match(manufacturer, /^[ -~]{1,4}$/)
+    assert.match(firmware, /^[\d.]+$/)
+    assert.equal(inLockout, false)
+  })
+
   check('gives each EK with a certificate of the same key', async ({ tpm, templates }) => {
     for (const template of templates) {
       const ek = await tpm.endorsementKey(template)

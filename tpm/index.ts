@@ -28,6 +28,7 @@ export { decodeSignature, encodeSignature, type TpmSignature, verifySignature } 
 export { toKeyObject, toSpki } from './structures/spki.js'
 export { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from './templates.js'
 export type {
+  Chip,
   CredentialBlob,
   EkTemplateName,
   EndorsementKey,

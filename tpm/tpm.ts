@@ -35,8 +35,20 @@ export interface Tpm {
     credential: CredentialBlob,
   ): Promise<Uint8Array>
 
+  /** What the chip says of itself: for people, and nothing is decided by it. */
+  chip(): Promise<Chip>
+
   /** Flushes whatever is loaded and lets go of the device. */
   close(): Promise<void>
+}
+
+export interface Chip {
+  /** As registered with the TCG: `IFX`, `INTC`, `IBM`… */
+  readonly manufacturer: string
+  readonly model: string
+  readonly firmware: string
+  /** Too many wrong authorization values: some keys are closed until it has recovered (Part 1 §19.8). */
+  readonly inLockout: boolean
 }
 
 /** EK templates of the TCG EK Credential Profile: low range (L) and high range (H). */

@@ -9,6 +9,7 @@ import { encodeEcdsaSigValue } from '../structures/ecdsa-der.js'
 import type { TpmPublic } from '../structures/public-area.js'
 import { attestationKey, type EkTemplate, ekTemplates, signingKey, storageRootKey } from '../templates.js'
 import type {
+  Chip,
   CredentialBlob,
   EkTemplateName,
   EndorsementKey,
@@ -20,6 +21,7 @@ import type {
 } from '../tpm.js'
 import type { Transport } from '../transport/transport.js'
 import { Turns } from '../transport/turns.js'
+import { readChip } from './chip.js'
 import { TidyTpm } from './loaded.js'
 import { readQuotedPcrs } from './quoted-pcrs.js'
 import { flushAfter, SavedKeys } from './saved-keys.js'
@@ -50,6 +52,10 @@ export class DeviceTpm implements Tpm {
       const present = ekTemplates.filter(({ nvIndex }) => indices.has(nvIndex))
       return [...new Set(present.map(({ name }) => name))]
     })
+  }
+
+  chip(): Promise<Chip> {
+    return this.#alone(() => readChip(this.#transport))
   }
 
   endorsementKey(name: EkTemplateName): Promise<EndorsementKey> {
