@@ -44,7 +44,8 @@ export async function doctorCommand(options: DoctorOptions, surroundings: Surrou
   ]
   surroundings.out(options.output === 'json' ? JSON.stringify(checks, undefined, 2) : asText(checks))
   const failed = checks.filter(({ result }) => result === 'fail')
-  if (failed.length > 0) throw new AgentError('CHECK_FAILED', `to be mended: ${failed.map(({ name }) => name).join(', ')}`)
+  if (failed.length > 0)
+    throw new AgentError('CHECK_FAILED', `to be mended: ${failed.map(({ name }) => name).join(', ')}`)
 }
 
 const noTpm: Check = { name: 'tpm', result: 'ok', says: `none at ${usualTpm}; keys are in files` }

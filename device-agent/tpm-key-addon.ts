@@ -36,7 +36,10 @@ export function loadAddon(folder = nativeFolder): LoadedAddon {
     }
   }
   const found = problems.length === 0 ? 'it is not there' : problems.join('; ')
-  throw new AgentError('KEY_UNAVAILABLE', `the native addon with which TLS uses a key inside a TPM is missing: ${found}; ${remedy}`)
+  throw new AgentError(
+    'KEY_UNAVAILABLE',
+    `the native addon with which TLS uses a key inside a TPM is missing: ${found}; ${remedy}`,
+  )
 }
 
 const remedy =

@@ -85,6 +85,9 @@ export class Enrollment {
       known.token = credential.id
       const token = this.#options.registry.requireToken(credential)
       const profile = this.#profile(request.profile ?? token.profile)
+      if (profile.requireTpm === true) {
+        throw new EnrollmentError('TPM_REQUIRED', `profile ${profile.name} takes no key in a file: join with a TPM`)
+      }
       return this.#limits.work('proven', async () => {
         const attestation = await attestTokenJoin(request.csr, credential.id, profile)
         return this.#issue(attestation, contextOf(channel, request.reported, credential))

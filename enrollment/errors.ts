@@ -4,6 +4,7 @@ import { CodedError } from '#protocol'
 export type EnrollmentErrorCode =
   // the request
   | 'PROFILE_UNKNOWN'
+  | 'TPM_REQUIRED' //             the profile takes no key in a file
   | 'BINDING_REQUIRED' //         the profile insists on the exporter, or the connection cannot export it
   | 'NONCE_INVALID' //            not ours, expired, or used before
   | 'CSR_INVALID'

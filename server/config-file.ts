@@ -3,6 +3,7 @@ import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml
 import type { PayloadOptions, Retain } from '#audit'
 import {
   type AuditMode,
+  boolean,
   integer,
   list,
   object,
@@ -74,6 +75,7 @@ const decodeConfigFile = object({
   operators: optional(decodeOperatorTerms),
   ekMakers: optional(list(word(...tpmMakerIds), tpmMakerIds.length)),
   ekRoots: optional(list(text(4096), 256)),
+  requireTpm: optional(boolean),
 })
 
 /** @throws ServerError CONFIG_INVALID with file, line and column */
@@ -138,6 +140,7 @@ export function renderConfigFile(chosen: {
   readonly operatorTerms: Required<OperatorTerms>
   readonly trustedMakers: readonly TpmMakerId[]
   readonly ekRoots: readonly string[]
+  readonly requireTpm: boolean
 }): string {
   return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
 
@@ -205,6 +208,8 @@ ekMakers: ${JSON.stringify(chosen.trustedMakers)}
 # PEM files with the CA certificates of others, relative to this file. Self-signed ones are trusted; the others only help
 # to find the way to one of those. A TPM without any certificate can join when it is registered, as tier tpm-unvouched.
 ekRoots: ${JSON.stringify(chosen.ekRoots)}
+# true: whoever joins proves a TPM, and a token alone lets nobody in. Devices that have joined go on as they are.
+requireTpm: ${chosen.requireTpm}
 `
 }
 

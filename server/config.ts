@@ -54,6 +54,8 @@ export interface ServerConfig {
   readonly trustedMakers: readonly TpmMakerId[]
   /** They and what the files hold. */
   readonly ekMakers: readonly EkMaker[]
+  /** A key in a file is refused at the join. */
+  readonly requireTpm: boolean
   /** What stdout gets: sentences for a person, or one JSON document a line. */
   readonly output: 'text' | 'json'
   /** JSON log lines on stderr. */
@@ -135,6 +137,7 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, vers
     operatorTerms: { ...defaults.operatorTerms, ...file.operators },
     ekRootFiles,
     trustedMakers,
+    requireTpm: file.requireTpm ?? false,
     ekMakers: [readEkAuthorities(ekRootFiles), ...readKnownMakers(trustedMakers)],
     output: flags.output,
     log: flags.log ?? false,

@@ -122,7 +122,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   policy.onChange(() => registry.locks.policyChanged())
   const enrollment = new Enrollment({
     ...{ trustDomain, ca, registry, audit, now },
-    profiles: [{ name: defaultProfile, allowUnvouchedTpm: true }],
+    profiles: [{ name: defaultProfile, allowUnvouchedTpm: true, requireTpm: config.requireTpm }],
     ekMakers: config.ekMakers,
     cookieKey: randomBytes(32),
     broker: addresses,

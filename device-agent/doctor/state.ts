@@ -29,7 +29,10 @@ export async function checkIdentity(current: IssuedGeneration | undefined, now: 
   const { deviceId, notAfter, keyKind } = current.facts
   const where = keyKind === 'tpm' ? 'in the TPM' : 'in a file'
   const is = `${deviceId}, key ${where}, certificate until ${notAfter.toISOString()}`
-  return { name: 'identity', ...(notAfter.getTime() <= now ? fail(`${is}: expired; join again with "enroll"`) : ok(is)) }
+  return {
+    name: 'identity',
+    ...(notAfter.getTime() <= now ? fail(`${is}: expired; join again with "enroll"`) : ok(is)),
+  }
 }
 
 async function modeOf(path: string): Promise<number | undefined> {

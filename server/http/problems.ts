@@ -66,6 +66,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   TOKEN_MISMATCH: 403,
   PROFILE_MISMATCH: 403,
   // evidence that does not show what it should
+  TPM_REQUIRED: 403,
   NONCE_INVALID: 403,
   EK_UNSUITABLE: 403,
   EK_CERTIFICATE_MISSING: 403,

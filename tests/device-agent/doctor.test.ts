@@ -37,7 +37,10 @@ test('doctor finds nothing wrong with a device that is well, and shows chip, add
   const { exitCode, checks } = await doctor(t, '--data', device.folder, '--tpm', 'chip')
   assert.deepEqual(
     checks.map(({ name, result }) => [name, result]),
-    ['state folder', 'identity', 'clock', 'tpm', 'endorsement key', 'addon', 'service', 'broker'].map((name) => [name, 'ok']),
+    ['state folder', 'identity', 'clock', 'tpm', 'endorsement key', 'addon', 'service', 'broker'].map((name) => [
+      name,
+      'ok',
+    ]),
   )
   assert.equal(exitCode, 0)
 })

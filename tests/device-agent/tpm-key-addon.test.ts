@@ -24,7 +24,10 @@ test('one that does not load here is passed over, and named where there is no ot
   const folder = temporaryFolder(t)
   mkdirSync(join(folder, prebuilt), { recursive: true })
   writeFileSync(join(folder, prebuilt, 'tpm_key.node'), 'for another machine')
-  assert.throws(() => loadAddon(folder), { code: 'KEY_UNAVAILABLE', message: /prebuilds.*does not load.*--build-addon/ })
+  assert.throws(() => loadAddon(folder), {
+    code: 'KEY_UNAVAILABLE',
+    message: /prebuilds.*does not load.*--build-addon/,
+  })
   mkdirSync(join(folder, built), { recursive: true })
   copyFileSync(loadAddon().path, join(folder, built, 'tpm_key.node'))
   assert.equal(loadAddon(folder).path, join(folder, built, 'tpm_key.node'))

@@ -67,7 +67,7 @@ test('a renewal that the TPM fails leaves the connection alone, and nothing half
   await agent.event('connected')
   device.tpm.become('lockout')
   const { error } = await agent.event('not renewed')
-  assert.equal(error, 'TPM_COMMAND_FAILED')
+  assert.equal(error, 'TPM_IN_LOCKOUT')
   assert.equal(device.broker.connects.length, 1)
   await agent.stop()
 })

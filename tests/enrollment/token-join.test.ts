@@ -3,7 +3,15 @@ import test from 'node:test'
 import { parseDeviceId, parseProfileName } from '#protocol'
 import { createJoinToken } from '#enrollment'
 import { by } from '../registry/world.js'
-import { createEnrollmentWorld, makeToken, newChannel, refusals, softwareKey } from './world.js'
+import {
+  createEnrollmentWorld,
+  joinWithTpm,
+  makeToken,
+  newChannel,
+  openDevice,
+  refusals,
+  softwareKey,
+} from './world.js'
 
 test('a token and a CSR become a certificate, and the token is nowhere to be read afterwards', async (t) => {
   const world = await createEnrollmentWorld(t)
@@ -113,3 +121,13 @@ async function refusedJoin(join: Promise<unknown>): Promise<{ readonly code: unk
   const { code, message } = result.reason as { readonly code: unknown; readonly message: unknown }
   return { code, message }
 }
+
+test('where the profile asks for a TPM a token alone lets nobody in, and with one it does', async (t) => {
+  const world = await createEnrollmentWorld(t, { profiles: [{ requireTpm: true }] })
+  const { id, text } = await makeToken(world)
+  const { csr } = await softwareKey()
+  await assert.rejects(world.enrollment.joinWithToken(text, { csr }, newChannel()), { code: 'TPM_REQUIRED' })
+  assert.deepEqual(refusals(world), ['TPM_REQUIRED'])
+  assert.equal(world.registry.token(id)?.uses.spent, 0)
+  assert.ok(await joinWithTpm(world, await openDevice(await world.openTpm()), text))
+})

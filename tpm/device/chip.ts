@@ -28,7 +28,10 @@ export async function readChip(transport: Transport): Promise<Chip> {
 function textOf(words: readonly number[]): string {
   const bytes = Buffer.alloc(4 * words.length)
   words.forEach((word, index) => bytes.writeUInt32BE(word, 4 * index))
-  return bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '').trim()
+  return bytes
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]/g, '')
+    .trim()
 }
 
 /** Makers put two numbers into each half, the high one first. */
