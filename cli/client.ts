@@ -2,7 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { Agent, request } from 'node:https'
 import { buffer, text } from 'node:stream/consumers'
 import {
+  type ApplyPcrPolicyAnswer,
   type ApplyPolicyAnswer,
+  type AttestationView,
   type AuditCheckpoint,
   type CreateTokenAnswer,
   type DeviceView,
@@ -12,12 +14,15 @@ import {
   isProblemLine,
   type KeptPolicyView,
   type KickAnswer,
+  type LearnPcrsAnswer,
   type LockAnswer,
   type LockView,
   type OperatorCertificateAnswer,
   type OperatorView,
   type OwnView,
   type PayloadDisclosureView,
+  type PcrPolicySourceView,
+  type PcrPolicyView,
   type PolicyDiff,
   type PolicyVersionView,
   type PolicyView,
@@ -65,6 +70,12 @@ export interface Answers {
   readonly diffPolicy: PolicyDiff
   readonly rollbackPolicy: RollbackPolicyAnswer
   readonly explainPolicy: Explanation
+  readonly listPcrPolicies: readonly PcrPolicyView[]
+  readonly getPcrPolicy: PcrPolicySourceView
+  readonly applyPcrPolicy: ApplyPcrPolicyAnswer
+  readonly removePcrPolicy: PcrPolicySourceView
+  readonly learnPcrs: LearnPcrsAnswer
+  readonly getAttestation: AttestationView
   readonly auditCheckpoint: AuditCheckpoint
   readonly rotateAuditKey: RotateKeyAnswer
   readonly disclosePayload: PayloadDisclosureView

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { CodedError, messageOf } from '#protocol'
 import { ApiClient } from './client.js'
+import { addAttest } from './commands/attest.js'
 import { addAudit } from './commands/audit.js'
 import { addDevices } from './commands/devices.js'
 import { addLocks } from './commands/locks.js'
@@ -57,6 +58,7 @@ export function createProgram(version: string): Command {
     addOperators,
     addSessions,
     addPolicy,
+    addAttest,
     addAudit,
     addWitness,
   ])

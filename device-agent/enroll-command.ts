@@ -7,6 +7,7 @@ import { nodeDisk } from './disk.js'
 import { enroll, type JoinMethod } from './enroll.js'
 import { AgentError } from './errors.js'
 import type { IssuedGeneration } from './generation.js'
+import type { ProofOptions } from './key-file.js'
 import { lockFolder } from './lock.js'
 import { openClock } from './open-clock.js'
 import { StateFolder } from './state-folder.js'
@@ -20,6 +21,7 @@ export interface EnrollOptions {
   readonly tokenFile?: string
   readonly tpm?: string
   readonly pcrs?: string
+  readonly eventLog?: string
   readonly ek?: EkTemplateName
   readonly binding: 'exporter' | 'nonce'
   readonly again: boolean
@@ -55,20 +57,28 @@ async function byMethod<T>(
   const token = await readToken(options, surroundings)
   const reported = reportedFacts()
   if (options.tpm !== undefined) {
-    const { tpm: spec, binding, ek } = options
-    const pcrs = parsePcrs(options.pcrs ?? '')
+    const { tpm: spec, ek } = options
     const [{ tpmJoin }, { loadAddon }] = await Promise.all([import('./tpm-join.js'), import('./tpm-key-addon.js')])
     loadAddon() // a join without it would end in an identity that cannot connect
     const tpm = await surroundings.openTpm(spec)
     try {
       const optional = { ...(token !== undefined && { token }), ...(ek !== undefined && { ek }) }
-      return await join(tpmJoin({ tpm, spec, proof: { binding, pcrs }, reported, ...optional }))
+      return await join(tpmJoin({ tpm, spec, proof: proofOf(options), reported, ...optional }))
     } finally {
       await tpm.close()
     }
   }
   if (token !== undefined) return join(tokenJoin(token, reported))
   throw new AgentError('USAGE', 'expected a proof to join with: --token, --token-file or --tpm')
+}
+
+/** What is not given is left out, so that a retry finds the key that was made for just this. */
+function proofOf({ binding, pcrs, eventLog }: EnrollOptions): ProofOptions {
+  return {
+    binding,
+    ...(pcrs !== undefined && { pcrs: parsePcrs(pcrs) }),
+    ...(eventLog !== undefined && { eventLog }),
+  }
 }
 
 function parsePcrs(list: string): readonly number[] {

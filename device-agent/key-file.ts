@@ -30,8 +30,10 @@ export type KeyFile =
 export interface ProofOptions {
   /** A nonce only where the agent's own configuration says so, never because a server asks. */
   readonly binding: 'exporter' | 'nonce'
-  /** PCRs to quote; none: no quote. */
-  readonly pcrs: readonly number[]
+  /** PCRs to quote; none: no quote. Default: those that the service asks for */
+  readonly pcrs?: readonly number[]
+  /** The file with what the firmware has measured; sent only where the service asks. Default: where Linux shows it */
+  readonly eventLog?: string
 }
 
 /** A generation holds exactly one of these. */
@@ -56,8 +58,9 @@ export function encodeKeyFile(key: KeyFile): string {
 export function decodeKeyFile(kind: KeyFile['kind'], content: string): KeyFile {
   if (kind === 'software') return { kind, pem: content }
   try {
-    const { tpm, binding = 'exporter', pcrs = [], ...stored } = decodeJson(content, tpmKey, keyFileNames.tpm)
-    return { kind, tpm, proof: { binding, pcrs }, stored }
+    const { tpm, binding = 'exporter', pcrs, eventLog, ...stored } = decodeJson(content, tpmKey, keyFileNames.tpm)
+    const asked = { ...(pcrs !== undefined && { pcrs }), ...(eventLog !== undefined && { eventLog }) }
+    return { kind, tpm, proof: { binding, ...asked }, stored }
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause
     throw new AgentError('STATE_INVALID', cause.message, { cause })
@@ -68,6 +71,7 @@ const tpmKey = object({
   tpm: text(1024),
   binding: optional(word('exporter', 'nonce')),
   pcrs: optional(list(integer(0, 23), 24)),
+  eventLog: optional(text(4096)),
   public: bytes(1024),
   private: bytes(2048),
 })

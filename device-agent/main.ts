@@ -57,7 +57,11 @@ function createProgram(surroundings: Surroundings): Command {
     .option('--token-file <FILE>', 'a file that holds the join token; - reads it from standard input')
     .option('--tpm <TPM>', 'prove a TPM and keep the key in it: /dev/tpmrm0, swtpm:PATH or swtpm:HOST:PORT')
     .addOption(ekOption())
-    .option('--pcrs <LIST>', 'with --tpm: also quote these PCRs, for example 0,1,2,3,7')
+    .option(
+      '--pcrs <LIST>',
+      'with --tpm: quote these PCRs, for example 0,2,4,7 (default: those that the service asks for)',
+    )
+    .option('--event-log <FILE>', 'with --tpm: what the firmware has measured, where Linux does not show it by itself')
     .addOption(
       new Option(
         '--binding <HOW>',

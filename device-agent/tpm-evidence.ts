@@ -1,6 +1,7 @@
-import { decodeJoinNonce, encodeBase64url, type ProfileName, routes } from '#protocol'
+import { decodeJoinNonce, decodeJoinTerms, encodeBase64url, type ProfileName, routes } from '#protocol'
 import { qualifyingData, type SignedAttestation, type Tpm, type TpmKey as Loaded } from '#tpm'
 import { createCsr } from '#x509'
+import { readEventLog } from './event-log.js'
 import type { ProofOptions } from './key-file.js'
 import type { ServiceConnection } from './service.js'
 import type { TpmKey } from './tpm-key.js'
@@ -19,11 +20,11 @@ export async function prepareProof(key: TpmKey, proof: ProofOptions): Promise<Pr
 }
 
 /** That the key lives in its TPM, as the attestation key there says it for this connection and nothing else (enrollment spec §2). */
-export async function gatherKeyEvidence(
-  service: ServiceConnection,
-  profile: ProfileName,
-  { key, csr, proof: { binding, pcrs } }: Prover,
-) {
+export async function gatherKeyEvidence(service: ServiceConnection, profile: ProfileName, { key, csr, proof }: Prover) {
+  const { binding } = proof
+  const terms = await service.send(routes.joinTerms, decodeJoinTerms, { profile })
+  const pcrs = proof.pcrs ?? terms.pcrs
+  const eventLog = terms.eventLog ? await readEventLog(proof.eventLog) : undefined
   const channel = binding === 'exporter' ? await service.channelBinding() : await takeNonce(service)
   const trustDomain = trustDomainOf(service.peerChain)
   const purpose = qualifyingData({ binding, channel, trustDomain, spki: key.spki, profile })
@@ -37,6 +38,7 @@ export async function gatherKeyEvidence(
       csr: encodeBase64url(csr),
       certify: encodeAttestation(await tpm.certify(loaded, attestationKey, purpose)),
       ...(pcrs.length === 0 ? {} : { quote: await quote(tpm, attestationKey, purpose, pcrs) }),
+      ...(eventLog === undefined ? {} : { eventLog: encodeBase64url(eventLog) }),
     }
   })
 }

@@ -63,16 +63,19 @@ async function ask(
 ): Promise<JoinAnswer> {
   const { tpm, token, reported } = options
   const { endorsementKey, attestationKey, prover } = keys
+  const { eventLog, ...keyEvidence } = await gatherKeyEvidence(service, uri.profile, prover)
+  const log = eventLog === undefined ? {} : { eventLog }
   const evidence = {
     profile: uri.profile,
     ...(token === undefined ? {} : { token }),
     ekCertificates: endorsementKey.certificates.map(encodeBase64url),
     ekPublic: encodeBase64url(endorsementKey.public),
-    ...(await gatherKeyEvidence(service, uri.profile, prover)),
+    ...keyEvidence,
+    ...log,
     reported,
   }
   const challenge = await service.send(routes.joinTpm, decodeTpmChallenge, evidence)
   const secret = await tpm.activateCredential(attestationKey, endorsementKey, challenge)
-  const activation = { cookie: challenge.cookie, secret: encodeBase64url(secret) }
+  const activation = { cookie: challenge.cookie, secret: encodeBase64url(secret), ...log }
   return service.send(routes.joinTpmActivate, decodeJoinAnswer, activation)
 }

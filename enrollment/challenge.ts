@@ -16,12 +16,16 @@ import type { EkTrust } from './ek-trust.js'
 import { EnrollmentError } from './errors.js'
 import { appraiseTpm, attestTpmJoin } from './evidence.js'
 import { challengeLifeMs, Nonces } from './nonces.js'
+import { hashOfLog } from './pcr-policy/appraise.js'
+import type { PcrPolicyFor } from './pcr-policy/policy.js'
 import type { EnrollmentProfile } from './profile.js'
 import { Spent } from './spent.js'
 
 export interface ChallengesOptions {
   readonly trustDomain: TrustDomain
   readonly ekTrust: EkTrust
+  /** By which the PCRs of a profile's devices are judged now. */
+  readonly pcrPolicyFor: PcrPolicyFor
   readonly cookieKey: Uint8Array
   readonly now: () => number
   readonly random: (bytes: number) => Uint8Array
@@ -64,10 +68,11 @@ export class Challenges {
     token: TokenCredential | undefined,
     channel: Channel,
   ): Promise<TpmChallenge> {
-    const { trustDomain, ekTrust, now, random } = this.#options
+    const { trustDomain, ekTrust, pcrPolicyFor, now, random } = this.#options
     const bound = bindChannel(request, channel, profile, this.#nonces)
     const at = new Date(now())
-    const { appraised, ekPublic } = await appraiseTpm(request, { profile, trustDomain, channel: bound, ekTrust, at })
+    const reference = { profile, trustDomain, channel: bound, ekTrust, at, pcrPolicy: pcrPolicyFor(profile.name) }
+    const { appraised, ekPublic } = await appraiseTpm(request, reference)
     const secret = random(secretBytes)
     const cookie = this.#cookies.seal({
       id: random(cookieIdBytes),
@@ -88,9 +93,9 @@ export class Challenges {
 
   /**
    * Spec §2 step 2. The cookie is spent before the answer is looked at, so that a wrong answer cannot be retried.
-   * @throws EnrollmentError COOKIE_EXPIRED, COOKIE_SPENT, CHANNEL_MISMATCH, ACTIVATION_FAILED, BUSY
+   * @throws EnrollmentError COOKIE_EXPIRED, COOKIE_SPENT, CHANNEL_MISMATCH, ACTIVATION_FAILED, EVENT_LOG_MISMATCH, BUSY
    */
-  conclude(state: ChallengeState, { secret }: TpmActivateRequest, channel: Channel): AttestationResult {
+  conclude(state: ChallengeState, { secret, eventLog }: TpmActivateRequest, channel: Channel): AttestationResult {
     if (state.expires <= this.#options.now()) throw new EnrollmentError('COOKIE_EXPIRED', 'the challenge took too long')
     if (!this.#spent.spend(encodeHex(state.id), state.expires)) {
       throw new EnrollmentError('COOKIE_SPENT', 'this challenge was answered before')
@@ -99,8 +104,15 @@ export class Challenges {
     if (!timingSafeEqual(sha256(secret), state.secretHash)) {
       throw new EnrollmentError('ACTIVATION_FAILED', 'the secret is not the one that was sealed')
     }
+    requireSameLog(state, eventLog)
     return attestTpmJoin(state.appraised, state.token?.id)
   }
+}
+
+/** Only the log that was judged is kept. */
+function requireSameLog({ appraised }: ChallengeState, eventLog: Uint8Array | undefined): void {
+  if (eventLog === undefined || appraised.pcr?.eventLog === hashOfLog(eventLog)) return
+  throw new EnrollmentError('EVENT_LOG_MISMATCH', 'this is another event log than the one that was judged')
 }
 
 /** A nonce has no connection of its own to be compared with; the cookie holds it all the same. */

@@ -8,12 +8,15 @@ import {
   encodeBase64url,
   encodeJson,
   integer,
+  list,
   object,
   optional,
   parsed,
   parseFingerprint,
   parseProfileName,
   parseTokenId,
+  pcrOutcomes,
+  pcrPolicyModes,
   record,
   text,
   word,
@@ -41,8 +44,8 @@ export interface ChallengeState {
 const version = 'tmc1'
 const nonceBytes = 12
 const tagBytes = 16
-/** Leaves room in `joinLimits.maxCookieBytes` for everything else. */
-const maxReportedJson = 1024
+/** As base64url, with all that stands around it, it fits into `joinLimits.maxCookieBytes`. */
+const maxStateJson = 3000
 
 /** Seals challenge states for strangers to keep (AES-256-GCM): `tmc1.<key id>.<nonce ‖ ciphertext ‖ tag>`. */
 export class CookieJar {
@@ -86,9 +89,9 @@ export class CookieJar {
 }
 
 function encodeState(state: ChallengeState): Uint8Array {
-  const { reported, ...rest } = state
-  const isSmall = reported !== undefined && Buffer.byteLength(JSON.stringify(reported)) <= maxReportedJson
-  return Buffer.from(encodeJson(isSmall ? state : rest))
+  const { reported: _, ...rest } = state
+  const whole = Buffer.from(encodeJson(state))
+  return whole.length <= maxStateJson ? whole : Buffer.from(encodeJson(rest))
 }
 
 const count = integer(0, Number.MAX_SAFE_INTEGER)
@@ -107,6 +110,15 @@ const appraised: Decoder<AppraisedTpm> = object({
     safe: boolean,
     firmware: text(64),
   }),
+  pcr: optional(
+    object({
+      policy: optional(object({ name: text(64), version: count, mode: word(...pcrPolicyModes) })),
+      outcome: word(...pcrOutcomes),
+      reasons: list(text(256), 8),
+      pcrs: record(bytes(64), 24),
+      eventLog: optional(parsed(parseFingerprint)),
+    }),
+  ),
 })
 const decodeState: Decoder<ChallengeState> = object({
   id: bytes(16),

@@ -6,7 +6,9 @@ import {
   type IssuedCertificate,
   type JoinAnswer,
   type JoinNonce,
+  type JoinTerms,
   type Labels,
+  type PcrVerdict,
   type ProfileName,
   type RenewRequest,
   sourceOf,
@@ -28,6 +30,8 @@ import { attestRenewal, attestTokenJoin } from './evidence.js'
 import { readCsr } from './evidence/csr.js'
 import { parseJoinToken } from './join-token.js'
 import { type Caller, type LimitOptions, Limits } from './limits.js'
+import type { PcrPolicyFor } from './pcr-policy/policy.js'
+import { Verdicts, type VerdictsOptions } from './pcr-policy/verdicts.js'
 import type { EnrollmentProfile } from './profile.js'
 import { type JoinMethod, refusalOf } from './refusal.js'
 import { type RefusedJoin, Refusals } from './refusals.js'
@@ -36,11 +40,15 @@ export interface EnrollmentOptions {
   readonly trustDomain: TrustDomain
   /** All changes go through it; the registry is only asked here. */
   readonly ca: Pick<CertificateAuthority, 'issue' | 'renew' | 'chain' | 'root'>
-  readonly registry: Pick<Registry, 'requireToken' | 'certificate' | 'instance'>
+  readonly registry: Pick<Registry, 'requireToken' | 'certificate' | 'instance' | 'attestation' | 'recordAttestation'>
   readonly audit: AuditTrail
   readonly profiles: readonly EnrollmentProfile[]
   /** The manufacturers of TPMs that are trusted here. */
   readonly ekMakers: readonly EkMaker[]
+  /** Default: no policy holds for any profile. */
+  readonly pcrPolicyFor?: PcrPolicyFor
+  readonly keepEventLog?: VerdictsOptions['keepEventLog']
+  readonly quarantine?: VerdictsOptions['quarantine']
   /** 32 bytes under which challenges are sealed; nodes that answer each other's devices share it. */
   readonly cookieKey: Uint8Array
   /** Where enrolled devices connect. */
@@ -59,6 +67,8 @@ export interface EnrollmentOptions {
 export class Enrollment {
   readonly #options: EnrollmentOptions
   readonly #profiles: ReadonlyMap<ProfileName, EnrollmentProfile>
+  readonly #pcrPolicyFor: PcrPolicyFor
+  readonly #verdicts: Verdicts
   readonly #challenges: Challenges
   readonly #limits: Limits
   readonly #refusals: Refusals
@@ -68,7 +78,12 @@ export class Enrollment {
     const ekTrust = new EkTrust(options.ekMakers)
     this.#options = options
     this.#profiles = new Map(options.profiles.map((profile) => [profile.name, profile]))
-    this.#challenges = new Challenges({ trustDomain, ekTrust, cookieKey, now, random })
+    this.#pcrPolicyFor = options.pcrPolicyFor ?? (() => undefined)
+    this.#verdicts = new Verdicts({ ...options, pcrPolicyFor: this.#pcrPolicyFor })
+    this.#challenges = new Challenges({
+      ...{ trustDomain, ekTrust, cookieKey, now, random },
+      pcrPolicyFor: this.#pcrPolicyFor,
+    })
     this.#limits = new Limits(now, options.limits)
     this.#refusals = new Refusals(options.audit)
   }
@@ -76,6 +91,12 @@ export class Enrollment {
   /** For those who cannot export from their TLS connection. Giving one costs us nothing to remember. */
   createNonce(): JoinNonce {
     return this.#challenges.createNonce()
+  }
+
+  /** What a TPM join by a profile is to show beside its keys. @throws EnrollmentError PROFILE_UNKNOWN */
+  termsOf(name: ProfileName): JoinTerms {
+    const { pcrs, eventLog = false } = this.#pcrPolicyFor(this.#profile(name).name) ?? {}
+    return { pcrs: [...(pcrs?.keys() ?? [])].sort((one, other) => one - other), eventLog }
   }
 
   /** Spec §1: token and CSR for a certificate. @throws EnrollmentError */
@@ -111,7 +132,8 @@ export class Enrollment {
       known.anchorHash = state.appraised.ekHash
       const attestation = this.#challenges.conclude(state, request, channel)
       const context = contextOf(channel, state.reported, state.token)
-      return this.#limits.work('proven', () => this.#issue(attestation, context))
+      const { eventLog } = request
+      return this.#limits.work('proven', () => this.#issue(attestation, context, eventLog))
     })
   }
 
@@ -124,9 +146,11 @@ export class Enrollment {
       const certificate = this.#requireIssuedHere(identity)
       known.device = identity.deviceId
       return this.#limits.work('proven', async () => {
-        const { spki, ...proven } = await this.#renewalKey(certificate, request, channel)
+        const { spki, pcr, eventLog, ...proven } = await this.#renewalKey(certificate, request, channel)
         const context = { ...contextOf(channel, request.reported), ...proven }
-        return this.#answer(await this.#options.ca.renew(identity, spki, context))
+        const issued = await this.#options.ca.renew(identity, spki, context)
+        await this.#verdicts.note(pcr, { ...issued, peer: channel.peer, eventLog })
+        return this.#answer(issued)
       })
     })
   }
@@ -188,25 +212,30 @@ export class Enrollment {
     throw new RegistryError('UNKNOWN_CERTIFICATE', `certificate ${identity.serial} was not issued here`)
   }
 
-  /** The key that a renewal is for, and what evidence shows of it where some came. @throws EnrollmentError */
-  async #renewalKey(
-    { instance: id }: CertificateRecord,
-    request: RenewRequest,
-    channel: Channel,
-  ): Promise<{ readonly spki: Uint8Array } & Pick<RenewContext, 'attestation'>> {
-    if (!hasEvidence(request)) return { spki: (await readCsr(request.csr)).spki }
-    const { registry, trustDomain } = this.#options
+  /** @throws EnrollmentError */
+  async #renewalKey({ instance: id }: CertificateRecord, request: RenewRequest, channel: Channel): Promise<RenewalKey> {
+    const { registry, trustDomain, now } = this.#options
     const instance = registry.instance(id)
     if (instance === undefined) throw new RegistryError('UNKNOWN_CERTIFICATE', `instance ${id} is over`)
+    if (!hasEvidence(request) || request.quote === undefined) this.#verdicts.requireQuoteIfDue(instance)
+    if (!hasEvidence(request)) return { spki: (await readCsr(request.csr)).spki }
     const profile = this.#profile(instance.profile)
     const bound = this.#challenges.bind(request, channel, profile)
-    const reference = { profile, trustDomain, channel: bound, akName: instance.tpm?.akName }
-    const attestation = await attestRenewal(request, reference)
-    return { spki: attestation.spki, attestation }
+    const pcrPolicy = this.#pcrPolicyFor(profile.name)
+    const at = new Date(now())
+    const reference = { profile, trustDomain, channel: bound, akName: instance.tpm?.akName, pcrPolicy, at }
+    const { attestation, pcr } = await attestRenewal(request, reference)
+    return { spki: attestation.spki, attestation, pcr, eventLog: request.eventLog }
   }
 
-  async #issue(attestation: AttestationResult, context: IssueContext): Promise<JoinAnswer> {
-    return this.#answer(await this.#options.ca.issue(attestation, context))
+  async #issue(
+    attestation: AttestationResult,
+    context: IssueContext & Pick<Channel, 'peer'>,
+    eventLog?: Uint8Array,
+  ): Promise<JoinAnswer> {
+    const issued = await this.#options.ca.issue(attestation, context)
+    await this.#verdicts.note(attestation.pcr, { ...issued, peer: context.peer, eventLog })
+    return this.#answer(issued)
   }
 
   #answer(issued: IssuedCertificate): JoinAnswer {
@@ -231,6 +260,13 @@ interface Serving {
   readonly caller?: string
 }
 
+/** The key that a renewal is for, and what evidence shows of it and of the machine, where some came. */
+interface RenewalKey extends Pick<RenewContext, 'attestation'> {
+  readonly spki: Uint8Array
+  readonly pcr?: PcrVerdict | undefined
+  readonly eventLog?: Uint8Array | undefined
+}
+
 function hasEvidence(request: RenewRequest): request is TpmRenewRequest {
   return 'certify' in request
 }
@@ -238,7 +274,7 @@ function hasEvidence(request: RenewRequest): request is TpmRenewRequest {
 /** What a refusal is recorded with, as it becomes known. */
 type Known = { -readonly [Name in 'device' | 'token' | 'anchorHash' | 'serial']?: NonNullable<RefusedJoin[Name]> }
 
-function contextOf(channel: Channel, reported?: Labels, token?: TokenCredential): IssueContext {
+function contextOf(channel: Channel, reported?: Labels, token?: TokenCredential): IssueContext & Pick<Channel, 'peer'> {
   return {
     peer: channel.peer,
     ...(reported !== undefined && { reported }),

@@ -34,6 +34,13 @@ export type EnrollmentErrorCode =
   | 'PCR_SELECTION_MISMATCH'
   | 'PCR_DIGEST_MISMATCH'
   | 'PCR_MISMATCH'
+  | 'EVENT_LOG_MISSING'
+  | 'EVENT_LOG_INVALID'
+  | 'EVENT_LOG_MISMATCH' //       it does not lead to the quoted values, or is not the one that was judged
+  | 'SECURE_BOOT_OFF'
+  | 'EVENT_REQUIRED'
+  | 'EVENT_FORBIDDEN'
+  | 'PCR_POLICY_INVALID' //       of an operator: a document that cannot be read as one
   // the activation
   | 'COOKIE_INVALID'
   | 'COOKIE_EXPIRED'

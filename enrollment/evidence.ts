@@ -4,6 +4,7 @@ import {
   type ChannelBinding,
   type Fingerprint,
   parseFingerprint,
+  type PcrVerdict,
   type ProfileName,
   type RenewalAttestation,
   type TokenId,
@@ -25,8 +26,10 @@ import {
   requireSigned,
   tpmStateOf,
 } from './evidence/key-evidence.js'
-import { requireQuotedPcrs } from './evidence/quoted-pcrs.js'
+import { requireQuotedValues } from './evidence/quoted-pcrs.js'
 import { asRefusal, isSame } from './evidence/refusing.js'
+import { judgePcrs, requireComplete, requireEnforced } from './pcr-policy/appraise.js'
+import type { PcrPolicyInForce } from './pcr-policy/policy.js'
 import type { EnrollmentProfile } from './profile.js'
 
 /*
@@ -55,12 +58,15 @@ export interface AppraisedTpm {
   readonly spkiHash: Fingerprint
   readonly binding: Exclude<ChannelBinding, 'none'>
   readonly tpm: TpmState
+  readonly pcr?: PcrVerdict
 }
 
 /** What evidence is held against. */
 export interface TpmReference extends EvidencePurpose {
   readonly ekTrust: EkTrust
   readonly at: Date
+  /** What the PCRs are held against; absent where no policy holds for the profile. */
+  readonly pcrPolicy: PcrPolicyInForce | undefined
 }
 
 /**
@@ -71,24 +77,26 @@ export async function appraiseTpm(
   request: TpmJoinRequest,
   reference: TpmReference,
 ): Promise<{ readonly appraised: AppraisedTpm; readonly ekPublic: TpmPublic }> {
-  const { profile, channel, ekTrust, at } = reference
+  const { profile, channel, ekTrust, at, pcrPolicy } = reference
   const { ek, ekSpki } = decodeEndorsementKey(request.ekPublic)
   const evidence = decodeKeyEvidence(request)
   requireEndorsementKey(ek)
   requireResidentKey(evidence, reference)
   requireEndorsementHierarchy(ek, evidence)
-  const pcrs = requireQuotedPcrs(evidence, profile)
+  const quoted = requireQuotedValues(evidence)
   await requireSigned(evidence, request)
   const endorsement = appraiseEndorsement(ekSpki, request.ekCertificates ?? [], ekTrust, profile, at)
+  const pcr = requireEnforced(judgePcrs({ quoted, eventLog: request.eventLog }, pcrPolicy, at.getTime()))
 
   const appraised = {
     profile: profile.name,
-    tier: endorsement === 'unvouched' ? 'tpm-unvouched' : pcrs === 'good' ? 'tpm+pcr' : 'tpm',
+    tier: endorsement === 'unvouched' ? 'tpm-unvouched' : pcr?.outcome === 'good' ? 'tpm+pcr' : 'tpm',
     ekHash: spkiHash(ekSpki),
     spki: evidence.keySpki,
     spkiHash: spkiHash(evidence.keySpki),
     binding: channel.binding,
     tpm: tpmStateOf(evidence),
+    ...(pcr !== undefined && { pcr }),
   } as const
   return { appraised, ekPublic: ek }
 }
@@ -102,6 +110,8 @@ export function attestTpmJoin({ ekHash, ...appraised }: AppraisedTpm, token?: To
 export interface RenewalReference extends EvidencePurpose {
   /** Of the attestation key by which this device joined; absent for one that joined without a TPM. */
   readonly akName: Uint8Array | undefined
+  readonly pcrPolicy: PcrPolicyInForce | undefined
+  readonly at: Date
 }
 
 /**
@@ -112,17 +122,18 @@ export interface RenewalReference extends EvidencePurpose {
 export async function attestRenewal(
   request: TpmRenewRequest,
   reference: RenewalReference,
-): Promise<RenewalAttestation> {
-  const { profile, channel, akName } = reference
+): Promise<{ readonly attestation: RenewalAttestation; readonly pcr: PcrVerdict | undefined }> {
+  const { channel, akName, pcrPolicy, at } = reference
   const evidence = decodeKeyEvidence(request)
   if (akName === undefined || !isSame(nameOf(evidence.ak), akName)) {
     throw new EnrollmentError('AK_MISMATCH', 'the attestation key is not the one that this device joined with')
   }
   requireResidentKey(evidence, reference)
-  const pcrs = evidence.quote && requireQuotedPcrs(evidence, profile)
+  const quoted = requireQuotedValues(evidence)
   await requireSigned(evidence, request)
+  const pcr = quoted && requireComplete(judgePcrs({ quoted, eventLog: request.eventLog }, pcrPolicy, at.getTime()))
   const proven = { spki: evidence.keySpki, binding: channel.binding, tpm: tpmStateOf(evidence) }
-  return { ...proven, tier: pcrs === 'good' ? 'tpm+pcr' : 'tpm' } as RenewalAttestation
+  return { attestation: { ...proven, tier: pcr?.outcome === 'good' ? 'tpm+pcr' : 'tpm' } as RenewalAttestation, pcr }
 }
 
 function decodeEndorsementKey(area: Uint8Array): { readonly ek: TpmPublic; readonly ekSpki: Uint8Array } {

@@ -9,9 +9,4 @@ export interface EnrollmentProfile {
   readonly requireExporter?: boolean
   /** Accept an EK without a certificate when an operator registered it; its tier is `tpm-unvouched`. Default false. */
   readonly allowUnvouchedTpm?: boolean
-  /**
-   * PCRs of the SHA-256 bank that a join must quote, and the values that are good, as lowercase hex. Absent: no quote
-   * is asked for. Only a quote of nothing but good values makes the tier `tpm+pcr`.
-   */
-  readonly pcrs?: ReadonlyMap<number, readonly string[]>
 }

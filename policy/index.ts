@@ -1,6 +1,7 @@
 export { always, type Circumstances, isWithin, shorter, type Term } from './conditions.js'
 export { covered, type Levels, overlaps } from './containment.js'
 export { defaultPolicy } from './default-policy.js'
+export { plain, readDocument } from './document.js'
 export { AffectedDevices } from './diff/devices.js'
 export { diffPolicies } from './diff/policies.js'
 export { EffectivePolicy, type QosDecision } from './effective.js'

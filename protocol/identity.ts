@@ -1,3 +1,4 @@
+import type { PcrVerdict } from './attestation.js'
 import type { Brand } from './brand.js'
 import type { CertificateSerial, DeviceId, Fingerprint, InstanceId, ProfileName, TokenId } from './ids.js'
 
@@ -56,6 +57,8 @@ export type AttestationResult = Brand<
     readonly binding: ChannelBinding
     readonly token?: TokenId
     readonly tpm?: TpmState
+    /** Where PCRs were quoted, or should have been. */
+    readonly pcr?: PcrVerdict
   },
   'AttestationResult'
 >

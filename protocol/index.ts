@@ -1,6 +1,18 @@
 export type { Act } from './api/act.js'
 export { type ActLimit, type ActName, actNames, isActName, isLimitedBy } from './api/acts.js'
 export type {
+  ApplyPcrPolicyAnswer,
+  AttestationView,
+  EventView,
+  LearnPcrsAnswer,
+  LearnPcrsRequest,
+  PcrPolicySourceView,
+  PcrPolicyView,
+  QuotedPcrView,
+  TpmFactsView,
+  VerdictView,
+} from './api/attest.js'
+export type {
   AuditCheckpoint,
   ErasePayloadsAnswer,
   ErasePayloadsRequest,
@@ -77,6 +89,14 @@ export {
   type TopicDecisionFacts,
   sessionNameBytes,
 } from './events/session-event.js'
+export {
+  type PcrOutcome,
+  pcrOutcomes,
+  type PcrPolicyMode,
+  pcrPolicyModes,
+  type PcrPolicyRef,
+  type PcrVerdict,
+} from './attestation.js'
 export type { AuditMode, AuditTrail } from './audit-trail.js'
 export type { Brand } from './brand.js'
 export {
@@ -142,6 +162,8 @@ export {
   channelBindingLabel,
   decodeJoinAnswer,
   decodeJoinNonce,
+  decodeJoinTerms,
+  decodeJoinTermsRequest,
   decodeRenewRequest,
   decodeTokenJoinRequest,
   decodeTpmActivateRequest,
@@ -150,6 +172,8 @@ export {
   type JoinAnswer,
   joinLimits,
   type JoinNonce,
+  type JoinTerms,
+  type JoinTermsRequest,
   parseTime,
   type RenewRequest,
   type TokenJoinRequest,

@@ -1,5 +1,5 @@
 import { ProtocolError } from './errors.js'
-import { bytes, type Decoder, integer, list, object, optional, parsed, record, text, word } from './decode.js'
+import { boolean, bytes, type Decoder, integer, list, object, optional, parsed, record, text, word } from './decode.js'
 import { parseDeviceId, parseInstanceId, parseProfileName } from './ids.js'
 
 /*
@@ -17,6 +17,7 @@ export const joinLimits = {
   maxSignatureBytes: 1024,
   maxCookieBytes: 4 * 1024,
   maxReportedBytes: 8 * 1024,
+  maxEventLogBytes: 128 * 1024,
   nonceBytes: 32,
 } as const
 
@@ -62,6 +63,8 @@ const tpmKeyEvidence = {
       pcrs: object({ sha256: pcrDigests }),
     }),
   ),
+  /** TCG PC Client event log of the firmware, where the service asks for it; see {@link decodeJoinTerms}. */
+  eventLog: optional(bytes(joinLimits.maxEventLogBytes)),
 } as const
 export type TpmKeyEvidence = Decoded<ReturnType<typeof object<typeof tpmKeyEvidence>>>
 
@@ -85,8 +88,20 @@ export const decodeTpmChallenge = object({
 })
 
 export type TpmActivateRequest = Decoded<typeof decodeTpmActivateRequest>
-/** Body of `POST /v1/join/tpm/activate`. */
-export const decodeTpmActivateRequest = object({ cookie: text(joinLimits.maxCookieBytes), secret: bytes(64) })
+/** Body of `POST /v1/join/tpm/activate`. The event log comes again, because the service kept nothing of it in between. */
+export const decodeTpmActivateRequest = object({
+  cookie: text(joinLimits.maxCookieBytes),
+  secret: bytes(64),
+  eventLog: optional(bytes(joinLimits.maxEventLogBytes)),
+})
+
+export type JoinTermsRequest = Decoded<typeof decodeJoinTermsRequest>
+/** Body of `POST /v1/join/terms`. */
+export const decodeJoinTermsRequest = object({ profile: parsed(parseProfileName) })
+
+export type JoinTerms = Decoded<typeof decodeJoinTerms>
+/** What a TPM join by a profile is to show beside its keys: PCRs of the SHA-256 bank to quote, and the firmware's log. */
+export const decodeJoinTerms = object({ pcrs: list(integer(0, 23), 24), eventLog: boolean })
 
 export type JoinNonce = Decoded<typeof decodeJoinNonce>
 /** Answer to `POST /v1/join/nonce`; one use. */

@@ -7,6 +7,7 @@ import {
   rotateCertificates,
 } from './apply-certificates.js'
 import { applyToOperators } from './apply-operators.js'
+import { applyAttestation } from './attestations.js'
 import { deviceOf, tokenOf } from './known.js'
 import { anchorKey, type RegistryState } from './state.js'
 
@@ -35,6 +36,8 @@ export function applyEvent(state: RegistryState, event: RegistryEvent): void {
       return rotateCertificates(state, event.device)
     case 'device.revoke':
       return revokeDevice(state, event)
+    case 'device.attest':
+      return applyAttestation(state, event)
     case 'lock.add':
       return addLock(state, event)
     case 'lock.remove':
@@ -63,6 +66,7 @@ const registryEvents: Readonly<Record<RegistryEvent['event'], true>> = {
   'device.promote': true,
   'device.rotate': true,
   'device.revoke': true,
+  'device.attest': true,
   'lock.add': true,
   'lock.remove': true,
   'lock.expire': true,

@@ -1,4 +1,5 @@
 export type { Admission } from './admission.js'
+export type { Attested } from './attestations.js'
 export type { Replay } from './catch-up.js'
 export type { NewDevice, NewToken, RevokeOrder } from './checks.js'
 export type {
@@ -19,6 +20,7 @@ export type { Locking, PolicyAnswers } from './locks/locks.js'
 export { Registry, type RegistryChange, type RegistryOptions } from './registry.js'
 export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
 export type {
+  Attestation,
   CertificateRecord,
   CertificateState,
   Device,

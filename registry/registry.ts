@@ -19,6 +19,7 @@ import {
 } from '#protocol'
 import type { Store } from '#store'
 import { admit, type Admission } from './admission.js'
+import { attestationOf, type Attested } from './attestations.js'
 import { catchUp, type Replay } from './catch-up.js'
 import {
   checkLabels,
@@ -45,7 +46,7 @@ import type { Clocks } from './locks/lock-times.js'
 import { type Locking, Locks } from './locks/locks.js'
 import { type OperatorIssue, Operators } from './operators.js'
 import { planRenewal, type RenewalIssue, renewalOf, type RenewalPlan } from './renewal-plan.js'
-import type { CertificateRecord, Device, Instance, Lock, RegistryState, Token } from './state.js'
+import type { Attestation, CertificateRecord, Device, Instance, Lock, RegistryState, Token } from './state.js'
 
 export interface RegistryOptions {
   readonly store: Store
@@ -116,6 +117,11 @@ export class Registry {
 
   certificate(fingerprint: Fingerprint): CertificateRecord | undefined {
     return this.#state.certificates.get(fingerprint)
+  }
+
+  /** What was made of its PCRs when they were quoted last. */
+  attestation(id: DeviceId): Attestation | undefined {
+    return this.#state.attestations.get(id)
   }
 
   token(id: TokenId): Token | undefined {
@@ -207,6 +213,12 @@ export class Registry {
     })
     this.#tell({ kind: 'promoted', device: certificate.device })
     return done
+  }
+
+  /** Says of a device how its PCRs were judged. @throws RegistryError DEVICE_UNKNOWN */
+  async recordAttestation(attested: Attested): Promise<void> {
+    this.#requireDevice(attested.device)
+    return this.#change(attestationOf(attested, this.#now()))
   }
 
   /** @throws RegistryError TOKEN_INVALID, LABEL_INVALID, DEVICE_REVOKED */

@@ -22,6 +22,8 @@ import {
   parseOperatorName,
   parseProfileName,
   parseTokenId,
+  pcrOutcomes,
+  pcrPolicyModes,
   record,
   revocationReasons,
   text,
@@ -32,6 +34,7 @@ import type { Changes } from '#store'
 import { RegistryError } from './errors.js'
 import {
   anchorKey,
+  type Attestation,
   type CertificateRecord,
   type Device,
   type Instance,
@@ -79,6 +82,7 @@ export function takeChangedRows(state: RegistryState): Rows {
   take('anchor', state.anchors)
   take('operator', state.operators)
   take('invitation', state.invitations)
+  take('attestation', state.attestations)
   take('lock', state.locks, (lock) => ({ ...lock, target: formatLockTarget(lock.target) }))
   return rows
 }
@@ -128,6 +132,10 @@ export function restoreRow(state: RegistryState, key: string, value: Uint8Array)
     case 'lock': {
       const lock = decodeRow(key, value, decodeLock)
       return state.locks.restore(lock.id, lock)
+    }
+    case 'attestation': {
+      const attestation = decodeRow(key, value, decodeAttestation)
+      return state.attestations.restore(attestation.device, attestation)
     }
     default:
       throw new RegistryError('REGISTRY_CORRUPT', `${key}: no such table; was this folder written by a newer version?`)
@@ -254,6 +262,18 @@ const decodeInvitation: Decoder<Invitation> = object({
   ttlSeconds: count,
   notAfter: time,
   by: parsed(parseOperatorName),
+})
+
+const decodeAttestation: Decoder<Attestation> = object({
+  device: parsed(parseDeviceId),
+  instance: parsed(parseInstanceId),
+  generation: count,
+  at: time,
+  policy: optional(object({ name: text(64), version: count, mode: word(...pcrPolicyModes) })),
+  outcome: word(...pcrOutcomes),
+  reasons: list(text(1024), 64),
+  pcrs: record(bytes(64), 24),
+  eventLog: optional(fingerprint),
 })
 
 const decodeLock: Decoder<Lock> = object({

@@ -11,6 +11,7 @@ import type {
   LockMode,
   LockTarget,
   OperatorName,
+  PcrVerdict,
   ProfileName,
   RevocationReason,
   TokenId,
@@ -117,6 +118,16 @@ export interface Lock {
   readonly revision: number
 }
 
+/** What was made of a device's PCRs when they were quoted last. */
+export interface Attestation extends PcrVerdict {
+  readonly device: DeviceId
+  readonly instance: InstanceId
+  /** Of the instance, then. */
+  readonly generation: number
+  /** Milliseconds since 1970. */
+  readonly at: number
+}
+
 /** How an anchor is found again: its kind and hash as one key. */
 export type AnchorKey = `${Anchor['kind']}.${string}`
 
@@ -139,6 +150,7 @@ export class RegistryState {
   readonly operators = new Table<Fingerprint, CertificateOfOperator>()
   readonly invitations = new Table<TokenId, Invitation>()
   readonly locks = new Table<LockId, Lock>()
+  readonly attestations = new Table<DeviceId, Attestation>()
   /** Grows with every change of who is kept out; a message carries the epoch under which its publisher was admitted. */
   epoch = 0
 }

@@ -30,6 +30,10 @@ export type ServerErrorCode =
   | 'POLICY_TESTS_FAILED'
   | 'POLICY_VERSION'
   | 'POLICY_LOCKS_OUT' //     it would take the right to apply from who applies it
+  | 'PCR_POLICY_OVERLAP' //   another PCR policy holds for the same profile
+  | 'PCR_POLICY_LIMIT'
+  | 'PCR_POLICY_UNREADABLE' // one in the store, so that nothing starts
+  | 'NOTHING_QUOTED' //       there is no value to learn
   | 'NOT_READY'
   | 'INTERNAL'
 

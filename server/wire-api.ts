@@ -1,18 +1,11 @@
-import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { type AuditLog, encodeLines, PayloadArchive } from '#audit'
 import type { CertificateAuthority } from '#ca'
 import { createJoinToken, type Enrollment } from '#enrollment'
-import {
-  type AuditRecord,
-  encodeJoinUri,
-  type JoinUri,
-  parseLockId,
-  type ProfileName,
-  type StatusView,
-} from '#protocol'
+import { type AuditRecord, encodeJoinUri, type JoinUri, type ProfileName, type StatusView } from '#protocol'
 import type { Registry } from '#registry'
 import { attributesOf } from './attributes.js'
+import type { Attesting } from './attesting.js'
 import type { AuditReads } from './audit-reads.js'
 import { certificateHosts, publicHost } from './config.js'
 import { ServerError } from './errors.js'
@@ -23,6 +16,7 @@ import { OperatorGate } from './http/operators.js'
 import type { Service } from './http/service.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
+import { createLockId } from './quarantine.js'
 import { People } from './people.js'
 import type { PolicyInForce } from './policy-in-force.js'
 import type { OperatorRefusals } from './refusals.js'
@@ -37,6 +31,7 @@ export interface ApiParts extends OpenLog, Pick<OpenBroker, 'broker'> {
   readonly issuers: Issuers
   readonly policy: PolicyInForce
   readonly enrollment: Enrollment
+  readonly attesting: Attesting
   readonly upkeep: Upkeep
   readonly refusals: OperatorRefusals
   readonly auditReads: AuditReads
@@ -83,11 +78,12 @@ interface Surrounded {
 function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, surrounded: Surrounded): Service {
   const { place, joinUri, stopping } = surrounded
   const { audit, checkpointKeys, search, broker, registry, issuers, refusals } = parts
-  const { policy, enrollment, auditReads, requests, status } = parts
+  const { policy, enrollment, attesting, auditReads, requests, status } = parts
   return {
     registry,
     policy,
     enrollment,
+    attesting,
     audit,
     auditReads,
     requests,
@@ -107,7 +103,7 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
     rootPem: () => parts.ca.root.pem,
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),
-    createLockId: () => parseLockId(`lock-${randomBytes(5).toString('hex')}`),
+    createLockId,
     searchAudit: ({ query, follow }, { operator, leaving }) => {
       if (follow) return untilEnded(audit, encodeLines(audit.follow(query, { signal: leaving })))
       return search.lines(query, { operator, signal: AbortSignal.any([leaving, stopping]) })

@@ -7,11 +7,13 @@ import { parseOperatorName, parseProfileName, type StatusView } from '#protocol'
 import { defaultPolicy, policySchema } from '#policy'
 import { Registry } from '#registry'
 import { openLevelStore } from '#store'
+import { Attesting } from './attesting.js'
 import { AuditReads } from './audit-reads.js'
 import { attributesOf } from './attributes.js'
 import { Closing } from './closing.js'
 import { certificateHosts, publicHost, type ServerConfig } from './config.js'
 import { renderConfigFile } from './config-file.js'
+import { EventLogs } from './event-logs.js'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
 import { serveHealth } from './health.js'
 import { formatAddress } from './http/app.js'
@@ -21,7 +23,9 @@ import { listening } from './listening.js'
 import { startExpiry } from './lock-expiry.js'
 import { createMetrics } from './metrics.js'
 import { ensureOperatorCredential } from './operator-credential.js'
+import { PcrPolicies } from './pcr-policies/pcr-policies.js'
 import { PolicyInForce } from './policy-in-force.js'
+import { quarantine } from './quarantine.js'
 import { OperatorRefusals } from './refusals.js'
 import { checksOf, statusOf } from './status.js'
 import { Upkeep } from './upkeep.js'
@@ -120,11 +124,17 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const { broker, lease, ports, addresses } = await openBroker(wiring, rooms)
   // After the broker: what a lock takes back makes room for other messages, and those go by the new policy.
   policy.onChange(() => registry.locks.policyChanged())
+  const policies = await PcrPolicies.open({ store, audit, now })
+  const eventLogs = new EventLogs(store)
+  const attesting = new Attesting({ policies, eventLogs, registry, now })
   const enrollment = new Enrollment({
     ...{ trustDomain, ca, registry, audit, now },
     profiles: [{ name: defaultProfile, allowUnvouchedTpm: true, requireTpm: config.requireTpm }],
     ekMakers: config.ekMakers,
     cookieKey: randomBytes(32),
+    pcrPolicyFor: (profile) => policies.holdingFor(profile),
+    keepEventLog: (device, eventLog) => eventLogs.keep(device, eventLog),
+    quarantine: (device, reason) => quarantine(registry, device, reason, ourselves),
     broker: addresses,
   })
   closing.add(() => enrollment.close())
@@ -134,7 +144,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const api = await openApi(wiring, {
     ...rooms,
     ...log,
-    ...{ broker, enrollment, refusals, auditReads, requests, status, handOutVerifierKey },
+    ...{ broker, enrollment, attesting, refusals, auditReads, requests, status, handOutVerifierKey },
   })
 
   const metrics = createMetrics({ startedAt, now, totals: status, audit, retention, outside, broker })

@@ -22,6 +22,8 @@ const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'operator.revoke',
   'policy.activate',
   'policy.refuse',
+  'pcr_policy.apply',
+  'pcr_policy.remove',
   'policy.render_error',
   'session.kick',
   'session.end',

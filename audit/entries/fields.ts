@@ -138,6 +138,11 @@ export const fields: {
   invitation: [116, 'text'],
   revoked: [117, 'text'],
   ttlSeconds: [118, 'integer'],
+  pcrPolicy: [140, 'text'],
+  outcome: [141, 'text'],
+  reasons: [142, 'texts'],
+  pcrs: [143, 'map'],
+  eventLog: [144, 'text'],
 }
 
 export interface Field {
@@ -207,4 +212,7 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'device.rotate': 56,
   'operator.invite': 70,
   'operator.revoke': 71,
+  'device.attest': 90,
+  'pcr_policy.apply': 91,
+  'pcr_policy.remove': 92,
 }

@@ -18,6 +18,8 @@ export const acts = {
   'sessions.kick': ['labels'],
   'policy.read': [],
   'policy.apply': [],
+  'attest.read': [],
+  'attest.apply': [],
   'audit.read': ['labels'],
   'audit.payloads': ['labels'],
   'audit.erase': ['labels'],

@@ -9,6 +9,7 @@ import type {
   KeyIdentifier,
 } from '../ids.js'
 import type { Act } from './act.js'
+import type { VerdictView } from './attest.js'
 import type { Enforcement } from './enforcement.js'
 
 export type DeviceState = 'registered' | 'active' | 'revoked'
@@ -21,6 +22,8 @@ export interface DeviceView {
   readonly anchors: readonly Anchor[]
   readonly online: boolean
   readonly instances: readonly InstanceView[]
+  /** Where its PCRs were quoted. */
+  readonly verdict?: VerdictView
   readonly revoked?: {
     readonly at: string
     readonly reason: RevocationReason

@@ -20,6 +20,7 @@ export type Route = Path &
 
 export const routes = {
   joinNonce: { method: 'POST', path: '/v1/join/nonce', open: true },
+  joinTerms: { method: 'POST', path: '/v1/join/terms', open: true },
   joinToken: { method: 'POST', path: '/v1/join/token', open: true },
   joinTpm: { method: 'POST', path: '/v1/join/tpm', open: true },
   joinTpmActivate: { method: 'POST', path: '/v1/join/tpm/activate', open: true },
@@ -54,6 +55,12 @@ export const routes = {
   suggestPolicy: { method: 'GET', path: '/v1/policy/suggestion', act: 'audit.read' },
   shadowPolicy: { method: 'POST', path: '/v1/policy/shadow', act: 'policy.apply' },
   explainPolicy: { method: 'POST', path: '/v1/policy/can', act: 'policy.read' },
+  listPcrPolicies: { method: 'GET', path: '/v1/attest/policies', act: 'attest.read' },
+  getPcrPolicy: { method: 'GET', path: '/v1/attest/policies/:id', act: 'attest.read' },
+  applyPcrPolicy: { method: 'PUT', path: '/v1/attest/policies', act: 'attest.apply' },
+  removePcrPolicy: { method: 'DELETE', path: '/v1/attest/policies/:id', act: 'attest.apply' },
+  learnPcrs: { method: 'POST', path: '/v1/attest/learn', act: 'attest.apply' },
+  getAttestation: { method: 'GET', path: '/v1/devices/:id/attestation', act: 'devices.read', scoped: true },
   searchAudit: { method: 'GET', path: '/v1/audit', act: 'audit.read', scoped: true },
   getPayload: { method: 'GET', path: '/v1/audit/payloads/:id', act: 'audit.payloads', scoped: true },
   disclosePayload: { method: 'GET', path: '/v1/audit/payloads/:id/disclosure', act: 'audit.payloads', scoped: true },

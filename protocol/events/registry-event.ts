@@ -10,6 +10,7 @@ import type {
   TokenId,
 } from '../ids.js'
 import type { LockId, LockMode } from '../lock.js'
+import type { PcrOutcome, PcrPolicyMode } from '../attestation.js'
 import type { OperatorFacts } from './operator-facts.js'
 
 /*
@@ -89,6 +90,24 @@ export type RegistryEvent =
       readonly instance: InstanceId
       readonly serial: CertificateSerial
       readonly fingerprint: Fingerprint
+      readonly peer?: string
+    }
+  | {
+      /** The PCRs of a device were quoted at a join or a renewal, or should have been, and this was made of them. */
+      readonly event: 'device.attest'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      /** By which policy, and which version of it; absent where none held. */
+      readonly pcrPolicy?: string
+      readonly policyVersion?: number
+      readonly mode?: PcrPolicyMode
+      readonly outcome: PcrOutcome
+      readonly reasons: readonly string[]
+      /** Quoted values of the SHA-256 bank in hex, by the register's number. */
+      readonly pcrs: Readonly<Record<string, string>>
+      /** SHA-256 of the firmware's event log. */
+      readonly eventLog?: Fingerprint
+      readonly at: number
       readonly peer?: string
     }
   | (OperatorFacts & {

@@ -1,4 +1,5 @@
 import type { DeviceId, CertificateSerial, Fingerprint, OperatorName, TokenId } from '../ids.js'
+import type { PcrPolicyMode } from '../attestation.js'
 import type { LockId } from '../lock.js'
 import type { OperatorFacts } from './operator-facts.js'
 
@@ -114,6 +115,23 @@ export type ServiceEvent =
       /** The code of what is wrong with the policy, and the same in words. */
       readonly reason: string
       readonly problem: string
+    })
+  | (OperatorFacts & {
+      /** From here on devices are judged by this version of a PCR policy. */
+      readonly event: 'pcr_policy.apply'
+      readonly pcrPolicy: string
+      readonly policyVersion: number
+      /** SHA-256 of its text. */
+      readonly policyHash: Fingerprint
+      readonly mode: PcrPolicyMode
+      /** From whose quoted values it learned something. */
+      readonly device?: DeviceId
+    })
+  | (OperatorFacts & {
+      /** No device is judged by it any more. */
+      readonly event: 'pcr_policy.remove'
+      readonly pcrPolicy: string
+      readonly policyVersion: number
     })
   | {
       readonly event: 'policy.render_error'

@@ -39,7 +39,12 @@ const limits = {
 } as const
 
 /** Bodies that may be larger than an ordinary request's. */
-export const bodyLimits = { join: joinLimits.maxRequestBytes, policy: 256 * 1024, diff: 2 * 256 * 1024 } as const
+export const bodyLimits = {
+  join: joinLimits.maxRequestBytes,
+  policy: 256 * 1024,
+  pcrPolicy: 64 * 1024,
+  diff: 2 * 256 * 1024,
+} as const
 
 /**
  * HTTPS with TLS 1.3 only. A client certificate is asked for and never judged here: each face looks at what came and

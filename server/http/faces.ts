@@ -1,4 +1,5 @@
 import { type App, createApp, type HttpOptions } from './app.js'
+import { addAttestRoutes } from './attest-routes.js'
 import { addAuditRoutes } from './audit-routes.js'
 import { addDeviceRoutes } from './device-routes.js'
 import { addLockRoutes } from './lock-routes.js'
@@ -24,6 +25,7 @@ const operatorFaces = [
   addPolicyRoutes,
   addPolicyVersionRoutes,
   addPolicyStudyRoutes,
+  addAttestRoutes,
   addAuditRoutes,
   addPayloadRoutes,
 ] as const

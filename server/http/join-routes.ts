@@ -2,6 +2,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import {
   channelBindingLabel,
+  decodeJoinTermsRequest,
   decodeRenewRequest,
   decodeTokenJoinRequest,
   decodeTpmActivateRequest,
@@ -46,6 +47,13 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
     ...at(routes.joinNonce),
     schema: { tags, summary: 'A nonce for clients that cannot export from TLS; one use' },
     handler: async () => encodeNonce(enrollment.createNonce()),
+  })
+
+  app.route({
+    ...common,
+    ...at(routes.joinTerms),
+    schema: { tags, summary: 'What a TPM join by a profile is to show beside its keys', body },
+    handler: async (request) => enrollment.termsOf(decodeJoinTermsRequest(request.body, '').profile),
   })
 
   app.route({

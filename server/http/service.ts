@@ -7,6 +7,7 @@ import type {
   Fingerprint,
   JoinAnswer,
   JoinNonce,
+  JoinTerms,
   LockId,
   OperatorFacts,
   ProfileName,
@@ -23,6 +24,7 @@ import type {
 } from '#protocol'
 import type { Kicked } from '#broker'
 import type { Registry } from '#registry'
+import type { Attesting } from '../attesting.js'
 import type { AuditReads } from '../audit-reads.js'
 import type { People } from '../people.js'
 import type { PolicyStudy } from '../policy-study.js'
@@ -40,6 +42,7 @@ export interface Channel {
 /** The rules of joining, without their transport. */
 export interface Enrollment {
   createNonce(): JoinNonce
+  termsOf(profile: ProfileName): JoinTerms
   joinWithToken(bearer: string, request: TokenJoinRequest, channel: Channel): Promise<JoinAnswer>
   beginTpmJoin(request: TpmJoinRequest, channel: Channel): Promise<TpmChallenge>
   activateTpmJoin(request: TpmActivateRequest, channel: Channel): Promise<JoinAnswer>
@@ -53,6 +56,7 @@ export interface Service {
   readonly registry: Registry
   readonly policy: PolicyInForce
   readonly enrollment: Enrollment
+  readonly attesting: Attesting
   readonly audit: AuditTrail
   readonly auditReads: AuditReads
   readonly operators: OperatorGate

@@ -1,4 +1,5 @@
 import type { CertificateView, DeviceView, InstanceView, SessionView, TokenView } from '#protocol'
+import { viewVerdict } from '../attestation-view.js'
 import type { CertificateRecord, Device, Registry, Token } from '#registry'
 
 /** A device as operators see it. */
@@ -7,7 +8,9 @@ export function viewDevice(device: Device, registry: Registry, online: boolean):
     return { id, certificates: registry.certificatesOf(id).map(viewCertificate) }
   })
   const { id, state, profile, labels, anchors } = device
-  const view = { id, state, profile, labels, anchors, online, instances }
+  const attestation = registry.attestation(id)
+  const verdict = attestation !== undefined && { verdict: viewVerdict(attestation) }
+  const view = { id, state, profile, labels, anchors, online, ...verdict, instances }
   if (device.state !== 'revoked') return view
   const { at, reason, by, comment } = device.revocation
   return { ...view, revoked: { at: isoTime(at), reason, by, ...(comment !== undefined && { comment }) } }

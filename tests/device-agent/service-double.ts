@@ -136,7 +136,7 @@ export async function startService(
     socket.on('error', () => undefined).once('close', () => sockets.delete(socket))
   })
   server.on('request', (incoming: IncomingMessage, response: ServerResponse) => {
-    void answer(incoming, response, requests, reply)
+    void answer(incoming, response, requests, incoming.url === routes.joinTerms.path ? nothingAsked : reply)
   })
   await listening(server)
   const { port } = server.address() as AddressInfo
@@ -154,6 +154,9 @@ export async function startService(
       }),
   }
 }
+
+/** No PCR policy holds. */
+const nothingAsked = (): Reply => ({ status: 200, body: { pcrs: [], eventLog: false } })
 
 async function answer(
   incoming: IncomingMessage,

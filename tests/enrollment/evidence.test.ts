@@ -14,14 +14,22 @@ import {
 import { trustDomain } from '../ca/world.js'
 import { profile } from '../registry/world.js'
 import { bitFlipped, cutOrExtended, isRefusal, variants } from './hostile-evidence.js'
-import { createEnrollmentWorld, evidenceOf, newChannel, openDevice, quoteOf, softwareKey } from './world.js'
+import {
+  createEnrollmentWorld,
+  evidenceOf,
+  newChannel,
+  openDevice,
+  pcrPolicyOf,
+  quoteOf,
+  softwareKey,
+} from './world.js'
 
-const zero = '00'.repeat(32)
-const profiles = [{}, { name: parseProfileName('measured'), pcrs: new Map([0, 7].map((pcr) => [pcr, [zero]])) }]
+const profiles = [{}, { name: parseProfileName('measured') }]
+const pcrPolicies = [pcrPolicyOf([0, 7], { profiles: [parseProfileName('measured')] })]
 
 /** A device, evidence that is good, and the way to send it changed. */
 async function createEvidence(t: test.TestContext) {
-  const world = await createEnrollmentWorld(t, { profiles })
+  const world = await createEnrollmentWorld(t, { profiles, pcrPolicies })
   const device = await openDevice(await world.openTpm())
   const channel = newChannel()
   const good = await evidenceOf(device, { channel: channel.exporter })
@@ -176,7 +184,9 @@ test('a profile that measures asks for exactly its PCRs, with values that it nam
   const stale = await quoteOf(device, new Uint8Array(32), [0, 7])
   await assert.rejects(send({ ...good, quote: stale }), { code: 'QUOTE_STALE' })
 
-  const strange = await createEnrollmentWorld(t, { profiles: [{ pcrs: new Map([[0, ['ab'.repeat(32)]]]) }] })
+  const strange = await createEnrollmentWorld(t, {
+    pcrPolicies: [pcrPolicyOf([0], { pcrs: new Map([[0, [{ value: 'ab'.repeat(32) }]]]) })],
+  })
   const elsewhere = await openDevice(await strange.openTpm())
   const unexpected = await evidenceOf(elsewhere, { channel: channel.exporter, pcrs: [0] })
   await assert.rejects(strange.enrollment.beginTpmJoin(unexpected, channel), { code: 'PCR_MISMATCH' })

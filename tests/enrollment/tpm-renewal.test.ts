@@ -21,6 +21,7 @@ import {
   makeToken,
   newChannel,
   openDevice,
+  pcrPolicyOf,
   quoteOf,
   refusals,
   renewalOf,
@@ -29,8 +30,7 @@ import {
   type WorldOptions,
 } from './world.js'
 
-const zero = '00'.repeat(32)
-const measured = { profiles: [{ pcrs: new Map([0, 7].map((pcr) => [pcr, [zero]])) }] }
+const measured = { pcrPolicies: [pcrPolicyOf([0, 7])] }
 const verifiedTpmResidency = Buffer.from('6781050b0101', 'hex') // 2.23.133.11.1.1
 
 /** A device that has joined with its TPM. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
+  type DeviceId,
   type JoinAnswer,
   type Labels,
   type ProfileName,
@@ -18,6 +19,7 @@ import {
   type EnrollmentOptions,
   type EnrollmentProfile,
   type LimitOptions,
+  type PcrPolicyInForce,
 } from '#enrollment'
 import { createEkAuthority, openSoftwareTpm } from '#simulators'
 import {
@@ -35,6 +37,7 @@ import { createCaWorld, trustDomain } from '../ca/world.js'
 import { by, newToken, profile as profileName } from '../registry/world.js'
 
 export interface WorldOptions {
+  readonly pcrPolicies?: readonly PcrPolicyInForce[]
   readonly profiles?: readonly Partial<EnrollmentProfile>[]
   readonly limits?: LimitOptions
   /** Default: the day on which the registry's world stands. */
@@ -45,7 +48,9 @@ const unlimited = { perAddress: { burst: 1e6, perSecond: 1e6 } }
 
 /** Enrollment on a real CA and registry, with a manufacturer of software TPMs that it trusts. */
 export async function createEnrollmentWorld(t: TestContext, worldOptions: WorldOptions = {}) {
-  const { profiles = [{}], limits = unlimited } = worldOptions
+  const { profiles = [{}], limits = unlimited, pcrPolicies = [] } = worldOptions
+  const eventLogs = new Map<DeviceId, Uint8Array>()
+  const quarantined: DeviceId[] = []
   const world = await createCaWorld(t)
   world.clock.now = worldOptions.at ?? world.clock.now
   const ca = await world.openCa()
@@ -61,17 +66,34 @@ export async function createEnrollmentWorld(t: TestContext, worldOptions: WorldO
     broker: { mqtts: 'mqtts://broker.example:8883' },
     now: world.now,
     limits,
+    pcrPolicyFor: (name) => pcrPolicies.find((policy) => policy.profiles.includes(name)),
+    keepEventLog: async (device, eventLog) => void eventLogs.set(device, eventLog),
+    quarantine: (device) => void quarantined.push(device),
   }
   const enrollment = new Enrollment(options)
   t.after(() => enrollment.close())
-  const openTpm = (template: EkTemplateName = 'ecc-p256', authority = ekAuthority) => {
+  const openTpm = (template: EkTemplateName = 'ecc-p256', authority = ekAuthority, eventLog?: Uint8Array) => {
     const folder = mkdtempSync(join(tmpdir(), 'touchmark-tpm-'))
     t.after(() => rmSync(folder, { recursive: true, force: true }))
-    return openSoftwareTpm({ folder, templates: [template], ekAuthority: authority, now: world.now })
+    return openSoftwareTpm({
+      folder,
+      templates: [template],
+      ekAuthority: authority,
+      now: world.now,
+      ...(eventLog && { eventLog }),
+    })
   }
-  return { ...world, ca, ekAuthority, options, enrollment, openTpm }
+  return { ...world, ca, ekAuthority, options, enrollment, openTpm, eventLogs, quarantined }
 }
 export type EnrollmentWorld = Awaited<ReturnType<typeof createEnrollmentWorld>>
+
+/** A PCR policy that takes these values, by default those of a machine that has measured nothing. */
+export function pcrPolicyOf(registers: readonly number[], over: Partial<PcrPolicyInForce> = {}): PcrPolicyInForce {
+  const pcrs = new Map(registers.map((pcr) => [pcr, [{ value: '00'.repeat(32) }]]))
+  const events = { secureBoot: false, require: [], only: [], forbid: [] }
+  const facts = { name: 'measured', version: 1, mode: 'enforce', profiles: [profileName] } as const
+  return { ...facts, pcrs, events, eventLog: false, ...over }
+}
 
 /** A connection of its own. */
 export function newChannel(peer = '192.0.2.7'): Required<Channel> {
@@ -110,6 +132,7 @@ export interface EvidencePurpose {
   readonly binding?: 'exporter' | 'nonce'
   readonly profile?: ProfileName
   readonly pcrs?: readonly number[]
+  readonly eventLog?: Uint8Array
   readonly reported?: Labels
 }
 
@@ -134,6 +157,7 @@ export async function renewalOf(device: Device, purpose: EvidencePurpose): Promi
     csr: await csrOf(tpm, key),
     certify: await tpm.certify(key, ak, data),
     ...(purpose.pcrs && { quote: await quoteOf(device, data, purpose.pcrs) }),
+    ...(purpose.eventLog && { eventLog: purpose.eventLog }),
     ...(purpose.reported && { reported: purpose.reported }),
   }
 }

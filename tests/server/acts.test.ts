@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import test, { type TestContext } from 'node:test'
 import { type AuditEventName, parseDeviceId, parseLockId, type RouteName, routes } from '#protocol'
 import { fingerprintOf } from '#x509'
+import { joined, quoted } from './attested-device.js'
 import { policyFor } from './policies.js'
 import { by, type CallOptions, createWorld } from './world.js'
 
@@ -34,6 +35,16 @@ const acts: ReadonlyMap<RouteName, Tried> = new Map<RouteName, Tried>([
     { event: 'lock.add', said: 'body', as: 'reason', body: { target: { addresses: '192.0.2.0/24' }, ttlSeconds: 60 } },
   ],
   ['removeLock', { event: 'lock.remove', said: 'query', id: 'lock-0' }],
+  [
+    'applyPcrPolicy',
+    {
+      event: 'pcr_policy.apply',
+      said: 'query',
+      body: 'name: p\nmode: observe\nprofiles: [default]\npcrs: { 0: [] }\n',
+    },
+  ],
+  ['learnPcrs', { event: 'pcr_policy.apply', said: 'body', body: { device: 'd0' } }],
+  ['removePcrPolicy', { event: 'pcr_policy.remove', said: 'query', id: 'p' }],
   ['revokeDevice', { event: 'device.revoke', said: 'body', id: 'd1', body: { reason: 'superseded' } }],
 ])
 
@@ -73,7 +84,7 @@ test('a reason has at most 512 characters, of any script and wherever it stands;
 
 test('whatever operators can change is tried here', () => {
   const own = ['renewOperator']
-  const open = ['joinOperator', 'joinNonce', 'joinToken', 'joinTpm', 'joinTpmActivate', 'renew']
+  const open = ['joinOperator', 'joinNonce', 'joinTerms', 'joinToken', 'joinTpm', 'joinTpmActivate', 'renew']
   const asksOnly = ['diffPolicy', 'explainPolicy', 'shadowPolicy']
   const changing = Object.entries(routes).flatMap(([name, { method }]) => (method === 'GET' ? [] : [name]))
   const expected = changing.filter((name) => !open.includes(name) && !own.includes(name) && !asksOnly.includes(name))
@@ -125,11 +136,13 @@ async function openWorld(t: TestContext) {
   const ada = await world.operator()
   const target = { device: parseDeviceId('d9') }
   world.registry.addLock({ lock: parseLockId('lock-0'), target, mode: 'lock', reason: 'to remove' }, by)
+  const device = await joined(world.registry, 'd0')
+  await quoted(world.registry, device)
   const traffic = { in: 0, out: 0 }
   world.sessions.push({
     ...{
       session: '5e55105e55105e551001',
-      device: await world.device('d0'),
+      device,
       clientId: 'd1~pub',
       connected: true,
       subscriptions: [],

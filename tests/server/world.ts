@@ -24,12 +24,15 @@ import { defaultPolicy, everyRight } from '#policy'
 import { Registry } from '#registry'
 import { createMemoryStore } from '#store'
 import { createCertificate, createKeyPair, encodePem, fingerprintOf, oids, readSerial, spkiOf } from '#x509'
+import { Attesting } from '../../server/attesting.js'
 import { AuditReads } from '../../server/audit-reads.js'
+import { EventLogs } from '../../server/event-logs.js'
 import { createFaces } from '../../server/http/faces.js'
 import { OpenRequests } from '../../server/http/open-requests.js'
 import { OperatorGate } from '../../server/http/operators.js'
 import type { Channel, Service } from '../../server/http/service.js'
 import { Issuers } from '../../server/issuers.js'
+import { PcrPolicies } from '../../server/pcr-policies/pcr-policies.js'
 import { PolicyInForce } from '../../server/policy-in-force.js'
 import { People } from '../../server/people.js'
 import { OperatorRefusals } from '../../server/refusals.js'
@@ -62,6 +65,8 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
   const store = createMemoryStore()
   const registry = await Registry.open({ store, audit, replay: (from) => fromLog(audit.records, from), now })
   const policy = await PolicyInForce.open({ store, audit, attributesOf: attributes(registry), now }, defaultPolicy, by)
+  const policies = await PcrPolicies.open({ store, audit, now })
+  const attesting = new Attesting({ policies, eventLogs: new EventLogs(store), registry, now })
   const refusals = new OperatorRefusals(audit)
   const auditReads = new AuditReads(audit)
   const issuers = new Issuers(authorityOf(root, issuing), trustDomain, now)
@@ -99,6 +104,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     audit,
     auditReads,
     enrollment: createEnrollmentDouble(channels, turnedAway),
+    attesting,
     requests,
     operators: new OperatorGate({
       identifyOperator: (der) => issuers.identifyOperator(der),
@@ -195,6 +201,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       app,
       refusals,
       auditReads,
+      attesting,
       requests,
     },
     /** An operator whose certificate the registry knows; ada may do everything, others what the policy lets them. */
@@ -297,6 +304,7 @@ function createEnrollmentDouble(channels: Channel[], turnedAway: string[]): Serv
     throw new TypeError('not in this test')
   }
   return {
+    termsOf: () => ({ pcrs: [0, 7], eventLog: true }),
     createNonce: () => ({ nonce: new Uint8Array(32), expires: new Date('2026-03-01T12:02:00Z') }),
     joinWithToken: refuse,
     beginTpmJoin: (request, channel) => refuse(request, undefined, channel),

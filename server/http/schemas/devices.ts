@@ -18,6 +18,7 @@ import {
   time,
   words,
 } from './fields.js'
+import { verdict } from './attest.js'
 import { held } from './held.js'
 
 export const deviceParams = strict({ id: deviceId })
@@ -44,6 +45,7 @@ export const deviceView = held<DeviceView>()(
     labels,
     anchors: Type.Array(anchor),
     online: Type.Boolean(),
+    verdict: Type.Optional(verdict),
     instances: Type.Array(strict({ id: instanceId, certificates: Type.Array(certificateView) })),
     revoked: Type.Optional(strict({ at: time, reason, by: operatorName, comment: Type.Optional(comment) })),
   }),
