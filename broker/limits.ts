@@ -50,7 +50,7 @@ export interface BrokerLimits {
   readonly maxHeldBytes: number
   /** Bytes waiting for one socket; beyond them QoS 0 messages to it are dropped and QoS 1 messages wait in the queue. */
   readonly maxOutputBytes: number
-  /** How long a socket may take no byte at all of what waits for it. */
+  /** How long a socket may take for what it was handed at once, 64 KiB or one packet: how far it is cannot be seen. */
   readonly stallSeconds: number
   /** How long the state of a client that is away is kept. */
   readonly sessionExpirySeconds: number

@@ -15,17 +15,17 @@ const will = {
   properties: { willDelayInterval: 60 },
 } as const
 
-for (const [reason, speaks] of [
-  ['locked', false],
-  ['revoked', false],
-  ['superseded', false],
-  ['unknown_certificate', false],
-  ['previous', true],
-  ['expired', true],
+for (const [reason, outcome] of [
+  ['locked', 'is silent'],
+  ['revoked', 'is silent'],
+  ['superseded', 'is silent'],
+  ['unknown_certificate', 'is silent'],
+  ['previous', 'speaks'],
+  ['expired', 'speaks'],
 ] as const) {
   for (const between of ['nothing', 'a restart', 'a crash'] as const) {
-    const title = `a will ${speaks ? 'speaks' : 'is silent'} for who would be refused as ${reason}, with ${between} in between`
-    test(title, async (t) => {
+    test(`a will ${outcome} for who would be refused as ${reason} now, with ${between} in between`, async (t) => {
+      const speaks = outcome === 'speaks'
       let standing: Admission = { admitted: true, state: 'current' }
       const asked: (string | undefined)[] = []
       const admit = (_: unknown, address: string): Admission => {
