@@ -12,10 +12,17 @@ export function toSpki(key: KeyMaterial): Uint8Array {
   return Uint8Array.from(toKeyObject(key).export({ type: 'spki', format: 'der' }))
 }
 
+/** To import a point costs half as much as to verify a signature, and a join asks for each of its keys several times. */
+const imported = new WeakMap<KeyMaterial, KeyObject>()
+
 /** For node:crypto, which refuses a point off its curve. @throws TpmError STRUCTURE_INVALID */
 export function toKeyObject(key: KeyMaterial): KeyObject {
+  const known = imported.get(key)
+  if (known) return known
   try {
-    return createPublicKey({ format: 'jwk', key: toJwk(key) })
+    const object = createPublicKey({ format: 'jwk', key: toJwk(key) })
+    imported.set(key, object)
+    return object
   } catch (cause) {
     throw new TpmError('STRUCTURE_INVALID', 'not a usable public key', { cause })
   }
