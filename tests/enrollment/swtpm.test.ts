@@ -56,33 +56,6 @@ for (const template of ['rsa-2048', 'ecc-p256', 'ecc-p384'] satisfies readonly E
   })
 }
 
-test(
-  'a chain that lies in NV, padded and over two indices, leads to a root where nobody here holds what is between',
-  options,
-  async (t) => {
-    const own = await startSwtpm({ folder: mkdtempSync(join(folder, 'chained-')), ek: 'with-p256' })
-    t.after(() => own.stop())
-    const maker = makerOf(own)
-    const [issuer = assert.fail()] = maker.intermediates
-    const wrapped = Buffer.concat([storedCertificateHeader(issuer), issuer, Buffer.alloc(40, 0xff)])
-    writeNv(own, '0x01c00101', wrapped.subarray(500))
-    writeNv(own, '0x01c00100', wrapped.subarray(0, 500))
-
-    const world = await createEnrollmentWorld(t, { at: Date.now() })
-    const enrollment = new Enrollment({ ...world.options, ekMakers: [{ ...maker, intermediates: [] }] })
-    t.after(() => enrollment.close())
-    const chip = await openTpm(own.spec)
-    t.after(() => chip.close())
-    const device = await openDevice(chip, 'ecc-p256')
-    assert.deepEqual(device.ek.certificates.slice(1), [issuer])
-    const { text } = await makeToken(world)
-    assert.match((await joinWithTpm({ ...world, enrollment }, device, text)).deviceId, /^tpm-/)
-    const [alone = assert.fail()] = device.ek.certificates
-    const unchained = { ...device, ek: { ...device.ek, certificates: [alone] } }
-    await assert.rejects(joinWithTpm({ ...world, enrollment }, unchained), { code: 'EK_MAKER_UNKNOWN' })
-  },
-)
-
 test('case 88: a TPM that was cleared renews nothing, and joins anew as the device that it was', options, async (t) => {
   const own = await startSwtpm({ folder: mkdtempSync(join(folder, 'cleared-')) })
   t.after(() => own.stop())
@@ -111,17 +84,4 @@ test('case 88: a TPM that was cleared renews nothing, and joins anew as the devi
 function makerOf({ ekRoots, ekIntermediates }: RunningSwtpm) {
   const der = (pems: readonly string[]) => pems.flatMap((pem) => decodePem(pem, 'CERTIFICATE'))
   return { id: 'swtpm', roots: der(ekRoots), intermediates: der(ekIntermediates) }
-}
-
-/** As TPM 1.2 wrapped a full certificate: tag, type, size, tag. */
-function storedCertificateHeader({ length }: Uint8Array): Uint8Array {
-  return Buffer.from(`100100${(length + 2).toString(16).padStart(4, '0')}1002`, 'hex')
-}
-
-/** As a maker would, before the machine is sold. */
-function writeNv({ tcti }: RunningSwtpm, index: string, contents: Uint8Array): void {
-  const environment = { env: { ...process.env, TPM2TOOLS_TCTI: tcti }, input: contents }
-  const attributes = 'ppwrite|ppread|ownerread|authread|no_da|platformcreate|writedefine'
-  execFileSync('tpm2_nvdefine', ['-Q', '-C', 'p', '-s', `${contents.length}`, '-a', attributes, index], environment)
-  execFileSync('tpm2_nvwrite', ['-Q', '-C', 'p', '-i', '-', index], environment)
 }
