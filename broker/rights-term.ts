@@ -22,6 +22,7 @@ export class RightsTerm {
 
   /** Rights that were given to somebody, and how long they last. */
   note(term: Term): void {
+    if (term === always) return
     const { until } = this.#term
     this.#term = shorter(this.#term, term)
     if (this.#term.until < until) this.#wait()

@@ -15,12 +15,10 @@ import type { RateLimiter } from './rate-limiter.js'
 import { type Prepared, type Rendered, renderRule, type RuleList } from './rule-list.js'
 import { type Overlaps, remember, RuleTable } from './rule-table.js'
 
-/** What a policy comes to for one device. Rules stand in the order of (role, rule id). */
+/** What a policy comes to for one device, or for all that are alike. Rules stand in the order of (role, rule id). */
 export interface Rights {
-  readonly policy: TopicPolicy
-  readonly device: DeviceAttributes
   readonly maxSessions: number
-  /** All of these can be rendered for the device. */
+  /** All of these can be rendered for each of them. */
   readonly allow: readonly RuleList<AllowRule>[]
   readonly deny: readonly RuleList[]
   /** Of roles that are bound under conditions which do not hold: they decide nothing, and tell what was nearest. */
@@ -75,18 +73,18 @@ export class EffectivePolicy {
   #received: Map<TopicName, QosDecision> | undefined
   #allowances: Map<Prepared, Judged> | undefined
 
-  constructor(rights: Rights, rates: RateLimiter) {
-    this.version = rights.policy.version
+  constructor(policy: TopicPolicy, device: DeviceAttributes, rights: Rights, rates: RateLimiter) {
+    this.version = policy.version
     this.maxSessions = rights.maxSessions
-    this.quarantined = rights.device.quarantined === true
-    this.onDenyPublish = rights.policy.onDenyPublish
+    this.quarantined = device.quarantined === true
+    this.onDenyPublish = policy.onDenyPublish
     this.renderErrors = rights.renderErrors
     this.term = rights.term
     this.#whereabouts = rights.whereabouts
-    this.#device = rights.device
-    this.#onOverlap = rights.policy.onOverlap
-    this.#rules = new RuleTable(rights, rights.device)
-    const { withheld, device } = rights
+    this.#device = device
+    this.#onOverlap = policy.onOverlap
+    this.#rules = new RuleTable(rights, device)
+    const { withheld } = rights
     const isNothingWithheld = withheld.allow.length + withheld.deny.length === 0
     this.#withheld = isNothingWithheld ? emptyTable : new RuleTable(withheld, device)
     this.#rates = rates

@@ -16,9 +16,11 @@ export type PolicyErrorCode =
 export class PolicyError extends CodedError<PolicyErrorCode> {
   /** `file:line:column`. */
   readonly at: string
+  readonly problem: string
 
   constructor(code: PolicyErrorCode, at: string, problem: string, options?: ErrorOptions) {
     super(code, `${at}: ${problem}`, options)
     this.at = at
+    this.problem = problem
   }
 }

@@ -1,4 +1,5 @@
 export { always, type Circumstances, isWithin, shorter, type Term } from './conditions.js'
+export { rolesOf } from './bound-roles.js'
 export { covered, type Levels, overlaps } from './containment.js'
 export { defaultPolicy } from './default-policy.js'
 export { plain, readDocument } from './document.js'
@@ -22,7 +23,7 @@ export {
   type TopicPolicy,
 } from './policy.js'
 export { RateLimiter } from './rate-limiter.js'
-export { renderPolicy, rolesOf } from './render.js'
+export { renderPolicy } from './render.js'
 export { policySchema } from './schema.js'
 export { ImpactTally } from './shadow/impact.js'
 export type { LiveSession, LiveSubscription } from './shadow/live-session.js'

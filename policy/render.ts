@@ -1,7 +1,8 @@
-import { hasLabels, isName } from '#protocol'
-import { always, any, type Circumstances, evaluate, type Holding, termOf, whereaboutsOf } from './conditions.js'
+import { isName } from '#protocol'
+import { bindingsOf, type BoundRole, boundRoles } from './bound-roles.js'
+import { always, type Circumstances, termOf, whereaboutsOf } from './conditions.js'
 import { EffectivePolicy, type Rights } from './effective.js'
-import { type Binding, type DeviceAttributes, policyLimits, type Role, type TopicPolicy } from './policy.js'
+import { type Binding, type DeviceAttributes, policyLimits, type TopicPolicy } from './policy.js'
 import { RateLimiter } from './rate-limiter.js'
 import { listsOf } from './rule-list.js'
 
@@ -19,10 +20,14 @@ export function renderPolicy(
   circumstances: Circumstances = {},
   rates: RateLimiter = new RateLimiter({ now: () => 0 }),
 ): EffectivePolicy {
-  const nothing = (renderErrors: readonly string[]) =>
-    new EffectivePolicy({ ...noRights, policy, device, renderErrors }, rates)
+  return new EffectivePolicy(policy, device, rightsOf(policy, device, circumstances), rates)
+}
+
+function rightsOf(policy: TopicPolicy, device: DeviceAttributes, circumstances: Circumstances): Rights {
   if (!isName(device.id)) return nothing(['device.id does not fit into one topic level'])
   const bindings = bindingsOf(policy, device)
+  const common = commonRights(policy, bindings)
+  if (common && isWholeFor(device, common)) return common
   const roles = boundRoles(policy, bindings, circumstances)
   if (roles.length > policyLimits.rolesPerDevice) {
     return nothing([`${roles.length} roles are bound, ${policyLimits.rolesPerDevice} is the limit`])
@@ -36,68 +41,63 @@ export function renderPolicy(
   const problems = allowing.map(({ role }) => listsOf(role).allow.problemsFor(device))
   const given = allowing.filter((_, at) => problems[at]?.length === 0)
   const conditions = bindings.flatMap(({ when }) => when ?? [])
-  return new EffectivePolicy(
-    {
-      policy,
-      device,
-      maxSessions: Math.max(1, ...given.map(({ role }) => role.maxSessions)),
-      allow: given.map(({ role }) => listsOf(role).allow),
-      deny: denying.map(({ role }) => listsOf(role).deny),
-      withheld: withheldFrom(roles, device),
-      term: termOf(conditions, circumstances.at),
-      whereabouts: whereaboutsOf(conditions, circumstances.from),
-      renderErrors: problems.flat(),
-    },
-    rates,
-  )
+  return {
+    maxSessions: maxSessionsOf(given),
+    allow: given.map(({ role }) => listsOf(role).allow),
+    deny: denying.map(({ role }) => listsOf(role).deny),
+    withheld: withheldFrom(roles, device),
+    term: termOf(conditions, circumstances.at),
+    whereabouts: whereaboutsOf(conditions, circumstances.from),
+    renderErrors: problems.flat(),
+  }
 }
 
 const nothingWithheld = { allow: [], deny: [] }
 
-const noRights = {
-  maxSessions: 1,
-  ...{ allow: [], deny: [], withheld: nothingWithheld },
-  ...{ term: always, whereabouts: undefined },
+const unconditional = { withheld: nothingWithheld, term: always, whereabouts: undefined }
+
+function nothing(renderErrors: readonly string[]): Rights {
+  return { ...unconditional, maxSessions: 1, allow: [], deny: [], renderErrors }
 }
 
-/** What gives a device its roles: in quarantine one, everywhere and always; where the policy names none, it has no rights. */
-export function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Binding[] {
-  const { quarantineRole: role } = policy
-  if (device.quarantined === true) return role === undefined ? [] : [{ at: 'quarantine', role }]
-  return policy.bindings.filter((binding) => matches(binding, device))
-}
+/** By what binds them. */
+const known = new WeakMap<TopicPolicy, Map<string, Rights>>()
 
-/** The roles that a policy binds to a device, under whatever conditions, and whether or not it is in quarantine. */
-export function rolesOf(policy: TopicPolicy, device: DeviceAttributes): readonly string[] {
-  return [...new Set(policy.bindings.filter((binding) => matches(binding, device)).map(({ role }) => role))]
-}
+/** Of kinds of devices. A fleet has a handful; where each device is bound by its own name, each has its own rights. */
+const maxKinds = 256
 
-interface BoundRole {
-  readonly role: Role
-  readonly bound: Holding
-}
-
-/** Each role once, by name. */
-function boundRoles(
-  policy: TopicPolicy,
-  bindings: readonly Pick<Binding, 'role' | 'when'>[],
-  circumstances: Circumstances,
-): readonly BoundRole[] {
-  const holdings = new Map<string, Holding>()
-  for (const { role, when = {} } of bindings) {
-    holdings.set(role, any([holdings.get(role) ?? 'no', evaluate(when, circumstances)]))
+/**
+ * What all devices have in common that are bound like this, if nothing of it depends on where and when: worked out once,
+ * so that a fleet can be held to another policy in no time. A device that lacks a label has less, see {@link isWholeFor}.
+ */
+function commonRights(policy: TopicPolicy, bindings: readonly Binding[]): Rights | undefined {
+  if (bindings.some(({ when }) => when !== undefined)) return undefined
+  let kinds = known.get(policy)
+  if (kinds === undefined) known.set(policy, (kinds = new Map<string, Rights>()))
+  const kind = bindings.length === 1 ? (bindings[0]?.at ?? '') : bindings.map(({ at }) => at).join(' ')
+  const common = kinds.get(kind)
+  if (common !== undefined || kinds.size >= maxKinds) return common
+  const roles = boundRoles(policy, bindings, {})
+  if (roles.length > policyLimits.rolesPerDevice) return undefined
+  const rights = {
+    ...unconditional,
+    maxSessions: maxSessionsOf(roles),
+    allow: roles.map(({ role }) => listsOf(role).allow),
+    deny: roles.map(({ role }) => listsOf(role).deny),
+    renderErrors: [],
   }
-  const names = [...holdings].sort(([one], [other]) => (one < other ? -1 : 1))
-  return names.flatMap(([name, bound]) => {
-    const role = policy.roles.get(name)
-    return role ? [{ role, bound }] : []
-  })
+  kinds.set(kind, rights)
+  return rights
 }
 
-function matches({ tiers, labels, ids }: Binding, device: DeviceAttributes): boolean {
-  if (tiers !== undefined && !tiers.includes(device.tier)) return false
-  if (ids !== undefined && !ids.includes(device.id)) return false
-  return labels === undefined || hasLabels(device.labels, labels)
+function isWholeFor(device: DeviceAttributes, { allow, deny }: Rights): boolean {
+  for (const list of deny) if (list.problemsFor(device).length > 0) return false
+  for (const list of allow) if (list.problemsFor(device).length > 0) return false
+  return true
+}
+
+function maxSessionsOf(roles: readonly BoundRole[]): number {
+  return Math.max(1, ...roles.map(({ role }) => role.maxSessions))
 }
 
 /** What roles hold whose conditions do not: a rule that cannot be rendered would match nothing. */

@@ -21,7 +21,7 @@ export interface TestReport {
 /** Asks a policy the questions of its own `tests`. A policy with a failing one must not be activated. */
 export function runPolicyTests(policy: TopicPolicy): TestReport {
   const cases = policy.tests.map((test): TestCase => {
-    const { decision } = renderPolicy(policy, test.as, test.circumstances).explain(test.question)
+    const decision = renderPolicy(policy, test.as, test.circumstances).judge(test.question)
     const problem = problemOf(test, decision)
     return { at: test.at, name: nameOf(test), ...(problem !== undefined && { problem }) }
   })

@@ -1,6 +1,7 @@
 import type { ApplyPolicyAnswer, Fingerprint } from '#protocol'
-import { parsePolicy, policyHash, runPolicyTests, type TopicPolicy, withVersion } from '#policy'
+import { policyHash, runPolicyTests, type TopicPolicy } from '#policy'
 import { ServerError } from './errors.js'
+import type { PolicyReader } from './policy-reader.js'
 
 /** What the present text of a policy is called in messages, whatever file it came from. */
 export const fileInForce = 'policy.yaml'
@@ -13,8 +14,8 @@ export interface CheckedPolicy {
 }
 
 /** Reads a policy and asks it its own tests. @throws PolicyError; ServerError POLICY_TESTS_FAILED */
-export function checkPolicy(source: string, file: string): CheckedPolicy {
-  const policy = parsePolicy(source, file)
+export async function checkPolicy(reader: PolicyReader, source: string, file: string): Promise<CheckedPolicy> {
+  const policy = await reader.parse(source, file)
   const { failed } = runPolicyTests(policy)
   if (failed.length > 0) {
     const list = failed.map(({ at, problem }) => `${at}: ${problem}`).join('\n')
@@ -28,17 +29,17 @@ export function checkPolicy(source: string, file: string): CheckedPolicy {
  * @throws PolicyError for what this release can no longer read; ServerError POLICY_TESTS_FAILED, and POLICY_VERSION where
  * the policy in force says the same
  */
-export function restorePolicy(
+export async function restorePolicy(
+  reader: PolicyReader,
   earlier: { readonly version: number; readonly source: string },
-  version: number,
-  inForce: CheckedPolicy,
-): CheckedPolicy {
+  { version, inForce }: { readonly version: number; readonly inForce: CheckedPolicy },
+): Promise<CheckedPolicy> {
   const { source } = earlier
-  const asNow = withVersion(source, fileInForce, inForce.policy.version)
-  if (policyHash(parsePolicy(asNow, fileInForce)) === inForce.hash) {
+  const asNow = await reader.renumber(source, fileInForce, inForce.policy.version)
+  if (policyHash(await reader.parse(asNow, fileInForce)) === inForce.hash) {
     throw new ServerError('POLICY_VERSION', `what version ${earlier.version} says is in force already`)
   }
-  return checkPolicy(withVersion(source, fileInForce, version), fileInForce)
+  return checkPolicy(reader, await reader.renumber(source, fileInForce, version), fileInForce)
 }
 
 export function answerOf({ policy, hash }: CheckedPolicy, dryRun: boolean, sessions: number): ApplyPolicyAnswer {

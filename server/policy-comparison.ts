@@ -1,13 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DiffPolicyRequest, PolicyDiff } from '#protocol'
-import {
-  AffectedDevices,
-  type DeviceAttributes,
-  diffPolicies,
-  parsePolicy,
-  policyHash,
-  type TopicPolicy,
-} from '#policy'
+import { AffectedDevices, type DeviceAttributes, diffPolicies, policyHash, type TopicPolicy } from '#policy'
 import { ServerError } from './errors.js'
 import type { PolicyInForce } from './policy-in-force.js'
 
@@ -38,12 +31,12 @@ async function readNewer(policy: PolicyInForce, { to, source, file = 'policy.yam
   if (source === undefined) return readVersion(policy, to)
   if (to !== undefined)
     throw new ServerError('REQUEST_INVALID', 'expected a version in `to` or a policy in `source`, got both')
-  return parsePolicy(source, file)
+  return policy.read(source, file)
 }
 
 async function readVersion(policy: PolicyInForce, version = policy.view.version): Promise<TopicPolicy> {
   const { source } = await policy.versionOf(version)
-  return parsePolicy(source, `version-${version}.yaml`)
+  return policy.read(source, `version-${version}.yaml`)
 }
 
 function nameOf(policy: TopicPolicy): PolicyDiff['from'] {

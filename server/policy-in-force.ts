@@ -17,11 +17,13 @@ import {
   type Reach,
   renderPolicy,
   rolesOf,
+  type TopicPolicy,
 } from '#policy'
 import type { Store } from '#store'
 import { answerOf, type CheckedPolicy, checkPolicy, fileInForce, restorePolicy } from './checked-policy.js'
 import { operatorRightsIn } from './operator-rights.js'
 import { requireNotLockedOut, requireRoom, requireSuccessor } from './policy-admission.js'
+import { type PolicyReader, readHere } from './policy-reader.js'
 import { circumstancesOf, questionOf, subjectOf } from './policy-questions.js'
 import { PolicySwitch } from './policy-switch.js'
 import { factsOf, type PolicyVersion, PolicyVersions } from './policy-versions.js'
@@ -33,6 +35,8 @@ export interface PolicyInForceOptions {
   /** Who a device is to a policy; undefined when the registry does not know it. */
   readonly attributesOf: (device: DeviceId) => DeviceAttributes | undefined
   readonly now: () => number
+  /** Default: in this thread. */
+  readonly reader?: PolicyReader
 }
 
 export interface ApplyOptions {
@@ -56,6 +60,7 @@ type Recheck = () => number | Promise<number>
  */
 export class PolicyInForce {
   readonly #options: PolicyInForceOptions
+  readonly #reader: PolicyReader
   readonly #rates: RateLimiter
   readonly #rendered: RenderedRights
   readonly #listeners = new Set<Recheck>()
@@ -67,7 +72,8 @@ export class PolicyInForce {
   static async open(options: PolicyInForceOptions, firstSource: string, by: OperatorFacts): Promise<PolicyInForce> {
     const versions = await PolicyVersions.open(options.store)
     const { current } = versions
-    const active = checkPolicy(current === undefined ? firstSource : await versions.source(current), fileInForce)
+    const source = current === undefined ? firstSource : await versions.source(current)
+    const active = await checkPolicy(readHere, source, fileInForce)
     if (current === undefined) requireRoom(active.policy.version, versions)
     const inForce = new PolicyInForce(options, versions, active)
     const facts = factsOf(active, by, options.now())
@@ -81,10 +87,16 @@ export class PolicyInForce {
 
   private constructor(options: PolicyInForceOptions, versions: PolicyVersions, active: CheckedPolicy) {
     this.#options = options
+    this.#reader = options.reader ?? readHere
     this.#rates = new RateLimiter({ now: options.now })
     this.#rendered = new RenderedRights(this.#rates, (device, problem) => this.#recordRenderError(device, problem))
     this.#versions = versions
     this.#switch = new PolicySwitch({ versions, audit: options.audit, recheck: () => this.#recheck() }, active)
+  }
+
+  /** Any policy, as this one was read. @throws PolicyError */
+  read(source: string, file: string): Promise<TopicPolicy> {
+    return this.#reader.parse(source, file)
   }
 
   get view(): PolicyView {
@@ -121,7 +133,7 @@ export class PolicyInForce {
    */
   apply(source: string, { file, dryRun, by }: ApplyOptions): Promise<ApplyPolicyAnswer> {
     return this.#inTurn(async () => {
-      const active = this.#examine(() => checkPolicy(source, file), by)
+      const active = await this.#examine(() => checkPolicy(this.#reader, source, file), by)
       if (dryRun || active.hash === this.#switch.active.hash) return answerOf(active, dryRun, 0)
       return answerOf(active, dryRun, await this.#switch.to(active, factsOf(active, by, this.#options.now()), by))
     })
@@ -135,10 +147,9 @@ export class PolicyInForce {
     return this.#inTurn(async () => {
       const restores = version ?? this.#versions.before(this.#switch.active.policy.version)
       const source = await this.#versions.source(restores)
-      const active = this.#examine(
-        () => restorePolicy({ version: restores, source }, this.#versions.next, this.#switch.active),
-        by,
-      )
+      const earlier = { version: restores, source }
+      const now = { version: this.#versions.next, inForce: this.#switch.active }
+      const active = await this.#examine(() => restorePolicy(this.#reader, earlier, now), by)
       const answer = (sessions: number) => ({ ...answerOf(active, dryRun, sessions), restores })
       if (dryRun) return answer(0)
       return answer(await this.#switch.to(active, { ...factsOf(active, by, this.#options.now()), restores }, by))
@@ -186,9 +197,9 @@ export class PolicyInForce {
   }
 
   /** A refused policy is on record too: somebody tried to change what holds for everyone. */
-  #examine(read: () => CheckedPolicy, by: OperatorFacts): CheckedPolicy {
+  async #examine(read: () => Promise<CheckedPolicy>, by: OperatorFacts): Promise<CheckedPolicy> {
     try {
-      const active = read()
+      const active = await read()
       requireSuccessor(active, this.#switch.active, this.#versions)
       requireNotLockedOut(by.operator, active.policy, this.#switch.active.policy)
       return active

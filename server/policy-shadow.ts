@@ -1,5 +1,5 @@
 import type { PolicyImpact, WorkProgress } from '#protocol'
-import { DecisionSample, ImpactTally, type LiveSession, parsePolicy, policyHash, readObserved, Shadow } from '#policy'
+import { DecisionSample, ImpactTally, type LiveSession, policyHash, readObserved, Shadow } from '#policy'
 import type { PolicyStudy } from './policy-study.js'
 import { recordsIn } from './record-lines.js'
 import { Turns } from './turns.js'
@@ -22,8 +22,8 @@ export async function* shadowPolicy(
   { source, file, decisions: asked }: Candidate,
 ): AsyncGenerator<WorkProgress, PolicyImpact> {
   const view = study.inForce()
-  const inForce = parsePolicy(view.source, 'policy.yaml')
-  const candidate = parsePolicy(source, file)
+  const inForce = await study.read(view.source, 'policy.yaml')
+  const candidate = await study.read(source, file)
   const { attributesOf, now, elapsed, signal } = study
   const tally = new ImpactTally(new Shadow({ inForce, candidate, attributesOf, at: now() }))
   const turns = new Turns(elapsed, signal)

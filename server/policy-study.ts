@@ -1,10 +1,12 @@
 import type { AuditQuery } from '#audit'
 import type { DeviceId, PolicyView } from '#protocol'
-import type { DeviceAttributes, LiveSession } from '#policy'
+import type { DeviceAttributes, LiveSession, TopicPolicy } from '#policy'
 
 /** What is known of policy and devices, and what they did; for one who asks, and as long as that one waits. */
 export interface PolicyStudy {
   readonly inForce: () => PolicyView
+  /** Any policy. @throws PolicyError */
+  readonly read: (source: string, file: string) => Promise<TopicPolicy>
   readonly devices: () => Iterable<DeviceId>
   /** Undefined for a device that is not known, or kept out. */
   readonly attributesOf: (device: DeviceId) => DeviceAttributes | undefined

@@ -1,7 +1,6 @@
 import type { DeviceId, PolicySuggestion, WorkProgress } from '#protocol'
 import {
   type DeviceAttributes,
-  parsePolicy,
   PolicyUsage,
   readObserved,
   SharedLabels,
@@ -31,7 +30,7 @@ export async function* suggestFromLog(
   { role, days }: SuggestionRequest,
 ): AsyncGenerator<WorkProgress, PolicySuggestion> {
   const { source, version, hash } = study.inForce()
-  const policy = parsePolicy(source, 'policy.yaml')
+  const policy = await study.read(source, 'policy.yaml')
   if (role !== undefined && !policy.roles.has(role)) {
     throw new ServerError('NOT_FOUND', `the policy in force has no role ${JSON.stringify(role)}`)
   }

@@ -113,6 +113,7 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
       return {
         ...{ now, elapsed, signal },
         inForce: () => policy.view,
+        read: (source, file) => policy.read(source, file),
         devices: () => registry.devices().map(({ id }) => id),
         attributesOf: (device) => attributesOf(registry, device),
         liveSessions: () => broker.liveSessions(),

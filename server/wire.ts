@@ -25,6 +25,7 @@ import { createMetrics } from './metrics.js'
 import { ensureOperatorCredential } from './operator-credential.js'
 import { PcrPolicies } from './pcr-policies/pcr-policies.js'
 import { PolicyInForce } from './policy-in-force.js'
+import { PolicyThread } from './policy-reader.js'
 import { quarantine } from './quarantine.js'
 import { OperatorRefusals } from './refusals.js'
 import { checksOf, statusOf } from './status.js'
@@ -103,8 +104,10 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   })
   await handOutVerifierKey()
 
+  const reader = new PolicyThread()
+  closing.add(() => reader.close())
   const policy = await PolicyInForce.open(
-    { store, audit, attributesOf: (device) => attributesOf(registry, device), now },
+    { store, audit, attributesOf: (device) => attributesOf(registry, device), now, reader },
     await firstPolicy(inData('policy.yaml'), inData('policy.schema.json')),
     ourselves,
   )

@@ -1,7 +1,7 @@
 import { parseShare } from '#protocol'
 import { covered, type Levels, overlaps } from '../containment.js'
 import type { AllowRule, DeviceAttributes, Question, TopicPolicy } from '../policy.js'
-import { rolesOf } from '../render.js'
+import { rolesOf } from '../bound-roles.js'
 import { renderTemplate } from '../template.js'
 import { named } from './naming.js'
 import { RuleUse } from './rule-use.js'

@@ -297,6 +297,20 @@ bindings: [{ role: broken, match: { tier: tpm } }, { role: whole, match: { tier:
   assert.equal(rights.maxSessions, 1)
 })
 
+test('devices that are bound alike share what they have, and one that lacks a label takes nothing from the others', () => {
+  const policy = parse({
+    allow: [rule('own', 'publish', ['f/${device.labels.site}/#'])],
+    deny: [rule('no', 'publish', ['f/${device.labels.site}/x'])],
+  })
+  const may = (labels: Record<string, string>, topic: string) =>
+    publish(renderPolicy(policy, { id: parseDeviceId('d1'), tier: 'tpm', labels }), topic).effect
+  for (let round = 0; round < 2; round++) {
+    assert.deepEqual([may({}, 'f/oslo/a'), may({ site: 'a/b' }, 'f/a/b')], ['deny', 'deny'])
+    assert.deepEqual([may({ site: 'oslo' }, 'f/oslo/a'), may({ site: 'oslo' }, 'f/oslo/x')], ['allow', 'deny'])
+    assert.deepEqual([may({ site: 'rome' }, 'f/rome/a'), may({ site: 'rome' }, 'f/oslo/a')], ['allow', 'deny'])
+  }
+})
+
 test('a deny that cannot be rendered takes all rights', () => {
   const policy = parse({
     allow: [rule('a', 'publish', ['#'])],

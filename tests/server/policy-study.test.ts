@@ -78,6 +78,7 @@ test('where the log cannot be read to its end, the last line says so, and there 
     studyPolicy: ({ leaving: signal }) => ({
       ...{ now: () => 0, elapsed: () => 0, signal },
       inForce: () => world.policy.view,
+      read: (source, file) => world.policy.read(source, file),
       ...{ devices: () => [], attributesOf: () => undefined },
       liveSessions: () => [],
       search: () => broken(),
@@ -105,6 +106,7 @@ test('the work ends when the one who asked has gone', async (t) => {
     studyPolicy: ({ leaving: signal }) => ({
       ...{ now: () => 0, elapsed: () => (clock.elapsed += 1), signal },
       inForce: () => world.policy.view,
+      read: (source, file) => world.policy.read(source, file),
       ...{ devices: () => [], attributesOf: () => undefined },
       liveSessions: () => [],
       search: endless,

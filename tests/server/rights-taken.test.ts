@@ -94,6 +94,7 @@ async function openWorld(t: TestContext, acts: readonly string[]) {
     studyPolicy: ({ leaving: signal }) => ({
       ...{ now: () => 0, elapsed: () => (elapsed += 1), signal },
       inForce: () => world.policy.view,
+      read: (source, file) => world.policy.read(source, file),
       ...{ devices: () => [], attributesOf: () => undefined },
       liveSessions: () => [],
       search: ({ limit }) => (limit === undefined ? found() : nothing()),

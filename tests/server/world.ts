@@ -131,6 +131,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     studyPolicy: ({ leaving: signal }) => ({
       ...{ now, elapsed: now, signal },
       inForce: () => policy.view,
+      read: (source, file) => policy.read(source, file),
       devices: () => registry.devices().map(({ id }) => id),
       attributesOf: attributes(registry),
       liveSessions: () => [],
