@@ -1,6 +1,6 @@
 import type { DenyReason, DeviceId, Labels, Tier, TopicAction, TopicFilter, TopicName } from '#protocol'
-import type { Circumstances, Conditions } from './conditions.js'
-import type { OperatorPolicy } from './operator-policy.js'
+import type { Circumstances, Conditions } from './conditions/conditions.js'
+import type { OperatorPolicy } from './operators/operator-policy.js'
 
 /*
  * A policy file after it was read and checked, still independent of any device. `parsePolicy` makes it,

@@ -1,6 +1,6 @@
 import type { Decision } from '#protocol'
+import { renderPolicy } from './deciding/render.js'
 import type { PolicyTest, TopicPolicy } from './policy.js'
-import { renderPolicy } from './render.js'
 
 /** What became of one test. */
 export interface TestCase {

@@ -1,6 +1,6 @@
 import type { DeviceId, PolicyDiff } from '#protocol'
+import { bindingsOf } from '../deciding/bound-roles.js'
 import type { Binding, DeviceAttributes, TopicPolicy } from '../policy.js'
-import { bindingsOf } from '../bound-roles.js'
 import { diffPolicies } from './policies.js'
 
 /** Of those whom a change is about, so many are named. */

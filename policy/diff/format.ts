@@ -1,5 +1,5 @@
-import type { Conditions } from '../conditions.js'
-import { formatNetwork } from '../networks.js'
+import type { Conditions } from '../conditions/conditions.js'
+import { formatNetwork } from '../conditions/networks.js'
 import type { AllowRule, Binding, Rate, Rule, TopicTemplate, Variable } from '../policy.js'
 
 /*

@@ -1,5 +1,5 @@
 import { hasLabels, type PolicyDifference } from '#protocol'
-import type { Grant, OperatorPolicy } from '../operator-policy.js'
+import type { Grant, OperatorPolicy } from '../operators/operator-policy.js'
 import { compareNumbers, compareReach, compareSets } from './brings.js'
 import { compareRules, type Parts } from './compare-rules.js'
 import { formatLabels } from './format.js'

@@ -1,5 +1,5 @@
 import type { PolicyDifference } from '#protocol'
-import { covered, type Levels } from '../containment.js'
+import { covered, type Levels } from '../matching/containment.js'
 import type { AllowRule, Rate, Rule, TopicTemplate } from '../policy.js'
 import { type Brings, compareNumbers, compareReach, compareSets, opposite } from './brings.js'
 import { compareRules, type Parts } from './compare-rules.js'

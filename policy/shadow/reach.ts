@@ -1,7 +1,7 @@
-import { covered, intersection, type Levels } from '../containment.js'
+import { covered, intersection, type Levels } from '../matching/containment.js'
+import type { Rendered } from '../matching/rule-list.js'
+import type { Overlaps } from '../matching/rule-table.js'
 import type { Rule } from '../policy.js'
-import type { Rendered } from '../rule-list.js'
-import type { Overlaps } from '../rule-table.js'
 
 /**
  * A rule because of which some topic of a filter is received in one case and not in the other; undefined when all that is

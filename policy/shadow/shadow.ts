@@ -1,9 +1,9 @@
 import type { DeviceId, Verdict } from '#protocol'
-import { rolesOf } from '../bound-roles.js'
-import type { EffectivePolicy } from '../effective.js'
+import { rolesOf } from '../deciding/bound-roles.js'
+import type { EffectivePolicy } from '../deciding/effective.js'
+import { renderPolicy } from '../deciding/render.js'
 import { placesOf } from '../places.js'
 import type { DeviceAttributes, Question, TopicPolicy } from '../policy.js'
-import { renderPolicy } from '../render.js'
 
 export interface ShadowOptions {
   readonly inForce: TopicPolicy

@@ -1,7 +1,7 @@
 import { type Document, isMap, isSeq, parseDocument, type YAMLMap } from 'yaml'
 import { PolicyError } from '../errors.js'
 import type { AllowRule } from '../policy.js'
-import { withVersion } from '../with-version.js'
+import { withVersion } from '../reading/with-version.js'
 import { isUnchanged, type NarrowedRule, type RuleProposal } from './proposal.js'
 import { roleOf } from './usage.js'
 

@@ -1,7 +1,7 @@
-import type { Levels } from '../containment.js'
 import { variableFor } from '../generalise.js'
+import type { Levels } from '../matching/containment.js'
+import { renderTemplate } from '../matching/template.js'
 import type { DeviceAttributes, TopicTemplate } from '../policy.js'
-import { renderTemplate } from '../template.js'
 
 /** A template as it stands in the file, level by level. */
 export function writtenLevels(template: TopicTemplate): Levels {

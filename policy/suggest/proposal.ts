@@ -1,5 +1,5 @@
 import type { TopicAction } from '#protocol'
-import { covered, type Levels, overlaps } from '../containment.js'
+import { covered, type Levels, overlaps } from '../matching/containment.js'
 import type { AllowRule, Qos, TopicPolicy } from '../policy.js'
 import { writtenLevels } from './naming.js'
 import type { RuleUse } from './rule-use.js'

@@ -1,5 +1,5 @@
 import type { TopicAction } from '#protocol'
-import type { Levels } from '../containment.js'
+import type { Levels } from '../matching/containment.js'
 import type { AllowRule, Qos } from '../policy.js'
 import { TopicTree } from './topic-tree.js'
 

@@ -1,5 +1,5 @@
+import { rolesOf } from '../deciding/bound-roles.js'
 import type { DeviceAttributes, TopicPolicy } from '../policy.js'
-import { rolesOf } from '../bound-roles.js'
 
 /** Which labels all devices of a role have: a rule that names another one would leave some without the role. */
 export class SharedLabels {

@@ -1,6 +1,6 @@
 import type { PolicySuggestion, RuleSuggestion } from '#protocol'
-import { parsePolicy } from '../parse.js'
 import type { TopicPolicy } from '../policy.js'
+import { parsePolicy } from '../reading/parse.js'
 import { runPolicyTests } from '../self-test.js'
 import { editPolicy } from './edit.js'
 import { diffLines } from './line-diff.js'

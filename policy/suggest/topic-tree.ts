@@ -1,4 +1,4 @@
-import type { Levels } from '../containment.js'
+import type { Levels } from '../matching/containment.js'
 
 /** More different words in one place than this, and any word goes there. */
 const maxWords = 8

@@ -1,8 +1,8 @@
 import { parseShare } from '#protocol'
-import { covered, type Levels, overlaps } from '../containment.js'
+import { rolesOf } from '../deciding/bound-roles.js'
+import { covered, type Levels, overlaps } from '../matching/containment.js'
+import { renderTemplate } from '../matching/template.js'
 import type { AllowRule, DeviceAttributes, Question, TopicPolicy } from '../policy.js'
-import { rolesOf } from '../bound-roles.js'
-import { renderTemplate } from '../template.js'
 import { named } from './naming.js'
 import { RuleUse } from './rule-use.js'
 

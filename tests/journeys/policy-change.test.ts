@@ -33,6 +33,10 @@ test('a device is denied, explained, tried, and allowed, on one and the same con
   isInGuide(explained.stdout, /^because.*$|^nearest.*$|^allow device\/.*$/gm)
 
   const file = join(stage.folder, 'plant.yaml')
+  await writeFile(file, changed.replace(/^ +retain: true\n/m, ''))
+  const compared = await stage.tryOperator('policy', 'diff', file)
+  isInGuide(compared.stdout, /^(?:WHO|device) .*$/gm)
+  isInGuide(compared.stderr, /^(?:From version| {2}\w).*$/gm)
   await writeFile(file, changed)
   const tried = await stage.tryOperator('policy', 'apply', '--dry-run', '--fail-on-loss', file)
   assert.equal(tried.exitCode, 0, tried.stderr)

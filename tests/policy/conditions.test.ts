@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { parseDeviceId, parseTopicFilter, parseTopicName } from '#protocol'
 import { type Circumstances, parsePolicy, PolicyError, renderPolicy, runPolicyTests } from '#policy'
-import { isInside, parseNetwork } from '../../policy/networks.js'
+import { isInside, parseNetwork } from '../../policy/conditions/networks.js'
 import { seeded } from '../seeded.js'
 
 const device = { id: parseDeviceId('d1'), tier: 'tpm', labels: {} } as const

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { filterMatches } from '#protocol'
-import { covered, intersection, type Levels, overlaps } from '../../policy/containment.js'
+import { covered, intersection, type Levels, overlaps } from '../../policy/matching/containment.js'
 import { seeded } from '../seeded.js'
 import { sequences } from './sequences.js'
 

@@ -5,7 +5,7 @@ import { parseDeviceId } from '#protocol'
 import { defaultPolicy } from '#policy'
 import { AffectedDevices } from '../../policy/diff/devices.js'
 import { diffPolicies } from '../../policy/diff/policies.js'
-import { parsePolicy } from '../../policy/parse.js'
+import { parsePolicy } from '../../policy/reading/parse.js'
 
 const base = `
 apiVersion: touchmark/v1

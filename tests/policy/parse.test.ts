@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { PolicyError, type PolicyErrorCode } from '../../policy/errors.js'
 import { policyHash } from '../../policy/hash.js'
-import { parsePolicy } from '../../policy/parse.js'
+import { parsePolicy } from '../../policy/reading/parse.js'
 
 const head = 'apiVersion: touchmark/v1\nkind: TopicPolicy\nmetadata: { name: p, version: 1 }\n'
 const bound = 'bindings: [{ role: r, match: { tier: tpm } }]\n'

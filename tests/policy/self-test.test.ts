@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { parsePolicy } from '../../policy/parse.js'
+import { parsePolicy } from '../../policy/reading/parse.js'
 import { runPolicyTests } from '../../policy/self-test.js'
 
 const policyWith = (tests: string): string =>

@@ -11,9 +11,9 @@ import {
   type TopicName,
 } from '#protocol'
 import type { LiveSession } from '../../policy/shadow/live-session.js'
-import { parsePolicy } from '../../policy/parse.js'
+import { parsePolicy } from '../../policy/reading/parse.js'
 import { type DeviceAttributes, type Question } from '../../policy/policy.js'
-import { renderPolicy } from '../../policy/render.js'
+import { renderPolicy } from '../../policy/deciding/render.js'
 import { ImpactTally } from '../../policy/shadow/impact.js'
 import { readObserved } from '../../policy/shadow/observed.js'
 import { receivedOnlyIn } from '../../policy/shadow/reach.js'

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { filterMatches, parseDeviceId } from '#protocol'
-import { covered, overlaps } from '../../policy/containment.js'
+import { covered, overlaps } from '../../policy/matching/containment.js'
 import type { DeviceAttributes, TopicTemplate } from '../../policy/policy.js'
-import { renderTemplate } from '../../policy/template.js'
-import { TopicMatcher } from '../../policy/topic-matcher.js'
+import { renderTemplate } from '../../policy/matching/template.js'
+import { TopicMatcher } from '../../policy/matching/topic-matcher.js'
 import { seeded } from '../seeded.js'
 
 const words = ['a', 'b', '', '$a', 'd1', 'oslo', 'constructor'] as const

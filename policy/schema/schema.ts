@@ -1,9 +1,9 @@
 import { tiers } from '#protocol'
+import { policyLimits } from '../policy.js'
+import { expectableReasons } from '../reading/read-test.js'
+import { actions, maxPayloadBytes } from '../reading/values.js'
 import { operatorSchema } from './operator-schema.js'
-import { policyLimits } from './policy.js'
-import { expectableReasons } from './read-test.js'
 import { labels, name, oneOrMore, record, type Schema, some, whole } from './schema-parts.js'
-import { actions, maxPayloadBytes } from './values.js'
 
 /*
  * What `parsePolicy` accepts, as JSON Schema: for editors, which complete names and explain them. It refuses nothing

@@ -1,12 +1,12 @@
 import { isName, type TopicAction } from '#protocol'
+import { PolicyError } from '../errors.js'
+import { parseTemplate } from '../matching/template.js'
+import { type AllowRule, policyLimits, type Rate, type Role, type Rule, type TopicPolicy } from '../policy.js'
 import { type Node, plain, readDocument } from './document.js'
-import { PolicyError } from './errors.js'
 import { Fields, flag, integer, list, named, parsed, type Read, word } from './fields.js'
-import { type AllowRule, policyLimits, type Rate, type Role, type Rule, type TopicPolicy } from './policy.js'
 import { readBinding, readRoleName, requireFewRoles } from './read-binding.js'
 import { readOperators } from './read-operators.js'
 import { readTest } from './read-test.js'
-import { parseTemplate } from './template.js'
 import { actions, count, maxPayloadBytes, name, readQos } from './values.js'
 
 /**

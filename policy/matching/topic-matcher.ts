@@ -1,6 +1,6 @@
 import { topicLimits } from '#protocol'
+import type { DeviceAttributes, TopicTemplate, Variable } from '../policy.js'
 import type { Levels } from './containment.js'
-import type { DeviceAttributes, TopicTemplate, Variable } from './policy.js'
 import { maxBytesOf, valueOf } from './template.js'
 
 /**

@@ -1,6 +1,6 @@
 import { hasLabels } from '#protocol'
-import { any, type Circumstances, evaluate, type Holding } from './conditions.js'
-import type { Binding, DeviceAttributes, Role, TopicPolicy } from './policy.js'
+import { any, type Circumstances, evaluate, type Holding } from '../conditions/conditions.js'
+import type { Binding, DeviceAttributes, Role, TopicPolicy } from '../policy.js'
 
 /** What gives a device its roles: in quarantine one, everywhere and always; where the policy names none, it has no rights. */
 export function bindingsOf(policy: TopicPolicy, device: DeviceAttributes): readonly Binding[] {

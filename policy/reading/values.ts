@@ -1,7 +1,7 @@
 import { isName, type Labels, parseDeviceId } from '#protocol'
-import { PolicyError } from './errors.js'
+import { PolicyError } from '../errors.js'
+import type { Qos } from '../policy.js'
 import { integer, mismatch, named, parsed, type Read, text } from './fields.js'
-import type { Qos } from './policy.js'
 
 /*
  * Values that several parts of a policy file have.

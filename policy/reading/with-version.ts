@@ -1,5 +1,5 @@
 import { isMap, isScalar, parseDocument } from 'yaml'
-import { PolicyError } from './errors.js'
+import { PolicyError } from '../errors.js'
 import { parsePolicy } from './parse.js'
 
 /**

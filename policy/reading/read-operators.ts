@@ -1,9 +1,9 @@
 import { type ActName, actNames, isActName, isLimitedBy, isName, parseOperatorName } from '#protocol'
+import { PolicyError } from '../errors.js'
+import type { Grant, OperatorBinding, OperatorPolicy } from '../operators/operator-policy.js'
+import { policyLimits } from '../policy.js'
 import type { Node } from './document.js'
-import { PolicyError } from './errors.js'
 import { Fields, integer, list, mismatch, named, oneOrMore, parsed, type Read, text } from './fields.js'
-import type { Grant, OperatorBinding, OperatorPolicy } from './operator-policy.js'
-import { policyLimits } from './policy.js'
 import { name, readLabels } from './values.js'
 
 /** `operators: { roles, bindings }`: what people may do, read like what devices may say. @throws PolicyError */

@@ -1,10 +1,10 @@
 import { isName } from '#protocol'
+import { always, type Circumstances, termOf, whereaboutsOf } from '../conditions/conditions.js'
+import { listsOf } from '../matching/rule-list.js'
+import { type Binding, type DeviceAttributes, policyLimits, type TopicPolicy } from '../policy.js'
 import { bindingsOf, type BoundRole, boundRoles } from './bound-roles.js'
-import { always, type Circumstances, termOf, whereaboutsOf } from './conditions.js'
 import { EffectivePolicy, type Rights } from './effective.js'
-import { type Binding, type DeviceAttributes, policyLimits, type TopicPolicy } from './policy.js'
 import { RateLimiter } from './rate-limiter.js'
-import { listsOf } from './rule-list.js'
 
 /**
  * The rights that a policy gives to one device: the union of its roles, with its attributes in the place of variables.

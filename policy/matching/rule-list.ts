@@ -1,6 +1,6 @@
 import type { TopicAction } from '#protocol'
+import type { AllowRule, DeviceAttributes, Role, Rule, Variable } from '../policy.js'
 import type { Levels } from './containment.js'
-import type { AllowRule, DeviceAttributes, Role, Rule, Variable } from './policy.js'
 import { hasValue, renderTemplate } from './template.js'
 import { TopicMatcher } from './topic-matcher.js'
 

@@ -1,4 +1,4 @@
-import type { Rate } from './policy.js'
+import type { Rate } from '../policy.js'
 
 interface Bucket {
   tokens: number

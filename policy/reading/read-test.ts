@@ -1,8 +1,8 @@
 import { type DenyReason, denyReasons, parseTopicFilter, parseTopicName, tiers, type TopicAction } from '#protocol'
-import type { Circumstances } from './conditions.js'
+import type { Circumstances } from '../conditions/conditions.js'
+import { parseAddress } from '../conditions/networks.js'
+import type { PolicyTest, Question } from '../policy.js'
 import { Fields, flag, integer, mismatch, parsed, type Read, text, word } from './fields.js'
-import { parseAddress } from './networks.js'
-import type { PolicyTest, Question } from './policy.js'
 import { actions, deviceId, maxPayloadBytes, readLabels, readQos, time } from './values.js'
 
 /** A question with its answer. */

@@ -1,6 +1,6 @@
 import { type ActName, actNames, hasLabels, isLimitedBy, type Labels, type OperatorName } from '#protocol'
+import type { TopicPolicy } from '../policy.js'
 import type { Grant } from './operator-policy.js'
-import type { TopicPolicy } from './policy.js'
 
 /** What an operator may do: the union of the grants of his roles. What none of them gives he may not do. */
 export class OperatorRights {

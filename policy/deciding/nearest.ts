@@ -1,7 +1,7 @@
 import type { Explanation } from '#protocol'
-import type { Levels } from './containment.js'
-import type { Question } from './policy.js'
-import type { Rendered } from './rule-list.js'
+import type { Levels } from '../matching/containment.js'
+import type { Rendered } from '../matching/rule-list.js'
+import type { Question } from '../policy.js'
 
 type Considered = Explanation['considered'][number]
 type Miss = NonNullable<Explanation['nearest']>

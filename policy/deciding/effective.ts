@@ -7,13 +7,13 @@ import {
   type TopicFilter,
   type TopicName,
 } from '#protocol'
-import type { Term, Whereabouts } from './conditions.js'
-import { covered, type Levels } from './containment.js'
+import type { Term, Whereabouts } from '../conditions/conditions.js'
+import { covered, type Levels } from '../matching/containment.js'
+import { type Prepared, type Rendered, renderRule, type RuleList } from '../matching/rule-list.js'
+import { type Overlaps, remember, RuleTable } from '../matching/rule-table.js'
+import type { AllowRule, DeviceAttributes, Message, Qos, Question, Rule, TopicPolicy } from '../policy.js'
 import { nearestMiss } from './nearest.js'
-import type { AllowRule, DeviceAttributes, Message, Qos, Question, Rule, TopicPolicy } from './policy.js'
 import type { RateLimiter } from './rate-limiter.js'
-import { type Prepared, type Rendered, renderRule, type RuleList } from './rule-list.js'
-import { type Overlaps, remember, RuleTable } from './rule-table.js'
 
 /** What a policy comes to for one device, or for all that are alike. Rules stand in the order of (role, rule id). */
 export interface Rights {

@@ -1,4 +1,4 @@
-import type { Json } from './policy.js'
+import type { Json } from '../policy.js'
 
 /*
  * What the JSON Schema of a policy file is made of.

@@ -1,7 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument, type YAMLMap } from 'yaml'
-import { PolicyError } from './errors.js'
+import { PolicyError } from '../errors.js'
+import { type Json, policyLimits } from '../policy.js'
 import { offsetOfDeepNesting } from './nesting.js'
-import { type Json, policyLimits } from './policy.js'
 
 /** A value of the file that knows where it stands. */
 export type Node =

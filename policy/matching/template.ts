@@ -1,6 +1,6 @@
 import { isName, ownLabel, parseShare, parseTopicFilter, topicLimits } from '#protocol'
+import type { DeviceAttributes, TopicTemplate, Variable } from '../policy.js'
 import type { Levels } from './containment.js'
-import type { DeviceAttributes, TopicTemplate, Variable } from './policy.js'
 
 /** Of the value of a variable, which `isName` holds to it: letters of one byte each. */
 export const maxValueBytes = 64

@@ -1,5 +1,5 @@
 import { actNames } from '#protocol'
-import { policyLimits } from './policy.js'
+import { policyLimits } from '../policy.js'
 import { labels, name, oneOrMore, record, type Schema, some, whole } from './schema-parts.js'
 
 const groups = [...new Set(actNames.map((act) => act.replace(/\..*/, '.*')))]

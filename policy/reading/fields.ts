@@ -1,4 +1,4 @@
-import { PolicyError } from './errors.js'
+import { PolicyError } from '../errors.js'
 import type { Node } from './document.js'
 
 /*

@@ -1,9 +1,9 @@
 import { tiers } from '#protocol'
-import type { Conditions } from './conditions.js'
-import { PolicyError } from './errors.js'
+import type { Conditions } from '../conditions/conditions.js'
+import { parseNetwork } from '../conditions/networks.js'
+import { PolicyError } from '../errors.js'
+import { type Binding, policyLimits, type Role } from '../policy.js'
 import { Fields, mismatch, oneOrMore, parsed, type Read, text, word } from './fields.js'
-import { parseNetwork } from './networks.js'
-import { type Binding, policyLimits, type Role } from './policy.js'
 import { deviceId, readLabels, time } from './values.js'
 
 /** Who has a role, and under which conditions. */

@@ -1,6 +1,6 @@
 import type { SubscriptionName, TopicAction, TopicName } from '#protocol'
+import type { AllowRule, DeviceAttributes, Qos, Rule } from '../policy.js'
 import { type Levels, overlaps } from './containment.js'
-import type { AllowRule, DeviceAttributes, Qos, Rule } from './policy.js'
 import { type Prepared, type Rendered, renderRule, type RuleList } from './rule-list.js'
 
 /** The rules that have to do with one topic, in the order of (role, rule id). */
