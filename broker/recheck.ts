@@ -30,7 +30,8 @@ export class Recheck {
     this.#left = all // also of a change that came before and is not done: these are its sessions too
     this.#at = 0
     const done = new Promise<void>((resolve) => this.#waiting.push(resolve))
-    if (!this.#goesOn) this.#someMore()
+    // Not in this turn: whom a lock on a role is on has changed with the policy, and that is still to be told.
+    if (!this.#goesOn) this.#goOnLater()
     await done
     return connected
   }
@@ -50,6 +51,10 @@ export class Recheck {
       if (!session) return this.#end()
       holdToRights(this.#hub, session)
     }
+    this.#goOnLater()
+  }
+
+  #goOnLater(): void {
     this.#goesOn = true
     setImmediate(() => this.#someMore())
   }

@@ -98,6 +98,7 @@ test('a change while another is under way counts for all sessions, and both are 
   const { world } = await makeFleet(t, 6, 2)
   world.setPolicy(closed)
   const first = world.broker.policyChanged()
+  await new Promise((resolve) => setImmediate(resolve)) // one of them has been looked at
   world.setPolicy(policySource().replace('qos: { max: 1 } }', 'qos: { max: 0 } }'))
   const second = world.broker.policyChanged()
   assert.deepEqual(await Promise.all([first, second]), [6, 6])

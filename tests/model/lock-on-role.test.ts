@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import test from 'node:test'
+import test, { type TestContext } from 'node:test'
 import { parseLockId } from '#protocol'
 import { heard, join, publishAll, subscribe } from '../broker/conformance/peer.js'
 import { until } from '../broker/harness.js'
@@ -7,7 +7,7 @@ import { judge } from './judge.js'
 import type { ModelPolicy } from './policies.js'
 import { by, openService } from './service.js'
 
-const speaking = { id: 'say', actions: ['publish'], topics: ['t/#', 'last/one'], qos: { max: 1 } } as const
+const speaking = { id: 'say', actions: ['publish', 'will'], topics: ['t/#', 'last/one'], qos: { max: 1 } } as const
 const hearing = { id: 'hear', actions: ['subscribe', 'receive'], topics: ['t/#'], qos: { max: 1 } } as const
 
 /** All hear and say `t/#`; with the second version nobody hears it, and the role that is locked is d1's. */
@@ -17,7 +17,10 @@ function policyOf(version: 1 | 2): ModelPolicy {
     kind: 'TopicPolicy',
     metadata: { name: 'model', version },
     onOverlap: 'filter',
-    roles: { all: { allow: version === 1 ? [speaking, hearing] : [speaking] }, out: { allow: [speaking] } },
+    roles: {
+      all: { sessions: { max: 3 - version }, allow: version === 1 ? [speaking, hearing] : [speaking] },
+      out: { allow: [speaking] },
+    },
     bindings: [
       { role: 'all', match: { tier: 'tpm' } },
       { role: 'out', match: { ids: [version === 1 ? 'nobody' : 'd1'] } },
@@ -27,10 +30,7 @@ function policyOf(version: 1 | 2): ModelPolicy {
 }
 
 test('what a lock on a role takes back makes room for nothing that the new policy forbids', async (t) => {
-  const policies = new Map([1, 2].map((version) => [version, policyOf(version === 1 ? 1 : 2)]))
-  const service = await openService(t, ['d1', 'd2', 'd3'], JSON.stringify(policies.get(1)))
-  const order = { lock: parseLockId('l1'), target: { role: 'out' }, mode: 'lock', reason: 'a test' } as const
-  await service.registry.addLock(order, by).recorded
+  const { service, policies } = await openLocked(t)
   const { world } = service
   const listener = await join(world, 'd2', 5, { properties: { receiveMaximum: 1 } })
   const [filler, speaker] = [await join(world, 'd3', 5), await join(world, 'd1', 5)]
@@ -48,3 +48,26 @@ test('what a lock on a role takes back makes room for nothing that the new polic
   assert.deepEqual(judge(world.audit.records, { policies, correlationOf: () => ({}), noticedAt: () => 0 }).wrong, [])
   assert.ok(!heard(listener).includes('after'))
 })
+
+test('a policy that locks somebody by role and ends its session does not set its will free', async (t) => {
+  const { service, policies } = await openLocked(t)
+  const { world } = service
+  const listener = await join(world, 'd2', 5)
+  await subscribe(listener, ['t/#', 1])
+  await join(world, 'd1~second', 5, { will: { topic: 't/will', payload: Buffer.from('gone'), qos: 1, retain: false } })
+  await service.policy.apply(JSON.stringify(policies.get(2)), { file: 'p.json', dryRun: false, by })
+  assert.deepEqual(world.records('message.publish'), [])
+  assert.deepEqual(
+    world.records('session.end').map(({ device, reason }) => [device, reason]),
+    [['d1', 'locked']],
+  )
+})
+
+/** Nobody has the role that is locked, yet. */
+async function openLocked(t: TestContext) {
+  const policies = new Map([1, 2].map((version) => [version, policyOf(version === 1 ? 1 : 2)]))
+  const service = await openService(t, ['d1', 'd2', 'd3'], JSON.stringify(policies.get(1)))
+  const order = { lock: parseLockId('l1'), target: { role: 'out' }, mode: 'lock', reason: 'a test' } as const
+  await service.registry.addLock(order, by).recorded
+  return { service, policies }
+}
