@@ -24,13 +24,14 @@ interface Given {
   readonly output: string
 }
 
-interface Named {
+/** What can be measured alone. */
+export interface NamedPart {
   readonly name: string
   readonly title: string
 }
 
 /** @throws RangeError */
-export function understandParts(parts: readonly Named[], { rounds, only, folder, output }: Given): PartOptions {
+export function understandParts(parts: readonly NamedPart[], { rounds, only, folder, output }: Given): PartOptions {
   const names = parts.map(({ name }) => name)
   return {
     rounds: positive(rounds),
@@ -40,7 +41,7 @@ export function understandParts(parts: readonly Named[], { rounds, only, folder,
   }
 }
 
-export const partUsage = (parts: readonly Named[]): string => `  --only PART   only this part; may be repeated
+export const partUsage = (parts: readonly NamedPart[]): string => `  --only PART   only this part; may be repeated
   --folder DIR  where to write, for a disk of its own (default: the system's folder for temporary files)
   -o json       every run instead of tables
 

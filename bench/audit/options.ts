@@ -1,5 +1,5 @@
 import { describeCommand, positive } from '../arguments.js'
-import { partArguments, type PartOptions, partUsage, understandParts } from '../part-options.js'
+import { type NamedPart, partArguments, type PartOptions, partUsage, understandParts } from '../part-options.js'
 
 export interface Options extends PartOptions {
   /** How many go through the pipeline in a round. */
@@ -10,13 +10,8 @@ export interface Options extends PartOptions {
   readonly largestLog: number
 }
 
-interface Named {
-  readonly name: string
-  readonly title: string
-}
-
 /** Of a benchmark of these parts. */
-export function commandLine(parts: readonly Named[]) {
+export function commandLine(parts: readonly NamedPart[]) {
   return describeCommand({
     usage: usage(parts),
     options: {
@@ -36,7 +31,7 @@ export function commandLine(parts: readonly Named[]) {
   })
 }
 
-const usage = (parts: readonly Named[]): string =>
+const usage = (parts: readonly NamedPart[]): string =>
   `npm run bench:audit [-- OPTION …]
 
 What the audit log does in a second and what it adds to the time that the disk takes. Beside it, in the same run, the floor:

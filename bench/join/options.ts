@@ -1,5 +1,5 @@
 import { describeCommand, positive } from '../arguments.js'
-import { partArguments, type PartOptions, partUsage, understandParts } from '../part-options.js'
+import { type NamedPart, partArguments, type PartOptions, partUsage, understandParts } from '../part-options.js'
 
 export interface Options extends PartOptions {
   /** So many devices come each time. */
@@ -9,13 +9,8 @@ export interface Options extends PartOptions {
   readonly seconds: number
 }
 
-interface Named {
-  readonly name: string
-  readonly title: string
-}
-
 /** Of a benchmark of these parts. */
-export function commandLine(parts: readonly Named[]) {
+export function commandLine(parts: readonly NamedPart[]) {
   return describeCommand({
     usage: usage(parts),
     options: {
@@ -35,7 +30,7 @@ export function commandLine(parts: readonly Named[]) {
   })
 }
 
-const usage = (parts: readonly Named[]): string =>
+const usage = (parts: readonly NamedPart[]): string =>
   `npm run bench:join [-- OPTION …]
 
 How many devices a service lets in for the first time, by token and by TPM, and what that costs it and those that are in

@@ -1,5 +1,5 @@
 import { describeCommand, positive } from '../arguments.js'
-import { partArguments, type PartOptions, partUsage, understandParts } from '../part-options.js'
+import { type NamedPart, partArguments, type PartOptions, partUsage, understandParts } from '../part-options.js'
 
 export interface Options extends PartOptions {
   /** How long each question is asked again and again. */
@@ -12,13 +12,8 @@ export interface Options extends PartOptions {
   readonly connected: number
 }
 
-interface Named {
-  readonly name: string
-  readonly title: string
-}
-
 /** Of a benchmark of these parts. */
-export function commandLine(parts: readonly Named[]) {
+export function commandLine(parts: readonly NamedPart[]) {
   return describeCommand({
     usage: usage(parts),
     options: {
@@ -40,7 +35,7 @@ export function commandLine(parts: readonly Named[]) {
   })
 }
 
-const usage = (parts: readonly Named[]): string =>
+const usage = (parts: readonly NamedPart[]): string =>
   `npm run bench:policy [-- OPTION …]
 
 What a decision costs, and how soon a change of policy and a revocation act. Beside it, in the same run, others on the same

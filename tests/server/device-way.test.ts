@@ -13,12 +13,8 @@ test('a device joins with the first token, renews, is no operator, and after its
   const folder = temporaryFolder(t)
   const { ready } = await up(folder)
   const ca = readFileSync(join(folder, 'data', 'operator', 'ca.crt'), 'utf8')
-  const { privateKey, publicKey } = createKeyPair('P-256')
-  const csr = await createCsr({
-    spki: spkiOf(publicKey),
-    sign: async (data: Uint8Array) => new Uint8Array(sign('sha256', data, privateKey)),
-  })
-  const body = JSON.stringify({ csr: encodeBase64url(csr) })
+  const { privateKey, csr } = await newKey()
+  const body = JSON.stringify({ csr })
   const post = (path: string, headers: Record<string, string>, cert?: string) =>
     send(
       { port: ready.ports.https, ca, path, method: 'POST', headers, ...(cert && { cert, key: pem(privateKey) }) },
@@ -58,11 +54,7 @@ test('case 92: what a device says of itself gives it no label, no role and no pl
   const folder = temporaryFolder(t)
   const { ready } = await up(folder)
   const ca = readFileSync(join(folder, 'data', 'operator', 'ca.crt'), 'utf8')
-  const { privateKey, publicKey } = createKeyPair('P-256')
-  const csr = await createCsr({
-    spki: spkiOf(publicKey),
-    sign: async (data: Uint8Array) => new Uint8Array(sign('sha256', data, privateKey)),
-  })
+  const { csr } = await newKey()
   const wanted = { role: 'gateway', site: 'oslo' }
   const ask = (more: object) =>
     send(
@@ -70,7 +62,7 @@ test('case 92: what a device says of itself gives it no label, no role and no pl
         ...{ port: ready.ports.https, ca, path: '/v1/join/token', method: 'POST' },
         headers: { authorization: `Bearer ${ready.token ?? ''}` },
       },
-      JSON.stringify({ csr: encodeBase64url(csr), ...more }),
+      JSON.stringify({ csr, ...more }),
     )
   for (const hostile of [{ labels: wanted }, { role: 'gateway' }, { reported: { ...wanted, nested: { role: 'x' } } }]) {
     assert.equal((await ask(hostile)).status, 400, JSON.stringify(hostile))
@@ -93,6 +85,16 @@ test('case 92: what a device says of itself gives it no label, no role and no pl
   const record = JSON.parse(enrolled) as { readonly labels: object; readonly reported: object }
   assert.deepEqual([record.labels, record.reported], [{}, wanted])
 })
+
+/** Of a device, with the request for its certificate as it goes over the wire. */
+async function newKey() {
+  const { privateKey, publicKey } = createKeyPair('P-256')
+  const csr = await createCsr({
+    spki: spkiOf(publicKey),
+    sign: async (data: Uint8Array) => new Uint8Array(sign('sha256', data, privateKey)),
+  })
+  return { privateKey, csr: encodeBase64url(csr) }
+}
 
 interface Sending {
   readonly port: number
