@@ -30,6 +30,7 @@ import {
   type RevokeAnswer,
   type RevokeOperatorAnswer,
   type RollbackPolicyAnswer,
+  type RotateAnswer,
   type RotateKeyAnswer,
   type RouteName,
   routes,
@@ -48,6 +49,7 @@ export interface Answers {
   readonly getDevice: DeviceView
   readonly registerDevice: DeviceView
   readonly labelDevice: DeviceView
+  readonly rotateDevices: RotateAnswer
   readonly revokeDevice: RevokeAnswer
   readonly listLocks: readonly LockView[]
   readonly addLock: LockAnswer

@@ -1,27 +1,15 @@
-import { decodeJoinAnswer, encodeBase64url, type JoinUri, parseJoinUri, routes } from '#protocol'
+import { decodeJoinAnswer, encodeBase64url, type JoinUri, routes } from '#protocol'
 import { createCsr } from '#x509'
 import { checkAnswer } from './answer.js'
 import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
 import type { DeviceKeys } from './device-keys.js'
-import type { EnrollmentFacts, IssuedGeneration } from './generation.js'
-import { ServiceConnection, type ServiceLimits } from './service.js'
+import type { IssuedGeneration } from './generation.js'
 import type { KeyFile } from './key-file.js'
+import { openOwnService } from './own-service.js'
+import type { ServiceConnection, ServiceLimits } from './service.js'
 import type { StateFolder } from './state-folder.js'
-import { trustIn, verifyServer } from './trust.js'
-
-/**
- * When to ask for the next certificate: at random inside the service's window; a window in the past means now (RFC 9773
- * §4.2). One that opens when the certificate is nearly over is too late whoever says it: a fifth of its life is kept.
- */
-export function renewalTime(
-  { renewal, notBefore, notAfter }: Pick<EnrollmentFacts, 'renewal' | 'notBefore' | 'notAfter'>,
-  random: () => number,
-): number {
-  const length = Math.max(0, renewal.end.getTime() - renewal.start.getTime())
-  const latest = notAfter.getTime() - (notAfter.getTime() - notBefore.getTime()) / 5
-  return Math.min(renewal.start.getTime() + random() * length, latest)
-}
+import { verifyServer } from './trust.js'
 
 /** Whether a renewal makes a fresh key, or has the next certificate for the one that there is. */
 export type KeyRotation = 'always' | 'never'
@@ -45,18 +33,13 @@ export async function renew(
   key: DeviceKey,
   { state, clock, keys, rotateKey, limits }: Renewing,
 ): Promise<IssuedGeneration> {
-  const uri = parseJoinUri(current.facts.joinUri)
   const rotation = rotateKey ?? (current.key.kind === 'software' ? 'always' : 'never')
   const next = await state.requestKey(
     async (written) => written.kind === current.key.kind && (written.kind === 'software' || keys.canLoad(written)),
     async () => (rotation === 'always' ? keys.createBeside(current.key) : current.key),
   )
   const asking = await prepare(next.key, keys)
-  const trust = trustIn(current.trustBundle)
-  const { certificateChain } = current
-  const verify = (chain: readonly Uint8Array[]): Promise<void> => verifyServer(chain, uri, trust, clock)
-  const target = { host: uri.host, port: uri.port, ca: [], certificateChain, verify }
-  const service = new ServiceConnection(await key.connect(target), uri, limits)
+  const { service, uri, trust } = await openOwnService(current, key, { clock, ...(limits !== undefined && { limits }) })
   try {
     const answer = await service.send(routes.renew, decodeJoinAnswer, await asking.request(service, uri))
     const serverTime = answer.serverTime.getTime()

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CodedError, messageOf } from '#protocol'
-import { reconnecting, renewing, waitAfter } from './back-off.js'
+import { type Pace, reconnecting, waitAfter } from './back-off.js'
 import { type Announcement, type BrokerSession, connectBroker } from './broker.js'
 import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
@@ -8,8 +8,11 @@ import { DeviceKeys, type OpenTpm } from './device-keys.js'
 import type { Disk } from './disk.js'
 import { AgentError } from './errors.js'
 import type { IssuedGeneration } from './generation.js'
+import { inquire } from './inquiry.js'
 import { isSameKey } from './key-file.js'
-import { type KeyRotation, renew, renewalTime } from './renewal.js'
+import { type KeyRotation, renew } from './renewal.js'
+import { askRenewalInfo, type RenewalInfo } from './renewal-info.js'
+import { RenewalSchedule } from './renewal-schedule.js'
 import type { StateFolder } from './state-folder.js'
 import { type AgentStatus, generationStatus, writeStatus } from './status.js'
 
@@ -26,6 +29,8 @@ export interface Running {
   /** One line per event. */
   readonly log: (event: string, facts?: Readonly<Record<string, string | number>>) => void
   readonly announce?: Announcement
+  /** How often to ask whether the certificate is to be renewed at another time. */
+  readonly pace?: Pace
 }
 
 /** A session that ends sooner counts as a failure: whoever throws us out at once must not be asked again at once. */
@@ -42,16 +47,16 @@ export class Agent {
   /** Not in use any more, but for a connection that may still be open. */
   readonly #replacedKeys: DeviceKey[] = []
   #status: AgentStatus
-  /** When to ask for the next certificate. */
-  #renewAt: number
-  #fallBacks = 0
+  readonly #schedule: RenewalSchedule
   /** Aborted, and made anew, whenever another generation comes into use. */
   #replaced = new AbortController()
+  /** The same whenever the next renewal is at another time. */
+  #rescheduled = new AbortController()
   /** Whoever changes generations waits for the one before. */
   #turn: Promise<unknown> = Promise.resolve()
   #reported: Promise<void> = Promise.resolve()
 
-  /** Aborted when one of the two loops has ended. */
+  /** Aborted when one of the loops has ended. */
   readonly #ended = new AbortController()
   readonly #stopped: AbortSignal
 
@@ -61,7 +66,7 @@ export class Agent {
     this.#stopped = AbortSignal.any([running.stopped, this.#ended.signal])
     this.#generation = generation
     this.#key = key
-    this.#renewAt = renewalTime(generation.facts, running.random)
+    this.#schedule = new RenewalSchedule(generation.facts, running.random)
     this.#status = { ...generationStatus(generation), state: 'connecting', updatedAt: this.#nowText() }
   }
 
@@ -75,7 +80,7 @@ export class Agent {
     // Whoever stops us does not wait for a TPM.
     this.#stopped.addEventListener('abort', () => void this.#keys.close(), { once: true })
     try {
-      await this.#together([this.#stayConnected(), this.#stayCertified()])
+      await this.#together([this.#stayConnected(), this.#stayCertified(), this.#stayInformed()])
     } finally {
       await this.#turn
       await this.#closeReplacedKeys()
@@ -86,7 +91,7 @@ export class Agent {
     }
   }
 
-  /** What nobody foresaw in one ends the other too: then it is the supervisor's turn. */
+  /** What nobody foresaw in one ends the others too: then it is the supervisor's turn. */
   async #together(loops: readonly Promise<void>[]): Promise<void> {
     const ended = loops.map((loop) => loop.finally(() => this.#ended.abort()))
     await Promise.allSettled(ended)
@@ -130,44 +135,60 @@ export class Agent {
   }
 
   async #stayCertified(): Promise<void> {
-    const { clock, random, log } = this.#running
-    let failures = 0
+    const { clock, log } = this.#running
     while (!this.#stopped.aborted) {
       await this.#untilRenewal()
       if (this.#stopped.aborted) return
       try {
         await this.#exclusively(() => this.#renewNow())
-        failures = 0
         log('renewed', { until: this.#generation.facts.notAfter.toISOString(), generation: this.#generation.number })
-        // Whatever window a service gives, it is never asked twice in a row.
-        const soonest = clock.now() + waitAfter(renewing, 1, random)
-        this.#renewAt = Math.max(soonest, renewalTime(this.#generation.facts, random))
       } catch (error) {
         if (!(error instanceof CodedError)) throw error
         const asked = error instanceof AgentError ? error.refusal?.retryAfterSeconds : undefined
-        const wait = waitAfter(renewing, ++failures, random, asked)
-        this.#renewAt = clock.now() + wait
-        await this.#failed('not renewed', error, wait)
+        await this.#failed('not renewed', error, this.#schedule.failed(clock.now(), asked))
       }
     }
   }
 
   async #renewNow(): Promise<void> {
     const { state, clock, rotateKey } = this.#running
-    await this.#use(await renew(this.#generation, this.#key, { state, clock, keys: this.#keys, rotateKey }))
+    const renewed = await renew(this.#generation, this.#key, { state, clock, keys: this.#keys, rotateKey })
+    this.#schedule.renewed(renewed.facts, clock.now())
+    await this.#use(renewed)
+  }
+
+  /** Hears now and then from the service whether the certificate is to be renewed at another time. */
+  async #stayInformed(): Promise<void> {
+    const { clock, random, log, pace } = this.#running
+    const stopped = this.#stopped
+    const ask = async (): Promise<RenewalInfo> => {
+      const asked = this.#generation
+      const info = await askRenewalInfo(asked, this.#key, { clock, stopped })
+      if (this.#generation === asked) this.#hear(info)
+      return info
+    }
+    await inquire({ ask, pace, random, sleep: (ms) => this.#sleep(ms, stopped), stopped, log })
+  }
+
+  #hear({ window }: RenewalInfo): void {
+    const before = this.#schedule.next
+    this.#schedule.hear(window)
+    const { next } = this.#schedule
+    if (next === before) return
+    this.#running.log('renewal moved', { to: new Date(next).toISOString() })
+    this.#wake()
   }
 
   /** A new certificate that the broker does not take must not cost the device its old one. */
   async #fallBackFrom(tried: IssuedGeneration, error: CodedError): Promise<void> {
     if (error.code !== 'CERTIFICATE_REFUSED' && error.code !== 'BROKER_REFUSED') return
-    const { clock, random } = this.#running
+    const { clock } = this.#running
     await this.#exclusively(async () => {
       if (this.#generation !== tried) return // it was replaced while it was being tried
       const older = await this.#running.state.fallBack()
       if (older === undefined) return
       this.#running.log('fell back', { generation: older.number, error: error.code })
-      // The older certificate ends before the newer one would have been renewed: so ask again soon, though not in a loop.
-      this.#renewAt = clock.now() + waitAfter(renewing, ++this.#fallBacks, random)
+      this.#schedule.fellBack(older.facts, clock.now())
       await this.#use(older)
     })
   }
@@ -182,6 +203,12 @@ export class Agent {
     await this.#report(generationStatus(generation))
     this.#replaced.abort()
     this.#replaced = new AbortController()
+    this.#wake()
+  }
+
+  #wake(): void {
+    this.#rescheduled.abort()
+    this.#rescheduled = new AbortController()
   }
 
   /** When no connection is open: whatever was made with one of them would end with it. */
@@ -221,14 +248,14 @@ export class Agent {
     await mine
   }
 
-  /** Looks again whenever another generation has come into use. */
+  /** Looks again whenever that is at another time. */
   async #untilRenewal(): Promise<void> {
     const { clock } = this.#running
     while (!this.#stopped.aborted) {
-      await this.#report({ renewal: { ...this.#status.renewal, next: new Date(this.#renewAt).toISOString() } })
-      const left = this.#renewAt - clock.now()
+      await this.#report({ renewal: { ...this.#status.renewal, next: new Date(this.#schedule.next).toISOString() } })
+      const left = this.#schedule.next - clock.now()
       if (left <= 0) return
-      await this.#sleep(Math.min(left, longestSleepMs), AbortSignal.any([this.#stopped, this.#replaced.signal]))
+      await this.#sleep(Math.min(left, longestSleepMs), AbortSignal.any([this.#stopped, this.#rescheduled.signal]))
     }
   }
 

@@ -45,7 +45,26 @@ export class ServiceConnection {
 
   /** @throws AgentError REFUSED, TIMED_OUT, CONNECTION_LOST, CERTIFICATE_REFUSED, ANSWER_TOO_LARGE, ANSWER_INVALID */
   async send<T>(route: Route, decode: Decoder<T>, body: unknown, bearer?: string): Promise<T> {
-    const answer = await this.#exchange(route, JSON.stringify(body), bearer)
+    return this.#read(route, await this.#exchange(route, JSON.stringify(body), bearer), decode)
+  }
+
+  /** A question, answered with when to ask again where the service says so. @throws as {@link send} */
+  async ask<T>(
+    route: Route,
+    decode: Decoder<T>,
+  ): Promise<{ readonly answer: T; readonly retryAfterSeconds?: number }> {
+    const said = await this.#exchange(route)
+    const answer = this.#read(route, said, decode)
+    const { retryAfterSeconds } = said
+    return { answer, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) }
+  }
+
+  close(): void {
+    this.#agent.destroy()
+    this.#connection.stream.destroy()
+  }
+
+  #read<T>(route: Route, answer: Answer, decode: Decoder<T>): T {
     if (answer.status < 200 || answer.status > 299) throw refused(this.#endpoint, answer)
     try {
       return decodeJson(answer.body, decode, `answer of ${route.path}`)
@@ -55,12 +74,7 @@ export class ServiceConnection {
     }
   }
 
-  close(): void {
-    this.#agent.destroy()
-    this.#connection.stream.destroy()
-  }
-
-  async #exchange(route: Route, body: string, bearer?: string): Promise<Answer> {
+  async #exchange(route: Route, body?: string, bearer?: string): Promise<Answer> {
     if (this.#connection.stream.destroyed) throw lost(this.#endpoint)
     const deadline = AbortSignal.timeout(this.#limits.timeoutMs)
     const request = httpRequest({
@@ -71,8 +85,9 @@ export class ServiceConnection {
       headers: {
         host: place(this.#endpoint),
         accept: 'application/json, application/problem+json',
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(body),
+        ...(body === undefined
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
         ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
       },
     })

@@ -10,6 +10,7 @@ import {
   type Labels,
   type PcrVerdict,
   type ProfileName,
+  type RenewalInfo,
   type RenewRequest,
   sourceOf,
   type TokenJoinRequest,
@@ -35,12 +36,16 @@ import { Verdicts, type VerdictsOptions } from './pcr-policy/verdicts.js'
 import type { EnrollmentProfile } from './profile.js'
 import { type JoinMethod, refusalOf } from './refusal.js'
 import { type RefusedJoin, Refusals } from './refusals.js'
+import { renewalInfoOf } from './renewal-info.js'
 
 export interface EnrollmentOptions {
   readonly trustDomain: TrustDomain
   /** All changes go through it; the registry is only asked here. */
   readonly ca: Pick<CertificateAuthority, 'issue' | 'renew' | 'chain' | 'root'>
-  readonly registry: Pick<Registry, 'requireToken' | 'certificate' | 'instance' | 'attestation' | 'recordAttestation'>
+  readonly registry: Pick<
+    Registry,
+    'requireToken' | 'certificate' | 'instance' | 'attestation' | 'recordAttestation' | 'admit'
+  >
   readonly audit: AuditTrail
   readonly profiles: readonly EnrollmentProfile[]
   /** The manufacturers of TPMs that are trusted here. */
@@ -152,6 +157,17 @@ export class Enrollment {
         await this.#verdicts.note(pcr, { ...issued, peer: channel.peer, eventLog })
         return this.#answer(issued)
       })
+    })
+  }
+
+  /** Spec §5: when the certificate is to be renewed that this TLS connection was made with. @throws EnrollmentError */
+  async renewalInfo(peerDer: Uint8Array, id: string, channel: Channel): Promise<RenewalInfo> {
+    const asking = { method: 'renew', channel, caller: this.#callerOf(peerDer, channel) } as const
+    return this.#serve(asking, async (known) => {
+      const { trustDomain, registry } = this.#options
+      const identity = readIdentity(peerDer, trustDomain)
+      known.serial = identity.serial
+      return renewalInfoOf(registry, { der: peerDer, identity, id, peer: channel.peer })
     })
   }
 

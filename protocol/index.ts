@@ -28,6 +28,8 @@ export type {
   RegisterDeviceRequest,
   RevokeAnswer,
   RevokeRequest,
+  RotateAnswer,
+  RotateRequest,
 } from './api/devices.js'
 export type { Enforcement } from './api/enforcement.js'
 export type { LockAnswer, LockRequest, LockView } from './api/locks.js'
@@ -164,6 +166,7 @@ export {
   decodeJoinNonce,
   decodeJoinTerms,
   decodeJoinTermsRequest,
+  decodeRenewalInfo,
   decodeRenewRequest,
   decodeTokenJoinRequest,
   decodeTpmActivateRequest,
@@ -174,6 +177,7 @@ export {
   type JoinNonce,
   type JoinTerms,
   type JoinTermsRequest,
+  type RenewalInfo,
   parseTime,
   type RenewRequest,
   type TokenJoinRequest,

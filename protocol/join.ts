@@ -133,6 +133,13 @@ export const decodeJoinAnswer = object({
   serverTime: parsed(parseTime),
 })
 
+export type RenewalInfo = Decoded<typeof decodeRenewalInfo>
+/** Answer to `GET /v1/renewal-info/:id`, as RFC 9773 §4.2 has it; when to ask again stands in `Retry-After`. */
+export const decodeRenewalInfo = object({
+  suggestedWindow: object({ start: parsed(parseTime), end: parsed(parseTime) }),
+  explanationURL: optional(text(2048)),
+})
+
 /** An instant as ISO 8601 in UTC. */
 export function parseTime(source: string): Date {
   const time = new Date(source)

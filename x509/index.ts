@@ -1,5 +1,6 @@
 export { type AuthorityFacts, readAuthority } from './authority.js'
 export { type CertificateSpec, createCertificate, type Issuer } from './create.js'
+export { certificateId, formatCertificateId } from './certificate-id.js'
 export { ClientCertificates } from './client-certificates.js'
 export { createCsr, type CsrKey, type CsrRequest, decodeCsr } from './csr.js'
 export { X509Error, type X509ErrorCode } from './errors.js'

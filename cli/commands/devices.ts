@@ -17,6 +17,7 @@ import type { Column, Output } from '../output.js'
 import { enforcementRows, requireDone } from './enforcement.js'
 import { examples } from './examples.js'
 import { commented, commentOption, formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
+import { addRotate } from './rotate.js'
 
 const columns: readonly Column<DeviceView>[] = [
   { name: 'id', of: (device) => device.id },
@@ -40,7 +41,8 @@ interface RevokeOptions extends Act {
   readonly dryRun?: true
 }
 
-export function addDevices(program: Command, { client, output }: Context): void {
+export function addDevices(program: Command, context: Context): void {
+  const { client, output } = context
   const devices = program.command('devices').description('devices and the state of their lives')
 
   devices
@@ -107,6 +109,8 @@ export function addDevices(program: Command, { client, output }: Context): void 
       if (options.dryRun) await previewRevocation(client(), output(), id)
       else await revoke(client(), output(), id, options)
     })
+
+  addRotate(devices, context)
 }
 
 function registration(id: string, { ekHash, profile, label, ...why }: RegisterOptions): RegisterDeviceRequest {

@@ -30,7 +30,8 @@ function readGrant(role: string, ids: Set<string>): Read<Grant> {
     const isNarrow = fields.has('labels')
     const acts = new Set(fields.required('acts', list(isNarrow ? readActsOnDevices : readActs)).flat())
     if (fields.has('maxDevices') && ![...acts].some((act) => isLimitedBy(act, 'maxDevices'))) {
-      const problem = 'maxDevices only means something for locks.add, locks.remove and tokens.create'
+      const limited = actNames.filter((act) => isLimitedBy(act, 'maxDevices'))
+      const problem = `maxDevices only means something for ${limited.join(', ')}`
       throw new PolicyError('POLICY_NO_EFFECT', fields.atOf('maxDevices'), problem)
     }
     return {

@@ -8,6 +8,7 @@ export const acts = {
   'devices.register': ['labels'],
   'devices.label': ['labels'],
   'devices.revoke': ['labels'],
+  'devices.rotate': ['labels', 'maxDevices'],
   'locks.read': ['labels'],
   'locks.add': ['labels', 'maxDevices'],
   'locks.remove': ['labels', 'maxDevices'],

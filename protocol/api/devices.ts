@@ -8,6 +8,7 @@ import type {
   ProfileName,
   KeyIdentifier,
 } from '../ids.js'
+import type { LockTarget } from '../lock.js'
 import type { Act } from './act.js'
 import type { VerdictView } from './attest.js'
 import type { Enforcement } from './enforcement.js'
@@ -54,6 +55,19 @@ export interface RegisterDeviceRequest extends Act {
   readonly labels?: Labels
   /** SHA-256 of the EK's DER SubjectPublicKeyInfo. */
   readonly ekHash: Fingerprint
+}
+
+export interface RotateRequest extends Act {
+  /** Anything but addresses: which device comes from one is not known before. */
+  readonly target: LockTarget
+  /** Only count them. */
+  readonly dryRun?: boolean
+}
+
+export interface RotateAnswer {
+  readonly dryRun: boolean
+  /** Devices that are told to renew, when they ask next. */
+  readonly devices: number
 }
 
 export interface RevokeRequest extends Act {

@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify'
-import { type DeviceId, type DeviceView, type Labels, parseProfileName, routes } from '#protocol'
-import type { Device } from '#registry'
+import { type DeviceId, type DeviceView, type Labels, type LockTarget, parseProfileName, routes } from '#protocol'
+import { checkLockTarget, type Device } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
-import { includesTarget } from './belongings.js'
+import { includesTarget, requireTarget } from './belongings.js'
 import { enforcementOf, statusOf } from './enforcement.js'
 import { deviceTerms, parseQuery } from './query.js'
 import {
@@ -13,6 +13,8 @@ import {
   registerDeviceRequest,
   revokeAnswer,
   revokeRequest,
+  rotateAnswer,
+  rotateRequest,
 } from './schemas/devices.js'
 import { actQuery, labels, listQuery } from './schemas/fields.js'
 import type { Service } from './service.js'
@@ -91,6 +93,24 @@ export function addDeviceRoutes(app: App, service: Service): void {
   })
 
   app.route({
+    ...at(routes.rotateDevices),
+    schema: {
+      tags,
+      summary: 'Have devices replace the certificates that they hold now; each is told when it asks next',
+      body: rotateRequest,
+      response: { 200: rotateAnswer },
+    },
+    handler: async (request) => {
+      const by = operators.of(request, request.body)
+      const { target, dryRun = false } = request.body
+      requireTarget(target, operators.mandateOf(request), registry)
+      const hit = devicesToRotate(target)
+      if (!dryRun) await registry.rotateDevices(hit, target, by)
+      return { dryRun, devices: hit.length }
+    },
+  })
+
+  app.route({
     ...at(routes.revokeDevice),
     schema: {
       tags,
@@ -109,6 +129,14 @@ export function addDeviceRoutes(app: App, service: Service): void {
       return reply.code(statusOf(answer, 200)).send(answer)
     },
   })
+
+  function devicesToRotate(target: LockTarget): readonly DeviceId[] {
+    checkLockTarget(target, 'lock')
+    if ('addresses' in target) {
+      throw new ServerError('REQUEST_INVALID', 'target: an address says where a device is and not which')
+    }
+    return registry.locks.devicesHitBy(target).filter((device) => registry.device(device)?.state === 'active')
+  }
 
   /** Whoever may not remove a lock does not take a device out from under it either. */
   function requireLiftable(request: FastifyRequest, device: DeviceId, labels: Labels): void {

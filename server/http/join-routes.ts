@@ -1,5 +1,6 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
+import { askAgainSeconds } from '#enrollment'
 import {
   channelBindingLabel,
   decodeJoinTermsRequest,
@@ -11,6 +12,7 @@ import {
   type JoinAnswer,
   type JoinNonce,
   ProtocolError,
+  type RenewalInfo,
   routes,
   type TpmChallenge,
 } from '#protocol'
@@ -22,6 +24,8 @@ import type { Channel, Service } from './service.js'
 
 const tags = ['enrollment']
 const exporterBytes = 32
+
+const renewalInfoParams = Type.Object({ id: Type.String({ maxLength: 128 }) })
 
 /** For the document only: the decoders of protocol/join.ts read these bodies, and say more exactly what is wrong. */
 const body = Type.Unsafe<unknown>({ type: 'object', description: 'See protocol/join.ts; binary fields are base64url' })
@@ -90,17 +94,28 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
     ...at(routes.renew),
     schema: { tags, summary: 'The next certificate, shown the present one as client certificate', body },
     handler: async (request, reply) => {
-      const { der } = peerOf(request)
-      if (der === undefined) {
-        throw new ServerError(
-          'DEVICE_CERTIFICATE_REQUIRED',
-          "this needs the device's client certificate, and none came",
-        )
-      }
+      const der = requireCertificate(request)
       const decoded = decodeRenewRequest(request.body, '')
       return reply.code(201).send(encodeJoinAnswer(await enrollment.renew(der, decoded, channelOf(request))))
     },
   })
+
+  app.route({
+    ...common,
+    ...at(routes.renewalInfo),
+    schema: { tags, summary: 'When the certificate that is shown is to be renewed (RFC 9773)', params: renewalInfoParams },
+    handler: async (request, reply) => {
+      const info = await enrollment.renewalInfo(requireCertificate(request), request.params.id, channelOf(request))
+      return reply.header('retry-after', String(askAgainSeconds)).send(encodeRenewalInfo(info))
+    },
+  })
+}
+
+/** @throws ServerError DEVICE_CERTIFICATE_REQUIRED */
+function requireCertificate(request: FastifyRequest): Uint8Array {
+  const { der } = peerOf(request)
+  if (der !== undefined) return der
+  throw new ServerError('DEVICE_CERTIFICATE_REQUIRED', "this needs the device's client certificate, and none came")
 }
 
 function isUnreadable(error: Error): boolean {
@@ -120,6 +135,10 @@ function encodeJoinAnswer(answer: JoinAnswer) {
     renewal: { start: renewal.start.toISOString(), end: renewal.end.toISOString() },
     serverTime: serverTime.toISOString(),
   }
+}
+
+function encodeRenewalInfo({ suggestedWindow: { start, end } }: RenewalInfo) {
+  return { suggestedWindow: { start: start.toISOString(), end: end.toISOString() } }
 }
 
 function encodeChallenge({ cookie, credentialBlob, encryptedSecret }: TpmChallenge) {

@@ -11,6 +11,7 @@ import type {
   LockId,
   OperatorFacts,
   ProfileName,
+  RenewalInfo,
   RenewRequest,
   RotateKeyAnswer,
   RotateKeyRequest,
@@ -47,6 +48,7 @@ export interface Enrollment {
   beginTpmJoin(request: TpmJoinRequest, channel: Channel): Promise<TpmChallenge>
   activateTpmJoin(request: TpmActivateRequest, channel: Channel): Promise<JoinAnswer>
   renew(peerDer: Uint8Array, request: RenewRequest, channel: Channel): Promise<JoinAnswer>
+  renewalInfo(peerDer: Uint8Array, id: string, channel: Channel): Promise<RenewalInfo>
   /** A request that could not be read, for the record. */
   turnAway(method: 'token' | 'tpm' | 'renew', reason: string, channel: Channel): void
 }

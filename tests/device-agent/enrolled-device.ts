@@ -33,7 +33,12 @@ export interface DeviceOptions {
   /** `enrolled` is the fingerprint of the certificate that the device joined with. */
   readonly reasonCode?: (connect: TestConnect, enrolled: string) => number
   readonly renewReply?: (request: TestRequest) => Reply | Promise<Reply>
+  /** To whoever asks when to renew, which is then asked all the time. */
+  readonly infoReply?: () => Reply
 }
+
+/** Of a service that knows nothing of a question. */
+export const unknownRoute: Reply = { status: 404, body: { code: 'ROUTE_UNKNOWN', title: 'Not found' } }
 
 type Facts = Readonly<Record<string, string | number>>
 
@@ -45,6 +50,7 @@ export async function enrolledDevice(context: TestContext, options: DeviceOption
   const issue = issuingReply(ca)
   let joined = false
   const service: TestService = await startService(ca, async (request) => {
+    if (request.path.startsWith('/v1/renewal-info/')) return options.infoReply?.() ?? unknownRoute
     if (joined && options.renewReply) return options.renewReply(request)
     const reply = await issue(request)
     assert.ok(typeof reply === 'object' && 'body' in reply)
@@ -96,6 +102,7 @@ export async function enrolledDevice(context: TestContext, options: DeviceOption
         ...{ state, disk, clock, random: () => 0, stopped: stopping.signal, log },
         openTpm: options.openTpm ?? (() => Promise.reject(new Error('no TPM here'))),
         ...(options.rotateKey && { rotateKey: options.rotateKey }),
+        ...(options.infoReply && { pace: { leastMs: 1, usualMs: 5, mostMs: 5 } }),
         announce: { topic: parseTopicName('devices/gate-7/state') },
       },
       generation,
@@ -115,7 +122,8 @@ export async function enrolledDevice(context: TestContext, options: DeviceOption
       stopping.abort()
       await ended
     }
-    return { event, stop, mostWritersOfStatus: () => mostWriters }
+    const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+    return { event, stop, turn, mostWritersOfStatus: () => mostWriters }
   }
   return { folder, broker, service, run }
 }

@@ -168,7 +168,7 @@ async function answer(
   for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk)
   const request: TestRequest = {
     path: incoming.url ?? '',
-    body: JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown,
+    body: chunks.length === 0 ? undefined : (JSON.parse(Buffer.concat(chunks).toString('utf8')) as unknown),
     authorization: incoming.headers.authorization,
     socket: incoming.socket as TLSSocket,
   }

@@ -190,7 +190,10 @@ function withoutState(t: TestContext, world: EnrollmentWorld): Enrollment {
   const none = (): never => assert.fail('a stranger’s first request asked for what we know')
   const enrollment = new Enrollment({
     ...world.options,
-    registry: { requireToken: none, certificate: none, instance: none, attestation: none, recordAttestation: none },
+    registry: {
+      ...{ requireToken: none, certificate: none, instance: none, admit: none },
+      ...{ attestation: none, recordAttestation: none },
+    },
     ca: { issue: none, renew: none, chain: world.ca.chain, root: world.ca.root },
   })
   t.after(() => enrollment.close())

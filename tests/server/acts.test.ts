@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto'
 import test, { type TestContext } from 'node:test'
 import { type AuditEventName, parseDeviceId, parseLockId, type RouteName, routes } from '#protocol'
 import { fingerprintOf } from '#x509'
+import { joinByToken } from '../registry/world.js'
 import { joined, quoted } from './attested-device.js'
 import { policyFor } from './policies.js'
 import { by, type CallOptions, createWorld } from './world.js'
@@ -45,6 +46,7 @@ const acts: ReadonlyMap<RouteName, Tried> = new Map<RouteName, Tried>([
   ],
   ['learnPcrs', { event: 'pcr_policy.apply', said: 'body', body: { device: 'd0' } }],
   ['removePcrPolicy', { event: 'pcr_policy.remove', said: 'query', id: 'p' }],
+  ['rotateDevices', { event: 'device.rotate', said: 'body', body: { target: { device: 'd7' } } }],
   ['revokeDevice', { event: 'device.revoke', said: 'body', id: 'd1', body: { reason: 'superseded' } }],
 ])
 
@@ -134,6 +136,7 @@ interface Operation {
 async function openWorld(t: TestContext) {
   const world = await createWorld(t)
   const ada = await world.operator()
+  await joinByToken(world, 'key', 'd7')
   const target = { device: parseDeviceId('d9') }
   world.registry.addLock({ lock: parseLockId('lock-0'), target, mode: 'lock', reason: 'to remove' }, by)
   const device = await joined(world.registry, 'd0')

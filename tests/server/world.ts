@@ -311,6 +311,7 @@ function createEnrollmentDouble(channels: Channel[], turnedAway: string[]): Serv
     beginTpmJoin: (request, channel) => refuse(request, undefined, channel),
     activateTpmJoin: (request, channel) => refuse(request, undefined, channel),
     renew: refuse,
+    renewalInfo: refuse,
     turnAway: (method, reason) => void turnedAway.push(`${method} ${reason}`),
   }
 }

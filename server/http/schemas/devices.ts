@@ -1,9 +1,18 @@
 import Type from 'typebox'
-import type { CertificateView, DeviceView, RegisterDeviceRequest, RevokeAnswer, RevokeRequest } from '#protocol'
+import type {
+  CertificateView,
+  DeviceView,
+  RegisterDeviceRequest,
+  RevokeAnswer,
+  RevokeRequest,
+  RotateAnswer,
+  RotateRequest,
+} from '#protocol'
 import { enforcement } from './enforcement.js'
 import {
   act,
   comment,
+  count,
   deviceId,
   fingerprint,
   instanceId,
@@ -20,6 +29,7 @@ import {
 } from './fields.js'
 import { verdict } from './attest.js'
 import { held } from './held.js'
+import { lockTarget } from './locks.js'
 
 export const deviceParams = strict({ id: deviceId })
 
@@ -56,6 +66,12 @@ export const deviceList = Type.Unsafe<readonly DeviceView[]>(Type.Array(deviceVi
 export const registerDeviceRequest = held<RegisterDeviceRequest>()(
   strict({ id: deviceId, profile: Type.Optional(profile), labels: Type.Optional(labels), ekHash: fingerprint, ...act }),
 )
+
+export const rotateRequest = held<RotateRequest>()(
+  strict({ target: lockTarget, dryRun: Type.Optional(Type.Boolean()), ...act }),
+)
+
+export const rotateAnswer = held<RotateAnswer>()(strict({ dryRun: Type.Boolean(), devices: count }))
 
 export const revokeRequest = held<RevokeRequest>()(strict({ reason, ...act }))
 

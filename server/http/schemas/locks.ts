@@ -8,7 +8,7 @@ const lockId = Type.Unsafe<LockId>({ type: 'string', pattern: '^(?!\\.{1,2}$)[A-
 export const lockParams = strict({ id: lockId })
 const lockMode = words(...lockModes)
 const addresses = Type.String({ maxLength: 64, description: 'Such as 192.0.2.0/24, 2001:db8::/32, or one address' })
-const lockTarget = Type.Union([
+export const lockTarget = Type.Union([
   strict({ device: deviceId }),
   strict({ instance: instanceId }),
   strict({ ek: fingerprint }),
