@@ -33,7 +33,10 @@ export async function askRenewalInfo(current: IssuedGeneration, key: DeviceKey, 
   asking.stopped.addEventListener('abort', close)
   if (asking.stopped.aborted) close()
   try {
-    const { answer, ...when } = await service.ask({ method, path: path.replace(':id', certificateId(leaf)) }, decodeRenewalInfo)
+    const { answer, ...when } = await service.ask(
+      { method, path: path.replace(':id', certificateId(leaf)) },
+      decodeRenewalInfo,
+    )
     return { window: answer.suggestedWindow, ...when }
   } finally {
     asking.stopped.removeEventListener('abort', close)

@@ -49,10 +49,7 @@ export class ServiceConnection {
   }
 
   /** A question, answered with when to ask again where the service says so. @throws as {@link send} */
-  async ask<T>(
-    route: Route,
-    decode: Decoder<T>,
-  ): Promise<{ readonly answer: T; readonly retryAfterSeconds?: number }> {
+  async ask<T>(route: Route, decode: Decoder<T>): Promise<{ readonly answer: T; readonly retryAfterSeconds?: number }> {
     const said = await this.#exchange(route)
     const answer = this.#read(route, said, decode)
     const { retryAfterSeconds } = said

@@ -21,7 +21,10 @@ type OptionName = Exclude<keyof typeof options, 'addresses'> | 'address'
 export type TargetOptions = Partial<Readonly<Record<OptionName, LockTarget>>>
 
 /** One option for each kind of target. */
-export function addTargetOptions(command: Command, { without }: { readonly without?: keyof typeof options } = {}): void {
+export function addTargetOptions(
+  command: Command,
+  { without }: { readonly without?: keyof typeof options } = {},
+): void {
   for (const [kind, [flags, description]] of Object.entries(options)) {
     if (kind === without) continue
     command.option(flags, description, (value: string) => parseTarget(kind, value))

@@ -103,7 +103,11 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
   app.route({
     ...common,
     ...at(routes.renewalInfo),
-    schema: { tags, summary: 'When the certificate that is shown is to be renewed (RFC 9773)', params: renewalInfoParams },
+    schema: {
+      tags,
+      summary: 'When the certificate that is shown is to be renewed (RFC 9773)',
+      params: renewalInfoParams,
+    },
     handler: async (request, reply) => {
       const info = await enrollment.renewalInfo(requireCertificate(request), request.params.id, channelOf(request))
       return reply.header('retry-after', String(askAgainSeconds)).send(encodeRenewalInfo(info))

@@ -32,8 +32,12 @@ test('a key whose certificate is to be replaced gets no such certificate again',
   assert.equal((await renew()).certificate, lost.certificate)
   await world.registry.rotateDevices([first.answer.deviceId], { device: first.answer.deviceId }, by)
   assert.notEqual((await renew()).certificate, lost.certificate)
-  const again = await world.enrollment.joinWithToken(first.token, { csr: first.csr }, newChannel())
-  assert.notEqual(again.certificate, first.answer.certificate)
+
+  const unused = await joined(world)
+  const joinAgain = async () => world.enrollment.joinWithToken(unused.token, { csr: unused.csr }, newChannel())
+  assert.equal((await joinAgain()).certificate, unused.answer.certificate)
+  await world.registry.rotateDevices([unused.answer.deviceId], { device: unused.answer.deviceId }, by)
+  assert.notEqual((await joinAgain()).certificate, unused.answer.certificate)
 })
 
 test('says nothing of another certificate, nor to whom nothing is renewed, and has it on record', async (t) => {
