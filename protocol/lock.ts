@@ -51,8 +51,6 @@ export type LockTarget =
   /** Whoever connects from there: `192.0.2.0/24`, `2001:db8::/32`, or one address. */
   | { readonly addresses: string }
 
-export type LockTargetKind = LockTarget extends infer Each ? (Each extends unknown ? keyof Each : never) : never
-
 /** As in the log: longer text would be shortened there, and a lock has to be read back from it. */
 const maxLength = 1000
 

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import {
   type Act,
+  type CertificateView,
   type DeviceView,
   type Labels,
   parseDeviceId,
@@ -161,17 +162,23 @@ function show(output: Output, device: DeviceView): void {
     ['labels', formatLabels(device.labels) || '-'],
     ...device.anchors.map(({ kind, hash }) => ['anchor', `${kind} ${hash}`] as const),
     ...device.instances.flatMap((instance) =>
-      instance.certificates.map(
-        ({ serial, state, tier, notAfter, issuer }) =>
-          [
-            'certificate',
-            `${serial} ${state}, ${tier}, until ${formatTime(notAfter)}, instance ${instance.id}${issuer === undefined ? '' : `, by ${issuer}`}`,
-          ] as const,
-      ),
+      instance.certificates.map((certificate) => ['certificate', describe(certificate, instance.id)] as const),
     ),
     ['revoked', revoked && `${formatTime(revoked.at)} by ${revoked.by}: ${revoked.reason}`],
     ['comment', revoked?.comment],
   ])
+}
+
+function describe({ serial, state, tier, notAfter, issuer, rotate }: CertificateView, instance: string): string {
+  const parts = [
+    `${serial} ${state}`,
+    tier,
+    `until ${formatTime(notAfter)}`,
+    `instance ${instance}`,
+    ...(issuer === undefined ? [] : [`by ${issuer}`]),
+    ...(rotate ? ['to be replaced'] : []),
+  ]
+  return parts.join(', ')
 }
 
 function currentCertificate(device: DeviceView) {

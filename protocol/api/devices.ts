@@ -47,6 +47,8 @@ export interface CertificateView {
   readonly issuer?: KeyIdentifier
   readonly notBefore: string
   readonly notAfter: string
+  /** An operator wants it replaced; only where that is so. */
+  readonly rotate?: true
 }
 
 export interface RegisterDeviceRequest extends Act {

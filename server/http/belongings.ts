@@ -28,8 +28,7 @@ export function requireTarget(target: LockTarget, mandate: Mandate, registry: Re
 
 /** The same as a question. */
 export function includesTarget(target: LockTarget, mandate: Mandate, registry: Registry): boolean {
-  const devices = devicesUnderLock(target, registry)
-  return labelsUnderLock(target, registry).every((labels) => mandate.includes(labels, devices))
+  return mandate.includesAll(labelsUnderLock(target, registry), devicesUnderLock(target, registry))
 }
 
 /** How many devices a lock is on; who comes from an address is not known before. */

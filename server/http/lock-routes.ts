@@ -20,9 +20,7 @@ export function addLockRoutes(app: App, service: Service): void {
     handler: async (request) => {
       const counts = registry.locks.countDevices()
       const mandate = operators.mandateOf(request)
-      const theirs = registry
-        .allLocks()
-        .filter(({ target }) => labelsUnderLock(target, registry).every((labels) => mandate.includes(labels)))
+      const theirs = registry.allLocks().filter(({ target }) => mandate.includesAll(labelsUnderLock(target, registry)))
       return theirs.map((lock) => view(lock, counts.get(lock.id) ?? 0))
     },
   })

@@ -31,6 +31,11 @@ export class Mandate {
     return this.#options.reach().includes(labels, devices)
   }
 
+  /** Whether it is on all that has one of these sets of labels, and on so many devices at once. */
+  includesAll(sets: readonly Labels[], devices = 1): boolean {
+    return sets.every((labels) => this.includes(labels, devices))
+  }
+
   includesDevice(device: DeviceId): boolean {
     const labels = this.#options.labelsOf(device)
     return labels === undefined ? this.isOnEveryDevice : this.includes(labels)
@@ -58,8 +63,8 @@ export class Mandate {
   /** For all that has one of these sets of labels, and so many devices at once. @throws ServerError ACT_NOT_ALLOWED */
   requireAll(sets: readonly Labels[], devices = 1): void {
     const { refuse } = this.#options
-    if (!sets.every((labels) => this.includes(labels))) throw refuse('beyond the labels that it names')
-    if (!sets.every((labels) => this.includes(labels, devices))) {
+    if (!this.includesAll(sets)) throw refuse('beyond the labels that it names')
+    if (!this.includesAll(sets, devices)) {
       throw refuse(Number.isFinite(devices) ? `on ${devices} devices at once` : 'on devices that nobody can count')
     }
   }

@@ -1,9 +1,7 @@
 import { parseProfileName, routes, type TokenId, type TokenView } from '#protocol'
-import type { Token } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { labelsOfToken } from './belongings.js'
-import type { Mandate } from './mandate.js'
 import { actQuery } from './schemas/fields.js'
 import { createTokenAnswer, createTokenRequest, tokenList, tokenParams, tokenView } from './schemas/tokens.js'
 import type { Service } from './service.js'
@@ -20,7 +18,7 @@ export function addTokenRoutes(app: App, service: Service): void {
     schema: { tags, summary: 'Every join token', response: { 200: tokenList } },
     handler: async (request) => {
       const mandate = operators.mandateOf(request)
-      const theirs = registry.tokens().filter((token) => isWithin(mandate, token))
+      const theirs = registry.tokens().filter((token) => mandate.includesAll(labelsOfToken(token, registry)))
       return theirs.map((token) => viewToken(token, now()))
     },
   })
@@ -65,10 +63,6 @@ export function addTokenRoutes(app: App, service: Service): void {
       return view(request.params.id)
     },
   })
-
-  function isWithin(mandate: Mandate, token: Token): boolean {
-    return labelsOfToken(token, registry).every((labels) => mandate.includes(labels))
-  }
 
   function view(id: TokenId): TokenView {
     const token = registry.token(id)

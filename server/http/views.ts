@@ -39,9 +39,13 @@ export function isoTime(milliseconds: number): string {
 }
 
 function viewCertificate(certificate: CertificateRecord): CertificateView {
-  const { serial, fingerprint, state, tier, issuer, notBefore, notAfter } = certificate
-  const signed = issuer !== undefined && { issuer }
-  return { serial, fingerprint, state, tier, ...signed, notBefore: isoTime(notBefore), notAfter: isoTime(notAfter) }
+  const { serial, fingerprint, state, tier, issuer, notBefore, notAfter, rotate } = certificate
+  return {
+    ...{ serial, fingerprint, state, tier },
+    ...(issuer !== undefined && { issuer }),
+    ...{ notBefore: isoTime(notBefore), notAfter: isoTime(notAfter) },
+    ...(rotate === true && { rotate }),
+  }
 }
 
 function tokenState({ revoked, uses, notAfter }: Token, now: number): TokenView['state'] {

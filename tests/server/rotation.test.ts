@@ -31,12 +31,15 @@ test('a running device rotates when an operator asks: at once, with a new key, a
   assert.deepEqual(JSON.parse(asked.stdout), { dryRun: false, devices: 1 })
   await agent.event('renewed')
   await agent.event('connected')
+  const shown = await run(folder, ['devices', 'show', device.id])
+  assert.match(shown.stdout, / current, .* instance /)
+  assert.match(shown.stdout, / previous, .*, to be replaced$/m)
   assert.notEqual(device.key(), before)
   assert.ok((await ask()).window.start.getTime() > Date.now(), 'what it has now is not meant')
   assert.deepEqual([agent.count('renewed'), agent.count('connected'), agent.count('disconnected')], [1, 2, 0])
 
-  const [shown, other] = [device.chain(), `${'A'.repeat(27)}.AQ`]
-  assert.deepEqual(await askAs(shown, other), [403, 'RENEWAL_REFUSED'])
+  const other = `${'A'.repeat(27)}.AQ`
+  assert.deepEqual(await askAs(device.chain(), other), [403, 'RENEWAL_REFUSED'])
   assert.deepEqual(await askAs(undefined, other), [401, 'DEVICE_CERTIFICATE_REQUIRED'])
   await agent.stop()
   const log = await run(folder, ['audit', 'search', 'event:device.rotate', '-o', 'json'])

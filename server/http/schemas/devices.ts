@@ -42,6 +42,7 @@ const certificateView = held<CertificateView>()(
     issuer: Type.Optional(keyIdentifier),
     notBefore: time,
     notAfter: time,
+    rotate: Type.Optional(Type.Literal(true)),
   }),
 )
 
