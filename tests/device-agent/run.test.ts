@@ -188,4 +188,3 @@ for (const [what, reply] of [
     },
   )
 }
-
