@@ -5,6 +5,7 @@ import { Answers } from '../../broker/answers.js'
 import { Broker } from '../../broker/broker.js'
 import { Delivery } from '../../broker/delivery.js'
 import { RightsTerm } from '../../broker/rights-term.js'
+import { Retained } from '../../broker/routing/retained.js'
 import { EffectivePolicy } from '../../policy/deciding/effective.js'
 import { RateLimiter } from '../../policy/deciding/rate-limiter.js'
 import { LockGate } from '../../registry/locks/lock-gate.js'
@@ -16,7 +17,7 @@ import { randomSteps } from './steps.js'
 
 /* A test that never fails says nothing: each of these takes one thing that enforces away, and the model has to find out. */
 
-const atMost = 12
+const atMost = 30
 const stepsEach = 400
 
 const anything = { effect: 'allow', rules: [] } as const
@@ -60,7 +61,10 @@ const faults: Readonly<Record<string, (t: TestContext) => void>> = {
     })
   },
   'who is locked goes on': (t) => replace(t, Broker.prototype, 'endDevices', () => ({ sessions: 0, purged: 0 })),
-  'what somebody locked has said is not taken back': (t) => replace(t, Delivery.prototype, 'removeOf', () => 0),
+  'what somebody locked has said is not taken back': (t) => {
+    replace(t, Delivery.prototype, 'removeOf', () => 0)
+    replace(t, Retained.prototype, 'removeOf', () => 0)
+  },
   'nobody is asked at CONNECT where a lock is': (t) => replace(t, LockGate.prototype, 'keepsOut', () => undefined),
   'quarantine is as if it were not there': (t) => replace(t, Locks.prototype, 'isQuarantined', () => false),
   'certificates that are over open as before': (t) =>
