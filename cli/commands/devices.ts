@@ -153,7 +153,7 @@ async function previewRevocation(client: ApiClient, output: Output, id: string):
 }
 
 function show(output: Output, device: DeviceView): void {
-  const revoked = device.revoked
+  const { revoked, verdict } = device
   output.one(device, [
     ['id', device.id],
     ['state', device.state],
@@ -164,6 +164,8 @@ function show(output: Output, device: DeviceView): void {
     ...device.instances.flatMap((instance) =>
       instance.certificates.map((certificate) => ['certificate', describe(certificate, instance.id)] as const),
     ),
+    ['PCRs', verdict && `${verdict.outcome}, quoted ${formatTime(verdict.at)}`],
+    ...(verdict?.reasons ?? []).map((reason) => ['because', reason] as const),
     ['revoked', revoked && `${formatTime(revoked.at)} by ${revoked.by}: ${revoked.reason}`],
     ['comment', revoked?.comment],
   ])

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
-import type { AttestationView, DeviceView, LearnPcrsAnswer } from '#protocol'
+import type { AttestationView, DeviceView, LearnPcrsAnswer, LockView } from '#protocol'
 import { createEkAuthority, logOfMeasurements, type MeasuredBoot, measuredBoot, openSoftwareTpm } from '#simulators'
-import { emptyStage, searchAudit } from './world.js'
+import { emptyStage, makeRenewalDue, searchAudit } from './world.js'
 
 const observing = `name: gateways
 mode: observe
@@ -40,6 +40,28 @@ test('a machine is observed, learned, held to what it booted, and turned away wh
   assert.match((await enroll('--again')).stderr, /PCR_MISMATCH.*Secure Boot is off/s)
   const [record] = await searchAudit(stage, '--event', 'join.refuse')
   assert.equal(record?.reason, 'PCR_MISMATCH')
+})
+
+test('a machine that has drifted by its renewal is put in quarantine, and stays connected', async (t) => {
+  const { stage, machine, boots, applies } = await openWorld(t)
+  await boots({})
+  const { token } = await stage.ask<{ token: string }>('tokens', 'create', '--device', 'gw-1')
+  const enrolling = ['enroll', '--join', stage.joinUri, '--tpm', boots.spec, '--event-log', boots.eventLog] as const
+  await applies(observing)
+  await machine.does(...enrolling, '--token', token)
+  const { policy } = await stage.ask<LearnPcrsAnswer>('attest', 'learn', '--device', 'gw-1')
+  await applies(policy.source.replace('observe', 'enforce'))
+
+  await boots({ loader: 'another loader' })
+  await makeRenewalDue(machine)
+  const running = machine.starts('run')
+  await running.line((line) => line.includes(' connected ') && line.includes('generation=2'))
+  await running.stop()
+  const { tier, verdict } = await stage.ask<AttestationView>('attest', 'show', 'gw-1')
+  assert.deepEqual([tier, verdict?.outcome, verdict?.policy?.mode], ['tpm', 'bad', 'enforce'])
+  const [lock, ...others] = await stage.ask<readonly LockView[]>('locks', 'ls')
+  assert.deepEqual([lock?.target, lock?.mode, others], [{ device: 'gw-1' }, 'quarantine', []])
+  assert.match(lock?.reason ?? '', /PCR_MISMATCH: PCR 4/)
 })
 
 test('a machine without an event log joins where no policy holds, and is refused by one that looks at it', async (t) => {
