@@ -1,4 +1,4 @@
-import { decodeJoinAnswer, encodeBase64url, type JoinUri, routes } from '#protocol'
+import { decodeJoinAnswer, encodeBase64url, type JoinUri, type ProfileName, routes } from '#protocol'
 import { createCsr } from '#x509'
 import { checkAnswer } from './answer.js'
 import type { Clock } from './clock.js'
@@ -6,7 +6,7 @@ import type { DeviceKey } from './device-key.js'
 import type { DeviceKeys } from './device-keys.js'
 import type { IssuedGeneration } from './generation.js'
 import type { KeyFile } from './key-file.js'
-import { openOwnService } from './own-service.js'
+import { openOwnService, type OwnService } from './own-service.js'
 import type { ServiceConnection, ServiceLimits } from './service.js'
 import type { StateFolder } from './state-folder.js'
 import { verifyServer } from './trust.js'
@@ -38,8 +38,9 @@ export async function renew(
     async (written) => written.kind === current.key.kind && (written.kind === 'software' || keys.canLoad(written)),
     async () => (rotation === 'always' ? keys.createBeside(current.key) : current.key),
   )
-  const asking = await prepare(next.key, keys)
-  const { service, uri, trust } = await openOwnService(current, key, { clock, ...(limits !== undefined && { limits }) })
+  const open = () => openOwnService(current, key, { clock, ...(limits !== undefined && { limits }) })
+  const asking = await prepare(next.key, keys, open)
+  const { service, uri, trust } = await open()
   try {
     const answer = await service.send(routes.renew, decodeJoinAnswer, await asking.request(service, uri))
     const serverTime = answer.serverTime.getTime()
@@ -59,13 +60,27 @@ interface Asking {
 }
 
 /** Whatever takes time without the service, so that the service does not wait for it. */
-async function prepare(file: KeyFile, keys: DeviceKeys): Promise<Asking> {
+async function prepare(file: KeyFile, keys: DeviceKeys, open: () => Promise<OwnService>): Promise<Asking> {
   const key = await keys.open(file)
   if (key.kind === 'tpm' && file.kind === 'tpm') {
-    const { gatherKeyEvidence, prepareProof } = await import('./tpm-evidence.js')
+    const { askTerms, gatherKeyEvidence, prepareProof } = await import('./tpm-evidence.js')
     const prover = await prepareProof(key, file.proof)
-    return { key, request: (service, { profile }) => gatherKeyEvidence(service, profile, prover) }
+    const terms = await asked(open, askTerms)
+    return { key, request: (service, { profile }) => gatherKeyEvidence(service, profile, prover, terms) }
   }
   const csr = await createCsr({ spki: key.spki, sign: (data) => key.sign(data) })
   return { key, request: () => Promise.resolve({ csr: encodeBase64url(csr) }) }
+}
+
+/** Over a connection of its own: the evidence is bound to the next one, and stands in its first request. */
+async function asked<Answer>(
+  open: () => Promise<OwnService>,
+  ask: (service: ServiceConnection, profile: ProfileName) => Promise<Answer>,
+): Promise<Answer> {
+  const { service, uri } = await open()
+  try {
+    return await ask(service, uri.profile)
+  } finally {
+    service.close()
+  }
 }

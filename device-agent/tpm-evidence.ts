@@ -1,4 +1,4 @@
-import { decodeJoinNonce, decodeJoinTerms, encodeBase64url, type ProfileName, routes } from '#protocol'
+import { decodeJoinNonce, decodeJoinTerms, encodeBase64url, type JoinTerms, type ProfileName, routes } from '#protocol'
 import { qualifyingData, type SignedAttestation, type Tpm, type TpmKey as Loaded } from '#tpm'
 import { createCsr } from '#x509'
 import { readEventLog } from './event-log.js'
@@ -19,10 +19,19 @@ export async function prepareProof(key: TpmKey, proof: ProofOptions): Promise<Pr
   return { key, proof, csr: await createCsr({ spki: key.spki, sign: (data) => key.sign(data) }) }
 }
 
+/** What the service wants to see of a machine beside its keys. */
+export function askTerms(service: ServiceConnection, profile: ProfileName): Promise<JoinTerms> {
+  return service.send(routes.joinTerms, decodeJoinTerms, { profile })
+}
+
 /** That the key lives in its TPM, as the attestation key there says it for this connection and nothing else (enrollment spec §2). */
-export async function gatherKeyEvidence(service: ServiceConnection, profile: ProfileName, { key, csr, proof }: Prover) {
+export async function gatherKeyEvidence(
+  service: ServiceConnection,
+  profile: ProfileName,
+  { key, csr, proof }: Prover,
+  terms: JoinTerms,
+) {
   const { binding } = proof
-  const terms = await service.send(routes.joinTerms, decodeJoinTerms, { profile })
   const pcrs = proof.pcrs ?? terms.pcrs
   const eventLog = terms.eventLog ? await readEventLog(proof.eventLog) : undefined
   const channel = binding === 'exporter' ? await service.channelBinding() : await takeNonce(service)

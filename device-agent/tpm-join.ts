@@ -13,7 +13,7 @@ import { chooseEk } from './ek-command.js'
 import type { JoinMethod } from './enroll.js'
 import type { ProofOptions } from './key-file.js'
 import type { ServiceConnection } from './service.js'
-import { gatherKeyEvidence, prepareProof, type Prover } from './tpm-evidence.js'
+import { askTerms, gatherKeyEvidence, prepareProof, type Prover } from './tpm-evidence.js'
 import { isOfThisTpm, TpmKey } from './tpm-key.js'
 
 export interface TpmJoinOptions {
@@ -63,7 +63,8 @@ async function ask(
 ): Promise<JoinAnswer> {
   const { tpm, token, reported } = options
   const { endorsementKey, attestationKey, prover } = keys
-  const { eventLog, ...keyEvidence } = await gatherKeyEvidence(service, uri.profile, prover)
+  const terms = await askTerms(service, uri.profile)
+  const { eventLog, ...keyEvidence } = await gatherKeyEvidence(service, uri.profile, prover, terms)
   const log = eventLog === undefined ? {} : { eventLog }
   const evidence = {
     profile: uri.profile,
