@@ -60,7 +60,6 @@ export class LockFeed {
   }
 
   /** `terms`: those of the broker, whose own count of each began before ours. */
-
   follow(
     name: string,
     apply: (change: LockChange, hold: LockHold) => void,
