@@ -105,7 +105,8 @@ export class Broker {
    * may come back, and who has entered or left quarantine goes on with the rights of now. Sessions are held against the
    * registry again, because a lock can be on where their clients come from.
    */
-  applyLocks({ after, revoked, locked, quarantined, restored, released }: Omit<LockChange, 'revision'>): Ended {
+  applyLocks(change: Omit<LockChange, 'revision'>): Ended {
+    const { after, revoked, locked, quarantined, restored, released, device } = change
     const hub = this.#hub
     if (after === undefined) hub.keptOut.clear() // the whole state: who is not named any more is free
     for (const device of restored) hub.keptOut.delete(device)
@@ -114,7 +115,7 @@ export class Broker {
     const ended = [
       this.endDevices(revoked, 'revoked'),
       this.endDevices(locked, 'locked'),
-      turnOut(hub, this.#connections),
+      turnOut(hub, this.#connections, device),
     ]
     if (after === undefined) void this.policyChanged()
     return ended.reduce((sum, { sessions, purged }) => {

@@ -37,9 +37,11 @@ export function silence(
 /**
  * The same for whoever would not be let in again because of a lock on where it is, or on its certificate; of who is away,
  * on where it was last. The device may have other sessions elsewhere, which stay; what it has said goes with these.
+ * `only`: nobody else need be looked at.
  */
-export function turnOut(hub: Hub, connections: Iterable<Connection>): Ended {
-  const isLocked = lockedAmong(hub)
+export function turnOut(hub: Hub, connections: Iterable<Connection>, only?: DeviceId): Ended {
+  const isOnRecord = lockedAmong(hub)
+  const isLocked = (speaker: Speaker) => (only === undefined || speaker.device === only) && isOnRecord(speaker)
   const devices = new Set<DeviceId>()
   const turnsOut = (speaker: Speaker): boolean => {
     if (isLocked(speaker)) devices.add(speaker.device)

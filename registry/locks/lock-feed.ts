@@ -1,3 +1,4 @@
+import type { DeviceId } from '#protocol'
 import { type LeaseTerms, leaseTerms } from './lease-terms.js'
 import type { StandingsChange } from './standings.js'
 
@@ -6,6 +7,8 @@ export interface LockChange extends StandingsChange {
   readonly revision: number
   /** The revision of the change before it; absent where this is the whole state, whatever was before. */
   readonly after?: number
+  /** Nobody else can stand otherwise; absent where it can be anyone, as the locks have changed or the policy. */
+  readonly device?: DeviceId
 }
 
 /** What a broker did for a change. */
@@ -77,7 +80,7 @@ export class LockFeed {
     return hold
   }
 
-  publish(change: StandingsChange & { readonly revision: number }): void {
+  publish(change: Omit<LockChange, 'after'>): void {
     const placed = { ...change, after: this.#revision }
     this.#revision = change.revision
     this.#ended.set(change.revision, { sessions: 0, purged: 0 })

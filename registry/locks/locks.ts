@@ -162,7 +162,8 @@ export class Locks {
   /** An event about a device has changed the state: works out what follows, and tells every broker before it returns. */
   eventApplied(event: RegistryEvent): void {
     const isRevocation = event.event === 'device.revoke'
-    if ('device' in event && event.device !== undefined) this.#publish([event.device], { always: isRevocation })
+    const device = 'device' in event ? event.device : undefined
+    if (device !== undefined) this.#publish([device], { always: isRevocation, device })
   }
 
   async #end(event: LockEnd): Promise<void> {
@@ -179,12 +180,15 @@ export class Locks {
     return new LockIndex(this.acting, (device) => this.#policy.rolesOf(device))
   }
 
-  #publish(devices: Iterable<DeviceId>, { always }: { readonly always: boolean }): StandingsChange {
+  #publish(
+    devices: Iterable<DeviceId>,
+    { always, device }: { readonly always: boolean; readonly device?: DeviceId },
+  ): StandingsChange {
     const change = this.#refresh(devices)
     if (!always && Object.values(change).every((list: readonly DeviceId[]) => list.length === 0)) return change
     // What follows from a change of labels has its place among the revisions too, as has what was overtaken on its way.
     if (!always || this.#feed.revision === this.#state.epoch) this.#state.epoch++
-    this.#feed.publish({ ...change, revision: this.#state.epoch })
+    this.#feed.publish({ ...change, revision: this.#state.epoch, ...(device !== undefined && { device }) })
     this.#noteQuarantine(change)
     return change
   }
