@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect as tlsConnect } from 'node:tls'
 import test from 'node:test'
-import { connectPacket, device, makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
+import { connectPacket, device, listenTo, makeWorld, policySource, publishPacket, until } from './harness.js'
 
 test('a client id of another device is refused before its owner is disturbed', async (t) => {
   const world = await makeWorld(t)
@@ -98,10 +98,7 @@ test('what is pipelined behind a CONNECT waits for it, and is never looked at wh
 
 test('a forbidden will refuses the CONNECT; an allowed one is published when the connection is lost', async (t) => {
   const world = await makeWorld(t)
-  const listener = await world.raw('d2')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
   const fixed = { payload: Buffer.from('gone'), qos: 1, retain: false } as const
   for (const topic of ['f/d2/state', '$SYS/x']) {
     const client = await world.raw('d1')

@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
-import test from 'node:test'
-import { makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
+import test, { type TestContext } from 'node:test'
+import { listenTo, makeWorld, policySource, publishPacket, subscribePacket, until, type World } from './harness.js'
 
 test('PUBACK, fan-out and SUBACK wait until their record is durable', async (t) => {
   const world = await makeWorld(t)
-  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  const speaker = await world.raw('d1')
   await speaker.connect('d1')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
 
   world.audit.hold()
   speaker.send(publishPacket('open/x', 'one', { qos: 1, messageId: 5 }), publishPacket('open/x', 'two'))
@@ -33,19 +31,11 @@ test('PUBACK, fan-out and SUBACK wait until their record is durable', async (t) 
 test('a QoS 2 message that waits for the disk goes out by the rights of the moment in which it does', async (t) => {
   const policy = policySource().replaceAll('qos: { max: 1 }', 'qos: { max: 2 }')
   const world = await makeWorld(t, { policy })
-  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  const speaker = await world.raw('d1')
   await speaker.connect('d1')
-  await listener.connect('d2', { clean: false })
-  listener.send(subscribePacket(1, ['open/#', 2]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 2, { clean: false })
 
-  const { commit } = world.store
-  let writeOn: () => void = () => undefined
-  const written = new Promise<void>((resolve) => (writeOn = resolve))
-  const slow = t.mock.method(world.store, 'commit', async (changes: Parameters<typeof commit>[0]) => {
-    await written
-    return commit.call(world.store, changes)
-  })
+  const { slow, writeOn } = holdStore(t, world)
   for (const [at, topic] of ['open/x', 'open/y'].entries())
     speaker.send(publishPacket(topic, topic, { qos: 2, messageId: at + 1 }))
   await until(() => slow.mock.callCount() > 0)
@@ -68,19 +58,11 @@ test('a QoS 2 message that waits for the disk goes out by the rights of the mome
 test('a QoS that the rights have lowered while the disk was slow stays lowered over a crash', async (t) => {
   const policy = policySource().replaceAll('qos: { max: 1 }', 'qos: { max: 2 }')
   const world = await makeWorld(t, { policy })
-  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  const speaker = await world.raw('d1')
   await speaker.connect('d1')
-  await listener.connect('d2', { clean: false })
-  listener.send(subscribePacket(1, ['open/#', 2]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 2, { clean: false })
 
-  const { commit } = world.store
-  let writeOn: () => void = () => undefined
-  const written = new Promise<void>((resolve) => (writeOn = resolve))
-  const slow = t.mock.method(world.store, 'commit', async (changes: Parameters<typeof commit>[0]) => {
-    await written
-    return commit.call(world.store, changes)
-  })
+  const { slow, writeOn } = holdStore(t, world)
   speaker.send(publishPacket('open/x', 'x', { qos: 2, messageId: 1 }))
   await until(() => slow.mock.callCount() > 0)
   await speaker.ping()
@@ -146,10 +128,7 @@ test('a client that runs ahead of the log is not read until the log has caught u
 
 test('5,000 pipelined publishes and a dropped socket leave the service alive, and what was recorded is delivered', async (t) => {
   const world = await makeWorld(t)
-  const listener = await world.raw('d2')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 0]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 0)
   const client = await world.raw('d1')
   await client.connect('d1')
   client.send(subscribePacket(1, ['open/#', 0]), ...Array.from({ length: 5000 }, () => publishPacket('open/x', 'x')))
@@ -185,3 +164,15 @@ test('while the log is congested no socket is read', async (t) => {
   await client.next('puback')
   await other.next('connack')
 })
+
+/** Nothing reaches the store until it may write on. */
+function holdStore({ mock }: TestContext, { store }: World) {
+  const { commit } = store
+  let writeOn: () => void = () => undefined
+  const written = new Promise<void>((resolve) => (writeOn = resolve))
+  const slow = mock.method(store, 'commit', async (changes: Parameters<typeof commit>[0]) => {
+    await written
+    return commit.call(store, changes)
+  })
+  return { slow, writeOn: () => writeOn() }
+}

@@ -11,7 +11,7 @@ import { unrecordable } from '../../broker/dispatch.js'
 import { always } from '#policy'
 import type { AuditEventName, AuditRecord } from '#protocol'
 import { createMemoryStore } from '#store'
-import { device, makeWorld, publishPacket, subscribePacket, until, type World } from './harness.js'
+import { device, listenTo, makeWorld, publishPacket, subscribePacket, until, type World } from './harness.js'
 
 /** From now on the log refuses these events, or all. Returns the way to let it take them again. */
 function refuseRecords(t: TestContext, { audit }: World, error: Error, only?: AuditEventName): () => void {
@@ -51,10 +51,8 @@ test('when the log has failed everyone is closed at once and turned away', async
 
 test('while the log stays congested publishers that wait for it are closed; what they sent is delivered, unacknowledged', async (t) => {
   const world = await makeWorld(t)
-  const [listener, speaker] = [await world.raw('d2'), await world.raw('d1')]
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
+  const speaker = await world.raw('d1')
   await speaker.connect('d1')
   world.audit.hold()
   speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))

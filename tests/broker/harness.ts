@@ -269,6 +269,21 @@ export class RawClient {
   }
 }
 
+/** A client that has connected and subscribed to one filter, which was answered. */
+export async function listenTo(
+  world: World,
+  id: string,
+  filter: string,
+  qos: 0 | 1 | 2,
+  more: Parameters<RawClient['connect']>[1] = {},
+): Promise<RawClient> {
+  const listener = await world.raw(id)
+  await listener.connect(id, more)
+  listener.send(subscribePacket(1, [filter, qos]))
+  await listener.next('suback')
+  return listener
+}
+
 export function connectPacket(clientId: string, more: Partial<Extract<Packet, { cmd: 'connect' }>> = {}): Packet {
   const fixed = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, keepalive: 60, clean: true } as const
   return { ...fixed, clientId, ...more }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import mqttPacket, { type Packet } from 'mqtt-packet'
-import { connectPacket, device, makeWorld, publishPacket, type RawClient, subscribePacket, until } from './harness.js'
+import { connectPacket, device, listenTo, makeWorld, publishPacket, type RawClient, until } from './harness.js'
 
 const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 0, retain: false } as const
 
@@ -109,10 +109,7 @@ test('a device that is revoked while its last words wait is not heard any more',
 
 async function makeListener(t: TestContext, limits = {}) {
   const world = await makeWorld(t, { limits })
-  const listener = await world.raw('d2')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 0]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 0)
   return { world, listener }
 }
 

@@ -5,7 +5,16 @@ import { parseKeyIdentifier, parseLockId } from '#protocol'
 import { parsePolicy, renderPolicy } from '#policy'
 import { by, createWorld as createRegistryWorld, joinByToken, renew } from '../registry/world.js'
 import { codeOf } from './conformance/peer.js'
-import { device, makeWorld, policySource, publishPacket, type RawClient, subscribePacket, until } from './harness.js'
+import {
+  device,
+  listenTo,
+  makeWorld,
+  policySource,
+  publishPacket,
+  type RawClient,
+  subscribePacket,
+  until,
+} from './harness.js'
 
 /* A broker and a registry as the server puts them together: what a lock is on, over real connections. */
 
@@ -115,11 +124,9 @@ test('what was waiting for the log when its device was put in quarantine goes no
   const policyFor = (id: DeviceId) =>
     renderPolicy(policy, { id, tier: 'tpm', labels: { kind: 'device' }, quarantined: quarantined.has(id) })
   const world = await makeWorld(t, { change: { policyFor } })
-  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  const speaker = await world.raw('d1')
   await speaker.connect('d1')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
   world.audit.hold()
   speaker.send(publishPacket('open/x', 'x', { qos: 1, messageId: 1 }))
   await until(() => world.records('message.publish').length === 1)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import type { AuditRecord } from '#protocol'
-import { makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
+import { listenTo, makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
 
 type Counted = Extract<AuditRecord, { event: 'message.publish' | 'message.subscribe' | 'message.deliver' }>
 
@@ -95,10 +95,8 @@ test('a new session of a device brings no new budget, and a window that has pass
 
 test('deliveries that policy withholds are counted to the last one', async (t) => {
   const world = await makeWorld(t)
-  const [listener, speaker] = [await world.raw('d2'), await world.raw('d1')]
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
+  const speaker = await world.raw('d1')
   await speaker.connect('d1')
   speaker.send(
     ...Array.from({ length: 20 }, (_, at) => publishPacket('open/secret', 'x', { qos: 1, messageId: at + 1 })),

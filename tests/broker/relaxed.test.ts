@@ -2,17 +2,15 @@ import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
 import { createMemoryAudit } from '#audit'
 import { createMemoryStore, type Store } from '#store'
-import { makeWorld, publishPacket, subscribePacket, until } from './harness.js'
+import { listenTo, makeWorld, publishPacket, subscribePacket, until } from './harness.js'
 
 test('with a relaxed log CONNACK, SUBACK, PUBACK and fan-out do not wait for the disk', async (t) => {
   const audit = createMemoryAudit({ mode: 'relaxed' })
   const world = await makeWorld(t, { change: { audit } })
   audit.hold()
-  const [speaker, listener] = [await world.raw('d1'), await world.raw('d2')]
+  const speaker = await world.raw('d1')
   await speaker.connect('d1')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
   speaker.send(publishPacket('open/x', 'one', { qos: 1, messageId: 5 }))
   assert.equal((await speaker.next('puback')).messageId, 5)
   assert.equal((await listener.next('publish')).payload.toString(), 'one')

@@ -6,6 +6,7 @@ import { ClientCertificates, decodePem, readDeviceIdentity } from '#x509'
 import {
   authority,
   device,
+  listenTo,
   makeWorld,
   publishPacket,
   subscribePacket,
@@ -21,10 +22,7 @@ function revoke(world: World, id: string) {
 
 test('case 55: with 5,000 messages in flight, not one more is delivered after the revocation has returned', async (t) => {
   const world = await makeWorld(t, { limits: { maxWaiting: 10_000 } })
-  const listener = await world.raw('d2')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
   const speaker = await world.raw('d1')
   await speaker.connect('d1')
 
@@ -45,10 +43,7 @@ test('case 55: with 5,000 messages in flight, not one more is delivered after th
 
 test('messages of a revoked device are taken out of the queues, in-flight windows and output of others', async (t) => {
   const world = await makeWorld(t, { limits: { maxInflight: 1 } })
-  const listener = await world.raw('d2')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1)
   const speaker = await world.raw('d1')
   await speaker.connect('d1')
   const [first, second, third] = [1, 2, 3].map((messageId) => publishPacket('open/x', 'x', { qos: 1, messageId }))
@@ -66,10 +61,7 @@ test('messages of a revoked device are taken out of the queues, in-flight window
 
 test('a revoked device loses its will, its retained messages and its stored session, also after a restart', async (t) => {
   const world = await makeWorld(t)
-  const listener = await world.raw('d2')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/+', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/+', 1)
   const speaker = await world.raw('d1')
   const will = { topic: 'open/will', payload: Buffer.from('gone'), qos: 1, retain: false } as const
   await speaker.connect('d1', { clean: false, will })

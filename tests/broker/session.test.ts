@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
 import { needs } from '../needs.js'
-import { device, makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
+import { device, listenTo, makeWorld, policySource, publishPacket, subscribePacket, until } from './harness.js'
 
 test('a stored session comes back after a restart: subscriptions, queue in order, and what was in flight with DUP', async (t) => {
   const world = await makeWorld(t, { limits: { maxInflight: 1 } })
@@ -84,10 +84,7 @@ test('a denied topic below a granted filter is never delivered: live, retained o
   await speaker.connect('d1')
   speaker.send(publishPacket('open/secret', 'retained', { qos: 1, messageId: 1, retain: true }))
   await speaker.next('puback')
-  const listener = await world.raw('d2')
-  await listener.connect('d2', { clean: false })
-  listener.send(subscribePacket(1, ['open/#', 1]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 1, { clean: false })
   speaker.send(publishPacket('open/secret', 'live', { qos: 1, messageId: 2 }), publishPacket('open/secret', 'live'))
   await speaker.next('puback', 2)
   listener.send({ cmd: 'disconnect' })

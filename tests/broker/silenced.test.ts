@@ -4,11 +4,11 @@ import type { DeviceId } from '#protocol'
 import { parsePolicy, renderPolicy } from '#policy'
 import {
   device,
+  listenTo,
   makeWorld,
   policySource,
   publishPacket,
   type RawClient,
-  subscribePacket,
   until,
   type World,
 } from './harness.js'
@@ -82,10 +82,7 @@ const connect = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, keepal
 
 async function openWorld(t: TestContext, change = {}): Promise<{ world: World; listener: RawClient }> {
   const world = await makeWorld(t, { change })
-  const listener = await world.raw('d2')
-  await listener.connect('d2')
-  listener.send(subscribePacket(1, ['open/#', 0]))
-  await listener.next('suback')
+  const listener = await listenTo(world, 'd2', 'open/#', 0)
   return { world, listener }
 }
 
