@@ -9,7 +9,7 @@ import { renderPolicy } from '../../policy/deciding/render.js'
 import { seeded } from '../seeded.js'
 import { type Random, randomQuestion, randomRole } from './random-policy.js'
 
-test('explain tells the decision that is enforced, over random policies and questions', () => {
+test('explain tells the decision that is enforced, over random policies and questions', (t) => {
   const random = seeded(92)
   const effects = { allow: 0, deny: 0 }
   for (let round = 0; round < 300; round++) {
@@ -26,6 +26,7 @@ test('explain tells the decision that is enforced, over random policies and ques
       }
     }
   }
+  t.diagnostic(`explained and enforced alike: ${effects.allow} allowed, ${effects.deny} denied`)
   assert.ok(effects.allow > 500 && effects.deny > 500, JSON.stringify(effects))
 })
 
