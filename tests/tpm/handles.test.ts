@@ -15,6 +15,7 @@ import { attestationKey, storageRootKey } from '../../tpm/templates.js'
 import { openSocket, type SocketAddress } from '../../tpm/transport/socket.js'
 import { needs } from '../needs.js'
 import { type Bus, refusing, sitOnBus } from './bus.js'
+import { hasCode } from './samples.js'
 
 const options = needs('swtpm', 'swtpm_setup', 'tpm2_getcap')
 const folder = mkdtempSync(join(tmpdir(), 'touchmark-'))
@@ -90,6 +91,23 @@ for (const [name, operate] of Object.entries(operations)) {
     })
   }
 }
+
+test('a TPM that is unplugged at any command is unreachable at once, and clean when opened anew', options, async () => {
+  const operate = operations['certifying and quoting']
+  assert.ok(operate)
+  behave()
+  await withTpm(operate)
+  const count = bus.heard.length
+  for (let index = 0; index < count; index++) {
+    behave()
+    bus.meddle = ({ response }, at) => (at === index ? 'cut' : response)
+    await withTpm((tpm) => assert.rejects(operate(tpm), hasCode('TPM_UNREACHABLE'), `command ${index} of ${count}`))
+    const transport = await openSocket(address)
+    await flushLeftovers(transport)
+    await transport.close()
+  }
+  assertNothingLoaded()
+})
 
 test(
   'what an agent that died has left in a TPM without a resource manager is flushed, and nothing of others',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { encodeAttest, encodePublic, encodeSignature, nameOf, type TpmPublic } from '#tpm'
 import { activateCredential, certify, pcrRead, quote, sign } from '../../tpm/commands/attestation.js'
 import { emptyPassword } from '../../tpm/commands/authorization.js'
-import { readHandles } from '../../tpm/commands/capabilities.js'
+import { readHandles, readProperties } from '../../tpm/commands/capabilities.js'
 import { nvRead, nvReadPublic } from '../../tpm/commands/nv.js'
 import {
   contextLoad,
@@ -104,9 +104,14 @@ export const answered: readonly Answered[] = [
     ask: (tpm) => policySecret(tpm, 'endorsement', session),
   },
   {
-    name: 'GetCapability',
+    name: 'GetCapability of handles',
     response: bare(write().uint8(0).uint32(1).uint32(2).uint32(0x01c00002).uint32(0x01c0000a)),
     ask: (tpm) => readHandles(tpm, 0x01c00000, 254),
+  },
+  {
+    name: 'GetCapability of properties',
+    response: bare(write().uint8(0).uint32(6).uint32(1).uint32(0x105).uint32(0x49424d00)),
+    ask: (tpm) => readProperties(tpm, 0x100, 13),
   },
   {
     name: 'NV_ReadPublic',
