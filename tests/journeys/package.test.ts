@@ -51,6 +51,38 @@ for (const compiler of ['with', 'without'] as const) {
         const help = await run('npx', '--offline', program, '--help')
         assert.deepEqual([help.exitCode, help.stdout.includes(`Usage: ${program}`)], [0, true], help.stderr)
       }
+
+      const state = ['--data', join(folder, 'state')]
+      const doctor = await run(
+        'npx',
+        '--offline',
+        'touchmark-agent',
+        'doctor',
+        '--tpm',
+        'swtpm:none',
+        ...state,
+        '-o',
+        'json',
+      )
+      const checks = JSON.parse(doctor.stdout) as readonly { readonly name: string; readonly result: string }[]
+      const addon = checks.find(({ name }) => name === 'addon')
+      assert.deepEqual([doctor.exitCode, addon?.result], [8, compiler === 'with' ? 'ok' : 'fail'])
+      const uri = `touchmark://localhost:1/default?pin=sha256:${'A'.repeat(43)}`
+      const joining = await run(
+        'npx',
+        '--offline',
+        'touchmark-agent',
+        'enroll',
+        '--tpm',
+        'swtpm:none',
+        '--join',
+        uri,
+        ...state,
+      )
+      assert.match(
+        joining.stderr,
+        compiler === 'with' ? /\[TPM_UNREACHABLE\]/ : /doctor --build-addon.*\[KEY_UNAVAILABLE\]/,
+      )
     },
   )
 }
