@@ -35,9 +35,12 @@ export class RateLimiter {
 
   #fill(key: string, rate: Rate): Bucket {
     const now = this.#now()
-    const { tokens, filledAt } = this.#buckets.get(key) ?? { tokens: rate.burst, filledAt: now }
-    const elapsedMs = Math.max(0, now - filledAt) // a clock that steps back gives nothing
-    return { tokens: Math.min(rate.burst, tokens + (elapsedMs * rate.messages) / rate.perMs), filledAt: now, rate }
+    const known = this.#buckets.get(key)
+    // A clock that steps back gives nothing; but from there on it fills, and not when it is where it was before.
+    if (known && known.filledAt > now) known.filledAt = now
+    const { tokens, filledAt } = known ?? { tokens: rate.burst, filledAt: now }
+    const flown = ((now - filledAt) * rate.messages) / rate.perMs
+    return { tokens: Math.min(rate.burst, tokens + flown), filledAt: now, rate }
   }
 
   /** A bucket that has filled up again is the same as none; what stays is what was used within one filling time. */

@@ -33,21 +33,24 @@ function rightsOf(policy: TopicPolicy, device: DeviceAttributes, circumstances: 
     return nothing([`${roles.length} roles are bound, ${policyLimits.rolesPerDevice} is the limit`])
   }
 
+  const conditions = bindings.flatMap(({ when }) => when ?? [])
+  const extent = {
+    term: termOf(conditions, circumstances.at),
+    whereabouts: whereaboutsOf(conditions, circumstances.from),
+  }
   const denying = roles.filter(({ bound }) => bound !== 'no')
   const denyErrors = denying.flatMap(({ role }) => listsOf(role).deny.problemsFor(device))
-  if (denyErrors.length > 0) return nothing(denyErrors)
+  if (denyErrors.length > 0) return { ...nothing(denyErrors), ...extent } // elsewhere, or later, it may not be bound
 
   const allowing = roles.filter(({ bound }) => bound === 'yes')
   const problems = allowing.map(({ role }) => listsOf(role).allow.problemsFor(device))
   const given = allowing.filter((_, at) => problems[at]?.length === 0)
-  const conditions = bindings.flatMap(({ when }) => when ?? [])
   return {
+    ...extent,
     maxSessions: maxSessionsOf(given),
     allow: given.map(({ role }) => listsOf(role).allow),
     deny: denying.map(({ role }) => listsOf(role).deny),
     withheld: withheldFrom(roles, device),
-    term: termOf(conditions, circumstances.at),
-    whereabouts: whereaboutsOf(conditions, circumstances.from),
     renderErrors: problems.flat(),
   }
 }

@@ -188,6 +188,15 @@ test('a deny that cannot be rendered takes all rights also where its condition c
   assert.equal(ask(policy, { from: '192.0.2.1' }, 'f/x'), 'allow')
 })
 
+test('rights that a deny has taken last no longer, and reach no further, than the condition under which it is bound', () => {
+  const rules = 'deny: [{ id: no, actions: [publish], topics: ["x/${device.labels.site}"] }]'
+  const policy = policyWith('{ cidr: 10.0.0.0/8, notAfter: 2027-01-01T00:00:00Z }', rules)
+  const taken = renderPolicy(policy, device, { from: inside, at: year2026 })
+  assert.equal(taken.term.until, year2027)
+  assert.deepEqual([taken.holdAt('10.9.9.9'), taken.holdAt('192.0.2.1'), taken.holdAt(undefined)], [true, false, false])
+  assert.equal(ask(policy, { from: inside, at: year2027 }, 'f/x'), 'allow')
+})
+
 test('a role that is bound twice is there when either of its bindings holds', () => {
   const more =
     '{ cidr: 10.0.0.0/8 } }\n  - { role: bound, match: { ids: d1 }, when: { notBefore: 2027-01-01T00:00:00Z }'

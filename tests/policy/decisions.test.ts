@@ -370,6 +370,19 @@ test('a bucket is paid by the smallest rule, survives a reconnect, and fills wit
   assert.equal(effects('d1', 4), 'allow allow allow deny')
 })
 
+test('a clock that is set back gives nothing, and an empty bucket fills from there on', () => {
+  let now = 86_400_000
+  const rates = new RateLimiter({ now: () => now })
+  const rate = { messages: 1, perMs: 1000, burst: 2 }
+  for (let spent = 0; spent < 2; spent++) rates.spend('d1', rate)
+  now = 0
+  assert.equal(rates.has('d1', rate), false)
+  now = 999
+  assert.equal(rates.has('d1', rate), false)
+  now = 1000
+  assert.equal(rates.has('d1', rate), true)
+})
+
 test('when the smallest rule cannot pay, the next one that allows it does', () => {
   const rate = (burst: number) => `, rate: { messages: 1, per: 1h, burst: ${burst} }`
   // Written in the other order on purpose: the ids decide.
