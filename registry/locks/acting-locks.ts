@@ -44,7 +44,7 @@ export class ActingLocks {
   }
 
   /** What opens is recorded first and acts second: when this resolves, the lock acts no more. @throws RegistryError LOCK_UNKNOWN */
-  async end(event: LockEnd): Promise<void> {
+  async end(event: LockEnd): Promise<Lock> {
     const lock = this.#require(event.lock)
     this.#ending.set(lock.id, lock)
     try {
@@ -55,6 +55,7 @@ export class ActingLocks {
     }
     this.#ending.delete(lock.id)
     this.#times.forget(lock.id)
+    return lock
   }
 
   #require(id: LockId): Lock {

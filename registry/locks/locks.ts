@@ -66,7 +66,7 @@ export class Locks {
     const [added, ...revoked] = planLock(this.#state, order, { by, at: this.#clocks.now(), hitBy })
     const outcome = this.#journal.actFirst([added, ...revoked])
     const lock = this.#acting.begin(order.lock)
-    this.#locksChanged()
+    this.#locksChanged(lock)
     return { ...outcome, lock, devices: added.devices, epoch: this.#state.epoch }
   }
 
@@ -95,10 +95,10 @@ export class Locks {
 
   /** Known devices that a target is on now. */
   devicesHitBy(target: LockTarget): readonly DeviceId[] {
-    const hit = this.#state.devices
-      .values()
-      .filter((device) => isOn(target, subjectOfDevice(this.#state, device), this.#policy.rolesOf))
-    return hit.map(({ id }) => id)
+    return this.#devicesNear(target).filter((id) => {
+      const device = this.#state.devices.get(id)
+      return device !== undefined && isOn(target, subjectOfDevice(this.#state, device), this.#policy.rolesOf)
+    })
   }
 
   /** How many known devices each lock is on, in one pass over them. */
@@ -167,13 +167,21 @@ export class Locks {
   }
 
   async #end(event: LockEnd): Promise<void> {
-    await this.#acting.end(event)
-    this.#locksChanged()
+    const lock = await this.#acting.end(event)
+    this.#locksChanged(lock)
   }
 
-  #locksChanged(): void {
+  #locksChanged({ target }: Lock): void {
     this.#index = this.#newIndex()
-    this.#publish(this.#allDevices(), { always: true }) // also where it is on nobody: it can be on where they come from
+    this.#publish(this.#devicesNear(target), { always: true }) // also where it is on nobody: it can be on where they come from
+  }
+
+  /** Those that a target can be on: for one that names a device nobody goes through a whole fleet, while all others wait. */
+  #devicesNear(target: LockTarget): readonly DeviceId[] {
+    if ('device' in target) return [target.device]
+    if (!('instance' in target)) return this.#allDevices()
+    const instance = this.#state.instances.get(target.instance)
+    return instance === undefined ? [] : [instance.device]
   }
 
   #newIndex(): LockIndex {

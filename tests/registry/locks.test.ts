@@ -109,6 +109,29 @@ test('a lock on a role is on whom the policy in force gives it, and while that c
   assert.deepEqual(admitted(), [false, false])
 })
 
+test('for a lock on one device, and for its end, no other device is looked at', async () => {
+  const world = await createWorld()
+  const first = await joinByToken(world, 'key 1', 'pump-1')
+  await joinByToken(world, 'key 2', 'pump-2')
+  const asked: string[] = []
+  const rolesOf = ({ id }: { readonly id: string }) => {
+    asked.push(id)
+    return []
+  }
+  world.registry.locks.judgeBy({ rolesOf, hasQuarantine: () => false })
+  world.registry.addLock(order({ role: 'pump' }, { lock: parseLockId('on-a-role') }), by)
+  const [instance] = world.registry.device(first.deviceId)?.instances ?? []
+  assert.ok(instance)
+  for (const target of [{ device: first.deviceId }, { instance }]) {
+    asked.length = 0
+    world.registry.addLock(order(target), by)
+    assert.ok(world.registry.locks.keepsOut(first.deviceId))
+    await world.registry.removeLock(parseLockId('one'), by)
+    assert.ok(!world.registry.locks.keepsOut(first.deviceId))
+    assert.deepEqual([...new Set(asked)], ['pump-1'])
+  }
+})
+
 test('no certificate is issued to whom a lock is on: not at a join, not for the same key again, not at a renewal', async () => {
   const world = await createWorld()
   const device = await joinByToken(world, 'key 1', 'pump-1')
