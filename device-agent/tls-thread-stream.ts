@@ -39,6 +39,7 @@ export class TlsThreadStream extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: () => void): void {
+    if (chunk.length === 0) return done() // as HTTP ends a request; TLS never tells that it has written nothing
     this.#written = done
     this.#tell({ kind: 'write', chunk })
   }

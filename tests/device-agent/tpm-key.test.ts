@@ -2,17 +2,19 @@ import assert from 'node:assert/strict'
 import { createPublicKey, verify } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import test from 'node:test'
 import { createServer, type TLSSocket } from 'node:tls'
-import { channelBindingLabel, encodeHex } from '#protocol'
+import { channelBindingLabel, encodeHex, integer, object } from '#protocol'
 import { startSwtpm } from '#simulators'
 import { openTpm } from '#tpm'
 import { createCertificate, createKeyPair, encodePem, oids, spkiOf } from '#x509'
 import type { TlsConnection } from '../../device-agent/device-key.js'
+import { ServiceConnection } from '../../device-agent/service.js'
 import { TpmKey } from '../../device-agent/tpm-key.js'
 import { needs } from '../needs.js'
 
@@ -33,6 +35,16 @@ test('a key that stays in the TPM signs requests and TLS 1.3 handshakes', option
 
     const ours = encodeHex(await connection.exportKeyingMaterial(32, channelBindingLabel))
     assert.equal(ours, served.exportKeyingMaterial(32, channelBindingLabel, Buffer.alloc(0)).toString('hex'))
+  })
+})
+
+test('request after request goes over one connection of a key in the TPM', options, async () => {
+  await withTpmKey(async (key) => {
+    const { connection } = await connected(key, { serve: answering })
+    const service = new ServiceConnection(connection, { host: '127.0.0.1', port: 0 })
+    const route = { method: 'POST', path: '/' }
+    for (let asked = 1; asked <= 3; asked++) assert.deepEqual(await service.send(route, count, {}), { count: asked })
+    service.close()
   })
 })
 
@@ -68,10 +80,7 @@ test('a connection ends at both ends when either of them, or the key, is closed'
 test('a server that the agent does not trust gets no data', options, async () => {
   await withTpmKey(async (key) => {
     const untrusted = new Error('not our server')
-    await assert.rejects(
-      connected(key, () => Promise.reject(untrusted)),
-      untrusted,
-    )
+    await assert.rejects(connected(key, { verify: () => Promise.reject(untrusted) }), untrusted)
   })
 })
 
@@ -99,14 +108,34 @@ async function withTpmKey(use: (key: TpmKey) => Promise<void>): Promise<void> {
   }
 }
 
-/** A TLS server that echoes, and a connection to it with the TPM's key and a certificate for it. */
-async function connected(key: TpmKey, verify: () => Promise<void> = () => Promise.resolve()) {
+interface Connecting {
+  /** What the server does with a connection; default: echoes. */
+  readonly serve?: (socket: TLSSocket) => void
+  readonly verify?: () => Promise<void>
+}
+
+const count = object({ count: integer(1, 10) })
+
+/** Says how many requests have come. */
+function answering(socket: TLSSocket): void {
+  let asked = 0
+  const web = createHttpServer((request, response) => {
+    request.resume().once('end', () => response.end(JSON.stringify({ count: ++asked })))
+  })
+  web.emit('connection', socket)
+}
+
+/** A TLS server, and a connection to it with the TPM's key and a certificate for it. */
+async function connected(
+  key: TpmKey,
+  { serve = (socket) => void socket.pipe(socket), verify = () => Promise.resolve() }: Connecting = {},
+) {
   const { certificateChain, ca, serverKey, serverCertificate } = await certificatesFor(key)
   const server = createServer(
     { key: serverKey, cert: serverCertificate, ca, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.3' },
     (socket) => {
       socket.on('error', () => undefined)
-      socket.pipe(socket)
+      serve(socket)
     },
   ).listen(0, '127.0.0.1')
   running.push(server)
