@@ -51,8 +51,8 @@ export interface RollbackOptions extends Pick<ApplyOptions, 'dryRun' | 'by'> {
   readonly version?: number | undefined
 }
 
-/** Has the new policy decide before it returns; answers how many sessions it has looked at again, when it has. */
-type Recheck = () => number | Promise<number>
+/** Has the new policy decide before it returns; answers how many sessions it has looked at again, if any, when it has. */
+type Recheck = () => number | undefined | Promise<number>
 
 /**
  * The one policy that decides now, and its rendering for each device. A policy that cannot be read or fails its own
@@ -215,7 +215,7 @@ export class PolicyInForce {
   async #recheck(): Promise<number> {
     this.#rendered.clear()
     const counts = await Promise.all([...this.#listeners].map(async (recheck) => recheck()))
-    return counts.reduce((sum, count) => sum + count, 0)
+    return counts.reduce<number>((sum, count = 0) => sum + count, 0)
   }
 
   #recordRenderError(device: DeviceId, comment: string): void {

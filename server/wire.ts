@@ -126,7 +126,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const rooms = { store, audit, registry, ca, issuers, policy, upkeep }
   const { broker, lease, ports, addresses } = await openBroker(wiring, rooms)
   // After the broker: what a lock takes back makes room for other messages, and those go by the new policy.
-  policy.onChange(() => registry.locks.policyChanged())
+  policy.onChange(() => void registry.locks.policyChanged())
   const policies = await PcrPolicies.open({ store, audit, now })
   const eventLogs = new EventLogs(store)
   const attesting = new Attesting({ policies, eventLogs, registry, now })
