@@ -29,18 +29,12 @@ test('PUBACK, fan-out and SUBACK wait until their record is durable', async (t) 
 })
 
 test('a QoS 2 message that waits for the disk goes out by the rights of the moment in which it does', async (t) => {
-  const policy = policySource().replaceAll('qos: { max: 1 }', 'qos: { max: 2 }')
-  const world = await makeWorld(t, { policy })
-  const speaker = await world.raw('d1')
-  await speaker.connect('d1')
-  const listener = await listenTo(world, 'd2', 'open/#', 2, { clean: false })
-
-  const { slow, writeOn } = holdStore(t, world)
+  const { world, speaker, listener, slow, writeOn } = await makeSlowWorld(t)
   for (const [at, topic] of ['open/x', 'open/y'].entries())
     speaker.send(publishPacket(topic, topic, { qos: 2, messageId: at + 1 }))
   await until(() => slow.mock.callCount() > 0)
   await speaker.ping()
-  world.setPolicy(policy.replace('version: 3', 'version: 4').replace('"open/secret"', '"open/x"'))
+  world.setPolicy(upToQos2.replace('version: 3', 'version: 4').replace('"open/secret"', '"open/x"'))
   await world.broker.policyChanged()
   writeOn()
 
@@ -56,13 +50,7 @@ test('a QoS 2 message that waits for the disk goes out by the rights of the mome
 })
 
 test('a QoS that the rights have lowered while the disk was slow stays lowered over a crash', async (t) => {
-  const policy = policySource().replaceAll('qos: { max: 1 }', 'qos: { max: 2 }')
-  const world = await makeWorld(t, { policy })
-  const speaker = await world.raw('d1')
-  await speaker.connect('d1')
-  const listener = await listenTo(world, 'd2', 'open/#', 2, { clean: false })
-
-  const { slow, writeOn } = holdStore(t, world)
+  const { world, speaker, listener, slow, writeOn } = await makeSlowWorld(t)
   speaker.send(publishPacket('open/x', 'x', { qos: 2, messageId: 1 }))
   await until(() => slow.mock.callCount() > 0)
   await speaker.ping()
@@ -164,6 +152,17 @@ test('while the log is congested no socket is read', async (t) => {
   await client.next('puback')
   await other.next('connack')
 })
+
+const upToQos2 = policySource().replaceAll('qos: { max: 1 }', 'qos: { max: 2 }')
+
+/** One speaks and one listens, both at QoS 2, and from now on the disk is slow. */
+async function makeSlowWorld(t: TestContext) {
+  const world = await makeWorld(t, { policy: upToQos2 })
+  const speaker = await world.raw('d1')
+  await speaker.connect('d1')
+  const listener = await listenTo(world, 'd2', 'open/#', 2, { clean: false })
+  return { world, speaker, listener, ...holdStore(t, world) }
+}
 
 /** Nothing reaches the store until it may write on. */
 function holdStore({ mock }: TestContext, { store }: World) {
