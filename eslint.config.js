@@ -7,7 +7,7 @@ const testRunner = {
 }
 
 export default tseslint.config(
-  { ignores: ['dist', 'native', 'scripts', 'node_modules', 'eslint.config.js'] },
+  { ignores: ['dist', 'dist-bundle', 'native', 'scripts', 'node_modules', 'eslint.config.js'] },
   ...tseslint.configs.strict,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

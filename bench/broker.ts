@@ -10,13 +10,14 @@ import type { Answer } from './load/main.js'
 import type { Order } from './load/measure.js'
 import { commandLine, type Options } from './options.js'
 import { aedes } from './peers/aedes.js'
+import { bare } from './peers/bare.js'
 import type { Contestant, RunningBroker } from './peers/contestant.js'
 import { mosquitto } from './peers/mosquitto.js'
 import { touchmark } from './peers/touchmark.js'
 import { Worker } from './processes.js'
 import { type Run, renderTables, surroundings } from './tables.js'
 
-const contestants: readonly Contestant[] = [mosquitto, aedes, ...touchmark]
+const contestants: readonly Contestant[] = [mosquitto, aedes, bare, ...touchmark]
 
 process.exitCode = await runWith(commandLine([...contestants, ...cases]), main)
 
@@ -86,6 +87,7 @@ async function runOne(
     const result = await loadOf({ fleet, port, brokerPid, collects, load: scaled, warmUpSeconds, seconds })
     const { records } = await broker.end()
     broker = undefined
+    if (records === undefined) return { ...about, result }
     if (records < result.messages) return { ...about, error: `only ${records} of ${result.messages} were recorded` }
     return { ...about, result, records }
   } catch (error) {

@@ -94,7 +94,8 @@ function idleRows(runs: readonly Run[]): readonly (readonly string[])[] {
 /** How many records there are, and of how many messages they had to be. */
 function recordsOf(runs: readonly Run[], broker: string): string {
   const last = runs.findLast((run) => run.broker === broker && run.result !== undefined)
-  return last?.result?.messages ? `${whole(last.records ?? 0)} of ${whole(last.result.messages)} messages` : '–'
+  if (last?.records === undefined || !last.result?.messages) return '–'
+  return `${whole(last.records)} of ${whole(last.result.messages)} messages`
 }
 
 function brokersIn(runs: readonly Run[]): readonly string[] {

@@ -19,7 +19,7 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
   process.exitCode = await main(process.argv.slice(2), {
     openTpm,
     version: readVersion(),
-    environment: process.env,
+    environment: takeEnvironment(),
     home: homedir(),
     out: (line) => process.stdout.write(`${line}\n`),
     err: (line) => process.stderr.write(`${line}\n`),
@@ -29,4 +29,11 @@ export async function runAgent(openTpm: (spec: string) => Promise<Tpm>): Promise
   })
   process.stdin.destroy() // whoever still holds the other end must not keep us
   if (isService) setTimeout(() => process.exit(), hangingMs).unref() // and neither must a TPM that hangs
+}
+
+/** As it was given to us. What we start has no need of our token (its own `/proc/PID/environ` shows it all the same). */
+function takeEnvironment(): NodeJS.ProcessEnv {
+  const given = { ...process.env }
+  delete process.env['TOUCHMARK_TOKEN']
+  return given
 }

@@ -184,6 +184,11 @@ export class Broker {
     return [...this.#hub.sessions].map((session) => viewSession(session, this.#hub.elapsed()))
   }
 
+  /** Whether one of its sessions has a live connection. */
+  isOnline(device: DeviceId): boolean {
+    return this.#hub.sessions.of(device).some(({ link }) => link !== undefined)
+  }
+
   /** One by one, for whoever pauses in between: those that come and go meanwhile may be among them or not. */
   *liveSessions(): Iterable<LiveSession> {
     for (const session of this.#hub.sessions) yield liveSession(session, this.#hub.sessions.of(session.device))

@@ -172,6 +172,7 @@ function recordAndOpen(
     protocolLevel: packet.level,
   })
   connection.opening = facts
+  hub.options.heard?.(facts.device)
   const will = packet.will && {
     ...packet.will,
     payload: new Uint8Array(packet.will.payload), // not the whole read buffer

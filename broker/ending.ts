@@ -65,6 +65,7 @@ export function conclude(hub: Hub, session: Session): void {
 
 function endLink(hub: Hub, session: Session, reason: SessionEndReason, commented: { readonly comment?: string }): void {
   session.end(hub)
+  hub.options.heard?.(session.device)
   hub.drops.recordCounted(session)
   hub.decisions.flush(session)
   if (withoutVoice.includes(reason)) dropWill(hub, session)

@@ -42,6 +42,8 @@ export interface BrokerOptions {
   readonly admit: (holder: CertificateHolder, address: string) => Admission
   /** First use of a pending certificate; durable when it resolves. */
   readonly promote: (identity: DeviceIdentity, peer: string) => Promise<void>
+  /** Told of each device that connects, and again when it has gone. */
+  readonly heard?: (device: DeviceId) => void
   /**
    * Undefined for a device that is not, or no longer, to be served. `from`: the address of its client, as far as it is
    * known; of a session that is away, the last one.

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import {
   type AttestationResult,
   type AuditTrail,
   type CertificateFacts,
   type CertificateSerial,
+  type ChannelBinding,
   CodedError,
   type DeviceId,
   type DeviceIdentity,
@@ -17,7 +19,7 @@ import {
   type Tier,
   type TrustDomain,
 } from '#protocol'
-import type { JoinContext, OperatorIssue, Registry, TokenCredential } from '#registry'
+import type { JoinContext, OfflineTerms, OperatorIssue, Registry, RunJoin, TokenCredential } from '#registry'
 import { createCertificate, createKeyPair, encodePem, fingerprintOf, readIssuerKey, spkiHash, spkiOf } from '#x509'
 import { exportKey } from './custody.js'
 import { type CaCertificate, Issuer } from './issuer.js'
@@ -38,7 +40,7 @@ export interface CertificateAuthorityOptions {
   readonly trustDomain: TrustDomain
   readonly registry: Pick<
     Registry,
-    'planEnrollment' | 'enroll' | 'planRenewal' | 'renew' | 'recordOperator' | 'settled'
+    'planEnrollment' | 'enroll' | 'planRenewal' | 'renew' | 'lockClone' | 'recordOperator' | 'settled' | 'runs'
   >
   readonly audit: AuditTrail
   /** Milliseconds since 1970. */
@@ -52,11 +54,22 @@ export interface CertificateAuthorityOptions {
 export interface IssueContext extends JoinContext {
   /** The join token that came with the request. */
   readonly token?: TokenCredential
+  /** A TPM that was cleared since it was last attested may go on. Default false. */
+  readonly afterReset?: boolean
+}
+
+export interface RunContext extends JoinContext {
+  /** How long the certificates live: at least 5 minutes. */
+  readonly lifetimeSeconds: number
 }
 
 export interface RenewContext extends JoinContext {
   /** What evidence showed that came with the request. */
   readonly attestation?: RenewalAttestation
+  /** By what a request without evidence is tied to its connection. Default: `none` */
+  readonly binding?: ChannelBinding
+  /** Where a certificate that is over was shown. Default: nowhere. */
+  readonly offline?: OfflineTerms
 }
 
 /** A leaf with its key, for whoever runs the service. */
@@ -82,6 +95,9 @@ export interface OperatorRequest {
   /** What it is issued for, and to whom. */
   readonly facts?: Pick<OperatorIssue, 'invitation' | 'presentedSerial' | 'peer'>
 }
+
+/** So many certificates of a run are signed in one go: a thousand would keep everybody else waiting. */
+const signedTogether = 8
 
 /**
  * Issues and renews certificates of one trust domain. A device's certificate is signed first and then recorded in one
@@ -120,7 +136,12 @@ export class CertificateAuthority {
     return this.#issuer.intermediates
   }
 
-  /** PEM of the same, and the root last. */
+  /** Every CA that may have signed what is still shown, also where it is over itself: newest first. */
+  get signers(): readonly CaCertificate[] {
+    return this.#issuer.signers
+  }
+
+  /** PEM of the intermediates, and the root last. */
   get chain(): readonly string[] {
     return [...this.intermediates, this.root].map(({ pem }) => pem)
   }
@@ -141,9 +162,9 @@ export class CertificateAuthority {
    */
   async issue(attestation: AttestationResult, context: IssueContext = {}): Promise<IssuedCertificate> {
     const { registry } = this.#options
-    const { token, ...joinContext } = context
+    const { token, afterReset, ...joinContext } = context
     return onceMoreOnConflict(async () => {
-      const plan = registry.planEnrollment(attestation, token, joinContext.peer)
+      const plan = registry.planEnrollment(attestation, token, joinContext.peer, afterReset)
       if (plan.kind === 'repeat') return this.#repeat(plan.certificate)
       const { device, instance, profile } = plan
       const { spki, tier } = attestation
@@ -154,16 +175,46 @@ export class CertificateAuthority {
   }
 
   /**
+   * The certificates of a CI run's devices, in the order of their keys: all or none. The same keys get the same ones again.
+   * @throws RegistryError when the registry refuses the run; CaError as above
+   */
+  async issueRun(join: RunJoin, context: RunContext): Promise<readonly IssuedCertificate[]> {
+    const { runs } = this.#options.registry
+    const { lifetimeSeconds, ...joinContext } = context
+    return onceMoreOnConflict(async () => {
+      const plan = runs.plan(join, joinContext.peer)
+      const signed = new Map<DeviceId, CertificateFacts>()
+      const certificates: IssuedCertificate[] = []
+      for (const each of plan.devices) {
+        if (each.kind === 'repeat') {
+          certificates.push(issuedBefore(each.certificate))
+          continue
+        }
+        if (signed.size % signedTogether === signedTogether - 1) await setImmediate()
+        const { device, instance, profile, attestation } = each
+        const facts = { device, tier: attestation.tier, provenInTpm: false }
+        const certificate = await this.#signDevice(attestation.spki, profile, facts, lifetimeSeconds)
+        signed.set(device, certificate)
+        certificates.push(issued(device, instance, certificate))
+      }
+      await (plan.isNew ? runs.record(plan, signed, joinContext) : this.#options.registry.settled())
+      return certificates
+    })
+  }
+
+  /**
    * The next certificate of a device that showed one. It states what this request proved: the tier that the registry
    * allows for this key, and the policies about a TPM only where evidence came this time.
    * @throws RegistryError when the registry refuses; CaError as above
    */
   async renew(identity: DeviceIdentity, spki: Uint8Array, context: RenewContext = {}): Promise<IssuedCertificate> {
     const { registry } = this.#options
-    const { attestation, ...joinContext } = context
+    const { attestation, binding, offline, ...joinContext } = context
+    const asked = { spkiHash: spkiHash(spki), attestation, binding, offline }
     return onceMoreOnConflict(async () => {
-      const plan = registry.planRenewal(identity, spkiHash(spki), attestation, joinContext.peer)
+      const plan = registry.planRenewal(identity, asked, joinContext.peer)
       if (plan.kind === 'repeat') return this.#repeat(plan.certificate)
+      if (plan.kind === 'clone') return registry.lockClone(plan, joinContext.peer)
       const { device, instance, profile, tier } = plan
       const provenInTpm = attestation !== undefined && isProvenInTpm(tier)
       const facts = await this.#signDevice(spki, profile, { device, tier, provenInTpm })
@@ -198,8 +249,14 @@ export class CertificateAuthority {
     return { chainPem, notAfter, certificatePem: encodePem('CERTIFICATE', certificate), name, serial }
   }
 
-  async #signDevice(spki: Uint8Array, profile: ProfileName, device: DeviceFacts): Promise<CertificateFacts> {
-    const seconds = this.#options.deviceLifetimeSeconds?.(profile) ?? lifetimes.device / 1000
+  async #signDevice(
+    spki: Uint8Array,
+    profile: ProfileName,
+    device: DeviceFacts,
+    lifetimeSeconds?: number,
+  ): Promise<CertificateFacts> {
+    const ofProfile = this.#options.deviceLifetimeSeconds?.(profile) ?? lifetimes.device / 1000
+    const seconds = lifetimeSeconds ?? ofProfile
     const blank = this.#blank(spki, deviceLifetime(seconds))
     const certificate = await createCertificate(deviceProfile(blank, device), this.#issuer.holder)
     return factsOf(certificate, blank, device.tier)
@@ -212,9 +269,9 @@ export class CertificateAuthority {
   }
 
   /** What was issued before is answered only once it is durable; its record may still be on its way. */
-  async #repeat(record: CertificateFacts & { device: DeviceId; instance: InstanceId }): Promise<IssuedCertificate> {
+  async #repeat(record: RecordedCertificate): Promise<IssuedCertificate> {
     await this.#options.registry.settled()
-    return issued(record.device, record.instance, record)
+    return issuedBefore(record)
   }
 
   #shown(certificate: Uint8Array, { validity }: Blank): Omit<ServerCredential, 'privateKeyPem'> {
@@ -237,6 +294,12 @@ function factsOf(certificate: Uint8Array, { spki, serial, validity }: Blank, tie
   const issuer = readIssuerKey(certificate)
   const facts = { fingerprint: fingerprintOf(certificate), serial, spkiHash: spkiHash(spki), tier, ...validity }
   return { ...facts, ...(issuer !== undefined && { issuer }), certificate }
+}
+
+type RecordedCertificate = CertificateFacts & { readonly device: DeviceId; readonly instance: InstanceId }
+
+function issuedBefore(record: RecordedCertificate): IssuedCertificate {
+  return issued(record.device, record.instance, record)
 }
 
 function issued(deviceId: DeviceId, instanceId: InstanceId, facts: CertificateFacts): IssuedCertificate {

@@ -11,10 +11,10 @@ export interface KeyHolder {
   readonly certificate: Uint8Array
 }
 
-/** The issuing CA, and the certificate of the one before it, for as long as there may be leaves of it. */
+/** The issuing CA, and the certificates of those before it, of which there may be leaves. */
 export interface Issuing extends KeyHolder {
-  /** DER. */
-  readonly previous?: Uint8Array
+  /** DER, newest first. */
+  readonly former: readonly Uint8Array[]
 }
 
 const files = { rootKey: 'root.key.pem', root: 'root.pem', issuing: 'issuing.pem' } as const
@@ -50,9 +50,9 @@ export class Custody {
     const text = await this.#read('issuing')
     if (text === undefined) return undefined
     const privateKey = readKey(text, files.issuing)
-    const [certificate, previous] = readCertificates(text, files.issuing)
+    const [certificate, ...former] = readCertificates(text, files.issuing)
     if (!holdsKeyOf(privateKey, certificate)) throw mismatch(`${files.issuing}: key and certificate`)
-    return { privateKey, certificate, ...(previous !== undefined && { previous }) }
+    return { privateKey, certificate, former }
   }
 
   async keepRootKey(privateKey: KeyObject): Promise<void> {
@@ -63,9 +63,8 @@ export class Custody {
     await this.#write('root', encodePem('CERTIFICATE', certificate))
   }
 
-  async keepIssuing({ privateKey, certificate, previous }: Issuing): Promise<void> {
-    const certificates = previous === undefined ? [certificate] : [certificate, previous]
-    const blocks = certificates.map((der) => encodePem('CERTIFICATE', der))
+  async keepIssuing({ privateKey, certificate, former }: Issuing): Promise<void> {
+    const blocks = [certificate, ...former].map((der) => encodePem('CERTIFICATE', der))
     await this.#write('issuing', exportKey(privateKey) + blocks.join(''))
   }
 

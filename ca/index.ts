@@ -5,6 +5,7 @@ export {
   type IssuedOperator,
   type OperatorRequest,
   type RenewContext,
+  type RunContext,
   type ServerCredential,
 } from './authority.js'
 export { CaError, type CaErrorCode } from './errors.js'

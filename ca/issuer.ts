@@ -24,6 +24,9 @@ export interface IssuerOptions {
   readonly newSerial: () => CertificateSerial
 }
 
+/** Each is in use for two months: their leaves have a path for a year and a half. */
+const formerIssuers = 8
+
 /** A CA certificate in the forms that others ask for. */
 export interface CaCertificate {
   readonly der: Uint8Array
@@ -45,7 +48,8 @@ export class Issuer {
   readonly root: CaCertificate
   #holder: Issuing
   #issuing: CaCertificate
-  #previous: CaCertificate | undefined
+  /** Newest first. */
+  #former: readonly CaCertificate[]
   #renewing: Promise<void> | undefined
 
   /** @throws CaError */
@@ -66,7 +70,7 @@ export class Issuer {
     this.root = describe(root)
     this.#holder = holder
     this.#issuing = describe(holder.certificate)
-    this.#previous = holder.previous && describe(holder.previous)
+    this.#former = holder.former.map(describe)
   }
 
   get issuing(): CaCertificate {
@@ -75,9 +79,13 @@ export class Issuer {
 
   /** The CAs that signed whatever leaf of ours is still good: the issuing CA first, then, while it lasts, the one before. */
   get intermediates(): readonly CaCertificate[] {
-    const before = this.#previous
-    const stillGood = before !== undefined && before.validity.notAfter > this.#options.now()
-    return [this.#issuing, ...(stillGood ? [before] : [])]
+    const now = this.#options.now()
+    return [this.#issuing, ...this.#former.filter(({ validity }) => validity.notAfter > now)]
+  }
+
+  /** The same, and those that are over: a device that was away for long shows what one of them has signed. */
+  get signers(): readonly CaCertificate[] {
+    return [this.#issuing, ...this.#former]
   }
 
   /** What signs now; ask again for every certificate. */
@@ -104,9 +112,11 @@ export class Issuer {
   }
 
   async #renew(): Promise<void> {
-    const holder = await createIssuing(this.#custody, this.root.der, this.#options, this.#holder.certificate)
+    const before = [this.#issuing, ...this.#former].slice(0, formerIssuers)
+    const former = before.map(({ der }) => der)
+    const holder = await createIssuing(this.#custody, this.root.der, this.#options, former)
     this.#holder = holder
-    this.#previous = this.#issuing
+    this.#former = before
     this.#issuing = describe(holder.certificate)
   }
 }
@@ -141,7 +151,7 @@ async function createIssuing(
   custody: Custody,
   root: Uint8Array,
   options: IssuerOptions,
-  previous?: Uint8Array,
+  former: readonly Uint8Array[] = [],
 ): Promise<Issuing> {
   const rootKey = await custody.rootKey()
   if (rootKey === undefined) {
@@ -153,7 +163,7 @@ async function createIssuing(
   const spec = issuingProfile({ trustDomain, spki: spkiOf(publicKey), serial: newSerial(), validity })
   const certificate = await createCertificate(spec, { privateKey: rootKey, certificate: root })
   await recordCreation(audit, certificate)
-  const issuing = { privateKey, certificate, ...(previous !== undefined && { previous }) }
+  const issuing = { privateKey, certificate, former }
   await custody.keepIssuing(issuing)
   return issuing
 }

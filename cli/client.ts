@@ -4,12 +4,16 @@ import { buffer, text } from 'node:stream/consumers'
 import {
   type ApplyPcrPolicyAnswer,
   type ApplyPolicyAnswer,
+  type ApprovalView,
   type AttestationView,
   type AuditCheckpoint,
   type CreateTokenAnswer,
+  type DevicePage,
+  type DenyAnswer,
   type DeviceView,
   type ErasePayloadsAnswer,
   type Explanation,
+  type ImportDevicesAnswer,
   type InviteOperatorAnswer,
   isProblemLine,
   type KeptPolicyView,
@@ -45,12 +49,16 @@ import { describeCause, isUntrusted } from './untrusted.js'
 /** What each operator's route answers with. */
 export interface Answers {
   readonly status: StatusView
-  readonly listDevices: readonly DeviceView[]
+  readonly listDevices: DevicePage
   readonly getDevice: DeviceView
   readonly registerDevice: DeviceView
+  readonly importDevices: ImportDevicesAnswer
   readonly labelDevice: DeviceView
   readonly rotateDevices: RotateAnswer
   readonly revokeDevice: RevokeAnswer
+  readonly listApprovals: readonly ApprovalView[]
+  readonly approveJoin: DeviceView
+  readonly denyJoin: DenyAnswer
   readonly listLocks: readonly LockView[]
   readonly addLock: LockAnswer
   readonly removeLock: LockView

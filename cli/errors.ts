@@ -8,6 +8,7 @@ export type CliErrorCode =
   | 'SERVER_NOT_TRUSTED' // whoever answers has no certificate of our root
   | 'BAD_ANSWER' //         the answer is not what this version understands
   | 'CANNOT_READ' //        a file given on the command line
+  | 'CSV_INVALID' //        a file of rows that cannot be read as such
   | 'NOT_FOUND' //          what the command line names does not exist
   | 'CANNOT_WRITE' //       a file named on the command line
   | 'INTERRUPTED' //        Ctrl-C ended it before its answer

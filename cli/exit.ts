@@ -25,6 +25,7 @@ const ofCode: Readonly<Record<CliErrorCode, ExitCode>> = {
   SERVER_NOT_TRUSTED: exitCodes.unreachable,
   BAD_ANSWER: exitCodes.error,
   CANNOT_READ: exitCodes.error,
+  CSV_INVALID: exitCodes.usage,
   CANNOT_WRITE: exitCodes.error,
   NOT_FOUND: exitCodes.notFound,
   INTERRUPTED: exitCodes.interrupted,

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option } from 'commander'
 import { CodedError, messageOf } from '#protocol'
 import { ApiClient } from './client.js'
+import { addApprovals } from './commands/approvals.js'
 import { addAttest } from './commands/attest.js'
 import { addAudit } from './commands/audit.js'
 import { addDevices } from './commands/devices.js'
@@ -53,6 +54,7 @@ export function createProgram(version: string): Command {
   for (const add of [
     addStatus,
     addDevices,
+    addApprovals,
     addLocks,
     addTokens,
     addOperators,

@@ -1,4 +1,4 @@
-import { stringify } from 'yaml'
+import { Document, Scalar, visit } from 'yaml'
 import { csvLine } from './csv.js'
 import { escaped, escapedLine, printable } from './printable.js'
 import { Progress } from './progress.js'
@@ -102,9 +102,9 @@ export class Output {
     this.#streams.stderr.write(`${printable(text)}\n`)
   }
 
-  /** How far long work is, for the person at the terminal; it begins now. */
-  progress(): Progress {
-    return new Progress(this.#streams.stderr, () => performance.now())
+  /** How far long work is, for the person at the terminal; it begins now. `of`: what is counted, by default records. */
+  progress(of?: string): Progress {
+    return new Progress(this.#streams.stderr, () => performance.now(), of)
   }
 
   /** A line a row, in columns as wide as they need to be. */
@@ -135,13 +135,27 @@ export class Output {
 
 /** JSON escapes only some of what a terminal obeys; the rest is escaped the same way, so that it stays the same JSON. */
 export function encodeJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, undefined, indent).replace(/[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu, (found) =>
+  return withEscapes(JSON.stringify(value, undefined, indent))
+}
+
+/** What neither JSON nor YAML escapes by itself, and a terminal or the one who reads it would obey. */
+const obeyed = /[\u007f-\u009f\u2028\u2029]|\p{Cf}/gu
+
+function withEscapes(text: string): string {
+  return text.replace(obeyed, (found) =>
     [...Array(found.length).keys()].map((at) => `\\u${found.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
   )
 }
 
+/** Escapes mean something in double quotes only, so that these stand around whatever needs one. */
 function encodeYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0 }).trimEnd()
+  const document = new Document(value)
+  visit(document, {
+    Scalar: (_key, scalar) => {
+      if (typeof scalar.value === 'string' && scalar.value.search(obeyed) >= 0) scalar.type = Scalar.QUOTE_DOUBLE
+    },
+  })
+  return withEscapes(document.toString({ lineWidth: 0 }).trimEnd())
 }
 
 function encodeCsv<Row>(rows: readonly Row[], columns: readonly Column<Row>[], header: boolean): string {

@@ -10,12 +10,14 @@ export class Progress {
   readonly #stream: ProgressStream
   readonly #now: () => number
   readonly #startedAt: number
+  readonly #of: string
   #nextAt: number
   #isShown = false
 
-  /** `now`: milliseconds by a clock that nobody sets. */
-  constructor(stream: ProgressStream, now: () => number) {
+  /** `now`: milliseconds by a clock that nobody sets; `of`: what is counted. */
+  constructor(stream: ProgressStream, now: () => number, of = 'records') {
     this.#stream = stream
+    this.#of = of
     this.#now = now
     this.#startedAt = now()
     this.#nextAt = this.#startedAt + (stream.isTTY === true ? quietMilliseconds : everyMilliseconds.other)
@@ -26,7 +28,7 @@ export class Progress {
     if (now < this.#nextAt || done === 0) return
     const isTerminal = this.#stream.isTTY === true
     this.#nextAt = now + (isTerminal ? everyMilliseconds.terminal : everyMilliseconds.other)
-    const line = describeProgress(done, total, (now - this.#startedAt) / 1000)
+    const line = describeProgress(this.#of, { done, total, seconds: (now - this.#startedAt) / 1000 })
     this.#stream.write(isTerminal ? `\r${line}\x1b[K` : `${line}\n`)
     this.#isShown = isTerminal
   }
@@ -38,12 +40,18 @@ export class Progress {
   }
 }
 
+interface Work {
+  readonly done: number
+  readonly total: number
+  readonly seconds: number
+}
+
 /** `1,245,184 of 9,000,000 records, 13 %, 312,000 a second, 25 s left` */
-function describeProgress(done: number, total: number, seconds: number): string {
+function describeProgress(of: string, { done, total, seconds }: Work): string {
   const rate = done / seconds
   const left = Math.ceil((total - done) / rate)
   const share = Math.floor((done / total) * 100)
-  return `${count(done)} of ${count(total)} records, ${share} %, ${count(rate)} a second, ${duration(left)} left`
+  return `${count(done)} of ${count(total)} ${of}, ${share} %, ${count(rate)} a second, ${duration(left)} left`
 }
 
 function count(value: number): string {

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 /** An executable of ours, as its users start it. */
 export type ProgramName = 'touchmark' | 'touchmark-agent' | 'simulated-agent'
 
+/** One of ours by its name, or any other by its command line. */
+export type Startable = ProgramName | readonly [executable: string, ...args: string[]]
+
 export interface Outcome {
   readonly exitCode: number
   readonly stdout: string
@@ -49,8 +52,8 @@ export class RunningProgram {
   readonly #ended: Promise<number | null>
   #exitCode: number | null | undefined
 
-  constructor(program: ProgramName, args: readonly string[], environment: Environment = {}) {
-    this.#name = [program, ...args.slice(0, 1)].join(' ')
+  constructor(program: Startable, args: readonly string[] = [], environment: Environment = {}) {
+    this.#name = [program, ...args.slice(0, 1)].flat().join(' ')
     this.#child = launch(program, args, environment, 'pipe')
     this.#child.stdin?.on('error', () => undefined) // a program may end without reading all that it was told
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
@@ -138,14 +141,19 @@ export class RunningProgram {
 }
 
 function launch(
-  program: ProgramName,
+  program: Startable,
   args: readonly string[],
   environment: Environment,
   input: 'ignore' | 'pipe' = 'ignore',
 ): ChildProcess {
-  const file = fileURLToPath(new URL(`../bin/${program}.js`, import.meta.url))
-  return spawn(process.execPath, ['--enable-source-maps', file, ...args], {
+  const [executable, ...own] = typeof program === 'string' ? commandOf(program) : program
+  return spawn(executable, [...own, ...args], {
     stdio: [input, 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...environment },
   })
+}
+
+function commandOf(program: ProgramName): Exclude<Startable, ProgramName> {
+  const file = fileURLToPath(new URL(`../bin/${program}.js`, import.meta.url))
+  return [process.execPath, '--enable-source-maps', file]
 }

@@ -1,4 +1,4 @@
-import type { MqttClient } from 'mqtt'
+import type { MqttClient, OnMessageCallback } from 'mqtt'
 import type { TopicName } from '#protocol'
 import type { Clock } from './clock.js'
 import type { DeviceKey } from './device-key.js'
@@ -32,6 +32,8 @@ export interface BrokerOptions {
   readonly clean: boolean
   readonly keepAliveSeconds?: number
   readonly announce?: Announcement
+  /** Hears every message, those too that the broker kept for this session and sends at once. */
+  readonly heard?: OnMessageCallback
   /** From the TLS handshake to CONNACK; default 15,000. */
   readonly timeoutMs?: number
 }
@@ -46,7 +48,7 @@ export async function connectBroker(
   clock: Clock,
   options: BrokerOptions,
 ): Promise<BrokerSession> {
-  const { clientId, clean, keepAliveSeconds = 60, timeoutMs = 15_000, announce } = options
+  const { clientId, clean, keepAliveSeconds = 60, timeoutMs = 15_000, announce, heard } = options
   const endpoint = parseBroker(generation.facts.broker)
   const { MqttClient } = await import('mqtt')
   const { stream } = await key.connect({
@@ -69,6 +71,7 @@ export async function connectBroker(
     ...(announce === undefined ? {} : { will: { topic: announce.topic, payload: offline, qos: 1, retain: true } }),
   })
   client.on('error', () => undefined) // heard below where it matters; an unheard one would end the process
+  if (heard !== undefined) client.on('message', heard)
   const reason = listenForReasons(client)
   const ended = new Promise<AgentError>((resolve) => {
     client.once('close', () => {

@@ -1,7 +1,4 @@
-/**
- * No device with this software has ever been switched on before this instant; each release moves it on.
- */
-const buildTime = Date.parse('2026-11-01T00:00:00Z')
+import { buildTime } from './build-time.js'
 
 /**
  * The agent's own idea of time (enrollment spec §7). A device without a battery wakes up in 1970; what it knows then is

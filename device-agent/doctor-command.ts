@@ -2,18 +2,19 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { type JoinUri, parseJoinUri } from '#protocol'
+import { parseJoinUri } from '#protocol'
+import type { Clock } from './clock.js'
 import { nodeDisk } from './disk.js'
 import type { Check } from './doctor/check.js'
 import { checkAddon, checkTpm } from './doctor/chip.js'
 import { checkClock, checkServer } from './doctor/network.js'
+import { checkStanding } from './doctor/standing.js'
 import { checkFolder, checkIdentity } from './doctor/state.js'
 import { AgentError } from './errors.js'
-import { type IssuedGeneration, parseBroker } from './generation.js'
+import type { IssuedGeneration } from './generation.js'
 import { openClock } from './open-clock.js'
 import { StateFolder } from './state-folder.js'
 import type { Surroundings } from './surroundings.js'
-import { type Trust, trustIn } from './trust.js'
 
 export interface DoctorOptions {
   readonly data: string
@@ -38,9 +39,7 @@ export async function doctorCommand(options: DoctorOptions, surroundings: Surrou
     checkClock(clock),
     ...(tpm === undefined ? [noTpm] : await checkTpm(tpm, surroundings.openTpm)),
     checkAddon(tpm === undefined ? 'not needed' : 'needed'),
-    ...(await Promise.all(
-      serversOf(options, current).map(({ name, endpoint, trust }) => checkServer(name, endpoint, trust, clock)),
-    )),
+    ...(await checkServers(options, current, clock, surroundings)),
   ]
   surroundings.out(options.output === 'json' ? JSON.stringify(checks, undefined, 2) : asText(checks))
   const failed = checks.filter(({ result }) => result === 'fail')
@@ -54,23 +53,18 @@ function tpmOf(current: IssuedGeneration | undefined): string | undefined {
   return current?.key.kind === 'tpm' ? current.key.tpm : undefined
 }
 
-interface Server {
-  readonly name: string
-  readonly endpoint: { readonly host: string; readonly port: number }
-  readonly trust: Trust
-}
-
 /** Where the device joined and connects; before that, where it is about to join. */
-function serversOf({ join }: DoctorOptions, current: IssuedGeneration | undefined): readonly Server[] {
-  const service = (uri: JoinUri, trust: Trust): Server => ({ name: 'service', endpoint: uri, trust })
+async function checkServers(
+  { join }: DoctorOptions,
+  current: IssuedGeneration | undefined,
+  clock: Clock,
+  { openTpm }: Surroundings,
+): Promise<readonly Check[]> {
   if (join !== undefined) {
     const uri = parseJoinUri(join)
-    return [service(uri, { pins: uri.pins })]
+    return [await checkServer('service', uri, { pins: uri.pins }, clock)]
   }
-  if (current === undefined) return []
-  const trust = trustIn(current.trustBundle)
-  const broker: Server = { name: 'broker', endpoint: parseBroker(current.facts.broker), trust }
-  return [service(parseJoinUri(current.facts.joinUri), trust), broker]
+  return current === undefined ? [] : checkStanding(current, clock, openTpm)
 }
 
 /** As at the installation, whose scripts may have been switched off; npm brings the compiler's driver along. */

@@ -6,6 +6,10 @@ export type AgentErrorCode =
   | 'USAGE'
   | 'NOT_ENROLLED'
   | 'ALREADY_ENROLLED'
+  // what the device is told beforehand
+  | 'SETTINGS_INVALID'
+  | 'SETTINGS_UNSAFE' //      somebody else could change them
+  | 'SOURCES_DISAGREE' //     two of them say different things
   // the state folder
   | 'STATE_FAILED' //         the disk refused
   | 'STATE_INVALID' //        a file does not hold what the agent wrote there
@@ -26,6 +30,10 @@ export type AgentErrorCode =
   // the device's own means
   | 'BINDING_UNAVAILABLE'
   | 'KEY_UNAVAILABLE'
+  | 'QUEUE_FULL' //           more messages wait for the service than may
+  | 'BRIDGE_FAILED' //        programs of this device cannot be let in where they were to be
+  | 'HOOK_FAILED'
+  | 'OUTPUT_FAILED'
   | 'CHECK_FAILED' //         `doctor` found what must be mended
 
 /** A problem answer of the service (RFC 9457), with its stable code. */

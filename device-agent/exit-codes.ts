@@ -2,7 +2,16 @@ import { CodedError } from '#protocol'
 import { AgentError, type AgentErrorCode, type Refusal } from './errors.js'
 
 /** What the shell sees; the same numbers as every Touchmark command. */
-const exitCodes = { error: 1, usage: 2, notFound: 3, denied: 4, conflict: 5, unreachable: 6, checkFailed: 8 } as const
+const exitCodes = {
+  error: 1,
+  usage: 2,
+  notFound: 3,
+  denied: 4,
+  conflict: 5,
+  unreachable: 6,
+  checkFailed: 8,
+  waiting: 9,
+} as const
 
 export const usageExitCode = exitCodes.usage
 
@@ -12,6 +21,9 @@ const outcomes: Readonly<Record<Exclude<AgentErrorCode, 'REFUSED'>, Outcome>> = 
   USAGE: 'usage',
   NOT_ENROLLED: 'notFound',
   ALREADY_ENROLLED: 'conflict',
+  SETTINGS_INVALID: 'usage',
+  SETTINGS_UNSAFE: 'usage',
+  SOURCES_DISAGREE: 'usage',
   STATE_FAILED: 'error',
   STATE_INVALID: 'error',
   STATE_LOCKED: 'conflict',
@@ -27,6 +39,10 @@ const outcomes: Readonly<Record<Exclude<AgentErrorCode, 'REFUSED'>, Outcome>> = 
   SESSION_ENDED: 'denied',
   BINDING_UNAVAILABLE: 'error',
   KEY_UNAVAILABLE: 'error',
+  QUEUE_FULL: 'error',
+  BRIDGE_FAILED: 'error',
+  HOOK_FAILED: 'error',
+  OUTPUT_FAILED: 'error',
   CHECK_FAILED: 'checkFailed',
 }
 
@@ -44,6 +60,7 @@ function outcomeOf(error: AgentError): Outcome {
 }
 
 function outcomeOfRefusal({ status }: Refusal): Outcome {
+  if (status === 202) return 'waiting'
   if (status === 401 || status === 403) return 'denied'
   if (status === 404) return 'notFound'
   if (status === 409) return 'conflict'

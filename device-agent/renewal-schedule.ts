@@ -66,6 +66,11 @@ export class RenewalSchedule {
     return wait
   }
 
+  /** The certificate may be over whatever its dates say here: ask now, though no sooner than after what failed before. */
+  doubted(now: number): void {
+    this.hear({ start: new Date(now), end: new Date(now) })
+  }
+
   /**
    * The certificate of before is in use again. It ends before the newer one would have been renewed: so ask again soon,
    * though not in a loop.

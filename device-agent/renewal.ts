@@ -1,4 +1,4 @@
-import { decodeJoinAnswer, encodeBase64url, type JoinUri, type ProfileName, routes } from '#protocol'
+import { decodeJoinAnswer, encodeBase64url, type JoinUri, type Labels, type ProfileName, routes } from '#protocol'
 import { createCsr } from '#x509'
 import { checkAnswer } from './answer.js'
 import type { Clock } from './clock.js'
@@ -21,6 +21,8 @@ export interface Renewing {
   /** Default: `always` for a key in a file, which may have been copied; `never` for one in a TPM, which cannot. */
   readonly rotateKey?: KeyRotation | undefined
   readonly limits?: ServiceLimits
+  /** What the machine says of itself now. Default: nothing */
+  readonly facts?: (() => Promise<Labels>) | undefined
 }
 
 /**
@@ -31,8 +33,13 @@ export interface Renewing {
 export async function renew(
   current: IssuedGeneration,
   key: DeviceKey,
-  { state, clock, keys, rotateKey, limits }: Renewing,
+  { state, clock, keys, rotateKey, limits, facts }: Renewing,
 ): Promise<IssuedGeneration> {
+  const unused = await state.unused(clock.now())
+  if (unused !== undefined) {
+    await state.switchTo(unused.number)
+    return unused
+  }
   const rotation = rotateKey ?? (current.key.kind === 'software' ? 'always' : 'never')
   const next = await state.requestKey(
     async (written) => written.kind === current.key.kind && (written.kind === 'software' || keys.canLoad(written)),
@@ -40,9 +47,11 @@ export async function renew(
   )
   const open = () => openOwnService(current, key, { clock, ...(limits !== undefined && { limits }) })
   const asking = await prepare(next.key, keys, open)
+  const reported = await facts?.()
   const { service, uri, trust } = await open()
   try {
-    const answer = await service.send(routes.renew, decodeJoinAnswer, await asking.request(service, uri))
+    const request = { ...(await asking.request(service, uri)), ...(reported && { reported }) }
+    const answer = await service.send(routes.renew, decodeJoinAnswer, request)
     const serverTime = answer.serverTime.getTime()
     await verifyServer(service.peerChain, uri, trust, clock.asTold(serverTime))
     await state.keepClockFloor(clock.set(serverTime))

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { CodedError, messageOf } from '#protocol'
+import { CodedError, type Labels, messageOf } from '#protocol'
+import { adviceOn } from './advice.js'
 import { type Pace, reconnecting, waitAfter } from './back-off.js'
 import { type Announcement, type BrokerSession, connectBroker } from './broker.js'
 import type { Clock } from './clock.js'
@@ -7,9 +8,12 @@ import type { DeviceKey } from './device-key.js'
 import { DeviceKeys, type OpenTpm } from './device-keys.js'
 import type { Disk } from './disk.js'
 import { AgentError } from './errors.js'
+import { FollowUp, type FollowUpOptions } from './follow-up.js'
 import type { IssuedGeneration } from './generation.js'
 import { inquire } from './inquiry.js'
+import type { Journal } from './journal.js'
 import { isSameKey } from './key-file.js'
+import type { Passenger } from './passenger.js'
 import { type KeyRotation, renew } from './renewal.js'
 import { askRenewalInfo, type RenewalInfo } from './renewal-info.js'
 import { RenewalSchedule } from './renewal-schedule.js'
@@ -25,12 +29,18 @@ export interface Running {
   readonly openTpm: OpenTpm
   /** See `Renewing`. */
   readonly rotateKey?: KeyRotation
+  /** What the machine says of itself at each renewal. Default: nothing */
+  readonly facts?: () => Promise<Labels>
   readonly stopped: AbortSignal
-  /** One line per event. */
-  readonly log: (event: string, facts?: Readonly<Record<string, string | number>>) => void
+  readonly log: Journal
   readonly announce?: Announcement
+  readonly passenger?: Passenger
   /** How often to ask whether the certificate is to be renewed at another time. */
   readonly pace?: Pace
+  /** Told whatever the status file is told. */
+  readonly watcher?: (status: AgentStatus) => Promise<void>
+  /** What other programs of this device are to have of each certificate. */
+  readonly forOthers?: Pick<FollowUpOptions, 'outputs' | 'hooks' | 'environment'>
 }
 
 /** A session that ends sooner counts as a failure: whoever throws us out at once must not be asked again at once. */
@@ -55,6 +65,7 @@ export class Agent {
   /** Whoever changes generations waits for the one before. */
   #turn: Promise<unknown> = Promise.resolve()
   #reported: Promise<void> = Promise.resolve()
+  readonly #followUp: FollowUp
 
   /** Aborted when one of the loops has ended. */
   readonly #ended = new AbortController()
@@ -68,6 +79,13 @@ export class Agent {
     this.#key = key
     this.#schedule = new RenewalSchedule(generation.facts, running.random)
     this.#status = { ...generationStatus(generation), state: 'connecting', updatedAt: this.#nowText() }
+    this.#followUp = new FollowUp({
+      ...(running.forOthers ?? { outputs: [], hooks: [], environment: {} }),
+      ...{ folder: running.state.folder, disk: running.disk, random: running.random, log: running.log },
+      stopped: this.#stopped,
+      sleep: (ms, signal) => this.#sleep(ms, signal),
+      report: (problems) => this.#report({ problems: problems.length === 0 ? undefined : problems }),
+    })
   }
 
   static async start(running: Running, generation: IssuedGeneration): Promise<Agent> {
@@ -83,6 +101,7 @@ export class Agent {
       await this.#together([this.#stayConnected(), this.#stayCertified(), this.#stayInformed()])
     } finally {
       await this.#turn
+      await this.#followUp.ended()
       await this.#closeReplacedKeys()
       await this.#key.close()
       await this.#keys.close()
@@ -107,6 +126,7 @@ export class Agent {
       await this.#closeReplacedKeys()
       const error = await this.#session(replaced)
       if (error === undefined) continue
+      this.#running.passenger?.stranded(error)
       failures = performance.now() - since > steadyMs ? 1 : failures + 1
       await this.#fallBackFrom(tried, error)
       const wait = waitAfter(reconnecting, failures, this.#running.random)
@@ -117,21 +137,34 @@ export class Agent {
 
   /** One connection, from first to last; undefined when it was us who ended it. */
   async #session(replaced: AbortSignal): Promise<CodedError | undefined> {
-    const { state, clock, log, announce } = this.#running
+    const { clock, log, announce, passenger } = this.#running
     const generation = this.#generation
     const { deviceId, broker } = generation.facts
     try {
       await this.#report({ state: 'connecting', connectedSince: undefined })
-      const options = { clientId: deviceId, clean: false, ...(announce === undefined ? {} : { announce }) }
-      const session = await connectBroker(generation, this.#key, clock, options)
+      const session = await connectBroker(generation, this.#key, clock, {
+        ...{ clientId: deviceId, clean: false },
+        ...(announce === undefined ? {} : { announce }),
+        ...(passenger === undefined ? {} : { heard: (...message) => passenger.heard(...message) }),
+      })
+      passenger?.boarded(session)
       log('connected', { device: deviceId, broker, generation: generation.number })
-      await this.#exclusively(() => state.dropOlderThan(generation.number))
+      await this.#exclusively(() => this.#dropOlderThan(generation))
+      this.#followUp.proven(generation)
       await this.#report({ state: 'connected', connectedSince: this.#nowText(), lastError: undefined })
       return await untilEnded(session, AbortSignal.any([this.#stopped, replaced]))
     } catch (error) {
       if (error instanceof CodedError) return error
       throw error
     }
+  }
+
+  /** What cannot be removed today lies there till the next time, and costs nobody a connection. */
+  async #dropOlderThan({ number }: IssuedGeneration): Promise<void> {
+    const { state, log } = this.#running
+    await state.dropOlderThan(number).catch((error: unknown) => {
+      log('old generation not removed', { message: messageOf(error) })
+    })
   }
 
   async #stayCertified(): Promise<void> {
@@ -151,8 +184,8 @@ export class Agent {
   }
 
   async #renewNow(): Promise<void> {
-    const { state, clock, rotateKey } = this.#running
-    const renewed = await renew(this.#generation, this.#key, { state, clock, keys: this.#keys, rotateKey })
+    const { state, clock, rotateKey, facts } = this.#running
+    const renewed = await renew(this.#generation, this.#key, { state, clock, keys: this.#keys, rotateKey, facts })
     this.#schedule.renewed(renewed.facts, clock.now())
     await this.#use(renewed)
   }
@@ -182,15 +215,27 @@ export class Agent {
   /** A new certificate that the broker does not take must not cost the device its old one. */
   async #fallBackFrom(tried: IssuedGeneration, error: CodedError): Promise<void> {
     if (error.code !== 'CERTIFICATE_REFUSED' && error.code !== 'BROKER_REFUSED') return
-    const { clock } = this.#running
+    const { clock, log, state } = this.#running
     await this.#exclusively(async () => {
       if (this.#generation !== tried) return // it was replaced while it was being tried
-      const older = await this.#running.state.fallBack()
-      if (older === undefined) return
-      this.#running.log('fell back', { generation: older.number, error: error.code })
+      const older = await state.fallBack().catch((error: unknown) => {
+        log('not fallen back', { message: messageOf(error) }) // a disk that is full now may not be at the next try
+      })
+      if (older === undefined) return this.#doubt(error)
+      log('fell back', { generation: older.number, error: error.code })
       this.#schedule.fellBack(older.facts, clock.now())
       await this.#use(older)
     })
+  }
+
+  /**
+   * The only certificate that there is was refused in the handshake. It may be over, and this device's clock too far behind
+   * to know: the service tells what it is, and renews it where it may.
+   */
+  #doubt({ code }: CodedError): void {
+    if (code !== 'CERTIFICATE_REFUSED') return
+    this.#schedule.doubted(this.#running.clock.now())
+    this.#wake()
   }
 
   async #use(generation: IssuedGeneration): Promise<void> {
@@ -224,7 +269,9 @@ export class Agent {
   async #failed(event: string, error: CodedError, waitMs: number): Promise<void> {
     const { code, message } = error
     this.#running.log(event, { error: code, message, 'again-in': `${Math.round(waitMs / 1000)}s` })
-    await this.#report({ lastError: { code, message: message.slice(0, 4096), at: this.#nowText() } })
+    const advice = adviceOn(error)
+    const said = { code, message: message.slice(0, 4096), ...(advice !== undefined && { advice }) }
+    await this.#report({ lastError: { ...said, at: this.#nowText() } })
   }
 
   /**
@@ -233,9 +280,10 @@ export class Agent {
    */
   async #report(change: { readonly [Name in keyof AgentStatus]?: AgentStatus[Name] | undefined }): Promise<void> {
     this.#status = { ...this.#status, ...change, updatedAt: this.#nowText() } as AgentStatus
-    const { state, disk, log } = this.#running
+    const { state, disk, log, watcher } = this.#running
     this.#reported = this.#reported
       .then(() => writeStatus(state.folder, this.#status, disk))
+      .then(() => watcher?.(this.#status))
       .catch((error: unknown) => {
         log('status not written', { message: messageOf(error) })
       })

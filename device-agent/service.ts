@@ -13,6 +13,9 @@ export interface ServiceLimits {
 
 const defaultServiceLimits: ServiceLimits = { timeoutMs: 30_000, maxAnswerBytes: joinLimits.maxRequestBytes }
 
+/** RFC 9110 §15.3.3: understood, and not decided yet; nothing that was asked for comes with it. */
+const accepted = 202
+
 export interface Route {
   readonly method: string
   readonly path: string
@@ -62,7 +65,8 @@ export class ServiceConnection {
   }
 
   #read<T>(route: Route, answer: Answer, decode: Decoder<T>): T {
-    if (answer.status < 200 || answer.status > 299) throw refused(this.#endpoint, answer)
+    const isAnswered = answer.status >= 200 && answer.status <= 299 && answer.status !== accepted
+    if (!isAnswered) throw refused(this.#endpoint, answer)
     try {
       return decodeJson(answer.body, decode, `answer of ${route.path}`)
     } catch (cause) {
@@ -158,7 +162,8 @@ function refused(endpoint: Endpoint, answer: Answer): AgentError {
     code: problem.code,
     ...(answer.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: answer.retryAfterSeconds }),
   }
-  return new AgentError('REFUSED', `the service refused (${problem.code}): ${problem.says}`, { refusal })
+  const verdict = answer.status === accepted ? 'has not decided' : 'refused'
+  return new AgentError('REFUSED', `the service ${verdict} (${problem.code}): ${problem.says}`, { refusal })
 }
 
 function readProblem(body: string): { code: string; says: string } | undefined {

@@ -46,14 +46,18 @@ export class StateFolder {
     return older === undefined || !(await this.#isComplete(older)) ? undefined : this.#issued(older)
   }
 
-  /** The key to ask a certificate for: the one that was written before and never answered, or else a new one. */
+  /**
+   * The key to ask a certificate for: one that was written before and never answered, or else a new one. The oldest of
+   * several: after a fall back that is the one whose certificate the service may count as in use (enrollment spec §5).
+   */
   async requestKey(isUsable: (key: KeyFile) => Promise<boolean>, create: () => Promise<KeyFile>): Promise<Generation> {
     const numbers = await this.#numbers()
-    const last = numbers.at(-1)
-    if (last !== undefined && !(await this.#isComplete(last))) {
-      const key = await this.#key(last)
-      if (key !== undefined && (await isUsable(key))) return { number: last, folder: this.#path(last), key }
-      await this.#disk.remove(this.#path(last))
+    const inUse = (await this.#currentNumber()) ?? 0
+    for (const number of numbers.filter((one) => one > inUse)) {
+      if (await this.#isComplete(number)) continue
+      const key = await this.#key(number)
+      if (key !== undefined && (await isUsable(key))) return { number, folder: this.#path(number), key }
+      await this.#disk.remove(this.#path(number))
     }
     const number = Math.max(...numbers, 0) + 1
     const key = await create()
@@ -75,6 +79,18 @@ export class StateFolder {
 
   async switchTo(number: number): Promise<void> {
     await this.#disk.point(join(this.folder, 'current'), join('generations', String(number)))
+  }
+
+  /**
+   * A certificate that came, and to which a full disk kept us from switching. To ask for another with another key would
+   * look like a copy of this device (enrollment spec §5).
+   */
+  async unused(now: number): Promise<IssuedGeneration | undefined> {
+    const inUse = await this.#currentNumber()
+    const newest = (await this.#numbers()).at(-1)
+    if (newest === undefined || newest <= (inUse ?? 0) || !(await this.#isComplete(newest))) return undefined
+    const issued = await this.#issued(newest)
+    return issued.facts.notAfter.getTime() > now ? issued : undefined
   }
 
   /** This generation has connected: nothing older is needed any more. A newer one, not yet tried, is no reason to go. */

@@ -1,6 +1,8 @@
 import { nodeDisk } from './disk.js'
 import { AgentError } from './errors.js'
+import { healthOf } from './health.js'
 import { isLocked } from './lock.js'
+import { openClock } from './open-clock.js'
 import { StateFolder } from './state-folder.js'
 import { type AgentStatus, generationStatus, readStatus } from './status.js'
 import type { Surroundings } from './surroundings.js'
@@ -8,11 +10,14 @@ import type { Surroundings } from './surroundings.js'
 export interface StatusOptions {
   readonly data: string
   readonly output: 'text' | 'json'
+  /** Whether to fail for one that is not well. */
+  readonly healthy: boolean
 }
 
 /** `touchmark-agent status`: what is on disk, and what the agent that runs last said. Changes nothing. */
-export async function statusCommand({ data, output }: StatusOptions, { out }: Surroundings): Promise<void> {
-  const current = await new StateFolder(data, nodeDisk).current()
+export async function statusCommand({ data, output, healthy }: StatusOptions, { out }: Surroundings): Promise<void> {
+  const state = new StateFolder(data, nodeDisk)
+  const current = await state.current()
   if (current === undefined) throw notEnrolled(data)
   const facts = generationStatus(current)
   const told = await readStatus(data, nodeDisk)
@@ -22,6 +27,8 @@ export async function statusCommand({ data, output }: StatusOptions, { out }: Su
   const gone = !(await isLocked(data)) && status.state !== 'enrolled'
   const now: AgentStatus = gone ? { ...status, state: 'stopped' } : status
   out(output === 'json' ? JSON.stringify(now, undefined, 2) : asText(now))
+  const { problems } = healthOf(now, (await openClock(state)).now())
+  if (healthy && problems.length > 0) throw new AgentError('CHECK_FAILED', problems.join('; '))
 }
 
 export function notEnrolled(data: string): AgentError {
@@ -39,6 +46,8 @@ function asText(status: AgentStatus): string {
     ['certificate', `${certificate.notBefore} to ${certificate.notAfter}`],
     ['renewal', renewal.next ?? `${renewal.start} to ${renewal.end}`],
     ['last error', lastError && `${lastError.at} ${lastError.message} [${lastError.code}]`],
+    ['what to do', lastError?.advice],
+    ...(status.problems ?? []).map((problem) => ['to mend', problem] as const),
   ]
   return rows.flatMap(([name, value]) => (value === undefined ? [] : [`${name.padEnd(12)}${value}`])).join('\n')
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { decodeJson, integer, object, optional, ProtocolError, text, word } from '#protocol'
+import { decodeJson, integer, list, object, optional, ProtocolError, text, word } from '#protocol'
 import type { Disk } from './disk.js'
 import type { IssuedGeneration } from './generation.js'
 
@@ -21,7 +21,10 @@ const decodeStatus = object({
   renewal: object({ start: time, end: time, next: optional(time) }),
   broker: text(512),
   connectedSince: optional(time),
-  lastError: optional(object({ code: text(64), message: text(4096), at: time })),
+  /** `advice`: what is to be done, where waiting alone may not help. */
+  lastError: optional(object({ code: text(64), message: text(4096), advice: optional(text(1024)), at: time })),
+  /** What other programs did not get of this certificate, or were not told. */
+  problems: optional(list(text(4096), 32)),
 })
 
 const fileName = 'status.json'

@@ -9,26 +9,34 @@ import {
   type TrustDomain,
 } from '#protocol'
 import type { TokenCredential } from '#registry'
-import { makeCredential } from '#tpm'
 import { bindChannel, type BoundChannel, type Channel } from './channel.js'
 import { type ChallengeState, CookieJar } from './cookie.js'
-import type { EkTrust } from './ek-trust.js'
 import { EnrollmentError } from './errors.js'
-import { appraiseTpm, attestTpmJoin } from './evidence.js'
+import { attestTpmJoin, type TpmJoinEvidence } from './evidence.js'
+import type { Caller } from './limits.js'
 import { challengeLifeMs, Nonces } from './nonces.js'
 import { hashOfLog } from './pcr-policy/appraise.js'
 import type { PcrPolicyFor } from './pcr-policy/policy.js'
 import type { EnrollmentProfile } from './profile.js'
 import { Spent } from './spent.js'
+import type { Verifier } from './verifier/verifier.js'
 
 export interface ChallengesOptions {
   readonly trustDomain: TrustDomain
-  readonly ekTrust: EkTrust
+  readonly verifier: Verifier
   /** By which the PCRs of a profile's devices are judged now. */
   readonly pcrPolicyFor: PcrPolicyFor
   readonly cookieKey: Uint8Array
   readonly now: () => number
   readonly random: (bytes: number) => Uint8Array
+}
+
+/** Who is challenged, and by which rules. */
+export interface ChallengeContext {
+  readonly profile: EnrollmentProfile
+  readonly token: TokenCredential | undefined
+  readonly channel: Channel
+  readonly caller: Caller
 }
 
 const secretBytes = 32
@@ -62,18 +70,14 @@ export class Challenges {
   }
 
   /** Spec §2 step 1: appraises the evidence, and challenges whoever sent it. @throws EnrollmentError */
-  async begin(
-    request: TpmJoinRequest,
-    profile: EnrollmentProfile,
-    token: TokenCredential | undefined,
-    channel: Channel,
-  ): Promise<TpmChallenge> {
-    const { trustDomain, ekTrust, pcrPolicyFor, now, random } = this.#options
+  async begin(request: TpmJoinRequest, { profile, token, channel, caller }: ChallengeContext): Promise<TpmChallenge> {
+    const { trustDomain, verifier, pcrPolicyFor, now, random } = this.#options
     const bound = bindChannel(request, channel, profile, this.#nonces)
     const at = new Date(now())
-    const reference = { profile, trustDomain, channel: bound, ekTrust, at, pcrPolicy: pcrPolicyFor(profile.name) }
-    const { appraised, ekPublic } = await appraiseTpm(request, reference)
+    const reference = { profile, trustDomain, channel: bound, at, pcrPolicy: pcrPolicyFor(profile.name) }
     const secret = random(secretBytes)
+    const given = { evidence: evidenceOf(request), reference, secret }
+    const { appraised, ...credential } = await verifier.verify('tpmJoin', given, caller)
     const cookie = this.#cookies.seal({
       id: random(cookieIdBytes),
       expires: now() + challengeLifeMs,
@@ -83,7 +87,7 @@ export class Challenges {
       ...(token !== undefined && { token }),
       ...(request.reported !== undefined && { reported: request.reported }),
     })
-    return { cookie, ...makeCredential({ ekPublic }, appraised.tpm.akName, secret) }
+    return { cookie, ...credential }
   }
 
   /** What we sealed, for what it says only. @throws EnrollmentError COOKIE_INVALID */
@@ -107,6 +111,11 @@ export class Challenges {
     requireSameLog(state, eventLog)
     return attestTpmJoin(state.appraised, state.token?.id)
   }
+}
+
+/** The token's secret is for us alone. */
+function evidenceOf({ token: _token, reported: _reported, ...evidence }: TpmJoinRequest): TpmJoinEvidence {
+  return evidence
 }
 
 /** Only the log that was judged is kept. */

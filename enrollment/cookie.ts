@@ -110,6 +110,7 @@ const appraised: Decoder<AppraisedTpm> = object({
     safe: boolean,
     firmware: text(64),
   }),
+  maker: optional(text(64)),
   pcr: optional(
     object({
       policy: optional(object({ name: text(64), version: count, mode: word(...pcrPolicyModes) })),

@@ -8,6 +8,7 @@ export type EnrollmentErrorCode =
   | 'BINDING_REQUIRED' //         the profile insists on the exporter, or the connection cannot export it
   | 'NONCE_INVALID' //            not ours, expired, or used before
   | 'CSR_INVALID'
+  | 'CSR_NAME_MISMATCH' //        at a renewal by EST: it names somebody else than the certificate
   | 'TOKEN_MALFORMED'
   // the evidence, in the order of its checks
   | 'EVIDENCE_MALFORMED'
@@ -41,6 +42,10 @@ export type EnrollmentErrorCode =
   | 'EVENT_REQUIRED'
   | 'EVENT_FORBIDDEN'
   | 'PCR_POLICY_INVALID' //       of an operator: a document that cannot be read as one
+  | 'IDEVID_INVALID' //           not what a maker's certificate for a machine, or one above it, has to be
+  | 'IDEVID_EXPIRED' //           this one or one above it, or not valid yet
+  | 'IDEVID_MAKER_UNKNOWN' //     no path to a manufacturer's root that the profile trusts
+  | 'IDEVID_KEY_REUSED' //        the CSR is for the IDevID's own key
   // the activation
   | 'COOKIE_INVALID'
   | 'COOKIE_EXPIRED'
@@ -60,11 +65,28 @@ export type EnrollmentErrorCode =
   | 'CERTIFICATE_EXPIRED'
   | 'KEY_NOT_CERTIFIED'
   | 'TPM_HISTORY_BROKEN' //     the TPM was cleared or copied since: a new TPM join is due
-  // our own bounds
+  // what waits for an operator
+  | 'APPROVAL_PENDING'
+  | 'APPROVAL_DENIED'
+  | 'APPROVAL_UNKNOWN' //       of an operator: nothing waits by that name
+  | 'APPROVAL_INVALID' //       of an operator: not terms on which it can be let in
+  // the token of a CI job, and its keys
+  | 'OIDC_ISSUER_UNKNOWN'
+  | 'OIDC_TOKEN_INVALID' //       not a token, an algorithm that is not taken, or a signature that is not the issuer's
+  | 'OIDC_TOKEN_EXPIRED'
+  | 'OIDC_TOKEN_EARLY' //         not valid yet
+  | 'OIDC_AUDIENCE_MISMATCH' //   made for other keys, another profile or another installation
+  | 'OIDC_NOT_ALLOWED' //         no rule takes the job, or takes it for this profile
+  | 'OIDC_KEYS_UNAVAILABLE' //    the issuer's keys cannot be had now
+  | 'CSR_REPEATED'
+  | 'RUN_OVER'
+  | 'RUN_FULL'
+  // our own bounds and faults
   | 'BUSY'
+  | 'VERIFIER_FAILED' //          it ended or took too long over this very request
 
 export class EnrollmentError extends CodedError<EnrollmentErrorCode> {
-  /** When to try again; only with BUSY. */
+  /** When to try again; only with BUSY, VERIFIER_FAILED, APPROVAL_PENDING and OIDC_KEYS_UNAVAILABLE. */
   readonly retryAfterSeconds?: number
 
   constructor(
@@ -75,4 +97,9 @@ export class EnrollmentError extends CodedError<EnrollmentErrorCode> {
     super(code, message, options)
     if (options.retryAfterSeconds !== undefined) this.retryAfterSeconds = options.retryAfterSeconds
   }
+}
+
+/** Over a bound: the caller may come again, a second from now at the earliest. */
+export function busy(problem: string, retryAfterSeconds: number): EnrollmentError {
+  return new EnrollmentError('BUSY', problem, { retryAfterSeconds: Math.max(1, retryAfterSeconds) })
 }

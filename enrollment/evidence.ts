@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import {
+  type Anchor,
   type AttestationResult,
   type ChannelBinding,
   type Fingerprint,
@@ -9,14 +10,13 @@ import {
   type RenewalAttestation,
   type TokenId,
   type TpmJoinRequest,
-  type TpmRenewRequest,
+  type TpmKeyEvidence,
   type TpmState,
 } from '#protocol'
 import { decodePublic, nameOf, type TpmPublic, toSpki } from '#tpm'
 import { spkiHash } from '#x509'
 import type { EkTrust } from './ek-trust.js'
 import { EnrollmentError } from './errors.js'
-import { readCsr } from './evidence/csr.js'
 import { appraiseEndorsement } from './evidence/endorsement.js'
 import { requireEndorsementHierarchy, requireEndorsementKey } from './evidence/endorsement-key.js'
 import {
@@ -27,6 +27,7 @@ import {
   tpmStateOf,
 } from './evidence/key-evidence.js'
 import { requireQuotedValues } from './evidence/quoted-pcrs.js'
+import { type AppraisedIdevidJoin, idevidSerialAnchor } from './evidence/idevid.js'
 import { asRefusal, isSame } from './evidence/refusing.js'
 import { judgePcrs, requireComplete, requireEnforced } from './pcr-policy/appraise.js'
 import type { PcrPolicyInForce } from './pcr-policy/policy.js'
@@ -37,15 +38,36 @@ import type { EnrollmentProfile } from './profile.js'
  * what a stranger is answered depends on what the stranger sent and on nothing that we know.
  */
 
-/** What a token join proves: that the sender holds the key of the CSR. Whose token it is, the registry says. */
-export async function attestTokenJoin(
-  csr: Uint8Array,
-  token: TokenId,
-  profile: EnrollmentProfile,
-): Promise<AttestationResult> {
-  const { spki, spkiHash } = await readCsr(csr)
+/** A key whose sender has shown to hold it. */
+export interface ProvenKey {
+  /** DER SubjectPublicKeyInfo. */
+  readonly spki: Uint8Array
+  readonly spkiHash: Fingerprint
+}
+
+/** What a token join proves: that the sender holds the key. Whose token it is, the registry says. */
+export function attestTokenJoin(
+  { spki, spkiHash }: ProvenKey,
+  { token, profile, binding }: TokenReference,
+): AttestationResult {
   const anchor = { kind: 'token', hash: sha256(`touchmark token ${token}`) } as const
-  return { profile: profile.name, tier: 'token', anchor, spki, spkiHash, binding: 'none', token } as AttestationResult
+  return { profile: profile.name, tier: 'token', anchor, spki, spkiHash, binding, token } as AttestationResult
+}
+
+interface TokenReference {
+  readonly token: TokenId
+  readonly profile: EnrollmentProfile
+  /** By what the CSR, which the token's bearer sent, is tied to its connection. */
+  readonly binding: ChannelBinding
+}
+
+/** What a simulator proves: that the sender holds the key of a CSR. That the run is one of ours, its token has shown. */
+export function attestSimulator(
+  { spki, spkiHash }: Pick<AttestationResult, 'spki' | 'spkiHash'>,
+  anchor: Anchor,
+  profile: EnrollmentProfile,
+): AttestationResult {
+  return { profile: profile.name, tier: 'oidc-sim', anchor, spki, spkiHash, binding: 'none' } as AttestationResult
 }
 
 /** What TPM evidence shows before the EK is proven: everything, if the challenge is answered. */
@@ -58,8 +80,13 @@ export interface AppraisedTpm {
   readonly spkiHash: Fingerprint
   readonly binding: Exclude<ChannelBinding, 'none'>
   readonly tpm: TpmState
+  /** Who vouches for the EK; nobody where the tier says so. */
+  readonly maker?: string
   readonly pcr?: PcrVerdict
 }
+
+/** What a TPM join shows, of all that the request says. */
+export type TpmJoinEvidence = Omit<TpmJoinRequest, 'profile' | 'token' | 'reported'>
 
 /** What evidence is held against. */
 export interface TpmReference extends EvidencePurpose {
@@ -73,10 +100,10 @@ export interface TpmReference extends EvidencePurpose {
  * The checks of spec §2 step 1, cheapest first within their order: each throws with a code of its own.
  * @throws EnrollmentError
  */
-export async function appraiseTpm(
-  request: TpmJoinRequest,
+export function appraiseTpm(
+  request: TpmJoinEvidence,
   reference: TpmReference,
-): Promise<{ readonly appraised: AppraisedTpm; readonly ekPublic: TpmPublic }> {
+): { readonly appraised: AppraisedTpm; readonly ekPublic: TpmPublic } {
   const { profile, channel, ekTrust, at, pcrPolicy } = reference
   const { ek, ekSpki } = decodeEndorsementKey(request.ekPublic)
   const evidence = decodeKeyEvidence(request)
@@ -84,18 +111,19 @@ export async function appraiseTpm(
   requireResidentKey(evidence, reference)
   requireEndorsementHierarchy(ek, evidence)
   const quoted = requireQuotedValues(evidence)
-  await requireSigned(evidence, request)
-  const endorsement = appraiseEndorsement(ekSpki, request.ekCertificates ?? [], ekTrust, profile, at)
+  requireSigned(evidence, request)
+  const maker = appraiseEndorsement(ekSpki, request.ekCertificates ?? [], ekTrust, profile, at)
   const pcr = requireEnforced(judgePcrs({ quoted, eventLog: request.eventLog }, pcrPolicy, at.getTime()))
 
   const appraised = {
     profile: profile.name,
-    tier: endorsement === 'unvouched' ? 'tpm-unvouched' : pcr?.outcome === 'good' ? 'tpm+pcr' : 'tpm',
+    tier: maker === undefined ? 'tpm-unvouched' : pcr?.outcome === 'good' ? 'tpm+pcr' : 'tpm',
     ekHash: spkiHash(ekSpki),
     spki: evidence.keySpki,
     spkiHash: spkiHash(evidence.keySpki),
     binding: channel.binding,
     tpm: tpmStateOf(evidence),
+    ...(maker !== undefined && { maker }),
     ...(pcr !== undefined && { pcr }),
   } as const
   return { appraised, ekPublic: ek }
@@ -105,6 +133,25 @@ export async function appraiseTpm(
 export function attestTpmJoin({ ekHash, ...appraised }: AppraisedTpm, token?: TokenId): AttestationResult {
   const anchor = { kind: 'ek', hash: ekHash } as const
   return { ...appraised, anchor, ...(token !== undefined && { token }) } as AttestationResult
+}
+
+/** What a maker's certificate for a machine proves together with TLS, and a CSR for a key of its own (spec §3). */
+export function attestIdevidJoin(
+  { idevid, key }: AppraisedIdevidJoin,
+  profile: EnrollmentProfile,
+  binding: ChannelBinding,
+): AttestationResult {
+  const { maker, hash, serials } = idevid
+  const [hardwareSerial] = serials
+  const anchor = { kind: 'idevid', hash } as const
+  const known: Pick<AttestationResult, 'maker' | 'hardwareSerial' | 'aliases'> = {
+    maker,
+    ...(hardwareSerial !== undefined && { hardwareSerial }),
+    aliases: serials.map((serial) => idevidSerialAnchor(maker, serial)),
+  }
+  const { spki, spkiHash } = key
+  const proven = { profile: profile.name, tier: 'idevid', anchor, spki, spkiHash, binding } as const
+  return { ...proven, ...known } as AttestationResult
 }
 
 export interface RenewalReference extends EvidencePurpose {
@@ -119,10 +166,10 @@ export interface RenewalReference extends EvidencePurpose {
  * attestation key of this Name where the join has seen it, in the endorsement hierarchy of that EK's TPM.
  * @throws EnrollmentError
  */
-export async function attestRenewal(
-  request: TpmRenewRequest,
+export function attestRenewal(
+  request: TpmKeyEvidence,
   reference: RenewalReference,
-): Promise<{ readonly attestation: RenewalAttestation; readonly pcr: PcrVerdict | undefined }> {
+): { readonly attestation: RenewalAttestation; readonly pcr: PcrVerdict | undefined } {
   const { channel, akName, pcrPolicy, at } = reference
   const evidence = decodeKeyEvidence(request)
   if (akName === undefined || !isSame(nameOf(evidence.ak), akName)) {
@@ -130,7 +177,7 @@ export async function attestRenewal(
   }
   requireResidentKey(evidence, reference)
   const quoted = requireQuotedValues(evidence)
-  await requireSigned(evidence, request)
+  requireSigned(evidence, request)
   const pcr = quoted && requireComplete(judgePcrs({ quoted, eventLog: request.eventLog }, pcrPolicy, at.getTime()))
   const proven = { spki: evidence.keySpki, binding: channel.binding, tpm: tpmStateOf(evidence) }
   return { attestation: { ...proven, tier: pcr?.outcome === 'good' ? 'tpm+pcr' : 'tpm' } as RenewalAttestation, pcr }

@@ -1,4 +1,4 @@
-import { EnrollmentError } from './errors.js'
+import { busy } from './errors.js'
 
 /** What all joins together may cost us. */
 export interface LimitOptions {
@@ -74,8 +74,4 @@ export class Limits {
     const [oldest] = this.#buckets.keys()
     if (this.#buckets.size > maxCallers && oldest !== undefined) this.#buckets.delete(oldest)
   }
-}
-
-function busy(problem: string, retryAfterSeconds: number): EnrollmentError {
-  return new EnrollmentError('BUSY', problem, { retryAfterSeconds: Math.max(1, retryAfterSeconds) })
 }

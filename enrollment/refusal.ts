@@ -2,7 +2,7 @@ import type { LockId } from '#protocol'
 import { LockedError, RegistryError, type RegistryErrorCode } from '#registry'
 import { EnrollmentError, type EnrollmentErrorCode } from './errors.js'
 
-export type JoinMethod = 'token' | 'tpm' | 'renew'
+export type JoinMethod = 'token' | 'tpm' | 'idevid' | 'oidc' | 'renew'
 
 type Told = Partial<Record<RegistryErrorCode, EnrollmentErrorCode>>
 
@@ -21,6 +21,9 @@ const toldAtJoin: Told = {
   ID_TAKEN: 'JOIN_REFUSED',
   DEVICE_REVOKED: 'JOIN_REFUSED',
   LOCKED: 'JOIN_REFUSED',
+  TPM_HISTORY_BROKEN: 'JOIN_REFUSED', // a virtual one; any other waits for an operator
+  RUN_OVER: 'RUN_OVER', // as is whatever a job is told whose token is good
+  RUN_FULL: 'RUN_FULL',
 }
 
 /** At a renewal the other end has shown a certificate of ours, and may know what became of it. */

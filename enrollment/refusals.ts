@@ -1,4 +1,5 @@
 import { type AuditTrail, type ServiceEvent, sourceOf } from '#protocol'
+import type { Timer } from './timer.js'
 
 export type RefusedJoin = Omit<Extract<ServiceEvent, { readonly event: 'join.refuse' }>, 'event' | 'count'>
 
@@ -12,9 +13,6 @@ interface OpenWindow {
   count: number
   readonly cancel: () => void
 }
-
-/** Calls `then` after some time, unless it is cancelled before. */
-export type Timer = (milliseconds: number, then: () => void) => () => void
 
 /**
  * Writes refused joins to the audit log without letting a stranger fill it: the first of a kind at once, those that

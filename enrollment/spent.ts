@@ -1,4 +1,4 @@
-import { EnrollmentError } from './errors.js'
+import { busy } from './errors.js'
 
 /** Remembers until they expire which one-time things were used; bounded, and refuses more rather than to forget one. */
 export class Spent {
@@ -15,9 +15,7 @@ export class Spent {
   spend(id: string, expires: number): boolean {
     if (this.#expiries.has(id)) return false
     if (this.#expiries.size >= this.#most) this.#forgetExpired()
-    if (this.#expiries.size >= this.#most) {
-      throw new EnrollmentError('BUSY', 'too many joins within two minutes', { retryAfterSeconds: 30 })
-    }
+    if (this.#expiries.size >= this.#most) throw busy('too many joins within two minutes', 30)
     this.#expiries.set(id, expires)
     return true
   }

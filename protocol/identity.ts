@@ -51,12 +51,17 @@ export type AttestationResult = Brand<
     readonly profile: ProfileName
     readonly tier: Tier
     readonly anchor: Anchor
+    /** Other anchors by which an operator may have registered the same hardware. */
+    readonly aliases?: readonly Anchor[]
     /** DER SubjectPublicKeyInfo of the key to certify; its private half was shown to be held by the sender. */
     readonly spki: Uint8Array
     readonly spkiHash: Fingerprint
     readonly binding: ChannelBinding
     readonly token?: TokenId
     readonly tpm?: TpmState
+    /** Whose certificate vouches for the hardware, and the serial number that it gives it. */
+    readonly maker?: string
+    readonly hardwareSerial?: string
     /** Where PCRs were quoted, or should have been. */
     readonly pcr?: PcrVerdict
   },
@@ -162,6 +167,13 @@ export type Decision =
       readonly rules: readonly string[]
       readonly policyVersion: number
     }
+
+/**
+ * How a second copy of a device gives itself away when it renews: by a certificate that was replaced, with a key that its
+ * successor is not for; or by one key after another that ask for the same place.
+ */
+export const cloneSigns = ['previous', 'keys'] as const
+export type CloneSign = (typeof cloneSigns)[number]
 
 /** CRLReason names (RFC 5280 §5.3.1) that an operator can give. */
 export const revocationReasons = [

@@ -10,6 +10,9 @@ export type InstanceId = Brand<string, 'InstanceId'>
 /** Names a set of rules for enrollment ("default"); part of the join URI. */
 export type ProfileName = Brand<string, 'ProfileName'>
 
+/** Names one run of a CI pipeline within an installation: its simulated devices are `sim.<run>.<n>`. */
+export type RunName = Brand<string, 'RunName'>
+
 /** The public half of a join token; the secret half is never stored. */
 export type TokenId = Brand<string, 'TokenId'>
 
@@ -29,6 +32,8 @@ export type OperatorName = Brand<string, 'OperatorName'>
 
 const namePattern = /^(?!\.{1,2}$)[A-Za-z0-9._-]{1,64}$/
 
+export const maxRunNameLength = 54
+
 /** Whether text can stand for one whole topic level: the pattern of device ids and of label values. */
 export function isName(text: string): boolean {
   return namePattern.test(text)
@@ -47,6 +52,12 @@ export function parseInstanceId(text: string): InstanceId {
 /** @throws ProtocolError INVALID_ID */
 export function parseProfileName(text: string): ProfileName {
   return parseName(text, 'a profile name') as ProfileName
+}
+
+/** So many characters leave room for `sim.`, a dot and a number in a device id. @throws ProtocolError INVALID_ID */
+export function parseRunName(text: string): RunName {
+  if (text.length > maxRunNameLength) throw invalid(text, `a run's name of at most ${maxRunNameLength} characters`)
+  return parseName(text, "a run's name") as RunName
 }
 
 /** @throws ProtocolError INVALID_ID */

@@ -1,5 +1,13 @@
 export type { Act } from './api/act.js'
 export { type ActLimit, type ActName, actNames, isActName, isLimitedBy } from './api/acts.js'
+export {
+  type ApprovalReason,
+  approvalReasons,
+  type ApprovalView,
+  type ApproveRequest,
+  type DenyAnswer,
+  type DenyRequest,
+} from './api/approvals.js'
 export type {
   ApplyPcrPolicyAnswer,
   AttestationView,
@@ -20,16 +28,25 @@ export type {
   RotateKeyAnswer,
   RotateKeyRequest,
 } from './api/audit.js'
-export type {
-  CertificateView,
-  DeviceState,
-  DeviceView,
-  InstanceView,
-  RegisterDeviceRequest,
-  RevokeAnswer,
-  RevokeRequest,
-  RotateAnswer,
-  RotateRequest,
+export {
+  type CertificateView,
+  type DeviceOrder,
+  deviceOrders,
+  type DevicePage,
+  type DeviceState,
+  type DeviceView,
+  type ExpectedDevice,
+  type IdevidSerial,
+  type ImportDevicesAnswer,
+  type ImportDevicesRequest,
+  type CloneView,
+  type InstanceView,
+  type RefusedDevice,
+  type RegisterDeviceRequest,
+  type RevokeAnswer,
+  type RevokeRequest,
+  type RotateAnswer,
+  type RotateRequest,
 } from './api/devices.js'
 export type { Enforcement } from './api/enforcement.js'
 export type { LockAnswer, LockRequest, LockView } from './api/locks.js'
@@ -116,7 +133,7 @@ export {
   word,
 } from './decode.js'
 export { crc32c } from './crc32c.js'
-export { decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from './encoding.js'
+export { decodeBase64, decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from './encoding.js'
 export { isDiskFull } from './disk-full.js'
 export { asError, CodedError, messageOf, ProtocolError, type ProtocolErrorCode } from './errors.js'
 export {
@@ -124,6 +141,8 @@ export {
   type AttestationResult,
   type CertificateHolder,
   type ChannelBinding,
+  type CloneSign,
+  cloneSigns,
   type Decision,
   type DenyReason,
   denyReasons,
@@ -146,17 +165,21 @@ export {
   type InstanceId,
   isName,
   type KeyIdentifier,
+  maxRunNameLength,
   type OperatorName,
   parseCertificateSerial,
   parseDeviceId,
   parseFingerprint,
   parseInstanceId,
   parseKeyIdentifier,
+  parseName,
   parseOperatorName,
   parseProfileName,
+  parseRunName,
   parseTokenId,
   parseTrustDomain,
   type ProfileName,
+  type RunName,
   type TokenId,
   type TrustDomain,
 } from './ids.js'
@@ -187,6 +210,14 @@ export {
   type TpmKeyEvidence,
   type TpmRenewRequest,
 } from './join.js'
+export {
+  decodeOidcJoinAnswer,
+  decodeOidcJoinRequest,
+  formatOidcAudience,
+  type OidcJoinAnswer,
+  oidcJoinLimits,
+  type OidcJoinRequest,
+} from './oidc-join.js'
 export { encodeInvitation, type InvitationText, parseInvitation } from './invitation.js'
 export { encodeJoinUri, type JoinUri, parseJoinUri } from './join-uri.js'
 export {
@@ -199,8 +230,10 @@ export {
   parseLockTarget,
 } from './lock.js'
 export { hasLabels, ownLabel } from './labels.js'
+export { type QueryWord, queryWords } from './query-words.js'
 export { parseShare, type SubscriptionName } from './share.js'
 export { addressIn, sourceOf } from './source.js'
+export { parseSpan } from './span.js'
 export {
   filterMatches,
   parseTopicFilter,

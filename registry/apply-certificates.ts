@@ -1,4 +1,4 @@
-import type { DeviceId, Fingerprint, InstanceId, RegistryEvent, TokenId, TpmState } from '#protocol'
+import type { Anchor, DeviceId, Fingerprint, InstanceId, RegistryEvent, TokenId, TpmState } from '#protocol'
 import { certificateOf, corrupt, deviceOf, instanceOf, tokenOf } from './known.js'
 import { anchorKey, type CertificateRecord, type Instance, type RegistryState } from './state.js'
 
@@ -22,8 +22,8 @@ export function enrollDevice(state: RegistryState, event: Event<'device.enroll'>
   const instance = state.instances.get(event.instance)
   const spendsToken = event.token !== undefined && instance === undefined
   if (spendsToken) spendToken(state, event.token)
-  if (anchor.kind === 'ek' || anchor.kind === 'idevid')
-    state.anchors.set(anchorKey(anchor), { ...anchor, device: event.device })
+  const tpm = tpmStateOf(event)
+  if (anchor.kind === 'ek' || anchor.kind === 'idevid') ownAnchor(state, anchor, event.device, tpm)
 
   const anchors = device?.anchors ?? []
   state.devices.set(event.device, {
@@ -34,7 +34,6 @@ export function enrollDevice(state: RegistryState, event: Event<'device.enroll'>
     anchors: anchors.some((known) => anchorKey(known) === anchorKey(anchor)) ? anchors : [...anchors, anchor],
     instances: [...(device?.instances ?? []).filter((id) => id !== event.instance), event.instance],
   })
-  const tpm = tpmStateOf(event)
   const token = event.token ?? instance?.token
   state.instances.set(event.instance, {
     ...lineOf(instance),
@@ -49,6 +48,12 @@ export function enrollDevice(state: RegistryState, event: Event<'device.enroll'>
   })
   addPending(state, event, 'join')
   forgetInstances(state, event.device)
+}
+
+/** It is this device's for good; its TPM's history goes on from what was attested now. */
+function ownAnchor(state: RegistryState, anchor: Anchor, device: DeviceId, tpm: TpmState | undefined): void {
+  const known = tpm ?? state.anchors.get(anchorKey(anchor))?.tpm
+  state.anchors.set(anchorKey(anchor), { ...anchor, device, ...(known !== undefined && { tpm: known }) })
 }
 
 /** What an instance keeps when the same key joins again: its line of certificates. */
@@ -73,8 +78,12 @@ function spendToken(state: RegistryState, id: TokenId): void {
 
 /** The next certificate; and where its key was attested, what the TPM's next attestation is compared with. */
 export function renewDevice(state: RegistryState, event: Event<'device.renew'>): void {
+  const { instance: id, displaces, at } = event
+  const instance = instanceOf(state, id)
   const tpm = tpmStateOf(event)
-  if (tpm !== undefined) state.instances.set(event.instance, { ...instanceOf(state, event.instance), tpm })
+  const displaced = displaces !== undefined && at !== undefined && { at, generation: instance.generation }
+  state.instances.set(id, { ...instance, ...(tpm !== undefined && { tpm }), ...(displaced && { displaced }) })
+  if (tpm !== undefined) ownAnchor(state, instance.anchor, event.device, tpm)
   addPending(state, event, 'renewal')
 }
 

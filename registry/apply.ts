@@ -9,6 +9,9 @@ import {
 import { applyToOperators } from './apply-operators.js'
 import { applyAttestation } from './attestations.js'
 import { deviceOf, tokenOf } from './known.js'
+import { applyClone } from './renewal/apply-clone.js'
+import { applyReport } from './reports.js'
+import { forgetRun, recordRun } from './runs/apply-runs.js'
 import { anchorKey, type RegistryState } from './state.js'
 
 /**
@@ -32,12 +35,20 @@ export function applyEvent(state: RegistryState, event: RegistryEvent): void {
       return renewDevice(state, event)
     case 'device.promote':
       return promoteCertificate(state, event)
+    case 'device.clone':
+      return applyClone(state, event)
     case 'device.rotate':
       return rotateCertificates(state, event.device)
     case 'device.revoke':
       return revokeDevice(state, event)
+    case 'device.report':
+      return applyReport(state, event)
     case 'device.attest':
       return applyAttestation(state, event)
+    case 'join.oidc':
+      return recordRun(state, event)
+    case 'run.forget':
+      return forgetRun(state, event)
     case 'lock.add':
       return addLock(state, event)
     case 'lock.remove':
@@ -64,9 +75,13 @@ const registryEvents: Readonly<Record<RegistryEvent['event'], true>> = {
   'device.enroll': true,
   'device.renew': true,
   'device.promote': true,
+  'device.clone': true,
   'device.rotate': true,
   'device.revoke': true,
+  'device.report': true,
   'device.attest': true,
+  'join.oidc': true,
+  'run.forget': true,
   'lock.add': true,
   'lock.remove': true,
   'lock.expire': true,

@@ -14,7 +14,6 @@ import {
   type ProfileName,
   type RegistryEvent,
   type TokenId,
-  type TpmState,
 } from '#protocol'
 import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
@@ -45,6 +44,8 @@ export interface EnrollmentIssue {
   /** The device's labels after the join: those it has, else those of the token. */
   readonly labels: Labels
   readonly attestation: AttestationResult
+  /** The TPM was cleared or copied since it was last attested. */
+  readonly breaksHistory: boolean
   /** The token that this join is to spend. */
   readonly token?: TokenCredential
 }
@@ -73,8 +74,8 @@ export function planEnrollment(
   const instance = instanceIdOf(claim.id, attestation)
   const before = state.instances.get(instance)
   const pending = before?.pending === undefined ? undefined : state.certificates.get(before.pending)
-  const isAsBefore = before?.tpm === undefined || continues(before.tpm, attestation)
-  if (pending !== undefined && isAsBefore && says(pending, attestation) && isRepeatable(pending, now)) {
+  const breaksHistory = !continues(state, attestation)
+  if (pending !== undefined && !breaksHistory && says(pending, attestation) && isRepeatable(pending, now)) {
     return { kind: 'repeat', certificate: pending }
   }
 
@@ -87,6 +88,7 @@ export function planEnrollment(
     profile: attestation.profile,
     labels: claim.device?.labels ?? token?.labels ?? {},
     attestation,
+    breaksHistory,
     ...(token !== undefined && credential !== undefined && { token: credential }),
   }
 }
@@ -115,9 +117,18 @@ function says(certificate: CertificateRecord, { spkiHash, tier }: AttestationRes
   return certificate.spkiHash === spkiHash && certificate.tier === tier
 }
 
-/** After a break the join is recorded anew: with it begins the history that renewals are held to. */
-function continues(before: TpmState, { tpm }: AttestationResult): boolean {
-  return tpm !== undefined && continuesHistory(before, tpm)
+/** By what its EK was last seen with: a cleared TPM makes new keys, and so comes as a new instance. */
+function continues(state: RegistryState, { anchor, tpm }: AttestationResult): boolean {
+  const before = state.anchors.get(anchorKey(anchor))?.tpm
+  return before === undefined || tpm === undefined || continuesHistory(before, tpm)
+}
+
+/** The device that this hardware is known as, by the anchor itself first. */
+export function ownerOf(
+  state: RegistryState,
+  { anchor, aliases = [] }: Pick<AttestationResult, 'anchor' | 'aliases'>,
+): DeviceId | undefined {
+  return [anchor, ...aliases].map((one) => state.anchors.get(anchorKey(one))?.device).find((id) => id !== undefined)
 }
 
 /** The device that a join is for, and the token that says so where the hardware alone does not. */
@@ -132,7 +143,7 @@ function claimDevice(
   attestation: AttestationResult,
   credential: TokenCredential | undefined,
 ): Claim {
-  const owner = state.anchors.get(anchorKey(attestation.anchor))?.device
+  const owner = ownerOf(state, attestation)
   if (owner !== undefined) return claimByAnchor(state, owner, attestation)
   if (credential === undefined || attestation.tier === 'tpm-unvouched') {
     throw new RegistryError('NOT_REGISTERED', 'neither the hardware nor a token says that this machine is ours')
@@ -201,11 +212,15 @@ function hasJoinedBefore(state: RegistryState, device: Device, attestation: Atte
 }
 
 /** Readable, and the same at every try: after the hardware where it has proven itself, else after the key. */
-function derivedDeviceId({ anchor, spkiHash }: AttestationResult): DeviceId {
+export function derivedDeviceId({ anchor, spkiHash }: AttestationResult): DeviceId {
   return parseDeviceId(anchor.kind === 'ek' ? `tpm-${anchor.hash.slice(0, 12)}` : `dev-${spkiHash.slice(0, 12)}`)
 }
 
-function instanceIdOf(device: DeviceId, { anchor, spkiHash }: { anchor: Anchor; spkiHash: Fingerprint }): InstanceId {
+/** The same at every try: what joins with this key as this device, recognised by this anchor. */
+export function instanceIdOf(
+  device: DeviceId,
+  { anchor, spkiHash }: { anchor: Anchor; spkiHash: Fingerprint },
+): InstanceId {
   const digest = createHash('sha256')
     .update(`${device}\n${anchorKey(anchor)}\n${spkiHash}`)
     .digest('hex')

@@ -25,6 +25,8 @@ export type RegistryErrorCode =
   | 'CLONE_SUSPECTED'
   | 'KEY_NOT_CERTIFIED'
   | 'TPM_HISTORY_BROKEN'
+  | 'RUN_OVER'
+  | 'RUN_FULL'
   | 'LOCKED'
   | 'LOCK_INVALID'
   | 'INVITATION_INVALID'

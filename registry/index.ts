@@ -17,8 +17,13 @@ export type { RolesOf } from './locks/lock-index.js'
 export { checkLockTarget, type LockOrder } from './locks/lock-order.js'
 export { defaultLease, type LeaseMode, type LeaseTerms, leaseTerms } from './locks/lease-terms.js'
 export type { Locking, PolicyAnswers } from './locks/locks.js'
-export { Registry, type RegistryChange, type RegistryOptions } from './registry.js'
-export type { RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal-plan.js'
+export { ourselves } from './ourselves.js'
+export type { RegistryChange } from './registrar.js'
+export { Registry, type RegistryOptions } from './registry.js'
+export type { OfflineTerms } from './renewal/offline.js'
+export type { RenewalAsked } from './renewal/asked.js'
+export type { RenewalClone, RenewalIssue, RenewalPlan, RenewalRepeat } from './renewal/plan.js'
+export type { RunJoin, RunPlan } from './runs/run-plan.js'
 export type {
   Attestation,
   CertificateRecord,

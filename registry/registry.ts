@@ -1,51 +1,45 @@
-import {
-  type AttestationResult,
-  type AuditTrail,
-  type CertificateFacts,
-  type CertificateHolder,
-  type DeviceId,
-  type DeviceIdentity,
-  type Fingerprint,
-  formatLockTarget,
-  type InstanceId,
-  type Labels,
-  type LockId,
-  type LockTarget,
-  type OperatorFacts,
-  type OperatorName,
-  type RegistryEvent,
-  type RenewalAttestation,
-  type TokenId,
+import type {
+  AttestationResult,
+  AuditTrail,
+  CertificateFacts,
+  CertificateHolder,
+  DeviceId,
+  DeviceIdentity,
+  Fingerprint,
+  InstanceId,
+  Labels,
+  LockId,
+  LockTarget,
+  OperatorFacts,
+  OperatorName,
+  TokenId,
 } from '#protocol'
 import type { Store } from '#store'
-import { admit, type Admission } from './admission.js'
-import { attestationOf, type Attested } from './attestations.js'
+import type { Admission } from './admission.js'
+import type { Attested } from './attestations.js'
 import { catchUp, type Replay } from './catch-up.js'
-import {
-  checkLabels,
-  checkNewDevice,
-  checkNewToken,
-  type NewDevice,
-  type NewToken,
-  type RevokeOrder,
-} from './checks.js'
+import { CertificateLines } from './certificate-lines.js'
+import type { NewDevice, NewToken, RevokeOrder } from './checks.js'
 import { Commits } from './commits.js'
+import { Devices } from './devices.js'
 import {
   type EnrollmentIssue,
-  enrollmentOf,
   type EnrollmentPlan,
   type JoinContext,
-  planEnrollment,
-  provenToken,
+  ownerOf,
   type TokenCredential,
 } from './enrollment-plan.js'
-import { RegistryError } from './errors.js'
+import { JoinTokens } from './join-tokens.js'
 import { Journal, type Shutting } from './journal.js'
 import type { LockOrder } from './locks/lock-order.js'
 import type { Clocks } from './locks/lock-times.js'
 import { type Locking, Locks } from './locks/locks.js'
 import { type OperatorIssue, Operators } from './operators.js'
-import { planRenewal, type RenewalIssue, renewalOf, type RenewalPlan } from './renewal-plan.js'
+import { Registrar, type RegistryChange } from './registrar.js'
+import { planRegistration } from './registration.js'
+import type { RenewalAsked } from './renewal/asked.js'
+import type { RenewalClone, RenewalIssue, RenewalPlan } from './renewal/plan.js'
+import { Runs } from './runs/runs.js'
 import type { Attestation, CertificateRecord, Device, Instance, Lock, RegistryState, Token } from './state.js'
 
 export interface RegistryOptions {
@@ -58,15 +52,6 @@ export interface RegistryOptions {
   readonly elapsed?: () => number
 }
 
-export interface RegistryChange {
-  /** `promoted`: a certificate was used for the first time, so that others of the device are over. */
-  readonly kind: 'revoked' | 'labels' | 'promoted'
-  readonly device: DeviceId
-}
-
-/** So many records wait for the disk together, however large the fleet is. */
-const rotatedTogether = 1000
-
 /**
  * Knows every device, its instances and certificates, and the tokens that let devices in. Questions are answered from
  * memory at once. A change is checked, given its place in the audit log and applied in one go; it resolves when the log
@@ -75,12 +60,16 @@ const rotatedTogether = 1000
 export class Registry {
   readonly #state: RegistryState
   readonly #journal: Journal
-  readonly #now: () => number
-  readonly #listeners = new Set<(change: RegistryChange) => void>()
+  readonly #registrar: Registrar
+  readonly #lines: CertificateLines
+  readonly #tokens: JoinTokens
+  readonly #devices: Devices
   /** Whom locks and revocations keep out, and the brokers that are told of it. */
   readonly locks: Locks
   /** Who may work here. */
   readonly operators: Operators
+  /** What CI jobs brought. */
+  readonly runs: Runs
 
   /** @throws RegistryError REGISTRY_AHEAD_OF_LOG, REGISTRY_CORRUPT */
   static async open({ store, audit, replay, now, elapsed = now }: RegistryOptions): Promise<Registry> {
@@ -89,11 +78,16 @@ export class Registry {
   }
 
   private constructor(state: RegistryState, journal: Journal, clocks: Clocks) {
+    const { now } = clocks
     this.#state = state
     this.#journal = journal
-    this.#now = clocks.now
     this.locks = new Locks(state, clocks, journal)
-    this.operators = new Operators(state, journal, clocks.now)
+    this.operators = new Operators(state, journal, now)
+    this.#registrar = new Registrar({ state, journal, locks: this.locks, now })
+    this.#lines = new CertificateLines(this.#registrar)
+    this.#tokens = new JoinTokens(this.#registrar)
+    this.#devices = new Devices(this.#registrar)
+    this.runs = new Runs(this.#registrar)
   }
 
   device(id: DeviceId): Device | undefined {
@@ -110,9 +104,7 @@ export class Registry {
 
   /** The certificates of an instance, newest first: pending, current, previous, then the superseded that are remembered. */
   certificatesOf(id: InstanceId): readonly CertificateRecord[] {
-    const { pending, current, previous, superseded = [] } = this.#state.instances.get(id) ?? {}
-    const line = [pending, current, previous, ...superseded.toReversed()]
-    return line.flatMap((fingerprint) => (fingerprint && this.#state.certificates.get(fingerprint)) || [])
+    return this.#lines.of(id)
   }
 
   certificate(fingerprint: Fingerprint): CertificateRecord | undefined {
@@ -132,18 +124,19 @@ export class Registry {
     return this.#state.tokens.values()
   }
 
+  /** The device that this hardware is known as, whether or not it may come in. */
+  ownerOf(hardware: Pick<AttestationResult, 'anchor' | 'aliases'>): DeviceId | undefined {
+    return ownerOf(this.#state, hardware)
+  }
+
   /** The token whose secret was presented, spent or not. @throws RegistryError TOKEN_UNKNOWN, TOKEN_MISMATCH, TOKEN_REVOKED */
   requireToken(credential: TokenCredential): Token {
-    return provenToken(this.#state, credential)
+    return this.#tokens.require(credential)
   }
 
   /** What decides at every door whether a device's certificate opens anything; `address` is where it is, or was, shown from. */
   admit(holder: CertificateHolder, address?: string): Admission {
-    const admission = admit(this.#state, holder, this.#now())
-    // What was begun with a certificate can go on after its time, and something of who is away: what a lock is on ends it.
-    const isKnown = admission.admitted || (admission.reason !== 'revoked' && admission.reason !== 'unknown_certificate')
-    const lock = isKnown ? this.locks.gate.keepsOut(holder, address) : undefined
-    return lock === undefined ? admission : { admitted: false, reason: 'locked', comment: lock }
+    return this.#lines.admit(holder, address)
   }
 
   /** The operator whose certificate this is, while it is valid. */
@@ -154,12 +147,15 @@ export class Registry {
   /**
    * What a join comes to. Nothing has changed yet: the certificate is signed next, and {@link enroll} checks again.
    * Before a `repeat` is answered, wait for {@link settled}: its record may still be on its way to the disk.
-   * @throws RegistryError
+   * `afterReset`: a TPM that was cleared or copied since may go on. @throws RegistryError
    */
-  planEnrollment(attestation: AttestationResult, token?: TokenCredential, peer?: string): EnrollmentPlan {
-    const plan = planEnrollment(this.#state, attestation, token, this.#now())
-    this.locks.gate.requireJoin(plan, attestation, peer)
-    return plan
+  planEnrollment(
+    attestation: AttestationResult,
+    token?: TokenCredential,
+    peer?: string,
+    afterReset = false,
+  ): EnrollmentPlan {
+    return this.#lines.planEnrollment(attestation, { token, peer, afterReset })
   }
 
   /**
@@ -168,91 +164,65 @@ export class Registry {
    *   what the new plan is refused with
    */
   async enroll(plan: EnrollmentIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
-    const again = this.planEnrollment(plan.attestation, plan.token, context.peer)
-    if (again.kind === 'repeat' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
-    this.locks.gate.requireIssuer(certificate)
-    return this.#change(enrollmentOf(again, certificate, context))
+    return this.#lines.enroll(plan, certificate, context)
   }
 
   /** The table of spec §5. Before a `repeat` is answered, wait for {@link settled}. @throws RegistryError */
-  planRenewal(
-    identity: DeviceIdentity,
-    spkiHash: Fingerprint,
-    attestation?: RenewalAttestation,
-    peer?: string,
-  ): RenewalPlan {
-    const plan = planRenewal(this.#state, identity, { spkiHash, attestation }, this.#now())
-    this.locks.gate.requireRenewal(identity, peer)
-    return plan
+  planRenewal(identity: DeviceIdentity, asked: RenewalAsked, peer?: string): RenewalPlan {
+    return this.#lines.planRenewal(identity, asked, peer)
   }
 
   /** @throws RegistryError CONFLICT when another renewal came first (then plan again), or what the new plan is refused with */
   async renew(plan: RenewalIssue, certificate: CertificateFacts, context: JoinContext): Promise<void> {
-    const again = this.planRenewal(plan.presented, plan.spkiHash, plan.attestation, context.peer)
-    if (again.kind === 'repeat' || !isSame(again.seen, plan.seen)) throw conflict()
-    this.locks.gate.requireIssuer(certificate)
-    const promoted = again.promotesFirst ? this.promote(plan.presented, context.peer) : undefined
-    const renewed = this.#change(renewalOf(again, certificate, context))
-    await Promise.all([promoted, renewed])
+    return this.#lines.renew(plan, certificate, context)
+  }
+
+  /**
+   * Locks the enrollment that two machines show, ends its sessions, and then refuses. Its siblings, those of the same token
+   * or of other hardware, stay. @throws RegistryError CLONE_SUSPECTED when that is on record; else as {@link renew}
+   */
+  async lockClone(plan: RenewalClone, peer?: string): Promise<never> {
+    return this.#lines.lockClone(plan, peer)
   }
 
   /** First use of a pending certificate makes it current. A current one stays as it is. @throws RegistryError */
   async promote(identity: DeviceIdentity, peer?: string): Promise<void> {
-    const admission = this.admit(identity)
-    if (!admission.admitted) throw conflict()
-    if (admission.state === 'current') return this.settled()
-    const certificate = this.#state.certificates.get(identity.fingerprint)
-    if (certificate === undefined) throw conflict()
-    const done = this.#change({
-      event: 'device.promote',
-      device: certificate.device,
-      instance: certificate.instance,
-      serial: certificate.serial,
-      fingerprint: certificate.fingerprint,
-      ...(peer !== undefined && { peer }),
-    })
-    this.#tell({ kind: 'promoted', device: certificate.device })
-    return done
+    return this.#lines.promote(identity, peer)
+  }
+
+  /** What a machine says of itself at a renewal, where that is something else than before: shown, never matched on. */
+  async recordReport(instance: InstanceId, reported: Labels, peer?: string): Promise<void> {
+    return this.#devices.recordReport(instance, reported, peer)
   }
 
   /** Says of a device how its PCRs were judged. @throws RegistryError DEVICE_UNKNOWN */
   async recordAttestation(attested: Attested): Promise<void> {
-    this.#requireDevice(attested.device)
-    return this.#change(attestationOf(attested, this.#now()))
+    return this.#devices.recordAttestation(attested)
   }
 
   /** @throws RegistryError TOKEN_INVALID, LABEL_INVALID, DEVICE_REVOKED */
   async createToken(token: NewToken, by: OperatorFacts): Promise<void> {
-    checkNewToken(this.#state, token, this.#now())
-    return this.#change({ event: 'token.create', ...token, ...by })
+    return this.#tokens.create(token, by)
   }
 
   /** What joined with it stays. @throws RegistryError TOKEN_UNKNOWN */
   async revokeToken(token: TokenId, by: OperatorFacts): Promise<void> {
-    if (!this.#state.tokens.has(token)) throw new RegistryError('TOKEN_UNKNOWN', `token ${token} is not known`)
-    return this.#change({ event: 'token.revoke', token, ...by })
+    return this.#tokens.revoke(token, by)
   }
 
   /** Makes a device known by its hardware before it arrives. @throws RegistryError ID_TAKEN, ANCHOR_TAKEN, LABEL_INVALID */
   async registerDevice(device: NewDevice, by: OperatorFacts): Promise<void> {
-    checkNewDevice(this.#state, device)
-    const { anchor, ...facts } = device
-    return this.#change({
-      event: 'device.register',
-      ...facts,
-      anchorKind: anchor.kind,
-      anchorHash: anchor.hash,
-      ...by,
-    })
+    return this.#devices.register(device, by)
+  }
+
+  /** What {@link registerDevice} would come to; see there. @throws RegistryError ID_TAKEN, ANCHOR_TAKEN, LABEL_INVALID, DEVICE_REVOKED */
+  planRegistration(device: NewDevice): 'new' | 'known' {
+    return planRegistration(this.#state, device)
   }
 
   /** Replaces all labels; live at once, without a new certificate. @throws RegistryError DEVICE_UNKNOWN, LABEL_INVALID */
   async labelDevice(device: DeviceId, labels: Labels, by: OperatorFacts): Promise<void> {
-    this.#requireDevice(device)
-    checkLabels(labels)
-    const done = this.#change({ event: 'device.label', device, labels, ...by })
-    this.#tell({ kind: 'labels', device })
-    return done
+    return this.#devices.label(device, labels, by)
   }
 
   /**
@@ -260,13 +230,7 @@ export class Registry {
    * renew, see {@link CertificateRecord.rotate}. `target`: what was asked, for the records. @throws RegistryError DEVICE_UNKNOWN
    */
   async rotateDevices(devices: readonly DeviceId[], target: LockTarget, by: OperatorFacts): Promise<void> {
-    for (const device of devices) this.#requireDevice(device)
-    for (let at = 0; at < devices.length; at += rotatedTogether) {
-      const rotated = devices.slice(at, at + rotatedTogether).map(async (device) => {
-        return this.#change({ event: 'device.rotate', device, target: formatLockTarget(target), ...by })
-      })
-      await Promise.all(rotated)
-    }
+    return this.#devices.rotate(devices, target, by)
   }
 
   /** An operator's certificate, which then opens the operators' API. @throws RegistryError */
@@ -281,13 +245,7 @@ export class Registry {
    * Doing it again records it again. @throws RegistryError DEVICE_UNKNOWN
    */
   revokeDevice(device: DeviceId, order: RevokeOrder): Shutting {
-    this.#requireDevice(device)
-    const epoch = this.#state.epoch + 1
-    const event: RegistryEvent = { event: 'device.revoke', device, ...order, at: this.#now(), epoch }
-    const outcome = this.#journal.actFirst([event])
-    this.locks.eventApplied(event)
-    this.#tell({ kind: 'revoked', device })
-    return { ...outcome, epoch }
+    return this.#devices.revoke(device, order)
   }
 
   /** One that acts. */
@@ -334,27 +292,6 @@ export class Registry {
 
   /** Called synchronously with each change, before it is durable. Listeners must not throw. Returns the way to stop. */
   onChange(listener: (change: RegistryChange) => void): () => void {
-    this.#listeners.add(listener)
-    return () => void this.#listeners.delete(listener)
+    return this.#registrar.onChange(listener)
   }
-
-  #change(event: RegistryEvent): Promise<void> {
-    return this.#journal.change(event, () => this.locks.eventApplied(event))
-  }
-
-  #tell(change: RegistryChange): void {
-    for (const listener of this.#listeners) listener(change)
-  }
-
-  #requireDevice(id: DeviceId): void {
-    if (!this.#state.devices.has(id)) throw new RegistryError('DEVICE_UNKNOWN', `device ${id} is not known`)
-  }
-}
-
-function isSame(a: RenewalIssue['seen'], b: RenewalIssue['seen']): boolean {
-  return a.generation === b.generation && a.pending === b.pending
-}
-
-function conflict(): RegistryError {
-  return new RegistryError('CONFLICT', 'the state has changed since it was looked at')
 }

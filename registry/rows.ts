@@ -2,6 +2,7 @@ import {
   boolean,
   bytes,
   type CertificateOfOperator,
+  cloneSigns,
   type Decoder,
   decodeJson,
   encodeJson,
@@ -21,6 +22,7 @@ import {
   parseLockTarget,
   parseOperatorName,
   parseProfileName,
+  parseRunName,
   parseTokenId,
   pcrOutcomes,
   pcrPolicyModes,
@@ -32,6 +34,7 @@ import {
 } from '#protocol'
 import type { Changes } from '#store'
 import { RegistryError } from './errors.js'
+import type { JobToken, Run } from './runs/run.js'
 import {
   anchorKey,
   type Attestation,
@@ -83,6 +86,8 @@ export function takeChangedRows(state: RegistryState): Rows {
   take('operator', state.operators)
   take('invitation', state.invitations)
   take('attestation', state.attestations)
+  take('run', state.runs)
+  take('job-token', state.jobTokens)
   take('lock', state.locks, (lock) => ({ ...lock, target: formatLockTarget(lock.target) }))
   return rows
 }
@@ -137,6 +142,14 @@ export function restoreRow(state: RegistryState, key: string, value: Uint8Array)
       const attestation = decodeRow(key, value, decodeAttestation)
       return state.attestations.restore(attestation.device, attestation)
     }
+    case 'run': {
+      const run = decodeRow(key, value, decodeRun)
+      return state.runs.restore(run.id, run)
+    }
+    case 'job-token': {
+      const token = decodeRow(key, value, decodeJobToken)
+      return state.jobTokens.restore(token.id, token)
+    }
     default:
       throw new RegistryError('REGISTRY_CORRUPT', `${key}: no such table; was this folder written by a newer version?`)
   }
@@ -162,12 +175,21 @@ const count = integer(0, Number.MAX_SAFE_INTEGER)
 const time = integer(-8.64e15, 8.64e15)
 const fingerprint = parsed(parseFingerprint)
 const labels = record(text(64), 64)
+const tpm = object({
+  akName: bytes(128),
+  resetCount: count,
+  restartCount: count,
+  clock: count,
+  safe: boolean,
+  firmware: text(1024),
+})
 const anchor = object({ kind: word('ek', 'idevid', 'token', 'oidc'), hash: fingerprint })
 
 const decodeOwnedAnchor: Decoder<OwnedAnchor> = object({
   kind: word('ek', 'idevid', 'token', 'oidc'),
   hash: fingerprint,
   device: parsed(parseDeviceId),
+  tpm: optional(tpm),
 })
 
 const deviceFacts = {
@@ -201,22 +223,23 @@ const decodeInstance: Decoder<Instance> = object({
   anchor,
   binding: word('exporter', 'nonce', 'none'),
   token: optional(parsed(parseTokenId)),
-  tpm: optional(
-    object({
-      akName: bytes(128),
-      resetCount: count,
-      restartCount: count,
-      clock: count,
-      safe: boolean,
-      firmware: text(1024),
-    }),
-  ),
+  tpm: optional(tpm),
   reported: optional(record(text(1024), 64)),
   generation: count,
   pending: optional(fingerprint),
   current: optional(fingerprint),
   previous: optional(fingerprint),
   superseded: list(fingerprint, 1000),
+  displaced: optional(object({ at: time, generation: count })),
+  clone: optional(
+    object({
+      sign: word(...cloneSigns),
+      lock: parsed(parseLockId),
+      at: time,
+      presentedSerial: parsed(parseCertificateSerial),
+      peer: optional(text(1024)),
+    }),
+  ),
 })
 
 const decodeCertificate: Decoder<CertificateRecord> = object({
@@ -274,6 +297,20 @@ const decodeAttestation: Decoder<Attestation> = object({
   reasons: list(text(1024), 64),
   pcrs: record(bytes(64), 24),
   eventLog: optional(fingerprint),
+})
+
+const decodeRun: Decoder<Run> = object({
+  id: parsed(parseRunName),
+  anchorHash: fingerprint,
+  batches: list(object({ keySet: fingerprint, profile: parsed(parseProfileName), count }), 100_000),
+  notAfter: time,
+})
+
+const decodeJobToken: Decoder<JobToken> = object({
+  id: fingerprint,
+  keySet: fingerprint,
+  run: parsed(parseRunName),
+  notAfter: time,
 })
 
 const decodeLock: Decoder<Lock> = object({

@@ -2,7 +2,9 @@ import type {
   Anchor,
   CertificateFacts,
   CertificateOfOperator,
+  CertificateSerial,
   ChannelBinding,
+  CloneSign,
   DeviceId,
   Fingerprint,
   InstanceId,
@@ -14,9 +16,11 @@ import type {
   PcrVerdict,
   ProfileName,
   RevocationReason,
+  RunName,
   TokenId,
   TpmState,
 } from '#protocol'
+import type { JobToken, Run } from './runs/run.js'
 import { Table } from './table.js'
 
 /** A device that the operator or a join made known; it outlives every instance and certificate. */
@@ -57,7 +61,7 @@ export interface Instance {
   readonly token?: TokenId
   /** The TPM as it was last attested, at the join or a renewal; only for instances whose key lives in one. */
   readonly tpm?: TpmState
-  /** What the device said of itself at the join: shown, never matched on. */
+  /** What the device said of itself last, at the join or a renewal: shown, never matched on. */
   readonly reported?: Labels
   /** Grows with every promotion: 0 until the first certificate was used. */
   readonly generation: number
@@ -66,6 +70,28 @@ export interface Instance {
   readonly previous?: Fingerprint
   /** Its last superseded certificates, oldest first: remembered so that their return is named as what it is. */
   readonly superseded: readonly Fingerprint[]
+  /** When a certificate that waited for its first use last had to give way to one for another key. */
+  readonly displaced?: Displacement
+  /** Where a second copy of it was found, until it joins anew. */
+  readonly clone?: FoundClone
+}
+
+export interface Displacement {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Of the instance, then: while that is the same, none of the two keys has been used. */
+  readonly generation: number
+}
+
+export interface FoundClone {
+  readonly sign: CloneSign
+  /** That was put on the instance. */
+  readonly lock: LockId
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Of the certificate that was shown, and from where. */
+  readonly presentedSerial: CertificateSerial
+  readonly peer?: string
 }
 
 export type CertificateState = 'pending' | 'current' | 'previous' | 'superseded' | 'revoked'
@@ -133,6 +159,8 @@ export type AnchorKey = `${Anchor['kind']}.${string}`
 
 export interface OwnedAnchor extends Anchor {
   readonly device: DeviceId
+  /** The TPM as it was last attested, whichever instance that was for: its history goes on from there. */
+  readonly tpm?: TpmState
 }
 
 export function anchorKey(anchor: Anchor): AnchorKey {
@@ -151,6 +179,8 @@ export class RegistryState {
   readonly invitations = new Table<TokenId, Invitation>()
   readonly locks = new Table<LockId, Lock>()
   readonly attestations = new Table<DeviceId, Attestation>()
+  readonly runs = new Table<RunName, Run>()
+  readonly jobTokens = new Table<Fingerprint, JobToken>()
   /** Grows with every change of who is kept out; a message carries the epoch under which its publisher was admitted. */
   epoch = 0
 }

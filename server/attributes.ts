@@ -12,7 +12,10 @@ export function attributesOf(registry: Registry, id: DeviceId): DeviceAttributes
 }
 
 /** Of the newest machine that has one; what was not used yet counts only where nothing else is there. */
-function certificateInUse(registry: Registry, { instances }: Device): CertificateRecord | undefined {
+export function certificateInUse(
+  registry: Pick<Registry, 'certificatesOf'>,
+  { instances }: Device,
+): CertificateRecord | undefined {
   let pending: CertificateRecord | undefined
   for (let at = instances.length - 1; at >= 0; at--) {
     const instance = instances[at]

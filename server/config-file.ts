@@ -19,7 +19,10 @@ import {
 import { ServerError } from './errors.js'
 import { decodeMqttLimits, type MqttLimits, renderMqttLimits } from './mqtt-limits.js'
 import { parseNetwork, parseWebOrigin } from './network-names.js'
+import { decodeOidc, type OidcFile } from './oidc-settings.js'
 import { decodePublish, decodeWitnesses, type OutsideFile } from './outside-settings.js'
+import { decodeIdevidMakers, type IdevidMakersFile } from './idevid-makers.js'
+import { decodeProfiles, type ProfilesFile } from './profiles.js'
 import { type TpmMakerId, tpmMakerIds } from './tpm-makers.js'
 
 /** `touchmark.yaml`; what it leaves out has the default of config.ts. */
@@ -37,6 +40,13 @@ export type OperatorTerms = ReturnType<typeof decodeOperatorTerms>
 /** How long the broker may go on without hearing of locks, and what it does then. */
 const decodeLease = object({ mode: optional(word('strict', 'bestEffort')), seconds: optional(integer(2, 3600)) })
 export type LeaseSettings = Required<ReturnType<typeof decodeLease>>
+
+/** How devices come back that were away for longer than their certificates lasted. */
+const decodeOffline = object({
+  mostDays: optional(integer(0, 365)),
+  recover: optional(word('quarantine', 'trust')),
+})
+export type OfflineSettings = Required<ReturnType<typeof decodeOffline>>
 
 const decodeConfigFile = object({
   trustDomain: optional(parsed(parseTrustDomain)),
@@ -76,6 +86,10 @@ const decodeConfigFile = object({
   ekMakers: optional(list(word(...tpmMakerIds), tpmMakerIds.length)),
   ekRoots: optional(list(text(4096), 256)),
   requireTpm: optional(boolean),
+  offline: optional(decodeOffline),
+  idevidMakers: optional(decodeIdevidMakers),
+  profiles: optional(decodeProfiles),
+  oidc: optional(decodeOidc),
 })
 
 /** @throws ServerError CONFIG_INVALID with file, line and column */
@@ -141,6 +155,10 @@ export function renderConfigFile(chosen: {
   readonly trustedMakers: readonly TpmMakerId[]
   readonly ekRoots: readonly string[]
   readonly requireTpm: boolean
+  readonly offline: OfflineSettings
+  readonly idevidMakerFiles: IdevidMakersFile
+  readonly profilesFile: ProfilesFile
+  readonly oidcFile: OidcFile
 }): string {
   return `# Configuration of this Touchmark server. Options of "touchmark up" come before it; changes act at the next start.
 
@@ -210,6 +228,24 @@ ekMakers: ${JSON.stringify(chosen.trustedMakers)}
 ekRoots: ${JSON.stringify(chosen.ekRoots)}
 # true: whoever joins proves a TPM, and a token alone lets nobody in. Devices that have joined go on as they are.
 requireTpm: ${chosen.requireTpm}
+# A device that was away for longer than its certificate lasted still renews it, for so many days after its end. With a key
+# in a TPM it goes on as before. With one in a file, of which there may be a copy, it waits in quarantine until an operator
+# removes the lock; recover: trust lets it go on too.
+offline: {mostDays: ${chosen.offline.mostDays}, recover: ${chosen.offline.recover}}
+# Makers of machines that carry a certificate of their maker (IDevID, IEEE 802.1AR), with PEM files as for ekRoots. A profile
+# names whom it trusts:
+#   {ACME: [acme.pem]}, and below default: {idevidMakers: [ACME]}
+idevidMakers: ${JSON.stringify(chosen.idevidMakerFiles)}
+# Rules for enrollment by profile, which is the last part of a join URI; "default" is always there. For example
+#   edge: {requireTpm: true, unknown: approve, onTpmReset: accept}
+# unknown: approve has genuine hardware that nobody has registered wait for "touchmark approvals". onTpmReset: accept lets a
+# known device go on after its TPM was cleared; approve, the default, has it wait too. virtualTpm: true locks it at once.
+profiles: ${JSON.stringify(chosen.profilesFile)}
+
+# CI systems whose jobs get simulated devices for an hour, by their OIDC tokens, and which jobs:
+# - {name: github, issuer: "https://token.actions.githubusercontent.com", run: [run_id, run_attempt],
+#    allow: [{match: {repository_id: "123", ref: refs/heads/main}, labels: {site: ci}, devices: 100, minutes: 30}]}
+oidc: ${JSON.stringify(chosen.oidcFile)}
 `
 }
 

@@ -3,15 +3,24 @@ import { hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { PayloadOptions, Retain } from '#audit'
-import type { EkMaker } from '#enrollment'
+import type { EkMaker, EnrollmentProfile, Maker, OidcIssuer } from '#enrollment'
 import { type AuditMode, parseTrustDomain, ProtocolError, type TrustDomain } from '#protocol'
-import { defaultLease } from '#registry'
-import { type ConfigFile, type LeaseSettings, type OperatorTerms, parseConfigFile } from './config-file.js'
-import { readEkAuthorities } from './ek-authorities.js'
+import { defaultLease, type OfflineTerms } from '#registry'
+import {
+  type ConfigFile,
+  type LeaseSettings,
+  type OfflineSettings,
+  type OperatorTerms,
+  parseConfigFile,
+} from './config-file.js'
+import { readAuthorities } from './authorities.js'
 import { ServerError } from './errors.js'
 import { isErrno } from './files.js'
 import { brokerLimits, type MqttLimits } from './mqtt-limits.js'
+import { type OidcFile, readOidcSettings } from './oidc-settings.js'
 import { type OutsideFile, type OutsideSettings, readOutsideSettings } from './outside-settings.js'
+import { type IdevidMakersFile, readIdevidMakers, requireKnownMakers, resolveIdevidMakers } from './idevid-makers.js'
+import { profilesOf, type ProfilesFile } from './profiles.js'
 import { defaultMakers, readKnownMakers, type TpmMakerId } from './tpm-makers.js'
 
 /** Everything the server goes by, checked once; nothing below reads the environment or a configuration file. */
@@ -54,8 +63,20 @@ export interface ServerConfig {
   readonly trustedMakers: readonly TpmMakerId[]
   /** They and what the files hold. */
   readonly ekMakers: readonly EkMaker[]
-  /** A key in a file is refused at the join. */
+  /** A key in a file is refused at the join, where a profile does not say otherwise. */
   readonly requireTpm: boolean
+  /** How devices come back whose certificates were over. */
+  readonly offline: OfflineSettings
+  /** The manufacturers of machines that profiles may trust. */
+  readonly idevidMakers: readonly Maker[]
+  readonly idevidMakerFiles: IdevidMakersFile
+  readonly profiles: readonly EnrollmentProfile[]
+  /** The same as it goes into a new configuration file. */
+  readonly profilesFile: ProfilesFile
+  /** Whose CI jobs get simulated devices. */
+  readonly oidc: readonly OidcIssuer[]
+  /** The same as it goes into a new configuration file. */
+  readonly oidcFile: OidcFile
   /** What stdout gets: sentences for a person, or one JSON document a line. */
   readonly output: 'text' | 'json'
   /** JSON log lines on stderr. */
@@ -73,6 +94,7 @@ const defaults = {
   healthPort: 9464,
   auditMode: 'strict',
   operatorTerms: { certificateHours: 8, certificateMostHours: 72 },
+  offline: { mostDays: 30, recover: 'quarantine' },
   payload: { mode: 'commit', keyFolder: 'payload-keys', days: 30, maxMegabytes: 10_240 },
 } as const
 
@@ -110,6 +132,11 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, vers
     ...flags.ekRoot.map((path) => resolve(path)),
   ]
   const trustedMakers = [...new Set(file.ekMakers ?? defaultMakers)]
+  const { requireTpm = false, profiles: profilesFile = {} } = file
+  const idevidMakerFiles = resolveIdevidMakers(file.idevidMakers ?? {}, configFile)
+  const offline = { ...defaults.offline, ...file.offline }
+  const profiles = profilesOf(profilesFile, { requireTpm, offline: offlineTerms(offline) })
+  requireKnownMakers(profiles, idevidMakerFiles)
   const mqttLimits = file.mqtt?.limits ?? {}
   brokerLimits(mqttLimits) // refused here, before anything is opened
   return {
@@ -137,11 +164,22 @@ export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv, vers
     operatorTerms: { ...defaults.operatorTerms, ...file.operators },
     ekRootFiles,
     trustedMakers,
-    requireTpm: file.requireTpm ?? false,
-    ekMakers: [readEkAuthorities(ekRootFiles), ...readKnownMakers(trustedMakers)],
+    offline,
+    requireTpm,
+    profilesFile,
+    oidc: readOidcSettings(file.oidc ?? [], dirname(configFile)),
+    oidcFile: file.oidc ?? [],
+    idevidMakerFiles,
+    idevidMakers: readIdevidMakers(idevidMakerFiles),
+    profiles,
+    ekMakers: [readAuthorities('ekRoots', ekRootFiles, 'TPMs'), ...readKnownMakers(trustedMakers)],
     output: flags.output,
     log: flags.log ?? false,
   }
+}
+
+function offlineTerms({ mostDays, recover }: OfflineSettings): OfflineTerms {
+  return { mostMilliseconds: mostDays * 24 * 3600 * 1000, recover }
 }
 
 function payloadOptions(dataFolder: string, audit: ConfigFile['audit']): Required<PayloadOptions> {

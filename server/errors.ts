@@ -22,6 +22,8 @@ export type ServerErrorCode =
   | 'INVITATION_REFUSED' //   unknown, used, over, uncovered or of another secret; which, the log says
   | 'REQUEST_INVALID'
   | 'REQUEST_TOO_LARGE'
+  | 'MEDIA_TYPE_UNSUPPORTED' // of the body
+  | 'NOT_ACCEPTABLE' //       of the answer that is asked for
   | 'ROUTE_UNKNOWN'
   | 'NOT_FOUND'
   | 'SESSION_AWAY'

@@ -7,6 +7,8 @@ import { Exposition, type Labels, type Samples } from './exposition.js'
 export interface MetricsParts {
   readonly startedAt: number
   readonly totals: () => { readonly devices: StatusView['devices']; readonly policy: { readonly version: number } }
+  /** Enrollments that were locked since the start because there are two copies of them. */
+  readonly clones: () => number
   readonly audit: MeasuredLog
   readonly retention: Pick<Retention, 'latest'>
   /** Milliseconds since 1970. */
@@ -35,7 +37,16 @@ const syncBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
 const loopResolutionMilliseconds = 20
 
 /** How the service and its broker are, in numbers. No device is ever a label. */
-export function createMetrics({ startedAt, now, totals, audit, retention, outside, broker }: MetricsParts): Metrics {
+export function createMetrics({
+  startedAt,
+  now,
+  totals,
+  clones,
+  audit,
+  retention,
+  outside,
+  broker,
+}: MetricsParts): Metrics {
   const { statistics } = broker
   const metrics = new Exposition()
   let levels = broker.levels()
@@ -44,6 +55,7 @@ export function createMetrics({ startedAt, now, totals, audit, retention, outsid
   metrics.gauge('start_time_seconds', 'When the service started, in Unix time.', () => startedAt / 1000)
   metrics.gauge('devices_active', 'Devices that have joined and are not revoked.', () => devices.active)
   metrics.gauge('devices_revoked', 'Devices that were revoked.', () => devices.revoked)
+  metrics.counter('clones_total', 'Enrollments locked because there are two copies of a device.', clones)
   metrics.gauge('policy_version', 'Version of the policy in force.', () => policy.version)
 
   const way = ['protocol', 'transport']

@@ -83,7 +83,7 @@ export class People {
       throw new ServerError('INVITATION_UNCOVERED', `${by} could not invite ${whom} now`)
     }
     registry.operators.requireRoom(whom)
-    const { spki } = await readCsr(csr)
+    const { spki } = readCsr(csr)
     return ca.issueOperator(whom, { spki, ttlSeconds, facts: { invitation: id, peer } })
   }
 
@@ -97,7 +97,7 @@ export class People {
     if (present === undefined) throw new ServerError('OPERATOR_NOT_ADMITTED', 'this certificate admits no operator')
     this.#requireBound(present.operator)
     registry.operators.requireRoom(present.operator)
-    const { spki, publicKey } = await readCsr(csr)
+    const { spki, publicKey } = readCsr(csr)
     requireSameKey(present, publicKey)
     const life = Math.round((present.notAfter - present.notBefore) / 1000)
     const facts = { presentedSerial: present.serial, ...(peer !== undefined && { peer }) }

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import { type AuditLog, encodeLines, PayloadArchive } from '#audit'
 import type { CertificateAuthority } from '#ca'
-import { createJoinToken, type Enrollment } from '#enrollment'
+import { type Approvals, createJoinToken, type Enrollment } from '#enrollment'
 import { type AuditRecord, encodeJoinUri, type JoinUri, type ProfileName, type StatusView } from '#protocol'
 import type { Registry } from '#registry'
 import { attributesOf } from './attributes.js'
@@ -16,6 +16,8 @@ import { OperatorGate } from './http/operators.js'
 import type { Service } from './http/service.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
+import type { LastHeard } from './inventory/last-heard.js'
+import { Inventory } from './inventory/inventory.js'
 import { createLockId } from './quarantine.js'
 import { People } from './people.js'
 import type { PolicyInForce } from './policy-in-force.js'
@@ -31,10 +33,12 @@ export interface ApiParts extends OpenLog, Pick<OpenBroker, 'broker'> {
   readonly issuers: Issuers
   readonly policy: PolicyInForce
   readonly enrollment: Enrollment
+  readonly approvals: Approvals
   readonly attesting: Attesting
   readonly upkeep: Upkeep
   readonly refusals: OperatorRefusals
   readonly auditReads: AuditReads
+  readonly heard: LastHeard
   readonly requests: OpenRequests
   readonly status: () => StatusView
   /** To be called when the log's key has changed. */
@@ -78,11 +82,12 @@ interface Surrounded {
 function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, surrounded: Surrounded): Service {
   const { place, joinUri, stopping } = surrounded
   const { audit, checkpointKeys, search, broker, registry, issuers, refusals } = parts
-  const { policy, enrollment, attesting, auditReads, requests, status } = parts
+  const { policy, enrollment, approvals, attesting, auditReads, requests, status } = parts
   return {
     registry,
     policy,
     enrollment,
+    approvals,
     attesting,
     audit,
     auditReads,
@@ -101,6 +106,12 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
       ensureAdmin: () => parts.upkeep.ensureOperatorCredential(),
     }),
     rootPem: () => parts.ca.root.pem,
+    authorities: () => [...parts.ca.intermediates, parts.ca.root].map(({ der }) => der),
+    inventory: new Inventory({
+      ...{ registry, now, elapsed },
+      isOnline: (device) => broker.isOnline(device),
+      heardAt: (device) => parts.heard.of(device),
+    }),
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),
     createLockId,

@@ -4,6 +4,7 @@ import type { CertificateAuthority } from '#ca'
 import { leaseTerms, type Registry } from '#registry'
 import type { Store } from '#store'
 import { publicHost } from './config.js'
+import type { LastHeard } from './inventory/last-heard.js'
 import { followRegistry } from './follow-registry.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
@@ -21,6 +22,7 @@ export interface BrokerParts {
   readonly issuers: Issuers
   readonly policy: PolicyInForce
   readonly upkeep: Upkeep
+  readonly heard: LastHeard
 }
 
 /** A broker that listens. */
@@ -35,7 +37,7 @@ export interface OpenBroker {
 /** Opens the broker and its listeners, and has it hear of each change of what devices may do. */
 export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<OpenBroker> {
   const { config, now, elapsed, closing } = wiring
-  const { store, audit, registry, ca, issuers, policy, upkeep } = parts
+  const { store, audit, registry, ca, issuers, policy, upkeep, heard } = parts
   const lease = new LockLease({ terms: leaseTerms(config.lease), elapsed })
   const broker = await Broker.open({
     ...{ lease, audit },
@@ -44,6 +46,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
     admit: (identity, address) => registry.admit(identity, address),
     promote: (identity, peer) => registry.promote(identity, peer),
     policyFor: (device, from) => policy.effectiveFor(device, from),
+    heard: (device) => heard.note(device),
     now,
     elapsed,
     version: `touchmark ${config.version}`,

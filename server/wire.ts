@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { Retention } from '#audit'
 import { CertificateAuthority } from '#ca'
-import { createJoinToken, Enrollment } from '#enrollment'
-import { parseOperatorName, parseProfileName, type StatusView } from '#protocol'
+import { Approvals, createJoinToken, Enrollment, VerifierPool } from '#enrollment'
+import type { StatusView } from '#protocol'
 import { defaultPolicy, policySchema } from '#policy'
-import { Registry } from '#registry'
+import { ourselves, Registry } from '#registry'
 import { openLevelStore } from '#store'
 import { Attesting } from './attesting.js'
 import { AuditReads } from './audit-reads.js'
@@ -15,7 +15,9 @@ import { certificateHosts, publicHost, type ServerConfig } from './config.js'
 import { renderConfigFile } from './config-file.js'
 import { EventLogs } from './event-logs.js'
 import { makeFolder, readIfThere, writeDurably } from './files.js'
+import { countClones } from './follow-registry.js'
 import { serveHealth } from './health.js'
+import { LastHeard } from './inventory/last-heard.js'
 import { formatAddress } from './http/app.js'
 import { OpenRequests } from './http/open-requests.js'
 import { Issuers } from './issuers.js'
@@ -23,11 +25,14 @@ import { listening } from './listening.js'
 import { startExpiry } from './lock-expiry.js'
 import { createMetrics } from './metrics.js'
 import { ensureOperatorCredential } from './operator-credential.js'
+import { oidcWarnings } from './oidc-settings.js'
 import { PcrPolicies } from './pcr-policies/pcr-policies.js'
 import { PolicyInForce } from './policy-in-force.js'
 import { PolicyThread } from './policy-reader.js'
-import { quarantine } from './quarantine.js'
+import { defaultProfile } from './profiles.js'
+import { lockOut, quarantine } from './quarantine.js'
 import { OperatorRefusals } from './refusals.js'
+import { startRunExpiry } from './run-expiry.js'
 import { checksOf, statusOf } from './status.js'
 import { Upkeep } from './upkeep.js'
 import { openApi } from './wire-api.js'
@@ -62,10 +67,7 @@ export interface OpenServer {
   close(): Promise<void>
 }
 
-const defaultProfile = parseProfileName('default')
 const firstTokenLifeMilliseconds = 3_600_000
-/** What the service does by itself stands in the log under this name. */
-const ourselves = { operator: parseOperatorName('touchmark') }
 
 /** Opens everything or nothing. @throws CodedError of the room that could not be opened */
 export async function openServer(config: ServerConfig, surroundings: Surroundings): Promise<OpenServer> {
@@ -123,34 +125,51 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
     await registry.settled()
   })
 
-  const rooms = { store, audit, registry, ca, issuers, policy, upkeep }
+  const heard = await LastHeard.open({ store, now, warn })
+  closing.add(heard.start()) // before the broker, so that the last connections are kept when it has ended
+  const rooms = { store, audit, registry, ca, issuers, policy, upkeep, heard }
   const { broker, lease, ports, addresses } = await openBroker(wiring, rooms)
   // After the broker: what a lock takes back makes room for other messages, and those go by the new policy.
   policy.onChange(() => void registry.locks.policyChanged())
   const policies = await PcrPolicies.open({ store, audit, now })
   const eventLogs = new EventLogs(store)
   const attesting = new Attesting({ policies, eventLogs, registry, now })
+  const approvals = new Approvals({ registry, audit, now })
   const enrollment = new Enrollment({
-    ...{ trustDomain, ca, registry, audit, now },
-    profiles: [{ name: defaultProfile, allowUnvouchedTpm: true, requireTpm: config.requireTpm }],
+    ...{ trustDomain, ca, registry, audit, approvals, now },
+    profiles: config.profiles,
     ekMakers: config.ekMakers,
+    idevidMakers: config.idevidMakers,
+    openVerifier: (makers) => new VerifierPool({ makers, warn }),
+    oidc: { issuers: config.oidc, warn },
     cookieKey: randomBytes(32),
     pcrPolicyFor: (profile) => policies.holdingFor(profile),
     keepEventLog: (device, eventLog) => eventLogs.keep(device, eventLog),
     quarantine: (device, reason) => quarantine(registry, device, reason, ourselves),
+    lockTpm: (ek, device, reason) => lockOut(registry, { ek }, { device, reason }, ourselves),
     broker: addresses,
   })
   closing.add(() => enrollment.close())
+  for (const warning of oidcWarnings(config.oidc)) warn(warning)
 
   const parts = { ...rooms, broker, retention, outside, startedAt, now }
   const status = () => statusOf({ config, ...parts })
   const api = await openApi(wiring, {
     ...rooms,
     ...log,
-    ...{ broker, enrollment, attesting, refusals, auditReads, requests, status, handOutVerifierKey },
+    ...{ broker, enrollment, approvals, attesting, refusals, auditReads, requests, status, handOutVerifierKey },
   })
 
-  const metrics = createMetrics({ startedAt, now, totals: status, audit, retention, outside, broker })
+  const metrics = createMetrics({
+    startedAt,
+    now,
+    totals: status,
+    clones: countClones(registry),
+    audit,
+    retention,
+    outside,
+    broker,
+  })
   closing.add(() => metrics.close())
   const { healthHost, healthPort } = config
   const health = await listening('health', healthHost, healthPort, () =>
@@ -159,6 +178,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   closing.add(() => health.close())
   closing.add(upkeep.start())
   closing.add(startExpiry(registry, warn))
+  closing.add(startRunExpiry({ registry, broker, warn }))
   closing.add(retention.start())
   outside.start(config.outside.everyMilliseconds)
 

@@ -50,6 +50,11 @@ export function decodeCertificate(der: Uint8Array): Certificate {
   return { der, ...readTbs(data, algorithm), signed: { data, algorithm, signature } }
 }
 
+/** DER SubjectPublicKeyInfo of the key that a certificate is about, as it stands there. @throws X509Error TOO_LARGE, MALFORMED */
+export function certifiedSpki(der: Uint8Array): Uint8Array {
+  return decodeCertificate(der).spki
+}
+
 const publicKeys = new WeakMap<Certificate, KeyObject>()
 
 /**
@@ -91,7 +96,8 @@ function readValidity(validity: DerReader): readonly [Date, Date] {
   return [notBefore, notAfter]
 }
 
-function readExtensions(content: Uint8Array | undefined): ReadonlyMap<string, Extension> {
+/** A SEQUENCE of extensions, by object identifier; none where there is none. @throws X509Error MALFORMED, TOO_LARGE */
+export function readExtensions(content: Uint8Array | undefined): ReadonlyMap<string, Extension> {
   const extensions = new Map<string, Extension>()
   if (content === undefined) return extensions
   const list = readSequence(content)

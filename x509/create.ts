@@ -21,7 +21,7 @@ import {
 import { keyIdentifierOf } from './keys.js'
 import { encodeName, type GeneralName, type NameAttribute } from './names.js'
 import { oids } from './oids.js'
-import { signAside, signatureAlgorithmOf } from './signatures.js'
+import { signatureAlgorithmOf, signData } from './signatures.js'
 
 /** What a certificate shall say. It is written as given: whether it may be said is the business of who asks. */
 export interface CertificateSpec {
@@ -58,7 +58,7 @@ export interface Issuer {
   readonly certificate?: Uint8Array
 }
 
-/** A signed certificate, version 3 (RFC 5280 §4.1). */
+/** A signed certificate, version 3 (RFC 5280 §4.1). A promise, because a key may be kept where one has to wait for it. */
 export async function createCertificate(spec: CertificateSpec, issuer: Issuer): Promise<Uint8Array> {
   const algorithm = signatureAlgorithmOf(issuer.privateKey)
   const subject = encodeName(spec.subject)
@@ -73,7 +73,7 @@ export async function createCertificate(spec: CertificateSpec, issuer: Issuer): 
     spec.spki,
     der(contextTag(3, 'constructed'), sequence(...extensionsOf(spec, keyIdentifier).map(encodeExtension))),
   )
-  return new Uint8Array(sequence(data, algorithm, bitString(await signAside(data, algorithm, issuer.privateKey))))
+  return new Uint8Array(sequence(data, algorithm, bitString(signData(data, algorithm, issuer.privateKey))))
 }
 
 /** Positive, and 16 octets for every certificate: of 128 bits the first two are 01, the rest is chance (§4.1.2.2). */
@@ -83,13 +83,29 @@ function randomSerial(): Uint8Array {
   return serial
 }
 
-function issuerFacts(spec: CertificateSpec, subject: Uint8Array, certificate: Uint8Array | undefined) {
+/** What a certificate says of its issuer. */
+interface IssuerFacts {
+  /** DER. */
+  readonly name: Uint8Array
+  readonly keyIdentifier: Uint8Array
+}
+
+/** A CA that signs, signs many: its certificate is read once. */
+const read = new WeakMap<Uint8Array, IssuerFacts>()
+
+function issuerFacts(spec: CertificateSpec, subject: Uint8Array, certificate: Uint8Array | undefined): IssuerFacts {
   if (certificate === undefined) return { name: subject, keyIdentifier: keyIdentifierOf(spec.spki) }
-  const issuer = decodeCertificate(certificate)
-  const identifier = issuer.extensions.get(oids.subjectKeyIdentifier)
+  const facts = read.get(certificate) ?? readIssuer(certificate)
+  read.set(certificate, facts)
+  return facts
+}
+
+function readIssuer(certificate: Uint8Array): IssuerFacts {
+  const { subject, spki, extensions } = decodeCertificate(certificate)
+  const identifier = extensions.get(oids.subjectKeyIdentifier)
   return {
-    name: issuer.subject,
-    keyIdentifier: identifier ? readSubjectKeyIdentifier(identifier.der) : keyIdentifierOf(issuer.spki),
+    name: subject,
+    keyIdentifier: identifier ? readSubjectKeyIdentifier(identifier.der) : keyIdentifierOf(spki),
   }
 }
 

@@ -4,7 +4,7 @@ import { contextTag, decodeBitString, decodeSmallInteger, readSequence, tags } f
 import { bitString, der, sequence, unsignedInteger } from './der-writer.js'
 import { X509Error } from './errors.js'
 import { decodeSpki, spkiHash } from './keys.js'
-import { ecdsaWithSha256, verifySignatureAside } from './signatures.js'
+import { ecdsaWithSha256, type Signed, verifySignature } from './signatures.js'
 
 const attributesTag = contextTag(0, 'constructed')
 
@@ -23,46 +23,68 @@ export async function createCsr(request: CsrRequest): Promise<Uint8Array> {
   return new Uint8Array(sequence(info, ecdsaWithSha256, bitString(await request.sign(info))))
 }
 
-export interface CsrKey {
+export interface CsrKey extends RequestedKey {
+  readonly publicKey: KeyObject
+}
+
+/** The key that a request is for. */
+export interface RequestedKey {
   readonly spki: Uint8Array
   readonly spkiHash: Fingerprint
-  readonly publicKey: KeyObject
 }
 
 /**
  * The key of a request, proven to be held by whoever made it. Names and attributes that it asks for are passed over.
  * @throws X509Error TOO_LARGE, MALFORMED, KEY_UNSUPPORTED (P-256 and Ed25519 only), SIGNATURE_UNSUPPORTED, SIGNATURE_INVALID
  */
-export async function decodeCsr(csr: Uint8Array): Promise<CsrKey> {
-  if (csr.length > joinLimits.maxCsrBytes) {
-    throw new X509Error('TOO_LARGE', `a CSR has at most ${joinLimits.maxCsrBytes} bytes, got ${csr.length}`)
-  }
+export function decodeCsr(csr: Uint8Array): CsrKey {
   const { spki, signed } = readCsr(csr)
   const { kind, publicKey } = decodeSpki(spki)
   if (kind !== 'P-256' && kind !== 'Ed25519') {
     throw new X509Error('KEY_UNSUPPORTED', `expected a P-256 or Ed25519 key in the CSR, got ${kind}`)
   }
-  await verifySignatureAside(signed, publicKey)
+  verifySignature(signed, publicKey)
   return { spki, spkiHash: spkiHash(spki), publicKey }
 }
 
-function readCsr(csr: Uint8Array) {
+/**
+ * The same key, before anybody has looked whether the sender holds it: to be asked about, and proven later.
+ * @throws X509Error TOO_LARGE, MALFORMED
+ */
+export function readCsrKey(csr: Uint8Array): RequestedKey {
+  const { spki } = readCsr(csr)
+  return { spki, spkiHash: spkiHash(spki) }
+}
+
+/** A request taken apart; its signature is not verified. @throws X509Error TOO_LARGE, MALFORMED */
+export function readCsr(csr: Uint8Array): CsrInfo & { readonly signed: Signed } {
+  if (csr.length > joinLimits.maxCsrBytes) {
+    throw new X509Error('TOO_LARGE', `a CSR has at most ${joinLimits.maxCsrBytes} bytes, got ${csr.length}`)
+  }
   const request = readSequence(csr)
   const data = request.next(tags.sequence)
   const algorithm = request.next(tags.sequence).raw
   const signature = decodeBitString(request.next(tags.bitString).content)
   request.end()
-  return { spki: readInfo(data.raw), signed: { data: data.raw, algorithm, signature } }
+  return { ...readInfo(data.raw), signed: { data: data.raw, algorithm, signature } }
 }
 
-/** CertificationRequestInfo (RFC 2986 §4.1): its SubjectPublicKeyInfo. */
-function readInfo(bytes: Uint8Array): Uint8Array {
+/** CertificationRequestInfo (RFC 2986 §4.1). */
+interface CsrInfo {
+  /** DER Name. */
+  readonly subject: Uint8Array
+  readonly spki: Uint8Array
+  /** What the SET of them holds. */
+  readonly attributes: Uint8Array
+}
+
+function readInfo(bytes: Uint8Array): CsrInfo {
   const info = readSequence(bytes)
   const version = decodeSmallInteger(info.next(tags.integer).content)
   if (version !== 0) throw new X509Error('MALFORMED', `expected a CSR of version 0, got ${version}`)
-  info.next(tags.sequence) // subject
-  const spki = info.next(tags.sequence).raw
-  info.optional(attributesTag) // required by the standard, left out by small implementations
+  const subject = info.next(tags.sequence).raw
+  const spki = new Uint8Array(info.next(tags.sequence).raw)
+  const attributes = info.optional(attributesTag) // required by the standard, left out by small implementations
   info.end()
-  return new Uint8Array(spki)
+  return { subject, spki, attributes: attributes?.content ?? new Uint8Array() }
 }

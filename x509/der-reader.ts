@@ -15,9 +15,11 @@ export const tags = {
   oid: 0x06,
   utf8String: 0x0c,
   printableString: 0x13,
+  t61String: 0x14,
   ia5String: 0x16,
   utcTime: 0x17,
   generalizedTime: 0x18,
+  bmpString: 0x1e,
   sequence: 0x30,
   set: 0x31,
 } as const
@@ -104,24 +106,29 @@ export function readSequence(bytes: Uint8Array): DerReader {
   return inner
 }
 
+/** Below it an arc takes seven more bits and is still an exact number; only arcs made of UUIDs are longer. */
+const smallArc = 2 ** 46
+
 /** X.690 §8.19, in the fewest octets. Bounded, because arcs may be longer than any number type of ours. */
 export function decodeOid(content: Uint8Array): string {
   if (content.length === 0 || content.length > 64) throw malformed('an object identifier of odd length')
   if (((content.at(-1) ?? 0) & 0x80) !== 0) throw malformed('a truncated object identifier')
-  const arcs: bigint[] = []
-  let arc = 0n
+  const arcs: (number | bigint)[] = []
+  let arc: number | bigint = 0
   let begins = true
   for (const octet of content) {
     if (begins && octet === 0x80) throw malformed('an object identifier that is not minimal')
-    arc = (arc << 7n) | BigInt(octet & 0x7f)
+    const bits = octet & 0x7f
+    arc = typeof arc === 'number' && arc < smallArc ? arc * 128 + bits : (BigInt(arc) << 7n) | BigInt(bits)
     begins = (octet & 0x80) === 0
     if (!begins) continue
     arcs.push(arc)
-    arc = 0n
+    arc = 0
   }
-  const [first = 0n, ...rest] = arcs
-  const root = first < 80n ? first / 40n : 2n
-  return [root, first - root * 40n, ...rest].join('.')
+  const [first = 0, ...rest] = arcs
+  const root = first < 40 ? 0 : first < 80 ? 1 : 2
+  const second = typeof first === 'number' ? first - root * 40 : first - BigInt(root * 40)
+  return [root, second, ...rest].join('.')
 }
 
 export function decodeBoolean(content: Uint8Array): boolean {

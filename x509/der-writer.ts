@@ -12,13 +12,25 @@ export function sequence(...items: readonly Uint8Array[]): Uint8Array {
 
 /** A SET OF, its items in ascending order (X.690 §11.6). */
 export function setOf(...items: readonly Uint8Array[]): Uint8Array {
-  return der(tags.set, ...[...items].sort((a, b) => Buffer.compare(a, b)))
+  return taggedSetOf(tags.set, ...items)
 }
 
-/** X.690 §8.19. Arcs may be of any size: UUID arcs under 2.25 have 128 bits. */
+/** The same under another tag (IMPLICIT). */
+export function taggedSetOf(tag: number, ...items: readonly Uint8Array[]): Uint8Array {
+  return der(tag, ...[...items].sort((a, b) => Buffer.compare(a, b)))
+}
+
+/** What was encoded before: all that we write is named in the code, and every certificate says it again. */
+const written = new Map<string, Uint8Array>()
+
+/** X.690 §8.19. Arcs may be of any size: UUID arcs under 2.25 have 128 bits. Never of a text that somebody sent. */
 export function oid(text: string): Uint8Array {
+  const known = written.get(text)
+  if (known !== undefined) return known
   const [root = 0n, second = 0n, ...rest] = text.split('.').map(BigInt)
-  return der(tags.oid, ...[root * 40n + second, ...rest].map(encodeArc))
+  const encoded = der(tags.oid, ...[root * 40n + second, ...rest].map(encodeArc))
+  written.set(text, encoded)
+  return encoded
 }
 
 /** A non-negative INTEGER from its big-endian magnitude. */

@@ -25,6 +25,13 @@ export function fingerprintOf(der: Uint8Array): Fingerprint {
   return parseFingerprint(createHash('sha256').update(der).digest('hex'))
 }
 
+/** By what several keys are recognised together, in whatever order they come; see `formatOidcAudience`. */
+export function keySetHash(spkiHashes: readonly Fingerprint[]): Fingerprint {
+  const digest = createHash('sha256')
+  for (const hash of spkiHashes.toSorted()) digest.update(hash, 'hex')
+  return parseFingerprint(digest.digest('hex'))
+}
+
 /** RFC 7093 §2 method 1: the leftmost 160 bits of SHA-256 over the subjectPublicKey bits. @throws X509Error MALFORMED */
 export function keyIdentifierOf(spki: Uint8Array): Uint8Array {
   return createHash('sha256').update(readSpki(spki).key).digest().subarray(0, 20)
@@ -49,7 +56,7 @@ const algorithms: ReadonlyMap<string, KeyKind> = new Map([
  */
 export function decodeSpki(spki: Uint8Array): { readonly kind: KeyKind; readonly publicKey: KeyObject } {
   const kind = kindOf(spki)
-  const publicKey = importSpki(spki)
+  const publicKey = importKey(kind, spki)
   if (kind === 'RSA') checkRsaSize(publicKey)
   return { kind, publicKey }
 }
@@ -77,10 +84,19 @@ function readSpki(spki: Uint8Array): { readonly algorithm: Uint8Array; readonly 
   return { algorithm, key }
 }
 
-/** OpenSSL checks that a point is on its curve. */
-function importSpki(spki: Uint8Array): KeyObject {
+const coordinateBytes = { 'P-256': 32, 'P-384': 48, 'P-521': 66 } as const
+
+/** OpenSSL checks that a point is on its curve. To give it the coordinates takes two thirds of what DER does. */
+function importKey(kind: KeyKind, spki: Uint8Array): KeyObject {
   try {
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+    if (kind === 'RSA' || kind === 'Ed25519') {
+      return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' })
+    }
+    const point = Buffer.from(readSpki(spki).key)
+    const bytes = coordinateBytes[kind]
+    if (point.length !== 1 + 2 * bytes) throw malformed('a point of another length')
+    const [x, y] = [point.toString('base64url', 1, 1 + bytes), point.toString('base64url', 1 + bytes)]
+    return createPublicKey({ key: { kty: 'EC', crv: kind, x, y }, format: 'jwk' })
   } catch (cause) {
     throw malformed('a public key', cause)
   }

@@ -56,7 +56,8 @@ export function readAttribute(name: Uint8Array, type: string): readonly string[]
 /**
  * Whether two Names are the same text. Nearly every CA copies its name byte by byte; STMicroelectronics and Microsoft
  * write some of theirs as UTF8String here and as PrintableString there, which RFC 5280 §7.1 calls the same. So octets
- * may differ where both are such a tag. It only chooses whose signature to look for, so nothing rests on it.
+ * may differ where both are such a tag. Nothing rests on it: it chooses whose signature to look for, and which names a
+ * request may repeat.
  */
 export function isSameName(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((octet, at) => octet === b[at] || (isTextTag(octet) && isTextTag(b[at])))

@@ -2,6 +2,7 @@
 export const oids = {
   // RFC 5280, RFC 9608
   commonName: '2.5.4.3',
+  serialNumber: '2.5.4.5',
   organizationName: '2.5.4.10',
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
@@ -16,6 +17,18 @@ export const oids = {
   noRevAvail: '2.5.29.56',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
+  // RFC 2985, RFC 5480, RFC 5758: what is said in requests
+  challengePassword: '1.2.840.113549.1.9.7',
+  extensionRequest: '1.2.840.113549.1.9.14',
+  ecPublicKey: '1.2.840.10045.2.1',
+  p256: '1.2.840.10045.3.1.7',
+  ecdsaWithSha256: '1.2.840.10045.4.3.2',
+  // RFC 5652
+  data: '1.2.840.113549.1.7.1',
+  signedData: '1.2.840.113549.1.7.2',
+  encryptedData: '1.2.840.113549.1.7.6',
+  // RFC 4108
+  hardwareModuleName: '1.3.6.1.5.5.7.8.4',
   // TCG EK Credential Profile; TCG OID Registry
   ekCertificate: '2.23.133.8.1',
   tpmManufacturer: '2.23.133.2.1',
@@ -23,4 +36,15 @@ export const oids = {
   tpmVersion: '2.23.133.2.3',
   verifiedTpmResidency: '2.23.133.11.1.1',
   verifiedTpmFixed: '2.23.133.11.1.2',
+  // RFC 2985, RFC 7292, RFC 8018, NIST: a key file under a password
+  friendlyName: '1.2.840.113549.1.9.20',
+  localKeyId: '1.2.840.113549.1.9.21',
+  x509Certificate: '1.2.840.113549.1.9.22.1',
+  shroudedKeyBag: '1.2.840.113549.1.12.10.1.2',
+  certBag: '1.2.840.113549.1.12.10.1.3',
+  pbkdf2: '1.2.840.113549.1.5.12',
+  pbes2: '1.2.840.113549.1.5.13',
+  hmacWithSha256: '1.2.840.113549.2.9',
+  aes256Cbc: '2.16.840.1.101.3.4.1.42',
+  sha256: '2.16.840.1.101.3.4.2.1',
 } as const

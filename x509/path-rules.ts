@@ -10,8 +10,11 @@ import { hasRocaFingerprint } from './roca.js'
  * What each certificate of a path has to be, apart from being signed by the next (RFC 5280 §6.1).
  */
 
-/** What the leaf is about to be used for: to connect as our client, to serve TLS, to be the endorsement key of a TPM. */
-export type Purpose = 'device' | 'server' | 'ek'
+/**
+ * What the leaf is about to be used for: to connect as our client, to serve TLS, to be the endorsement key of a TPM, or to
+ * show which machine its maker has made.
+ */
+export type Purpose = 'device' | 'server' | 'ek' | 'idevid'
 
 export interface PathRules {
   /** The moment at which every certificate of the path must be valid. */
@@ -30,12 +33,14 @@ const purposeOids: Readonly<Record<Purpose, string>> = {
   device: oids.clientAuth,
   server: oids.serverAuth,
   ek: oids.ekCertificate,
+  idevid: oids.clientAuth,
 }
 
 const leafKeys: Readonly<Record<Purpose, readonly KeyKind[]>> = {
   device: ['P-256', 'P-384', 'Ed25519'],
   server: ['P-256', 'P-384', 'Ed25519', 'RSA'],
   ek: ['P-256', 'P-384', 'RSA'],
+  idevid: ['P-256', 'P-384', 'RSA'], // IEEE 802.1AR-2018 §9
 }
 
 /** @throws X509Error */
@@ -45,7 +50,8 @@ export function checkLeaf(leaf: Certificate, rules: PathRules): void {
   const kind = kindOf(leaf.spki)
   if (!leafKeys[rules.purpose].includes(kind)) throw new X509Error('KEY_UNSUPPORTED', `a leaf with a ${kind} key`)
   if (isAuthority(leaf)) throw new X509Error('PURPOSE_MISMATCH', 'a CA certificate where a leaf is expected')
-  const mayLackPurpose = rules.purpose === 'ek' && rules.ekUsageOptional === true
+  // An IDevID may be for anything (IEEE 802.1AR §8.10); where it says what for, TLS has to be among it.
+  const mayLackPurpose = rules.purpose === 'idevid' || (rules.purpose === 'ek' && rules.ekUsageOptional === true)
   if (!mayLackPurpose && !leaf.extensions.has(oids.extKeyUsage)) {
     throw new X509Error('PURPOSE_MISMATCH', `the leaf does not say that it is for ${purposeOids[rules.purpose]}`)
   }

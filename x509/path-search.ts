@@ -12,6 +12,8 @@ export interface PathMaterial {
   readonly intermediates: readonly Uint8Array[]
   /** The only certificates that are trusted by being here; they are held to the rules for a CA all the same. */
   readonly anchors: readonly Uint8Array[]
+  /** Most that may stand between leaf and anchor. Default: {@link pathLimits} */
+  readonly maxIntermediates?: number
 }
 
 /**
@@ -29,11 +31,13 @@ export class PathSearch {
   readonly #rules: PathRules
   readonly #anchors: readonly Certificate[]
   readonly #intermediates: readonly Certificate[]
+  readonly #maxIntermediates: number
   #candidates = 0
   #signatureChecks = 0
 
-  constructor({ anchors, intermediates }: PathMaterial, rules: PathRules) {
+  constructor({ anchors, intermediates, maxIntermediates }: PathMaterial, rules: PathRules) {
     this.#rules = rules
+    this.#maxIntermediates = maxIntermediates ?? pathLimits.maxIntermediatesInPath
     this.#anchors = anchors.map(recall)
     this.#intermediates = intermediates.flatMap(recallIfReadable)
   }
@@ -63,7 +67,7 @@ export class PathSearch {
     for (const issuer of candidatesFor(last, this.#intermediates)) {
       if (path.some((before) => isSame(before.der, issuer.der))) continue // a loop leads nowhere that it has not been
       try {
-        if (path.length > pathLimits.maxIntermediatesInPath) throw limit('the path grows too long')
+        if (path.length > this.#maxIntermediates) throw limit('the path grows too long')
         this.#consider(issuer, path)
         return this.extend([...path, issuer])
       } catch (error) {

@@ -4,11 +4,15 @@ export type PemLabel = 'CERTIFICATE' | 'CERTIFICATE REQUEST' | 'PUBLIC KEY'
 
 /** RFC 7468 §3: 64 characters a line. */
 export function encodePem(label: PemLabel, der: Uint8Array): string {
-  const lines =
-    Buffer.from(der)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`
+  return `-----BEGIN ${label}-----\n${encodeBase64Lines(der)}-----END ${label}-----\n`
+}
+
+/** What stands between the two: base64 in lines of 64 characters, which every decoder takes. */
+export function encodeBase64Lines(der: Uint8Array): string {
+  const lines = Buffer.from(der)
+    .toString('base64')
+    .match(/.{1,64}/g)
+  return `${lines?.join('\n') ?? ''}\n`
 }
 
 /** Every block with this label, in order; text around the blocks is skipped, as RFC 7468 §2 asks. @throws X509Error MALFORMED */

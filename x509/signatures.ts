@@ -1,8 +1,8 @@
 import { type KeyObject, sign, verify } from 'node:crypto'
-import { promisify } from 'node:util'
 import { readSequence, tags, decodeOid } from './der-reader.js'
 import { der, oid, sequence } from './der-writer.js'
 import { X509Error } from './errors.js'
+import { oids } from './oids.js'
 
 interface SignatureAlgorithm {
   readonly hash: 'sha256' | 'sha384' | 'sha512' | null
@@ -21,7 +21,7 @@ const algorithms: Readonly<Record<string, SignatureAlgorithm>> = {
 }
 
 /** The AlgorithmIdentifier of ECDSA with SHA-256. */
-export const ecdsaWithSha256 = sequence(oid('1.2.840.10045.4.3.2'))
+export const ecdsaWithSha256 = sequence(oid(oids.ecdsaWithSha256))
 const ecdsaWithSha384 = sequence(oid('1.2.840.10045.4.3.3'))
 
 /** Some bytes and a signature over them, as certificates and requests carry them. */
@@ -38,12 +38,6 @@ export function verifySignature(signed: Signed, key: KeyObject): void {
   if (!verify(hash, signed.data, key, signed.signature)) throw invalid()
 }
 
-/** The same on a thread of the pool, for what strangers can ask of us in numbers. */
-export async function verifySignatureAside(signed: Signed, key: KeyObject): Promise<void> {
-  const { hash } = algorithmFor(signed, key)
-  if (!(await verifyAside(hash, signed.data, key, signed.signature))) throw invalid()
-}
-
 /** The algorithm that goes with a signing key. @throws X509Error KEY_UNSUPPORTED */
 export function signatureAlgorithmOf(privateKey: KeyObject): Uint8Array {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = privateKey
@@ -53,13 +47,10 @@ export function signatureAlgorithmOf(privateKey: KeyObject): Uint8Array {
   throw new X509Error('KEY_UNSUPPORTED', 'cannot sign with a key of this type')
 }
 
-/** Signs on a thread of the pool, so that a burst of certificates leaves the event loop free. */
-export async function signAside(data: Uint8Array, algorithm: Uint8Array, privateKey: KeyObject): Promise<Uint8Array> {
-  return callSign(known(algorithm).hash, data, privateKey)
+/** At once: to hand it to a thread of the pool and to wake that takes as long as a signature on P-256, and longer. */
+export function signData(data: Uint8Array, algorithm: Uint8Array, privateKey: KeyObject): Uint8Array {
+  return sign(known(algorithm).hash, data, privateKey)
 }
-
-const verifyAside = promisify<string | null, Uint8Array, KeyObject, Uint8Array, boolean>(verify)
-const callSign = promisify<string | null, Uint8Array, KeyObject, Uint8Array>(sign)
 
 function algorithmFor(signed: Signed, key: KeyObject): SignatureAlgorithm {
   const algorithm = known(signed.algorithm)

@@ -7,8 +7,11 @@ import type { AuditEventName } from '#protocol'
  */
 const reservedFor: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'device.revoke',
+  'device.clone',
   'device.register',
   'device.label',
+  'join.approve',
+  'join.deny',
   'device.quarantine',
   'device.release',
   'lock.add',
@@ -53,6 +56,7 @@ const dispensable: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'message.unsubscribe',
   'message.drop',
   'join.refuse',
+  'join.pending',
   'operator.refuse',
 ])
 

@@ -143,6 +143,15 @@ export const fields: {
   reasons: [142, 'texts'],
   pcrs: [143, 'map'],
   eventLog: [144, 'text'],
+  run: [160, 'text'],
+  issuerUrl: [161, 'text'],
+  jobToken: [162, 'text'],
+  keySet: [163, 'text'],
+  tokenNotAfter: [164, 'integer'],
+  displaces: [165, 'text'],
+  sign: [166, 'text'],
+  maker: [155, 'text'],
+  hardwareSerial: [156, 'text'],
 }
 
 export interface Field {
@@ -215,4 +224,11 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'device.attest': 90,
   'pcr_policy.apply': 91,
   'pcr_policy.remove': 92,
+  'join.oidc': 110,
+  'run.forget': 111,
+  'device.clone': 115,
+  'device.report': 120,
+  'join.pending': 105,
+  'join.approve': 106,
+  'join.deny': 107,
 }

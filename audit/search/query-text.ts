@@ -1,4 +1,12 @@
-import { type AuditEventName, CodedError, parseDeviceId, parseOperatorName, parseTopicFilter } from '#protocol'
+import {
+  type AuditEventName,
+  CodedError,
+  parseDeviceId,
+  parseOperatorName,
+  parseSpan,
+  parseTopicFilter,
+  queryWords,
+} from '#protocol'
 import { eventNumbers } from '../entries/fields.js'
 import { AuditError } from '../errors.js'
 import type { AuditQuery } from '../reading/query.js'
@@ -87,23 +95,13 @@ function asTerm([name, value]: readonly [string, string]): Term {
 
 /** `name:value`, or `name:"value"` where the value holds spaces or quotes. */
 function* termsOf(text: string): Iterable<Term> {
-  const term = /([^\s:"]*)(?::(?:"((?:[^"\\]|\\["\\])*)"|([^\s"]+)))?(?=\s|$)/y
-  for (let at = skipSpace(text, 0); at < text.length; at = skipSpace(text, term.lastIndex)) {
-    term.lastIndex = at
-    const [, name = '', inQuotes, bare] = term.exec(text) ?? []
-    const value = inQuotes?.replace(/\\(.)/gs, '$1') ?? bare
-    const where = `column ${at + 1}`
-    if (value === undefined) {
-      const [word] = /\S+/.exec(text.slice(at)) ?? []
+  for (const { text: word, column, negated, name, sign, value } of queryWords(text)) {
+    const where = `column ${column}`
+    if (value === undefined || sign !== ':') {
       throw invalid(where, `expected NAME:VALUE or NAME:"VALUE", such as device:pump-7, got ${JSON.stringify(word)}`)
     }
-    yield { name, value, where }
+    yield { name: negated ? `-${name}` : name, value, where } // nothing here can be turned round
   }
-}
-
-function skipSpace(text: string, from: number): number {
-  const found = text.slice(from).search(/\S/)
-  return found < 0 ? text.length : from + found
 }
 
 function readTerm(name: QueryTerm, value: string, where: string, now: number): AuditQuery {
@@ -131,13 +129,12 @@ function parseWhole(value: string): number {
   return Number(value)
 }
 
-const unitMs: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 const isoForm = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
 
 /** So long ago (`90s`, `15m`, `2h`, `7d`, `1w`), or a moment in ISO 8601 with its zone; a date alone begins in UTC. */
 function parseMoment(value: string, now: number): number {
-  const [, count, unit = ''] = /^(\d{1,9})([smhdw])$/.exec(value) ?? []
-  if (count !== undefined) return Math.max(0, now - Number(count) * (unitMs[unit] ?? 0))
+  const ago = parseSpan(value)
+  if (ago !== undefined) return Math.max(0, now - ago)
   const moment = isoForm.test(value) && isInCalendar(value.slice(0, 10)) ? Date.parse(value) : NaN
   if (Number.isNaN(moment))
     throw expected('a time ago such as 90s, 15m, 2h or 7d, or one such as 2026-11-23T08:00Z', value)

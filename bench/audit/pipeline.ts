@@ -34,7 +34,7 @@ export async function* measurePipeline(folder: string, { records }: Options): As
     await appendAll(log, records)
     await log.close()
     const taken = { seconds: (performance.now() - start) / 1000, cpuSeconds: cpuSecondsSince(cpu) }
-    const floor = await measureFloor(own, batches, 'at once')
+    const floor = measureFloor(own, batches)
     const kept = await bytesBelow(join(own, 'audit', 'log'))
     yield { row, values: valuesOf(log.size, taken, floor, kept) }
     const written = sumOf(batches)

@@ -1,6 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises'
 import { createEkAuthority } from '#simulators'
-import { inParallel } from '../in-parallel.js'
+import { inPace, type Pace } from '../in-pace.js'
 import { createDevice, type Device, type Kind } from './devices.js'
 import { type Door, Visit } from './door.js'
 
@@ -15,9 +14,6 @@ export interface Setting {
 export type Order =
   | { readonly do: 'prepare'; readonly kind: Kind; readonly count: number }
   | { readonly do: 'arrive'; readonly pace: Pace }
-
-/** So many at a time, the next as soon as one is in; or so many a second, whatever becomes of them. */
-export type Pace = { readonly atOnce: number } | { readonly perSecond: number }
 
 export interface Arrived {
   readonly count: number
@@ -53,32 +49,14 @@ async function prepare(kind: Kind, count: number): Promise<{ readonly count: num
 async function arrive(pace: Pace): Promise<Arrived> {
   const latencies: number[] = []
   const [start, cpu] = [performance.now(), process.cpuUsage()]
-  const enroll = async (device: Device, due = performance.now()): Promise<void> => {
+  await inPace(devices, pace, async (device, due) => {
     const visit = await Visit.begin(setting.door, come++)
     await device.enroll(visit)
     latencies.push(performance.now() - due)
     await visit.end()
-  }
-  if ('atOnce' in pace) await inParallel(devices, pace.atOnce, (device) => enroll(device))
-  else await evenly(devices, pace.perSecond, enroll)
+  })
   const seconds = (performance.now() - start) / 1000
   const { user, system } = process.cpuUsage(cpu)
   const sorted = latencies.sort((one, other) => one - other)
   return { count: sorted.length, seconds, sorted, cpuSeconds: (user + system) / 1e6 }
-}
-
-async function evenly(
-  devices: readonly Device[],
-  perSecond: number,
-  enroll: (device: Device, due: number) => Promise<void>,
-): Promise<void> {
-  const start = performance.now()
-  const coming: Promise<void>[] = []
-  for (const [at, device] of devices.entries()) {
-    const due = start + (at * 1000) / perSecond
-    const early = due - performance.now()
-    if (early > 0) await wait(early)
-    coming.push(enroll(device, due))
-  }
-  await Promise.all(coming)
 }

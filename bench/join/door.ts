@@ -3,6 +3,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { connect, type TLSSocket } from 'node:tls'
 import { channelBindingLabel, type RouteName, routes } from '#protocol'
+import type { Credential } from '../fleet.js'
 import { fleetAddress } from '../service.js'
 
 /** Where devices knock. */
@@ -22,10 +23,10 @@ export class Visit {
     this.#agent = Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), { createConnection: () => socket })
   }
 
-  /** `device`: the how many-eth it is, for its address. */
-  static async begin({ port, ca }: Door, device: number): Promise<Visit> {
+  /** `device`: the how many-eth it is, for its address. `credential`: what it shows, where it has been here before. */
+  static async begin({ port, ca }: Door, device: number, credential?: Credential): Promise<Visit> {
     const address = { host: 'localhost', servername: 'localhost', port, ...fleetAddress(device) }
-    const socket = connect({ ...address, ca, minVersion: 'TLSv1.3' })
+    const socket = connect({ ...address, ca, ...credential, minVersion: 'TLSv1.3' })
     socket.setNoDelay(true)
     await once(socket, 'secureConnect')
     return new Visit(socket)
@@ -36,7 +37,7 @@ export class Visit {
     return this.#socket.exportKeyingMaterial(32, channelBindingLabel, Buffer.alloc(0))
   }
 
-  /** An answer that is none of success is an error. */
+  /** An answer that is none of success is an error. @throws Refused */
   async ask(route: RouteName, body: object, token?: string): Promise<unknown> {
     const { method, path } = routes[route]
     const headers = {
@@ -48,7 +49,8 @@ export class Visit {
     asking.end(JSON.stringify(body))
     const [response] = await answered
     const answer = await text(response)
-    if ((response.statusCode ?? 500) >= 300) throw new Error(`${route}: ${response.statusCode} ${answer}`)
+    const { statusCode = 500, headers: told } = response
+    if (statusCode >= 300) throw new Refused(`${route}: ${statusCode} ${answer}`, Number(told['retry-after'] ?? 0))
     return JSON.parse(answer) as unknown
   }
 
@@ -57,5 +59,15 @@ export class Visit {
     this.#agent.destroy()
     this.#socket.end()
     await gone
+  }
+}
+
+export class Refused extends Error {
+  /** 0 where it was not said. */
+  readonly retryAfterSeconds: number
+
+  constructor(message: string, retryAfterSeconds: number) {
+    super(message)
+    this.retryAfterSeconds = retryAfterSeconds
   }
 }

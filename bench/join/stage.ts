@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createEkAuthority } from '#simulators'
+import type { Pace } from '../in-pace.js'
 import { type Live, livePolicy, openLive } from '../policy/live.js'
 import { cpuSecondsOf, Worker } from '../processes.js'
-import type { Arrived, Order, Pace, Setting } from './crowd.js'
+import type { Arrived, Order, Setting } from './crowd.js'
 import type { Kind } from './devices.js'
 
 /** What a crowd cost whoever let it in. */

@@ -6,7 +6,7 @@ import type { Kind } from './devices.js'
 import type { Options } from './options.js'
 import { openStage } from './stage.js'
 
-export const stepColumns = ['µs', '%']
+export const stepColumns = ['µs', '%', 'in the broker’s thread µs']
 
 /** What a file is there for when a device joins; what Node and OpenSSL do for it counts as its own. */
 const steps: Duties = [
@@ -28,20 +28,24 @@ export async function* measureSteps(folder: string, { joins, atOnce }: Options):
     ['tpm', 'TPM join'],
   ] as const) {
     const spent = await profile(join(folder, kind), kind, joins, atOnce)
-    const all = [...spent.values()].reduce((sum, micros) => sum + micros, 0)
-    for (const [step, micros] of [...spent].sort(([, one], [, other]) => other - one)) {
-      yield { row: `${name}: ${step}`, values: { µs: micros / joins, '%': (micros * 100) / all } }
+    const total = [...spent.all.values()].reduce((sum, micros) => sum + micros, 0)
+    for (const [step, micros] of [...spent.all].sort(([, one], [, other]) => other - one)) {
+      const beside = (spent.beside.get(step) ?? 0) / joins
+      const values = { µs: micros / joins, '%': (micros * 100) / total, 'in the broker’s thread µs': beside }
+      yield { row: `${name}: ${step}`, values }
     }
   }
 }
 
-/** Microseconds by step, of all threads of the server, while the devices came. */
-async function profile(
-  folder: string,
-  kind: Kind,
-  joins: number,
-  atOnce: number,
-): Promise<ReadonlyMap<string, number>> {
+/** Microseconds by step. */
+interface Spent {
+  readonly all: ReadonlyMap<string, number>
+  /** What the broker waited for. */
+  readonly beside: ReadonlyMap<string, number>
+}
+
+/** Of all threads of the server, while the devices came. */
+async function profile(folder: string, kind: Kind, joins: number, atOnce: number): Promise<Spent> {
   const profiles = join(folder, 'profiles')
   await mkdir(profiles, { recursive: true })
   const { crowd, end } = await openStage(folder, profiles)
@@ -55,9 +59,14 @@ async function profile(
   } finally {
     await end()
   }
-  const spent = new Map<string, number>()
+  const [all, beside] = [new Map<string, number>(), new Map<string, number>()]
   for (const thread of readProfiles(profiles)) {
-    for (const { place, micros } of eachSample(thread, [from, to])) add(spent, dutyOf(place, steps), micros)
+    const samples = [...eachSample(thread, [from, to])]
+    const isBrokers = samples.some(({ place }) => place.startsWith('server/http/'))
+    for (const { place, micros } of samples) {
+      add(all, dutyOf(place, steps), micros)
+      if (isBrokers) add(beside, dutyOf(place, steps), micros)
+    }
   }
-  return spent
+  return { all, beside }
 }

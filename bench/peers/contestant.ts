@@ -21,6 +21,6 @@ export interface RunningBroker {
   readonly pid: number
   /** Whether SIGUSR2 makes it collect its garbage. */
   readonly collects: boolean
-  /** Ends it, and tells how many of its records are about a message that came in or went out. */
-  end(): Promise<{ readonly records: number }>
+  /** Ends it, and tells how many of its records are about a message that came in or went out, if it keeps any. */
+  end(): Promise<{ readonly records?: number }>
 }

@@ -17,7 +17,8 @@ export interface Answer {
 }
 
 export interface Ended {
-  readonly records: number
+  /** Of messages; whoever keeps none says nothing. */
+  readonly records?: number
   /** For the log of Touchmark. */
   readonly verifierKey?: string
 }
@@ -47,7 +48,7 @@ export async function startNodeBroker(
       return (await worker.ask({ ask: 'heap' } satisfies Question)).heapBytes ?? 0
     },
     async end() {
-      const { ended = { records: 0 } } = await worker.ask({ ask: 'end' } satisfies Question)
+      const { ended = {} } = await worker.ask({ ask: 'end' } satisfies Question)
       await worker.exited
       return ended
     },

@@ -86,7 +86,7 @@ async function soak(
   }
   if (load.child.connected) load.child.send({ stop: true })
   const end = await lastOf(load)
-  const { records, verifierKey = '' } = await broker.end()
+  const { records = 0, verifierKey = '' } = await broker.end()
   say(`verifying ${records} records`)
   const verified = await verifyLog(join(folder, 'audit'), verifierKey)
   const messages = end.sent + end.received

@@ -1,8 +1,6 @@
 import { InvalidArgumentError } from 'commander'
-import type { Act } from '#protocol'
+import { type Act, parseSpan } from '#protocol'
 import { CliError } from '../errors.js'
-
-const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 }
 
 /** Of every command that changes something. */
 export const commentOption = ['--comment <text>', 'why, for the audit log'] as const
@@ -14,12 +12,9 @@ export function commented({ comment }: Act): Act {
 
 /** `90s`, `15m`, `2h`, `7d` → seconds. */
 export function parseDuration(text: string): number {
-  const [, count, unit] = /^(\d{1,9})([smhd])$/.exec(text) ?? []
-  const seconds = unitSeconds[unit ?? '']
-  if (count === undefined || seconds === undefined) {
-    throw new InvalidArgumentError('expected a duration such as 90s, 15m, 2h or 7d')
-  }
-  return Number(count) * seconds
+  const milliseconds = parseSpan(text)
+  if (milliseconds === undefined) throw new InvalidArgumentError('expected a duration such as 90s, 15m, 2h or 7d')
+  return milliseconds / 1000
 }
 
 export function parseCount(text: string): number {

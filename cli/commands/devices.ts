@@ -1,8 +1,11 @@
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import {
   type Act,
   type CertificateView,
+  type CloneView,
   type DeviceView,
+  type Fingerprint,
+  type IdevidSerial,
   type Labels,
   parseDeviceId,
   parseFingerprint,
@@ -14,25 +17,19 @@ import {
 import type { ApiClient } from '../client.js'
 import type { Context } from '../context.js'
 import { CliError } from '../errors.js'
-import type { Column, Output } from '../output.js'
+import type { Output } from '../output.js'
 import { enforcementRows, requireDone } from './enforcement.js'
 import { examples } from './examples.js'
 import { commented, commentOption, formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
+import { addHistory } from './devices/history.js'
+import { addImport } from './devices/import.js'
+import { addList } from './devices/ls.js'
 import { addRotate } from './rotate.js'
 
-const columns: readonly Column<DeviceView>[] = [
-  { name: 'id', of: (device) => device.id },
-  { name: 'state', of: (device) => device.state },
-  { name: 'online', of: (device) => (device.online ? 'yes' : 'no') },
-  { name: 'tier', of: (device) => currentCertificate(device)?.tier ?? '' },
-  { name: 'until', of: (device) => formatTime(currentCertificate(device)?.notAfter ?? '') },
-  { name: 'labels', of: (device) => formatLabels(device.labels) },
-  { name: 'profile', of: (device) => device.profile, wide: true },
-  { name: 'anchors', of: (device) => device.anchors.map(({ kind, hash }) => `${kind}:${hash}`).join(' '), wide: true },
-]
-
 interface RegisterOptions extends Act {
-  readonly ekHash: string
+  readonly ekHash?: Fingerprint
+  readonly idevidSpki?: Fingerprint
+  readonly idevidSerial?: IdevidSerial
   readonly profile?: string
   readonly label?: Labels
 }
@@ -46,14 +43,7 @@ export function addDevices(program: Command, context: Context): void {
   const { client, output } = context
   const devices = program.command('devices').description('devices and the state of their lives')
 
-  devices
-    .command('ls')
-    .description('every device, or those that a query matches')
-    .addHelpText('after', examples('devices ls', "devices ls -q 'label.site=oslo is:online'", 'devices ls -o json'))
-    .option('-q, --query <query>', "such as 'label.site=oslo is:online -is:revoked'")
-    .action(async ({ query }: { query?: string }) =>
-      output().list(await client().call('listDevices', { query: { q: query } }), columns),
-    )
+  addList(devices, context)
 
   devices
     .command('show')
@@ -62,12 +52,27 @@ export function addDevices(program: Command, context: Context): void {
     .addHelpText('after', examples('devices show pump-7'))
     .action(async (id: string) => show(output(), await client().call('getDevice', { id })))
 
+  addHistory(devices, context)
+
   devices
     .command('register')
     .argument('<id>')
-    .description('make a TPM known before its device arrives')
-    .addHelpText('after', examples('devices register pump-7 --ek-hash SHA256-OF-ITS-EK --label site=oslo'))
-    .requiredOption('--ek-hash <sha256>', "SHA-256 of the EK's SubjectPublicKeyInfo, in hex")
+    .description('make hardware known before its device arrives')
+    .addHelpText('after', '\nIt is recognised by one of these: --ek-hash, --idevid-spki, --idevid-serial.')
+    .addHelpText(
+      'after',
+      examples(
+        'devices register pump-7 --label site=oslo --ek-hash 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
+        'devices register pump-8 --idevid-serial ACME:4711-0042',
+      ),
+    )
+    .option('--ek-hash <sha256>', "SHA-256 of the EK's SubjectPublicKeyInfo, in hex", parseHash)
+    .option('--idevid-spki <sha256>', "the same of the key in its maker's certificate (IDevID)", parseHash)
+    .option(
+      '--idevid-serial <maker:serial>',
+      'serial number there, and the maker as in touchmark.yaml',
+      parseIdevidSerial,
+    )
     .option('--profile <name>', 'enrollment profile')
     .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
     .option(...commentOption)
@@ -111,17 +116,28 @@ export function addDevices(program: Command, context: Context): void {
       else await revoke(client(), output(), id, options)
     })
 
+  addImport(devices, context)
   addRotate(devices, context)
 }
 
-function registration(id: string, { ekHash, profile, label, ...why }: RegisterOptions): RegisterDeviceRequest {
+function registration(id: string, { profile, label, ...named }: RegisterOptions): RegisterDeviceRequest {
   return {
     id: parseDeviceId(id),
-    ekHash: parseFingerprint(ekHash.toLowerCase()),
+    ...named,
     ...(profile !== undefined && { profile: parseProfileName(profile) }),
     ...(label !== undefined && { labels: label }),
-    ...commented(why),
   }
+}
+
+/** In hex, with or without `sha256:` before it. */
+function parseHash(text: string): Fingerprint {
+  return parseFingerprint(text.toLowerCase().replace(/^sha256:/, ''))
+}
+
+function parseIdevidSerial(text: string): IdevidSerial {
+  const [, maker, serial] = /^([^:]+):(.+)$/.exec(text) ?? []
+  if (maker === undefined || serial === undefined) throw new InvalidArgumentError('expected MAKER:SERIAL')
+  return { maker, serial }
 }
 
 /** The server replaces all labels at once; here the ones that are not named stay. */
@@ -157,18 +173,27 @@ function show(output: Output, device: DeviceView): void {
   output.one(device, [
     ['id', device.id],
     ['state', device.state],
+    ['kept back', device.standing && `${device.standing}; touchmark locks ls says by what`],
     ['online', device.online ? 'yes' : 'no'],
+    ['seen', device.seen === undefined ? 'never' : formatTime(device.seen)],
     ['profile', device.profile],
     ['labels', formatLabels(device.labels) || '-'],
     ...device.anchors.map(({ kind, hash }) => ['anchor', `${kind} ${hash}`] as const),
     ...device.instances.flatMap((instance) =>
       instance.certificates.map((certificate) => ['certificate', describe(certificate, instance.id)] as const),
     ),
+    ...device.instances.flatMap(({ id, clone }) => (clone ? [['copied', describeClone(id, clone)] as const] : [])),
+    ...Object.entries(device.reported ?? {}).map(([name, value]) => [`says ${name}`, value] as const),
     ['PCRs', verdict && `${verdict.outcome}, quoted ${formatTime(verdict.at)}`],
     ...(verdict?.reasons ?? []).map((reason) => ['because', reason] as const),
     ['revoked', revoked && `${formatTime(revoked.at)} by ${revoked.by}: ${revoked.reason}`],
     ['comment', revoked?.comment],
   ])
+}
+
+function describeClone(instance: string, { at, presentedSerial, peer, lock }: CloneView): string {
+  const from = peer === undefined ? '' : ` from ${peer}`
+  return `a second copy of instance ${instance} showed ${presentedSerial}${from}, ${formatTime(at)}; lock ${lock}`
 }
 
 function describe({ serial, state, tier, notAfter, issuer, rotate }: CertificateView, instance: string): string {
@@ -181,9 +206,4 @@ function describe({ serial, state, tier, notAfter, issuer, rotate }: Certificate
     ...(rotate ? ['to be replaced'] : []),
   ]
   return parts.join(', ')
-}
-
-function currentCertificate(device: DeviceView) {
-  const certificates = device.instances.flatMap((instance) => instance.certificates)
-  return certificates.find(({ state }) => state === 'current') ?? certificates.find(({ state }) => state === 'pending')
 }

@@ -59,18 +59,18 @@ export function requireResidentKey(evidence: KeyEvidence, purpose: EvidencePurpo
 }
 
 /** The attestation key has signed all of it, and the sender holds the key. @throws EnrollmentError */
-export async function requireSigned({ ak, keySpki }: KeyEvidence, request: TpmKeyEvidence): Promise<void> {
+export function requireSigned({ ak, keySpki }: KeyEvidence, request: TpmKeyEvidence): void {
   const check = ({ attest, signature }: SignedAttestation) => verifySignature(ak, attest, signature)
   const { certify, quote, csr } = request
   asRefusal('CERTIFY_SIGNATURE_INVALID', () => check(certify))
   if (quote) asRefusal('QUOTE_SIGNATURE_INVALID', () => check(quote))
-  await requireCsrFor(keySpki, csr)
+  requireCsrFor(keySpki, csr)
 }
 
-/** The TPM as it has just been attested. */
+/** The TPM as it has just been attested. The name is kept for long, and so in bytes of its own. */
 export function tpmStateOf({ ak, certify, quote }: KeyEvidence): TpmState {
   const { clockInfo, firmwareVersion } = quote?.attest ?? certify
-  return { akName: nameOf(ak), ...clockInfo, firmware: firmwareVersion }
+  return { akName: Uint8Array.from(nameOf(ak)), ...clockInfo, firmware: firmwareVersion }
 }
 
 function decodeQuote(quote: NonNullable<TpmKeyEvidence['quote']>): NonNullable<KeyEvidence['quote']> {

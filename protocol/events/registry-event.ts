@@ -1,4 +1,4 @@
-import type { Anchor, ChannelBinding, Labels, RevocationReason, Tier } from '../identity.js'
+import type { Anchor, ChannelBinding, CloneSign, Labels, RevocationReason, Tier } from '../identity.js'
 import type {
   CertificateSerial,
   DeviceId,
@@ -7,6 +7,7 @@ import type {
   KeyIdentifier,
   OperatorName,
   ProfileName,
+  RunName,
   TokenId,
 } from '../ids.js'
 import type { LockId, LockMode } from '../lock.js'
@@ -73,7 +74,10 @@ export type RegistryEvent =
       readonly device: DeviceId
       readonly instance: InstanceId
       readonly presentedSerial: CertificateSerial
-      /** What evidence was bound by, and the TPM as it attested itself; absent where none came. */
+      /** The unused certificate for another key that it takes the place of, and when; absent where there was none. */
+      readonly displaces?: CertificateSerial
+      readonly at?: number
+      /** What evidence or the request itself was bound by, and the TPM as it attested itself; absent where none came. */
       readonly binding?: Exclude<ChannelBinding, 'none'>
       readonly akName?: Uint8Array
       readonly resetCount?: number
@@ -84,12 +88,67 @@ export type RegistryEvent =
       readonly peer?: string
     })
   | {
+      /**
+       * A CI job showed a token for these keys, which is spent with this: its devices follow, each with a `device.enroll`
+       * of its own. What is missing of them behind a crash, the job gets when it asks again.
+       */
+      readonly event: 'join.oidc'
+      readonly run: RunName
+      /** Of the token, as it names itself (`iss`), and whom it speaks of (`sub`). */
+      readonly issuerUrl: string
+      readonly subject: string
+      readonly profile: ProfileName
+      readonly anchorHash: Fingerprint
+      /** Of the token: over its issuer and `jti`, or over all of it that is signed. */
+      readonly jobToken: Fingerprint
+      /** Until when it could be shown again. */
+      readonly tokenNotAfter: number
+      readonly keySet: Fingerprint
+      /** How many keys these are. */
+      readonly count: number
+      /** No certificate of them lasts longer. */
+      readonly notAfter: number
+      readonly at: number
+      readonly peer?: string
+    }
+  | {
+      /** The certificates of a run's devices are over; of these devices nothing is kept but this log. */
+      readonly event: 'run.forget'
+      readonly run: RunName
+      /** How many they were. */
+      readonly count: number
+      readonly at: number
+    }
+  | {
       /** First use of a pending certificate: it becomes current, the current one previous. */
       readonly event: 'device.promote'
       readonly device: DeviceId
       readonly instance: InstanceId
       readonly serial: CertificateSerial
       readonly fingerprint: Fingerprint
+      readonly peer?: string
+    }
+  | {
+      /** Two machines hold what one was given: its enrollment was locked, by the lock whose record follows. */
+      readonly event: 'device.clone'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly sign: CloneSign
+      readonly lock: LockId
+      /** Of the certificate that was shown. */
+      readonly presentedSerial: CertificateSerial
+      /** The key that asked for a certificate. */
+      readonly spkiHash: Fingerprint
+      /** When the lock began to act; the record follows. */
+      readonly at: number
+      readonly peer?: string
+    }
+  | {
+      /** At a renewal a machine says something else of itself than before. Nothing is decided by it. */
+      readonly event: 'device.report'
+      readonly device: DeviceId
+      readonly instance: InstanceId
+      readonly reported: Labels
       readonly peer?: string
     }
   | {

@@ -1,5 +1,7 @@
-import type { DeviceId, CertificateSerial, Fingerprint, OperatorName, TokenId } from '../ids.js'
+import type { ApprovalReason } from '../api/approvals.js'
 import type { PcrPolicyMode } from '../attestation.js'
+import type { Anchor, Tier } from '../identity.js'
+import type { CertificateSerial, DeviceId, Fingerprint, OperatorName, ProfileName, TokenId } from '../ids.js'
 import type { LockId } from '../lock.js'
 import type { OperatorFacts } from './operator-facts.js'
 
@@ -91,7 +93,7 @@ export type ServiceEvent =
   | {
       /** A join or renewal that was turned away; counted per source, reason and 10 s. */
       readonly event: 'join.refuse'
-      readonly method: 'token' | 'tpm' | 'renew'
+      readonly method: 'token' | 'tpm' | 'idevid' | 'oidc' | 'renew'
       readonly reason: string
       readonly comment?: string
       readonly device?: DeviceId
@@ -103,6 +105,38 @@ export type ServiceEvent =
       readonly peer: string
       readonly count: number
     }
+  | {
+      /** A genuine machine waits for an operator's word: once, and not at each of its tries. */
+      readonly event: 'join.pending'
+      readonly method: 'tpm' | 'idevid'
+      readonly reason: ApprovalReason
+      readonly profile: ProfileName
+      readonly anchorKind: Anchor['kind']
+      readonly anchorHash: Fingerprint
+      readonly tier: Tier
+      readonly maker?: string
+      readonly hardwareSerial?: string
+      readonly device?: DeviceId
+      readonly peer: string
+    }
+  | (OperatorFacts & {
+      /** An operator lets a known device go on after its TPM was reset, with the key that it asked with. */
+      readonly event: 'join.approve'
+      readonly reason: 'tpm_reset'
+      readonly device: DeviceId
+      readonly anchorKind: Anchor['kind']
+      readonly anchorHash: Fingerprint
+      readonly spkiHash: Fingerprint
+    })
+  | (OperatorFacts & {
+      /** An operator has a machine refused that waits; it may ask anew from `notAfter` on. */
+      readonly event: 'join.deny'
+      readonly reason: ApprovalReason
+      readonly anchorKind: Anchor['kind']
+      readonly anchorHash: Fingerprint
+      readonly device?: DeviceId
+      readonly notAfter: number
+    })
   | (OperatorFacts & {
       readonly event: 'policy.activate'
       readonly policyVersion: number

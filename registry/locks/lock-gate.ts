@@ -6,7 +6,7 @@ import type {
   LockId,
   LockMode,
 } from '#protocol'
-import type { EnrollmentPlan } from '../enrollment-plan.js'
+import { derivedDeviceId, type EnrollmentPlan, instanceIdOf } from '../enrollment-plan.js'
 import { LockedError } from '../errors.js'
 import type { Lock, RegistryState } from '../state.js'
 import { addressOf } from './address-range.js'
@@ -56,6 +56,18 @@ export class LockGate {
     const { tier: tierNow = tier } = known ? subjectOfDevice(this.#state, known) : {}
     const lock = this.#locks.index.hit(subject) ?? this.#locks.index.hit({ ...subject, tier: tierNow })
     if (lock) throw new LockedError(lock.id, device)
+  }
+
+  /** @throws RegistryError LOCKED where hardware that nobody has registered could not join if somebody did */
+  requireStranger(attestation: AttestationResult, peer: string | undefined): void {
+    if (this.#locks.index.isEmpty) return
+    const { anchor, profile, tier } = attestation
+    const device = derivedDeviceId(attestation)
+    const named = { device, instance: instanceIdOf(device, attestation), labels: {} }
+    const lock = this.#locks.index.hit(
+      subjectOfJoin(this.#state, { ...named, anchor, profile, tier, address: addressIn(peer) }),
+    )
+    if (lock) throw new LockedError(lock.id, `${anchor.kind} ${anchor.hash}`)
   }
 
   /** @throws RegistryError LOCKED where this certificate may not be renewed */

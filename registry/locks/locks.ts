@@ -166,6 +166,11 @@ export class Locks {
     if (device !== undefined) this.#publish([device], { always: isRevocation, device })
   }
 
+  /** They are known no more, and a lock that was on one of them is on nobody. */
+  devicesForgotten(devices: readonly DeviceId[]): void {
+    this.#publish(devices, { always: false })
+  }
+
   async #end(event: LockEnd): Promise<void> {
     const lock = await this.#acting.end(event)
     this.#locksChanged(lock)

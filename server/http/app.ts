@@ -43,6 +43,7 @@ export const bodyLimits = {
   join: joinLimits.maxRequestBytes,
   policy: 256 * 1024,
   pcrPolicy: 64 * 1024,
+  devices: 1024 * 1024,
   diff: 2 * 256 * 1024,
 } as const
 
@@ -66,6 +67,8 @@ export async function createApp({ version, tls, log }: HttpOptions): Promise<App
     forceCloseConnections: 'idle',
     trustProxy: false,
     exposeHeadRoutes: false,
+    // A path that cannot be read, or is of no sane length, is nowhere.
+    frameworkErrors: (_error, request, reply) => answerUnknownRoute(request, reply),
     logger: log && { level: 'info', stream: process.stderr },
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
   }).withTypeProvider<TypeBoxTypeProvider>()

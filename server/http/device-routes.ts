@@ -1,14 +1,19 @@
 import type { FastifyRequest } from 'fastify'
-import { type DeviceId, type DeviceView, type Labels, type LockTarget, parseProfileName, routes } from '#protocol'
+import { type DeviceId, type DeviceView, type Labels, type LockTarget, routes } from '#protocol'
 import { checkLockTarget, type Device } from '#registry'
 import { ServerError } from '../errors.js'
+import { deviceTerms } from '../query/device-terms.js'
+import { parseQuery } from '../query/query.js'
+import { defaultProfile } from '../profiles.js'
+import { anchorOf } from './anchor.js'
 import { type App, at } from './app.js'
 import { includesTarget, requireTarget } from './belongings.js'
 import { enforcementOf, statusOf } from './enforcement.js'
-import { deviceTerms, parseQuery } from './query.js'
+import { leavingOf } from './line-answers.js'
 import {
-  deviceList,
+  devicePage,
   deviceParams,
+  devicesQuery,
   deviceView,
   registerDeviceRequest,
   revokeAnswer,
@@ -16,30 +21,34 @@ import {
   rotateAnswer,
   rotateRequest,
 } from './schemas/devices.js'
-import { actQuery, labels, listQuery } from './schemas/fields.js'
+import { actQuery, labels } from './schemas/fields.js'
 import type { Service } from './service.js'
-import { onlineDevices, viewDevice } from './views.js'
+import { viewDevice } from './views.js'
 
 const tags = ['devices']
-const defaultProfile = parseProfileName('default')
+const mostOnPage = 1000
 
 export function addDeviceRoutes(app: App, service: Service): void {
-  const { registry, operators } = service
+  const { registry, operators, inventory, now } = service
 
   app.route({
     ...at(routes.listDevices),
     schema: {
       tags,
-      summary: 'Devices, all or those that a query matches',
-      querystring: listQuery,
-      response: { 200: deviceList },
+      summary: 'Devices, all or those that a query matches, a page at a time',
+      querystring: devicesQuery,
+      response: { 200: devicePage },
     },
-    handler: async (request) => {
-      const online = onlineDevices(service.sessions())
+    handler: async (request, reply) => {
       const mandate = operators.mandateOf(request)
-      const theirs = registry.devices().filter(({ labels }) => mandate.includes(labels))
-      const views = theirs.map((device) => viewDevice(device, registry, online.has(device.id)))
-      return views.filter(parseQuery(request.query.q ?? '', deviceTerms))
+      const { q = '', order = 'id', limit = mostOnPage, after } = request.query
+      const wanted = {
+        isTheirs: ({ labels }: Device) => mandate.includes(labels),
+        matches: parseQuery(q, deviceTerms, now()),
+        ...{ order, after, limit: Number(limit) },
+      }
+      const page = await inventory.page(wanted, leavingOf(reply))
+      return { ...page, devices: page.devices.map((sight) => viewDevice(sight, registry)) }
     },
   })
 
@@ -56,17 +65,18 @@ export function addDeviceRoutes(app: App, service: Service): void {
     ...at(routes.registerDevice),
     schema: {
       tags,
-      summary: 'Make a TPM known before its device arrives',
+      summary: 'Make hardware known before its device arrives',
       body: registerDeviceRequest,
       response: { 201: deviceView },
     },
     handler: async (request, reply) => {
       const by = operators.of(request, request.body)
-      const { id: device, profile = defaultProfile, labels = {}, ekHash } = request.body
+      const { id: device, profile = defaultProfile, labels = {} } = request.body
+      const anchor = anchorOf(request.body)
       const mandate = operators.mandateOf(request)
       mandate.requireAll([labels])
       mandate.requireName(device)
-      await registry.registerDevice({ device, profile, labels, anchor: { kind: 'ek', hash: ekHash } }, by)
+      await registry.registerDevice({ device, profile, labels, anchor }, by)
       return reply.code(201).send(view(device))
     },
   })
@@ -150,7 +160,7 @@ export function addDeviceRoutes(app: App, service: Service): void {
   }
 
   function view(id: DeviceId): DeviceView {
-    return viewDevice(require(id), registry, onlineDevices(service.sessions()).has(id))
+    return viewDevice(inventory.sight(require(id)), registry)
   }
 
   function require(id: DeviceId): Device {

@@ -1,9 +1,13 @@
 import { type App, createApp, type HttpOptions } from './app.js'
+import { addApprovalRoutes } from './approval-routes.js'
 import { addAttestRoutes } from './attest-routes.js'
 import { addAuditRoutes } from './audit-routes.js'
 import { addDeviceRoutes } from './device-routes.js'
+import { addEstRoutes } from './est-routes.js'
+import { addImportRoutes } from './import-routes.js'
 import { addLockRoutes } from './lock-routes.js'
 import { addJoinRoutes } from './join-routes.js'
+import { addOidcRoutes } from './oidc-routes.js'
 import { addOperatorJoinRoute, addOperatorRoutes } from './operator-routes.js'
 import { addPolicyRoutes } from './policy-routes.js'
 import { addPolicyVersionRoutes } from './policy-version-routes.js'
@@ -18,6 +22,8 @@ import { addTokenRoutes } from './token-routes.js'
 const operatorFaces = [
   addStatusRoutes,
   addDeviceRoutes,
+  addImportRoutes,
+  addApprovalRoutes,
   addLockRoutes,
   addTokenRoutes,
   addOperatorRoutes,
@@ -36,6 +42,8 @@ export async function createFaces(service: Service, options: HttpOptions): Promi
   closeQueuedAnswers(app)
   service.requests.watch(app)
   await app.register(async (strangers: App) => addJoinRoutes(strangers, service))
+  await app.register(async (strangers: App) => addEstRoutes(strangers, service))
+  await app.register(async (strangers: App) => addOidcRoutes(strangers, service))
   await app.register(async (strangers: App) => addOperatorJoinRoute(strangers, service))
   await app.register(async (operators: App) => {
     operators.addHook('onRequest', async (request) => service.operators.admit(request))

@@ -2,7 +2,6 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import Type from 'typebox'
 import { askAgainSeconds } from '#enrollment'
 import {
-  channelBindingLabel,
   decodeJoinTermsRequest,
   decodeRenewRequest,
   decodeTokenJoinRequest,
@@ -11,19 +10,18 @@ import {
   encodeBase64url,
   type JoinAnswer,
   type JoinNonce,
-  ProtocolError,
   type RenewalInfo,
   routes,
   type TpmChallenge,
 } from '#protocol'
-import { ServerError } from '../errors.js'
-import { type App, at, bodyLimits, peerOf } from './app.js'
+import { type App, at, bodyLimits } from './app.js'
 import { bearerOf } from './bearer.js'
-import { answerProblem, asCoded } from './problems.js'
-import type { Channel, Service } from './service.js'
+import { channelOf, requireCertificate } from './channel.js'
+import { answerProblem } from './problems.js'
+import type { Service } from './service.js'
+import { noteUnreadable } from './unreadable.js'
 
 const tags = ['enrollment']
-const exporterBytes = 32
 
 const renewalInfoParams = Type.Object({ id: Type.String({ maxLength: 128 }) })
 
@@ -34,14 +32,12 @@ const body = Type.Unsafe<unknown>({ type: 'object', description: 'See protocol/j
  * How a device gets its certificate, and the next one. Open to strangers: every decision is enrollment's, by what the
  * request proves; the client certificate counts at renewal alone.
  */
-export function addJoinRoutes(app: App, { enrollment }: Service): void {
+export function addJoinRoutes(app: App, { enrollment, registry }: Service): void {
   const common = { bodyLimit: bodyLimits.join, validatorCompiler: () => () => true } as const
-  /** What cannot even be read never comes to enrollment, which writes down all that it refuses itself. */
   const noting = (method: 'token' | 'tpm' | 'renew') => ({
     ...common,
     errorHandler: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) => {
-      const { code } = asCoded(error)
-      if (isUnreadable(asCoded(error))) enrollment.turnAway(method, code, { peer: peerOf(request).address })
+      noteUnreadable(enrollment, method, error, request)
       answerProblem(error, request, reply)
     },
   })
@@ -96,7 +92,13 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
     handler: async (request, reply) => {
       const der = requireCertificate(request)
       const decoded = decodeRenewRequest(request.body, '')
-      return reply.code(201).send(encodeJoinAnswer(await enrollment.renew(der, decoded, channelOf(request))))
+      const channel = channelOf(request)
+      const answer = await enrollment.renew(der, decoded, channel)
+      const { reported } = decoded
+      // No device waits for it, and none loses its certificate over it: what could not be recorded it says again.
+      if (reported !== undefined)
+        registry.recordReport(answer.instanceId, reported, channel.peer).catch(() => undefined)
+      return reply.code(201).send(encodeJoinAnswer(answer))
     },
   })
 
@@ -113,23 +115,6 @@ export function addJoinRoutes(app: App, { enrollment }: Service): void {
       return reply.header('retry-after', String(askAgainSeconds)).send(encodeRenewalInfo(info))
     },
   })
-}
-
-/** @throws ServerError DEVICE_CERTIFICATE_REQUIRED */
-function requireCertificate(request: FastifyRequest): Uint8Array {
-  const { der } = peerOf(request)
-  if (der !== undefined) return der
-  throw new ServerError('DEVICE_CERTIFICATE_REQUIRED', "this needs the device's client certificate, and none came")
-}
-
-function isUnreadable(error: Error): boolean {
-  return error instanceof ProtocolError || (error instanceof ServerError && error.code !== 'INTERNAL')
-}
-
-/** What ties the request to its connection; both ends export the same bytes (RFC 9266 §4.2). */
-function channelOf(request: FastifyRequest): Channel {
-  const { socket, address } = peerOf(request)
-  return { peer: address, exporter: socket.exportKeyingMaterial(exporterBytes, channelBindingLabel, Buffer.alloc(0)) }
 }
 
 function encodeJoinAnswer(answer: JoinAnswer) {

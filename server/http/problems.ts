@@ -20,6 +20,8 @@ type KnownCode =
 
 /** The one place where codes become HTTP statuses. A code that is missing here does not compile. */
 const statuses: Readonly<Record<KnownCode, number>> = {
+  // no refusal, and no answer yet
+  APPROVAL_PENDING: 202,
   // the request
   REQUEST_INVALID: 400,
   INVALID_ID: 400,
@@ -37,8 +39,12 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   PROFILE_UNKNOWN: 400,
   BINDING_REQUIRED: 400,
   CSR_INVALID: 400,
+  CSR_REPEATED: 400,
   EVIDENCE_MALFORMED: 400,
   REQUEST_TOO_LARGE: 413,
+  MEDIA_TYPE_UNSUPPORTED: 415,
+  NOT_ACCEPTABLE: 406,
+  APPROVAL_INVALID: 400,
   // who asks
   TOKEN_REQUIRED: 401,
   OPERATOR_UNKNOWN: 401,
@@ -78,6 +84,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   AK_UNSUITABLE: 403,
   KEY_UNSUITABLE: 403,
   CSR_KEY_MISMATCH: 403,
+  CSR_NAME_MISMATCH: 403,
   CERTIFY_INVALID: 403,
   CERTIFY_STALE: 403,
   CERTIFY_KEY_MISMATCH: 403,
@@ -97,6 +104,10 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   SECURE_BOOT_OFF: 403,
   EVENT_REQUIRED: 403,
   EVENT_FORBIDDEN: 403,
+  IDEVID_INVALID: 403,
+  IDEVID_EXPIRED: 403,
+  IDEVID_MAKER_UNKNOWN: 403,
+  IDEVID_KEY_REUSED: 403,
   COOKIE_INVALID: 403,
   COOKIE_EXPIRED: 403,
   COOKIE_SPENT: 403,
@@ -105,10 +116,18 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   TOKEN_REFUSED: 403,
   JOIN_REFUSED: 403,
   RENEWAL_REFUSED: 403,
+  APPROVAL_DENIED: 403,
+  OIDC_ISSUER_UNKNOWN: 403,
+  OIDC_TOKEN_INVALID: 403,
+  OIDC_TOKEN_EXPIRED: 403,
+  OIDC_TOKEN_EARLY: 403,
+  OIDC_AUDIENCE_MISMATCH: 403,
+  OIDC_NOT_ALLOWED: 403,
   // what is asked for
   ROUTE_UNKNOWN: 404,
   NOT_FOUND: 404,
   DEVICE_UNKNOWN: 404,
+  APPROVAL_UNKNOWN: 404,
   LOCK_UNKNOWN: 404,
   OPERATOR_LIMIT: 409,
   INVITATION_LIMIT: 409,
@@ -117,6 +136,8 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   RECORD_UNKNOWN: 404,
   TOKEN_SPENT: 409,
   DEVICE_REVOKED: 409,
+  RUN_OVER: 409,
+  RUN_FULL: 409,
   ID_TAKEN: 409,
   ANCHOR_TAKEN: 409,
   CONFLICT: 409,
@@ -155,6 +176,8 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   STORE_FULL: 503,
   STORE_CLOSED: 503,
   BUSY: 503,
+  VERIFIER_FAILED: 503,
+  OIDC_KEYS_UNAVAILABLE: 503,
   CA_STORAGE_FAILED: 503,
   ROOT_KEY_ABSENT: 503,
   ISSUER_EXPIRED: 503,
@@ -183,13 +206,16 @@ const statuses: Readonly<Record<KnownCode, number>> = {
 }
 
 const titles: Readonly<Record<number, string>> = {
+  202: 'Waiting for an operator',
   400: 'The request cannot be understood',
   401: 'A credential is missing',
   403: 'Refused',
   404: 'Not found',
+  406: 'Nothing of that type is here',
   409: 'The present state does not allow it',
   410: 'Gone for ever',
   413: 'The request is too large',
+  415: 'A body of another type is needed',
   421: 'Sent to another name',
   422: 'The policy is refused',
   500: 'Internal error',
@@ -199,7 +225,8 @@ const titles: Readonly<Record<number, string>> = {
 /** Any error as RFC 9457 `application/problem+json`. What is not ours tells its cause to the log only. */
 export function answerProblem(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): void {
   const problem = reportProblem(error, request)
-  if (problem.status === 503) void reply.header('retry-after', String(retryAfterSeconds(error)))
+  if (problem.status === 503 || problem.status === 202)
+    void reply.header('retry-after', String(retryAfterSeconds(error)))
   void reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }
 

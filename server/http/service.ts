@@ -1,4 +1,5 @@
 import type { PayloadArchive } from '#audit'
+import type { Approvals } from '#enrollment'
 import type {
   AuditCheckpoint,
   AuditRecord,
@@ -9,6 +10,8 @@ import type {
   JoinNonce,
   JoinTerms,
   LockId,
+  OidcJoinAnswer,
+  OidcJoinRequest,
   OperatorFacts,
   ProfileName,
   RenewalInfo,
@@ -24,10 +27,12 @@ import type {
   TpmJoinRequest,
 } from '#protocol'
 import type { Kicked } from '#broker'
+import type { CsrReading } from '#enrollment'
 import type { Registry } from '#registry'
 import type { Attesting } from '../attesting.js'
 import type { AuditReads } from '../audit-reads.js'
 import type { People } from '../people.js'
+import type { Inventory } from '../inventory/inventory.js'
 import type { PolicyStudy } from '../policy-study.js'
 import type { PolicyInForce } from '../policy-in-force.js'
 import type { AuditReader, AuditSearch } from './audit-search.js'
@@ -44,13 +49,22 @@ export interface Channel {
 export interface Enrollment {
   createNonce(): JoinNonce
   termsOf(profile: ProfileName): JoinTerms
-  joinWithToken(bearer: string, request: TokenJoinRequest, channel: Channel): Promise<JoinAnswer>
+  joinWithToken(bearer: string, request: TokenJoinRequest, channel: Channel, reading?: CsrReading): Promise<JoinAnswer>
+  joinWithIdevid(
+    chain: readonly Uint8Array[],
+    request: { readonly profile: ProfileName; readonly csr: Uint8Array },
+    channel: Channel,
+    reading?: CsrReading,
+  ): Promise<JoinAnswer>
   beginTpmJoin(request: TpmJoinRequest, channel: Channel): Promise<TpmChallenge>
   activateTpmJoin(request: TpmActivateRequest, channel: Channel): Promise<JoinAnswer>
-  renew(peerDer: Uint8Array, request: RenewRequest, channel: Channel): Promise<JoinAnswer>
+  /** Whether a CI is taken at its word. */
+  readonly takesJobs: boolean
+  joinWithOidc(request: OidcJoinRequest, channel: Channel): Promise<OidcJoinAnswer>
+  renew(peerDer: Uint8Array, request: RenewRequest, channel: Channel, reading?: CsrReading): Promise<JoinAnswer>
   renewalInfo(peerDer: Uint8Array, id: string, channel: Channel): Promise<RenewalInfo>
   /** A request that could not be read, for the record. */
-  turnAway(method: 'token' | 'tpm' | 'renew', reason: string, channel: Channel): void
+  turnAway(method: 'token' | 'tpm' | 'oidc' | 'renew', reason: string, channel: Channel): void
 }
 
 /** What the HTTP faces ask of the rooms; `wire.ts` answers it. */
@@ -58,6 +72,7 @@ export interface Service {
   readonly registry: Registry
   readonly policy: PolicyInForce
   readonly enrollment: Enrollment
+  readonly approvals: Approvals
   readonly attesting: Attesting
   readonly audit: AuditTrail
   readonly auditReads: AuditReads
@@ -65,7 +80,10 @@ export interface Service {
   readonly people: People
   /** By which the service is known. */
   readonly rootPem: () => string
+  /** DER of all CAs between a device's certificate and the root, and the root. */
+  readonly authorities: () => readonly Uint8Array[]
   readonly requests: OpenRequests
+  readonly inventory: Inventory
   readonly sessions: () => readonly SessionView[]
   /** Ends a session's connection, with `forget` the session; undefined when there is no such session. */
   readonly kick: (clientId: string, how: { readonly forget: boolean }) => Kicked | undefined

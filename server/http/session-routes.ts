@@ -1,7 +1,8 @@
 import { type DeviceId, parseDeviceId, routes, type SessionView } from '#protocol'
 import { ServerError } from '../errors.js'
+import { parseQuery } from '../query/query.js'
+import { sessionTerms } from '../query/session-terms.js'
 import { type App, at } from './app.js'
-import { parseQuery, sessionTerms } from './query.js'
 import { listQuery } from './schemas/fields.js'
 import { kickAnswer, kickRequest, sessionList, sessionParams } from './schemas/sessions.js'
 import type { Service } from './service.js'
@@ -23,7 +24,7 @@ export function addSessionRoutes(app: App, service: Service): void {
     handler: async (request) => {
       const mandate = operators.mandateOf(request)
       const theirs = service.sessions().filter(({ device }) => mandate.includesDevice(device))
-      return theirs.filter(parseQuery(request.query.q ?? '', terms))
+      return theirs.filter(parseQuery(request.query.q ?? '', terms, service.now()))
     },
   })
 

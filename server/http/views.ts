@@ -1,16 +1,27 @@
-import type { CertificateView, DeviceView, InstanceView, SessionView, TokenView } from '#protocol'
+import type { CertificateView, DeviceView, InstanceView, TokenView } from '#protocol'
 import { viewVerdict } from '../attestation-view.js'
-import type { CertificateRecord, Device, Registry, Token } from '#registry'
+import type { CertificateRecord, Registry, Token } from '#registry'
+import type { Sight } from '../inventory/sight.js'
 
 /** A device as operators see it. */
-export function viewDevice(device: Device, registry: Registry, online: boolean): DeviceView {
+export function viewDevice(sight: Sight, registry: Registry): DeviceView {
+  const { device, isOnline: online, seenAt, standing, reported } = sight
   const instances = device.instances.map((id): InstanceView => {
-    return { id, certificates: registry.certificatesOf(id).map(viewCertificate) }
+    const clone = registry.instance(id)?.clone
+    const certificates = registry.certificatesOf(id).map(viewCertificate)
+    return { id, certificates, ...(clone && { clone: { ...clone, at: isoTime(clone.at) } }) }
   })
   const { id, state, profile, labels, anchors } = device
   const attestation = registry.attestation(id)
   const verdict = attestation !== undefined && { verdict: viewVerdict(attestation) }
-  const view = { id, state, profile, labels, anchors, online, ...verdict, instances }
+  const view = {
+    ...{ id, state, profile, labels, anchors, online },
+    ...(seenAt !== undefined && { seen: isoTime(seenAt) }),
+    ...(standing !== undefined && { standing }),
+    ...(Object.keys(reported).length > 0 && { reported }),
+    ...verdict,
+    instances,
+  }
   if (device.state !== 'revoked') return view
   const { at, reason, by, comment } = device.revocation
   return { ...view, revoked: { at: isoTime(at), reason, by, ...(comment !== undefined && { comment }) } }
@@ -27,11 +38,6 @@ export function viewToken(token: Token, now: number): TokenView {
     uses,
     notAfter: isoTime(notAfter),
   }
-}
-
-/** The devices that have a session with a live connection. */
-export function onlineDevices(sessions: readonly SessionView[]): ReadonlySet<string> {
-  return new Set(sessions.filter(({ connected }) => connected).map(({ device }) => device))
 }
 
 export function isoTime(milliseconds: number): string {

@@ -33,7 +33,7 @@ async function doctor(t: TestContext, ...args: readonly string[]) {
 }
 
 test('doctor finds nothing wrong with a device that is well, and shows chip, addon, service and broker', async (t) => {
-  const device = await enrolledDevice(t)
+  const device = await enrolledDevice(t, { infoReply: () => knownHere })
   const { exitCode, checks } = await doctor(t, '--data', device.folder, '--tpm', 'chip')
   assert.deepEqual(
     checks.map(({ name, result }) => [name, result]),
@@ -43,6 +43,38 @@ test('doctor finds nothing wrong with a device that is well, and shows chip, add
     ]),
   )
   assert.equal(exitCode, 0)
+})
+
+const knownHere = {
+  status: 200,
+  body: { suggestedWindow: { start: '2026-11-23T12:00:00Z', end: '2026-11-23T16:00:00Z' } },
+}
+
+test('a device that is trusted by nobody any more hears it from doctor, with what to do', async (t) => {
+  const device = await enrolledDevice(t, {
+    infoReply: () => ({ status: 403, body: { code: 'RENEWAL_REFUSED', title: 'Refused' } }),
+    reasonCode: () => 0x87,
+  })
+  const { exitCode, checks } = await doctor(t, '--data', device.folder)
+  const failed = checks.filter(({ result }) => result === 'fail')
+  assert.deepEqual(
+    failed.map(({ name, says }) => [name, /\[(\w+)\]$/.exec(says)?.[1]]),
+    [
+      ['service', 'REFUSED'],
+      ['broker', 'BROKER_REFUSED'],
+    ],
+  )
+  assert.ok(failed.every(({ says }) => /ask the operator/.test(says)))
+  assert.equal(exitCode, 8)
+})
+
+test('doctor asks under a client id of its own, so that an agent keeps its session', async (t) => {
+  const device = await enrolledDevice(t, { infoReply: () => knownHere })
+  await doctor(t, '--data', device.folder)
+  assert.deepEqual(
+    device.broker.connects.map(({ packet }) => [packet.clientId, packet.clean]),
+    [['gate-7~doctor', true]],
+  )
 })
 
 test('a device that has not joined is asked about where it is to join', async (t) => {

@@ -12,6 +12,7 @@ import { AgentError } from '../../device-agent/errors.js'
 import { SoftwareKey } from '../../device-agent/software-key.js'
 import { StateFolder } from '../../device-agent/state-folder.js'
 import { tokenJoin } from '../../device-agent/token-join.js'
+import { crashingDisk } from './crashing-disk.js'
 import {
   createTestCa,
   issuingReply,
@@ -243,25 +244,6 @@ function enrolling(
     clock: new Clock({ system: () => systemTime, monotonic: () => 0 }),
     ...(limits === undefined ? {} : { limits }),
   }
-}
-
-/** A disk that does so many changes, and then nothing more ever. */
-function crashingDisk(after: number): { disk: Disk; crashed: () => boolean } {
-  let changes = 0
-  const counted = async (change: () => Promise<void>): Promise<void> => {
-    if (changes >= after) throw new Error('power cut')
-    changes++
-    await change()
-    if (changes === after) throw new Error('power cut')
-  }
-  const disk: Disk = {
-    ...nodeDisk,
-    makeFolder: (path) => counted(() => nodeDisk.makeFolder(path)),
-    write: (path, content, mode) => counted(() => nodeDisk.write(path, content, mode)),
-    point: (link, target) => counted(() => nodeDisk.point(link, target)),
-    remove: (path) => counted(() => nodeDisk.remove(path)),
-  }
-  return { disk, crashed: () => changes === after }
 }
 
 function read(folder: string, name: string): string {

@@ -15,7 +15,7 @@ const rows = tableRows(page, 'Case', 'Somebody tries').map(([number, , , tests =
 }))
 
 test('the page has a row for each case, once and in order', () => {
-  const expected = [...upTo(1, 77), ...upTo(84, 96), ...upTo(98, 100), ...upTo(102, 105)]
+  const expected = [...upTo(1, 77), 79, 80, 82, ...upTo(84, 105)]
   assert.deepEqual(
     rows.map(({ number }) => number),
     expected,

@@ -192,9 +192,15 @@ function withoutState(t: TestContext, world: EnrollmentWorld): Enrollment {
     ...world.options,
     registry: {
       ...{ requireToken: none, certificate: none, instance: none, admit: none },
-      ...{ attestation: none, recordAttestation: none },
+      ...{ attestation: none, recordAttestation: none, ownerOf: none },
+      get runs() {
+        return none()
+      },
+      get locks() {
+        return none()
+      },
     },
-    ca: { issue: none, renew: none, chain: world.ca.chain, root: world.ca.root },
+    ca: { issue: none, issueRun: none, renew: none, chain: world.ca.chain, root: world.ca.root, signers: [] },
   })
   t.after(() => enrollment.close())
   return enrollment

@@ -77,7 +77,7 @@ test('a thousand joins at once from one address are bounded, and a device elsewh
   for (const { reason } of refused) {
     assert.ok(reason instanceof EnrollmentError && reason.code === 'BUSY' && (reason.retryAfterSeconds ?? 0) > 0)
   }
-  world.enrollment.close()
+  await world.enrollment.close()
   const counts = world.audit.records.flatMap((record) => (record.event === 'join.refuse' ? [record.count] : []))
   assert.ok(counts.length <= 3, 'few records')
   assert.equal(

@@ -9,6 +9,7 @@ import { type RunningSwtpm, startSwtpm } from '#simulators'
 import { type EkTemplateName, openTpm, type Tpm } from '#tpm'
 import { decodePem } from '#x509'
 import { needs } from '../needs.js'
+import { by } from '../registry/world.js'
 import {
   createEnrollmentWorld,
   derOf,
@@ -51,35 +52,41 @@ for (const template of ['rsa-2048', 'ecc-p256', 'ecc-p384'] satisfies readonly E
     const foreign = new Enrollment({ ...world.options, ekMakers: [{ ...maker, roots: [] }] })
     await assert.rejects(joinWithTpm({ ...world, enrollment: foreign }, device), { code: 'EK_MAKER_UNKNOWN' })
     assert.deepEqual(refusals(world), ['EK_MAKER_UNKNOWN'])
-    foreign.close()
-    enrollment.close()
+    await foreign.close()
+    await enrollment.close()
   })
 }
 
-test('case 88: a TPM that was cleared renews nothing, and joins anew as the device that it was', options, async (t) => {
-  const own = await startSwtpm({ folder: mkdtempSync(join(folder, 'cleared-')) })
-  t.after(() => own.stop())
-  const world = await createEnrollmentWorld(t, { at: Date.now() })
-  const enrollment = new Enrollment({ ...world.options, ekMakers: [makerOf(own)] })
-  t.after(() => enrollment.close())
-  const powered = { ...world, enrollment }
-  const { text } = await makeToken(world)
+test(
+  'case 88: a TPM that was cleared renews nothing, and joins anew as the device that it was, when an operator says so',
+  options,
+  async (t) => {
+    const own = await startSwtpm({ folder: mkdtempSync(join(folder, 'cleared-')) })
+    t.after(() => own.stop())
+    const world = await createEnrollmentWorld(t, { at: Date.now() })
+    const enrollment = new Enrollment({ ...world.options, ekMakers: [makerOf(own)] })
+    t.after(() => enrollment.close())
+    const powered = { ...world, enrollment }
+    const { text } = await makeToken(world)
 
-  const before = await openTpm(own.spec)
-  const answer = await joinWithTpm(powered, await openDevice(before, 'ecc-p384'), text)
-  await before.close()
-  execFileSync('tpm2_clear', ['-c', 'p'], { env: { ...process.env, TPM2TOOLS_TCTI: own.tcti } })
-  const after = await openTpm(own.spec)
-  t.after(() => after.close())
-  const device = await openDevice(after, 'ecc-p384')
-  const channel = newChannel()
-  const renewal = await renewalOf(device, { channel: channel.exporter })
-  await assert.rejects(enrollment.renew(derOf(answer), renewal, channel), { code: 'TPM_HISTORY_BROKEN' })
+    const before = await openTpm(own.spec)
+    const answer = await joinWithTpm(powered, await openDevice(before, 'ecc-p384'), text)
+    await before.close()
+    execFileSync('tpm2_clear', ['-c', 'p'], { env: { ...process.env, TPM2TOOLS_TCTI: own.tcti } })
+    const after = await openTpm(own.spec)
+    t.after(() => after.close())
+    const device = await openDevice(after, 'ecc-p384')
+    const channel = newChannel()
+    const renewal = await renewalOf(device, { channel: channel.exporter })
+    await assert.rejects(enrollment.renew(derOf(answer), renewal, channel), { code: 'TPM_HISTORY_BROKEN' })
 
-  const again = await joinWithTpm(powered, device)
-  assert.equal(again.deviceId, answer.deviceId)
-  assert.notEqual(again.instanceId, answer.instanceId)
-})
+    await assert.rejects(joinWithTpm(powered, device), { code: 'APPROVAL_PENDING' })
+    await world.approvals.approve(device.ekHash, {}, by)
+    const again = await joinWithTpm(powered, device)
+    assert.equal(again.deviceId, answer.deviceId)
+    assert.notEqual(again.instanceId, answer.instanceId)
+  },
+)
 
 function makerOf({ ekRoots, ekIntermediates }: RunningSwtpm) {
   const der = (pems: readonly string[]) => pems.flatMap((pem) => decodePem(pem, 'CERTIFICATE'))

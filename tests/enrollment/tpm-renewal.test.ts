@@ -8,7 +8,7 @@ import { openSoftwareTpm } from '#simulators'
 import { decodePublic, encodePublic, qualifyingData, type Tpm, toSpki } from '#tpm'
 import { readDeviceIdentity } from '#x509'
 import { trustDomain } from '../ca/world.js'
-import { hour, profile } from '../registry/world.js'
+import { by, hour, profile } from '../registry/world.js'
 import { bitFlipped, cutOrExtended, isRefusal, variants } from './hostile-evidence.js'
 import {
   createEnrollmentWorld,
@@ -201,6 +201,8 @@ test('a TPM whose counters went back renews nothing until it has joined anew', a
   await assert.rejects(renew(world, renewed.der, copy), { code: 'TPM_HISTORY_BROKEN' })
   assert.deepEqual(refusals(world), ['TPM_HISTORY_BROKEN'])
 
+  await assert.rejects(joinWithTpm(world, copy), { code: 'APPROVAL_PENDING' })
+  await world.approvals.approve(copy.ekHash, {}, by)
   const rejoined = derOf(await joinWithTpm(world, copy))
   assert.equal((await renew(world, rejoined, copy)).tier, 'tpm')
 })

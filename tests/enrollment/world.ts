@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import {
   type DeviceId,
+  type Fingerprint,
   type JoinAnswer,
   type Labels,
   type ProfileName,
@@ -13,6 +14,7 @@ import {
   type TpmRenewRequest,
 } from '#protocol'
 import {
+  Approvals,
   type Channel,
   createJoinToken,
   Enrollment,
@@ -51,11 +53,15 @@ export async function createEnrollmentWorld(t: TestContext, worldOptions: WorldO
   const { profiles = [{}], limits = unlimited, pcrPolicies = [] } = worldOptions
   const eventLogs = new Map<DeviceId, Uint8Array>()
   const quarantined: DeviceId[] = []
+  const locked: Fingerprint[] = []
   const world = await createCaWorld(t)
   world.clock.now = worldOptions.at ?? world.clock.now
   const ca = await world.openCa()
   const ekAuthority = await createEkAuthority({ folder: join(world.folder, 'maker'), now: world.now })
+  const approvals = new Approvals(world)
   const options: EnrollmentOptions = {
+    approvals,
+    lockTpm: (ek) => void locked.push(ek),
     trustDomain,
     ca,
     registry: world.registry,
@@ -83,7 +89,7 @@ export async function createEnrollmentWorld(t: TestContext, worldOptions: WorldO
       ...(eventLog && { eventLog }),
     })
   }
-  return { ...world, ca, ekAuthority, options, enrollment, openTpm, eventLogs, quarantined }
+  return { ...world, ca, ekAuthority, options, approvals, enrollment, openTpm, eventLogs, quarantined, locked }
 }
 export type EnrollmentWorld = Awaited<ReturnType<typeof createEnrollmentWorld>>
 

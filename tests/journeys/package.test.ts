@@ -2,11 +2,10 @@ import assert from 'node:assert/strict'
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import test from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { needs } from '../needs.js'
+import { pack } from './tarball.js'
 import { runForeign, temporaryFolder } from './world.js'
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
 const compilers = ['make', 'cc', 'gcc', 'g++', 'c++', 'clang']
 
 test('the tarball holds what is needed to run, and nothing else', needs('npm', 'tar'), async (t) => {
@@ -17,11 +16,12 @@ test('the tarball holds what is needed to run, and nothing else', needs('npm', '
     ...['package.json', 'LICENSE', 'schemas/policy.schema.json'],
     ...['tpm-makers/PROVENANCE.tsv', 'tpm-makers/IFX/roots.pem', 'tpm-makers/IFX/intermediates.pem'],
     ...['dist/bin/touchmark.js', 'dist/bin/touchmark-agent.js'],
+    ...['dist/device-agent/library/library.js', 'dist/device-agent/library/library.d.ts'],
   ]) {
     assert.ok(files.includes(`package/${file}`), file)
   }
   const stray =
-    /\.map$|\.ts$|\.tsbuildinfo$|simulated|^package\/(tests|demo|dist\/(tests|demo|simulators)|node_modules|native\/build)\//
+    /\.map$|(?<!library\/(api|library)\.d)\.ts$|\.tsbuildinfo$|simulated|^package\/(tests|demo|dist\/(tests|demo|simulators)|node_modules|native\/build)\//
   assert.deepEqual(
     files.filter((file) => stray.test(file)),
     [],
@@ -85,14 +85,6 @@ for (const compiler of ['with', 'without'] as const) {
       )
     },
   )
-}
-
-/** Without the scripts that come before: they would build anew, and take the running tests away. */
-async function pack(folder: string): Promise<string> {
-  const args = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
-  const packed = await runForeign('npm', args, { cwd: repository })
-  assert.equal(packed.exitCode, 0, packed.stderr)
-  return join(folder, packed.stdout.trim())
 }
 
 function withoutCompiler(folder: string): NodeJS.ProcessEnv {

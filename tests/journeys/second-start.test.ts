@@ -49,7 +49,7 @@ async function stateOf(stage: Stage) {
   const policy = await stage.ask('policy', 'show')
   const tokens = await stage.ask<readonly { readonly id: string }[]>('tokens', 'ls')
   const devices = (await stage.ask<readonly Record<string, unknown>[]>('devices', 'ls')).map(
-    ({ online: _online, ...device }) => device,
+    ({ online: _online, seen: _seen, ...device }) => device,
   )
   return { policy, tokens: new Map(tokens.map((token) => [token.id, token])), devices }
 }

@@ -11,6 +11,7 @@ import { RateLimiter } from '../../policy/deciding/rate-limiter.js'
 import { LockGate } from '../../registry/locks/lock-gate.js'
 import { Locks } from '../../registry/locks/locks.js'
 import { Registry } from '../../registry/registry.js'
+import { replace } from '../replace.js'
 import { seeded } from '../seeded.js'
 import { live } from './live.js'
 import { randomSteps } from './steps.js'
@@ -88,21 +89,3 @@ for (const [what, begin] of Object.entries(faults)) {
     assert.fail(`not in ${atMost} lives`)
   })
 }
-
-/** Has a method of the product do something else for as long as the test takes; `ask`: what it does else. */
-function replace<On extends object, Name extends keyof On>(
-  { mock }: TestContext,
-  on: On,
-  name: Name,
-  instead: (self: On, ask: On[Name], ...given: GivenTo<On[Name]>) => AnswerOf<On[Name]>,
-): void {
-  const method = on[name]
-  assert.ok(typeof method === 'function')
-  const other = function (this: On, ...given: GivenTo<On[Name]>): AnswerOf<On[Name]> {
-    return instead(this, method.bind(this) as On[Name], ...given)
-  }
-  mock.method(on, name, other, {})
-}
-
-type GivenTo<Method> = Method extends (...given: infer Given) => unknown ? Given : never
-type AnswerOf<Method> = Method extends (...given: never) => infer Answer ? Answer : never

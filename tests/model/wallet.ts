@@ -39,10 +39,11 @@ export class Wallet {
   async renew(shown = this.credentials.at(-1)): Promise<void> {
     if (!shown) return
     const { identity } = read(shown)
-    const plan = this.#registry.planRenewal(identity, identity.spkiHash, undefined, peer)
+    const plan = this.#registry.planRenewal(identity, { spkiHash: identity.spkiHash }, peer)
     if (plan.kind === 'repeat') return
-    const credentials = await certify(this.device, plan.tier, createPrivateKey(shown.key))
-    await this.#registry.renew(issued(plan), read(credentials).facts, { peer })
+    const next = issued(plan)
+    const credentials = await certify(this.device, next.tier, createPrivateKey(shown.key))
+    await this.#registry.renew(next, read(credentials).facts, { peer })
     this.credentials.push(credentials)
   }
 }

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { decodeBase64url, decodeHex, encodeBase64url, encodeHex, encodeJson } from '../../protocol/encoding.js'
+import {
+  decodeBase64,
+  decodeBase64url,
+  decodeHex,
+  encodeBase64url,
+  encodeHex,
+  encodeJson,
+} from '../../protocol/encoding.js'
 import { seeded } from '../seeded.js'
 
 test('base64url gives back every byte, and agrees with Node', () => {
@@ -22,6 +29,32 @@ test('base64url is read in its canonical form only', () => {
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   const accepted = [...letters].flatMap((one) => [...letters].map((other) => one + other)).filter(isCanonical)
   assert.equal(accepted.length, 256)
+})
+
+test('base64 is read with its padding, whatever white space stands between, and nothing else', () => {
+  const random = seeded(8951)
+  for (let length = 0; length < 100; length++) {
+    const bytes = Uint8Array.from({ length }, () => random(256))
+    const text = Buffer.from(bytes).toString('base64')
+    assert.deepEqual(decodeBase64(text), bytes)
+    assert.deepEqual(decodeBase64(` \t${[...text].join('\r\n')}\n\n`), bytes)
+  }
+  for (const text of [
+    'AQ',
+    'AQ=',
+    'AQI',
+    'AB==',
+    'AAB=',
+    'A===',
+    '====',
+    'AQ==AQ==',
+    'A-_A',
+    'AQ==\0',
+    'AQ\v==',
+    'é===',
+  ]) {
+    assert.throws(() => decodeBase64(text), { code: 'INVALID_ENCODING' }, JSON.stringify(text))
+  }
 })
 
 test('hexadecimal is whole bytes and nothing else', () => {

@@ -33,7 +33,7 @@ test('a lock on an issuer ends every certificate that its key has signed, and no
   assert.deepEqual(world.registry.admit(first), { admitted: false, reason: 'locked', comment: 'one' })
   assert.ok(world.registry.admit(second).admitted)
   assert.throws(
-    () => world.registry.planRenewal(first, first.spkiHash),
+    () => world.registry.planRenewal(first, { spkiHash: first.spkiHash }),
     (error) => {
       return error instanceof LockedError && error.code === 'LOCKED' && error.lock === 'one'
     },

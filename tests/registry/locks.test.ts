@@ -198,7 +198,7 @@ test('a lock goes on until its end is on the disk, whether it is removed or its 
     registry.addLock(order({ labels: { site: 'nowhere' } }, { lock: parseLockId('between') }), by)
     assert.deepEqual([isIn(), registry.lock(parseLockId('one'))?.id, changes.at(-1)?.restored], [false, 'one', []])
     await assert.rejects(registry.removeLock(parseLockId('one'), by), { code: 'LOCK_UNKNOWN' }, 'it is ending')
-    assert.throws(() => registry.planRenewal(device, device.spkiHash), { code: 'LOCKED' })
+    assert.throws(() => registry.planRenewal(device, { spkiHash: device.spkiHash }), { code: 'LOCKED' })
     audit.release()
     await ended
     assert.deepEqual(

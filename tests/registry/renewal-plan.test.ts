@@ -47,7 +47,7 @@ test('current, pending with the same key: the same certificate, until half of it
   const current = await inUse(world)
   world.clock.now += 11 * hour
   const pending = await renew(world, current, 'key 2')
-  const repeat = world.registry.planRenewal(current, hash('key 2'))
+  const repeat = world.registry.planRenewal(current, { spkiHash: hash('key 2') })
   assert.equal(repeat.kind, 'repeat')
   assert.equal(repeat.certificate.fingerprint, pending.fingerprint)
   world.clock.now += 12 * hour
@@ -82,19 +82,41 @@ test('pending: showing it is its first use, and then it renews as the current on
 test('previous with the current key: the file was lost, and the current certificate comes again', async () => {
   const world = await createWorld()
   const { previous, current } = await renewed(world)
-  const plan = world.registry.planRenewal(previous, hash('key 2'))
+  const plan = world.registry.planRenewal(previous, { spkiHash: hash('key 2') })
   assert.equal(plan.kind, 'repeat')
   assert.equal(plan.certificate.fingerprint, current.fingerprint)
   world.clock.now += 13 * hour
-  assert.equal(world.registry.planRenewal(previous, hash('key 2')).kind, 'issue')
+  assert.equal(world.registry.planRenewal(previous, { spkiHash: hash('key 2') }).kind, 'issue')
 })
 
 test('previous with any other key: a second copy of the machine', async () => {
   const world = await createWorld()
   const { previous } = await renewed(world)
   for (const key of ['key 1', 'key 9']) {
-    assert.throws(() => world.registry.planRenewal(previous, hash(key)), { code: 'CLONE_SUSPECTED' })
+    const plan = world.registry.planRenewal(previous, { spkiHash: hash(key) })
+    assert.ok(plan.kind === 'clone' && plan.sign === 'previous')
   }
+})
+
+test('previous with the current key, while another key waits: what is in use, and nothing is taken away', async () => {
+  const world = await createWorld()
+  const { previous, current } = await renewed(world)
+  world.clock.now += 13 * hour
+  const pending = await renew(world, current, 'key 3')
+  const plan = world.registry.planRenewal(previous, { spkiHash: hash('key 2') })
+  assert.ok(plan.kind === 'repeat' && plan.certificate.fingerprint === current.fingerprint)
+  assert.ok(world.registry.admit(pending).admitted)
+})
+
+test('a pending certificate that was never used is no more when its time is over, and another key displaces nothing', async () => {
+  const world = await createWorld()
+  const current = await inUse(world)
+  const short = issued(world.registry.planRenewal(current, { spkiHash: hash('key 2') }))
+  const certificate = { ...certificateFor(world, hash('key 2')), notAfter: world.clock.now + hour }
+  await world.registry.renew(short, certificate, {})
+  world.clock.now += 2 * hour
+  const plan = issued(world.registry.planRenewal(current, { spkiHash: hash('key 3') }))
+  assert.equal(plan.displaces, undefined)
 })
 
 test('superseded, unknown, expired and revoked: refused as what they are', async () => {
@@ -102,7 +124,7 @@ test('superseded, unknown, expired and revoked: refused as what they are', async
   const { previous, current } = await renewed(world)
   const next = await renew(world, current, 'key 3')
   await world.registry.promote(next)
-  const plan = (identity: DeviceIdentity) => world.registry.planRenewal(identity, hash('key 4'))
+  const plan = (identity: DeviceIdentity) => world.registry.planRenewal(identity, { spkiHash: hash('key 4') })
   assert.throws(() => plan(previous), { code: 'SUPERSEDED' })
   const forged = identityOf(next.deviceId, { ...certificateFor(world, next.spkiHash), serial: next.serial })
   assert.throws(() => plan(forged), { code: 'UNKNOWN_CERTIFICATE' })
@@ -119,18 +141,20 @@ test('a key in a TPM renews for itself only, and what PCRs once said is not said
   await register(world, 'pump-1', 'ek 1')
   const identity = await join(world, attested('key 1', { ek: 'ek 1', tier: 'tpm+pcr' }))
   await world.registry.promote(identity)
-  assert.throws(() => world.registry.planRenewal(identity, hash('software key')), { code: 'KEY_NOT_CERTIFIED' })
-  assert.equal(issued(world.registry.planRenewal(identity, hash('key 1'))).tier, 'tpm')
+  assert.throws(() => world.registry.planRenewal(identity, { spkiHash: hash('software key') }), {
+    code: 'KEY_NOT_CERTIFIED',
+  })
+  assert.equal(issued(world.registry.planRenewal(identity, { spkiHash: hash('key 1') })).tier, 'tpm')
 })
 
 test('of two renewals at once one stands, and the other is told to look again', async () => {
   const world = await createWorld()
   const current = await inUse(world)
-  const plan = issued(world.registry.planRenewal(current, hash('key 2')))
-  const first = world.registry.renew(plan, certificateFor(world, plan.spkiHash), {})
-  await assert.rejects(world.registry.renew(plan, certificateFor(world, plan.spkiHash), {}), { code: 'CONFLICT' })
+  const plan = issued(world.registry.planRenewal(current, { spkiHash: hash('key 2') }))
+  const first = world.registry.renew(plan, certificateFor(world, plan.asked.spkiHash), {})
+  await assert.rejects(world.registry.renew(plan, certificateFor(world, plan.asked.spkiHash), {}), { code: 'CONFLICT' })
   await first
-  assert.equal(world.registry.planRenewal(current, hash('key 2')).kind, 'repeat')
+  assert.equal(world.registry.planRenewal(current, { spkiHash: hash('key 2') }).kind, 'repeat')
 })
 
 test('a long line of renewals keeps only its end', async () => {

@@ -135,8 +135,8 @@ export async function join(
 }
 
 export async function renew(world: World, presented: DeviceIdentity, key: string): Promise<DeviceIdentity> {
-  const plan = issued(world.registry.planRenewal(presented, hash(key)))
-  const certificate = certificateFor(world, plan.spkiHash, plan.tier)
+  const plan = issued(world.registry.planRenewal(presented, { spkiHash: hash(key) }))
+  const certificate = certificateFor(world, plan.asked.spkiHash, plan.tier)
   await world.registry.renew(plan, certificate, {})
   return identityOf(plan.device, certificate)
 }
@@ -147,9 +147,9 @@ export function issued<Plan extends EnrollmentPlan | RenewalPlan>(plan: Plan): E
 }
 
 /** A device whose EK the operator knows before it arrives. */
-export async function register(world: World, id: string, ek: string): Promise<DeviceId> {
+export async function register({ registry }: Pick<World, 'registry'>, id: string, ek: string): Promise<DeviceId> {
   const device = parseDeviceId(id)
   const anchor = { kind: 'ek', hash: hash(`ek ${ek}`) } as const
-  await world.registry.registerDevice({ device, profile, labels: { site: 'bergen' }, anchor }, by)
+  await registry.registerDevice({ device, profile, labels: { site: 'bergen' }, anchor }, by)
   return device
 }

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
-import { sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { request } from 'node:https'
 import { join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import test from 'node:test'
-import { type DeviceView, encodeBase64url, type JoinAnswer, type LockAnswer } from '#protocol'
-import { createCsr, createKeyPair, spkiOf } from '#x509'
+import type { DeviceView, JoinAnswer, LockAnswer } from '#protocol'
+import { newKey, pem, send } from './device-https.js'
 import { run, temporaryFolder, up } from './running.js'
 
 test('a device joins with the first token, renews, is no operator, and after its revocation gets nothing', async (t) => {
@@ -86,38 +83,24 @@ test('case 92: what a device says of itself gives it no label, no role and no pl
   assert.deepEqual([record.labels, record.reported], [{}, wanted])
 })
 
-/** Of a device, with the request for its certificate as it goes over the wire. */
-async function newKey() {
-  const { privateKey, publicKey } = createKeyPair('P-256')
-  const csr = await createCsr({
-    spki: spkiOf(publicKey),
-    sign: async (data: Uint8Array) => new Uint8Array(sign('sha256', data, privateKey)),
-  })
-  return { privateKey, csr: encodeBase64url(csr) }
-}
-
-interface Sending {
-  readonly port: number
-  readonly ca: string
-  readonly method: string
-  readonly path: string
-  readonly headers?: Record<string, string>
-  readonly cert?: string
-  readonly key?: string
-}
-
-function send(options: Sending, body?: string): Promise<{ readonly status: number; readonly body: string }> {
-  const headers = { ...options.headers, ...(body !== undefined && { 'content-type': 'application/json' }) }
-  return new Promise((resolve, reject) => {
-    const sending = request({ ...options, host: 'localhost', agent: false, headers })
-    sending.on('error', reject)
-    sending.on('response', (response) => {
-      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject)
-    })
-    sending.end(body)
-  })
-}
-
-function pem(key: ReturnType<typeof createKeyPair>['privateKey']): string {
-  return key.export({ format: 'pem', type: 'pkcs8' }).toString()
-}
+test('a service that stops while devices join ends in order, and each of them is answered or cut off', async (t) => {
+  const folder = temporaryFolder(t)
+  const { ready, stop } = await up(folder)
+  const ca = readFileSync(join(folder, 'data', 'operator', 'ca.crt'), 'utf8')
+  const headers = { authorization: `Bearer ${ready.token ?? ''}` }
+  const keys = await Promise.all(Array.from({ length: 20 }, newKey))
+  const joins = keys.map(({ csr }) =>
+    send(
+      { port: ready.ports.https, ca, path: '/v1/join/token', method: 'POST', headers },
+      JSON.stringify({ csr }),
+    ).then(
+      ({ status }) => status,
+      () => 'cut off',
+    ),
+  )
+  await Promise.race(joins)
+  assert.equal(await stop(), 0)
+  const told = await Promise.all(joins)
+  for (const one of told) assert.ok([201, 409, 503, 'cut off'].includes(one), String(one))
+  assert.ok(told.filter((one) => one === 201).length <= 1, 'the token lets one in')
+})

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AuditError } from '#audit'
 import { policySchema } from '#policy'
-import { type DeviceView, type Enforcement, type Problem, routes } from '#protocol'
+import { type DevicePage, type DeviceView, type Enforcement, type Problem, routes } from '#protocol'
 import { type Answer, createWorld } from './world.js'
 
 const ekHash = '12'.repeat(32)
@@ -229,5 +229,5 @@ async function problem(pending: Promise<Answer>, status: number, code: string): 
 }
 
 async function idsOf(pending: Promise<Answer>): Promise<readonly string[]> {
-  return ((await pending).json() as readonly DeviceView[]).map(({ id }) => id)
+  return ((await pending).json() as DevicePage).devices.map(({ id }) => id)
 }

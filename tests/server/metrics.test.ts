@@ -29,6 +29,7 @@ function open(t: TestContext, levels: () => Levels = () => idle) {
     startedAt: 1_700_000_000_500,
     now,
     totals: () => totals,
+    clones: () => 0,
     audit,
     retention,
     outside,

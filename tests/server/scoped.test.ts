@@ -246,8 +246,8 @@ async function openWorld(t: TestContext, acts: readonly string[], limits: object
     ...{ world, bob, apply },
     /** One field of all that bob is shown. */
     async ask(name: RouteName, field: string): Promise<readonly unknown[]> {
-      const answer = (await world.call(name, bob)).json() as readonly Readonly<Record<string, unknown>>[]
-      return answer.map((one) => one[field]).toSorted()
+      const answer = (await world.call(name, bob)).json() as Listed | { readonly devices: Listed }
+      return ('devices' in answer ? answer.devices : answer).map((one) => one[field]).toSorted()
     },
     async denied(name: RouteName, options: CallOptions): Promise<void> {
       const answer = await world.call(name, bob, options)
@@ -256,6 +256,8 @@ async function openWorld(t: TestContext, acts: readonly string[], limits: object
     },
   }
 }
+
+type Listed = readonly Readonly<Record<string, unknown>>[]
 
 function siteOf(id: string): string {
   return id.replace(/-.*/, '')

@@ -20,6 +20,7 @@ import {
   type SessionView,
 } from '#protocol'
 import type { OperatorRequest } from '#ca'
+import { Approvals } from '#enrollment'
 import { defaultPolicy, everyRight } from '#policy'
 import { Registry } from '#registry'
 import { createMemoryStore } from '#store'
@@ -27,6 +28,7 @@ import { createCertificate, createKeyPair, encodePem, fingerprintOf, oids, readS
 import { Attesting } from '../../server/attesting.js'
 import { AuditReads } from '../../server/audit-reads.js'
 import { EventLogs } from '../../server/event-logs.js'
+import { Inventory } from '../../server/inventory/inventory.js'
 import { createFaces } from '../../server/http/faces.js'
 import { OpenRequests } from '../../server/http/open-requests.js'
 import { OperatorGate } from '../../server/http/operators.js'
@@ -65,6 +67,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
   const store = createMemoryStore()
   const registry = await Registry.open({ store, audit, replay: (from) => fromLog(audit.records, from), now })
   const policy = await PolicyInForce.open({ store, audit, attributesOf: attributes(registry), now }, defaultPolicy, by)
+  const approvals = new Approvals({ registry, audit, now })
   const policies = await PcrPolicies.open({ store, audit, now })
   const attesting = new Attesting({ policies, eventLogs: new EventLogs(store), registry, now })
   const refusals = new OperatorRefusals(audit)
@@ -72,6 +75,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
   const issuers = new Issuers(authorityOf(root, issuing), trustDomain, now)
   const ended: DeviceId[] = []
   const sessions: SessionView[] = []
+  const heard = new Map<DeviceId, number>()
   const kicked: string[] = []
   const channels: Channel[] = []
   const turnedAway: string[] = []
@@ -104,6 +108,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     audit,
     auditReads,
     enrollment: createEnrollmentDouble(channels, turnedAway),
+    approvals,
     attesting,
     requests,
     operators: new OperatorGate({
@@ -121,6 +126,12 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       ensureAdmin: async () => undefined,
     }),
     rootPem: () => encodePem('CERTIFICATE', root.certificate),
+    authorities: () => [issuing.certificate, root.certificate],
+    inventory: new Inventory({
+      ...{ registry, now, elapsed: now },
+      isOnline: (id) => sessions.some(({ device, connected }) => connected && device === id),
+      heardAt: (device) => heard.get(device),
+    }),
     sessions: () => sessions,
     kick: (clientId, { forget }) => {
       kicked.push(clientId)
@@ -193,6 +204,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       policy,
       ended,
       sessions,
+      heard,
       kicked,
       channels,
       turnedAway,
@@ -202,6 +214,7 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       app,
       refusals,
       auditReads,
+      approvals,
       attesting,
       requests,
     },
@@ -308,8 +321,11 @@ function createEnrollmentDouble(channels: Channel[], turnedAway: string[]): Serv
     termsOf: () => ({ pcrs: [0, 7], eventLog: true }),
     createNonce: () => ({ nonce: new Uint8Array(32), expires: new Date('2026-03-01T12:02:00Z') }),
     joinWithToken: refuse,
+    joinWithIdevid: refuse,
     beginTpmJoin: (request, channel) => refuse(request, undefined, channel),
     activateTpmJoin: (request, channel) => refuse(request, undefined, channel),
+    takesJobs: false,
+    joinWithOidc: (request, channel) => refuse(request, undefined, channel),
     renew: refuse,
     renewalInfo: refuse,
     turnAway: (method, reason) => void turnedAway.push(`${method} ${reason}`),

@@ -38,6 +38,7 @@ export const keyIdentifier = Type.Unsafe<KeyIdentifier>({
   pattern: '^[0-9a-f]{40}$',
   description: 'Authority key identifier',
 })
+export const anchorKind = words('ek', 'idevid', 'token', 'oidc')
 export const tier = Type.Unsafe<Tier>({ type: 'string', enum: [...tiers] })
 export const reason = Type.Unsafe<RevocationReason>({ type: 'string', enum: [...revocationReasons] })
 export const time = Type.String({ format: 'date-time' })
@@ -58,8 +59,12 @@ export const labels = Type.Unsafe<Labels>({
   additionalProperties: name,
 })
 
-/** One query language for devices and sessions; see ../query.ts. */
-export const listQuery = strict({ q: Type.Optional(Type.String({ maxLength: 1024 })) })
+/** One query language for devices and sessions; see ../../query/query.ts. */
+export const queryText = Type.Optional(Type.String({ maxLength: 1024 }))
+export const listQuery = strict({ q: queryText })
+
+/** As a device has said it, in whatever characters. */
+export const reported = Type.Unsafe<Labels>({ type: 'object', additionalProperties: { type: 'string' } })
 
 /** An object with these fields and no other: a misspelt limit must not be no limit. */
 export function strict<const Fields extends Parameters<typeof Type.Object>[0]>(fields: Fields) {

@@ -4,7 +4,7 @@ import { enforcement } from './enforcement.js'
 import { comment, count, deviceId, fingerprint, instanceId, labels, operatorName, profile, strict, time, tokenId, words, keyIdentifier } from './fields.js'
 import { held } from './held.js'
 
-const lockId = Type.Unsafe<LockId>({ type: 'string', pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$' })
+export const lockId = Type.Unsafe<LockId>({ type: 'string', pattern: '^(?!\\.{1,2}$)[A-Za-z0-9._-]{1,64}$' })
 export const lockParams = strict({ id: lockId })
 const lockMode = words(...lockModes)
 const addresses = Type.String({ maxLength: 64, description: 'Such as 192.0.2.0/24, 2001:db8::/32, or one address' })

@@ -1,0 +1,47 @@
+import type { RenewalAttestation, Tier, TpmState } from '#protocol'
+import { RegistryError } from '../errors.js'
+import type { CertificateRecord } from '../state.js'
+import { continuesHistory } from '../tpm-history.js'
+import type { Line } from './line.js'
+import type { RenewalAsked } from './asked.js'
+
+/**
+ * A renewal inherits no tier. Another key of a TPM must be certified anew by the attestation key that joined. The same
+ * key still lives in its TPM and so keeps `tpm` without; what PCRs said then is not said now.
+ * @throws RegistryError KEY_NOT_CERTIFIED, TPM_HISTORY_BROKEN, CERTIFICATE_EXPIRED
+ */
+export function provenTier(line: Line, { spkiHash, attestation }: RenewalAsked): Tier {
+  const { certificate, current, last, instance } = line
+  switch (certificate.tier) {
+    case 'token':
+      return 'token'
+    case 'tpm':
+    case 'tpm-unvouched':
+    case 'tpm+pcr': {
+      const isKnownThere = [certificate, current, last].some(
+        (one) => one?.spkiHash === spkiHash && isResident(one.tier),
+      )
+      if (attestation !== undefined) requireHistory(certificate, instance.tpm, attestation)
+      else if (!isKnownThere) throw refused('KEY_NOT_CERTIFIED', certificate, 'is for a key in a TPM')
+      return certificate.tier === 'tpm-unvouched' ? 'tpm-unvouched' : (attestation?.tier ?? 'tpm')
+    }
+    case 'idevid':
+      return 'token' // the new key is proven by the old one only
+    case 'oidc-sim':
+      throw refused('CERTIFICATE_EXPIRED', certificate, 'is for one run and not renewable')
+  }
+}
+
+function isResident(tier: Tier): boolean {
+  return tier === 'tpm' || tier === 'tpm-unvouched' || tier === 'tpm+pcr'
+}
+
+/** Since the TPM was last attested it was neither cleared nor copied; if it was, the EK must be proven again by a join. */
+function requireHistory(certificate: CertificateRecord, known: TpmState | undefined, now: RenewalAttestation): void {
+  if (known !== undefined && continuesHistory(known, now.tpm)) return
+  throw refused('TPM_HISTORY_BROKEN', certificate, 'is for a TPM whose counters went back')
+}
+
+function refused(code: RegistryError['code'], { serial, device }: CertificateRecord, problem: string): RegistryError {
+  return new RegistryError(code, `certificate ${serial} of ${device} ${problem}`)
+}
