@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { freePort } from './free-port.js'
 import { mustRun, type Outcome, type ProgramName, run, RunningProgram } from './programs.js'
 
 /** The line that `touchmark up -o json` prints once it listens; what of it we need. */
@@ -9,14 +10,14 @@ interface Ready {
 
 export interface ServiceOptions {
   readonly ekRootFiles?: readonly string[]
-  /** Default: any free ports, or those of the service's run before. */
-  readonly ports?: Ready['ports']
 }
 
 /** A service with its operator and its devices, all of it real programs on loopback and files below one folder. */
 export class Stage {
   readonly folder: string
   readonly #running: { stop: () => Promise<unknown> }[] = []
+  /** Chosen once, so that a second run is found where the first one was. */
+  #ports: Ready['ports'] | undefined
   #ready: Ready | undefined
 
   constructor(folder: string) {
@@ -25,14 +26,19 @@ export class Stage {
 
   /** `touchmark up`; a second time finds the same folder, and its ports, again. */
   async openService(options: ServiceOptions = {}): Promise<RunningProgram> {
+    this.#ports ??= {
+      ...{ https: await freePort(), mqtt: await freePort() },
+      ...{ websocket: await freePort(), health: await freePort() },
+    }
     const service = this.startService(options)
     this.#ready = JSON.parse(await service.line((line) => line.includes('"event":"ready"'))) as Ready
     return service
   }
 
-  /** The same without waiting for it. */
-  startService({ ekRootFiles = [], ports = this.#ready?.ports }: ServiceOptions = {}): RunningProgram {
-    const { https, mqtt, websocket, health } = ports ?? { https: 0, mqtt: 0, websocket: 0, health: 0 }
+  /** Starts again what was open before, without waiting for it. */
+  startService({ ekRootFiles = [] }: ServiceOptions = {}): RunningProgram {
+    if (this.#ports === undefined) throw new Error('the service has not been started')
+    const { https, mqtt, websocket, health } = this.#ports
     const listen = [
       '--host',
       '127.0.0.1',

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { freePort } from '../../bench/free-port.js'
+import { freePort } from '../../demo/free-port.js'
 import { runForeign, temporaryFolder } from './world.js'
 
 /** As Debian installs it: where not everybody's PATH leads. */
