@@ -19,6 +19,8 @@ const reporter = ['--test-reporter=./scripts/reporter.mjs', '--test-reporter-des
 // A file that hangs must not hang whoever waits for all of them; one that is told to do more has more time.
 const minutes = process.env.TOUCHMARK_KILLS || process.env.TOUCHMARK_LIVES ? 90 : 5
 const options = [
+  // V8 compiles and collects in each file's own thread: with helper threads, Node now and then never ends (nodejs/node#54918).
+  '--single-threaded',
   `--test-timeout=${minutes * 60_000}`,
   `--test-concurrency=${availableParallelism()}`, // Node takes one fewer, which on two cores is one file after the other
 ]
