@@ -9,12 +9,16 @@ export interface Channel {
   readonly peer: string
   /** `exportKeyingMaterial(32, channelBindingLabel, '')` of the TLS 1.3 connection; absent where TLS ends before us. */
   readonly exporter?: Uint8Array
+  /** Milliseconds since 1970: when the connection was made. Default: unknown */
+  readonly since?: number
 }
 
 /** What a request's evidence must have been made for. */
 export interface BoundChannel {
   readonly binding: Exclude<ChannelBinding, 'none'>
   readonly value: Uint8Array
+  /** Milliseconds since 1970: the value was not known before, and nothing that is made for it is older. */
+  readonly since?: number
 }
 
 /**
@@ -32,14 +36,17 @@ export function bindChannel(
       if (channel.exporter === undefined) {
         throw new EnrollmentError('BINDING_REQUIRED', 'TLS does not end here, so the exporter is out of reach')
       }
-      return { binding: 'exporter', value: channel.exporter }
+      return {
+        binding: 'exporter',
+        value: channel.exporter,
+        ...(channel.since !== undefined && { since: channel.since }),
+      }
     case 'nonce':
       if (profile.requireExporter === true) {
         throw new EnrollmentError('BINDING_REQUIRED', `profile ${profile.name} takes the exporter only`)
       }
       if (request.nonce === undefined)
         throw new EnrollmentError('NONCE_INVALID', 'the binding names a nonce, none came')
-      nonces.spend(request.nonce)
-      return { binding: 'nonce', value: request.nonce }
+      return { binding: 'nonce', value: request.nonce, since: nonces.spend(request.nonce) }
   }
 }

@@ -110,6 +110,7 @@ const appraised: Decoder<AppraisedTpm> = object({
     safe: boolean,
     firmware: text(64),
   }),
+  madeAfter: optional(count),
   maker: optional(text(64)),
   pcr: optional(
     object({

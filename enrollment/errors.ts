@@ -65,6 +65,7 @@ export type EnrollmentErrorCode =
   | 'CERTIFICATE_EXPIRED'
   | 'KEY_NOT_CERTIFIED'
   | 'TPM_HISTORY_BROKEN' //     the TPM was cleared or copied since: a new TPM join is due
+  | 'EVIDENCE_OVERTAKEN' //     other evidence of this TPM came in between, so that nobody can say which is newer: ask again
   // what waits for an operator
   | 'APPROVAL_PENDING'
   | 'APPROVAL_DENIED'
@@ -86,7 +87,7 @@ export type EnrollmentErrorCode =
   | 'VERIFIER_FAILED' //          it ended or took too long over this very request
 
 export class EnrollmentError extends CodedError<EnrollmentErrorCode> {
-  /** When to try again; only with BUSY, VERIFIER_FAILED, APPROVAL_PENDING and OIDC_KEYS_UNAVAILABLE. */
+  /** When to try again; only with BUSY, VERIFIER_FAILED, EVIDENCE_OVERTAKEN, APPROVAL_PENDING and OIDC_KEYS_UNAVAILABLE. */
   readonly retryAfterSeconds?: number
 
   constructor(

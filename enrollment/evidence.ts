@@ -15,6 +15,7 @@ import {
 } from '#protocol'
 import { decodePublic, nameOf, type TpmPublic, toSpki } from '#tpm'
 import { spkiHash } from '#x509'
+import type { BoundChannel } from './channel.js'
 import type { EkTrust } from './ek-trust.js'
 import { EnrollmentError } from './errors.js'
 import { appraiseEndorsement } from './evidence/endorsement.js'
@@ -80,6 +81,7 @@ export interface AppraisedTpm {
   readonly spkiHash: Fingerprint
   readonly binding: Exclude<ChannelBinding, 'none'>
   readonly tpm: TpmState
+  readonly madeAfter?: number
   /** Who vouches for the EK; nobody where the tier says so. */
   readonly maker?: string
   readonly pcr?: PcrVerdict
@@ -123,6 +125,7 @@ export function appraiseTpm(
     spkiHash: spkiHash(evidence.keySpki),
     binding: channel.binding,
     tpm: tpmStateOf(evidence),
+    ...madeFor(channel),
     ...(maker !== undefined && { maker }),
     ...(pcr !== undefined && { pcr }),
   } as const
@@ -179,8 +182,12 @@ export function attestRenewal(
   const quoted = requireQuotedValues(evidence)
   requireSigned(evidence, request)
   const pcr = quoted && requireComplete(judgePcrs({ quoted, eventLog: request.eventLog }, pcrPolicy, at.getTime()))
-  const proven = { spki: evidence.keySpki, binding: channel.binding, tpm: tpmStateOf(evidence) }
+  const proven = { spki: evidence.keySpki, binding: channel.binding, tpm: tpmStateOf(evidence), ...madeFor(channel) }
   return { attestation: { ...proven, tier: pcr?.outcome === 'good' ? 'tpm+pcr' : 'tpm' } as RenewalAttestation, pcr }
+}
+
+function madeFor({ since }: BoundChannel): Pick<AttestationResult, 'madeAfter'> {
+  return since === undefined ? {} : { madeAfter: since }
 }
 
 function decodeEndorsementKey(area: Uint8Array): { readonly ek: TpmPublic; readonly ekSpki: Uint8Array } {

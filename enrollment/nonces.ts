@@ -37,8 +37,8 @@ export class Nonces {
     return { nonce: Uint8Array.from(Buffer.concat([body, this.#mac(body)])), expires: new Date(expires) }
   }
 
-  /** @throws EnrollmentError NONCE_INVALID when it is not ours, expired or used before; BUSY */
-  spend(nonce: Uint8Array): void {
+  /** When it was given. @throws EnrollmentError NONCE_INVALID when it is not ours, expired or used before; BUSY */
+  spend(nonce: Uint8Array): number {
     const body = Buffer.from(nonce.subarray(0, timeBytes + randomPartBytes))
     const isOurs = nonce.length === joinLimits.nonceBytes && timingSafeEqual(this.#mac(body), nonce.subarray(-macBytes))
     if (!isOurs) throw new EnrollmentError('NONCE_INVALID', 'this nonce was not given here')
@@ -47,6 +47,7 @@ export class Nonces {
     if (!this.#spent.spend(encodeHex(nonce), expires)) {
       throw new EnrollmentError('NONCE_INVALID', 'this nonce was used before')
     }
+    return expires - challengeLifeMs
   }
 
   #mac(body: Uint8Array): Uint8Array {

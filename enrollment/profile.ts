@@ -33,14 +33,19 @@ export class Profiles {
 
   /** @throws EnrollmentError PROFILE_UNKNOWN */
   require(name: ProfileName): EnrollmentProfile {
-    const profile = this.#byName.get(name)
+    const profile = this.find(name)
     if (profile === undefined) throw new EnrollmentError('PROFILE_UNKNOWN', `there is no enrollment profile ${name}`)
     return profile
   }
 
+  /** Undefined of one that is no longer offered. */
+  find(name: ProfileName): EnrollmentProfile | undefined {
+    return this.#byName.get(name)
+  }
+
   /** Of a profile that is no longer offered devices may be away all the same. */
   offlineTermsOf(name: ProfileName): OfflineTerms {
-    return this.#byName.get(name)?.offline ?? defaultOffline
+    return this.find(name)?.offline ?? defaultOffline
   }
 }
 

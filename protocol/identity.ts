@@ -59,6 +59,8 @@ export type AttestationResult = Brand<
     readonly binding: ChannelBinding
     readonly token?: TokenId
     readonly tpm?: TpmState
+    /** Milliseconds since 1970: `tpm` was attested after this, when what it is bound to began; absent where unknown. */
+    readonly madeAfter?: number
     /** Whose certificate vouches for the hardware, and the serial number that it gives it. */
     readonly maker?: string
     readonly hardwareSerial?: string
@@ -80,6 +82,8 @@ export type RenewalAttestation = Brand<
     readonly tier: 'tpm' | 'tpm+pcr'
     readonly binding: Exclude<ChannelBinding, 'none'>
     readonly tpm: TpmState
+    /** As in {@link AttestationResult}. */
+    readonly madeAfter?: number
   },
   'RenewalAttestation'
 >

@@ -1,6 +1,6 @@
-import type { Anchor, DeviceId, Fingerprint, InstanceId, RegistryEvent, TokenId, TpmState } from '#protocol'
+import type { Anchor, DeviceId, Fingerprint, InstanceId, RegistryEvent, TokenId } from '#protocol'
 import { certificateOf, corrupt, deviceOf, instanceOf, tokenOf } from './known.js'
-import { anchorKey, type CertificateRecord, type Instance, type RegistryState } from './state.js'
+import { anchorKey, type AttestedTpm, type CertificateRecord, type Instance, type RegistryState } from './state.js'
 
 /*
  * What joins, renewals and their first use do to a device's instances and the line of certificates of each: pending,
@@ -51,7 +51,7 @@ export function enrollDevice(state: RegistryState, event: Event<'device.enroll'>
 }
 
 /** It is this device's for good; its TPM's history goes on from what was attested now. */
-function ownAnchor(state: RegistryState, anchor: Anchor, device: DeviceId, tpm: TpmState | undefined): void {
+function ownAnchor(state: RegistryState, anchor: Anchor, device: DeviceId, tpm: AttestedTpm | undefined): void {
   const known = tpm ?? state.anchors.get(anchorKey(anchor))?.tpm
   state.anchors.set(anchorKey(anchor), { ...anchor, device, ...(known !== undefined && { tpm: known }) })
 }
@@ -87,11 +87,11 @@ export function renewDevice(state: RegistryState, event: Event<'device.renew'>):
   addPending(state, event, 'renewal')
 }
 
-function tpmStateOf(event: Event<'device.enroll' | 'device.renew'>): TpmState | undefined {
-  const { akName, resetCount, restartCount, clock, safe, firmware } = event
+function tpmStateOf(event: Event<'device.enroll' | 'device.renew'>): AttestedTpm | undefined {
+  const { akName, resetCount, restartCount, clock, safe, firmware, at } = event
   if (akName === undefined || resetCount === undefined || restartCount === undefined) return undefined
   if (clock === undefined || safe === undefined || firmware === undefined) return undefined
-  return { akName, resetCount, restartCount, clock, safe, firmware }
+  return { akName, resetCount, restartCount, clock, safe, firmware, ...(at !== undefined && { at }) }
 }
 
 /** An instance has at most one pending certificate: a newer one supersedes it unused. */

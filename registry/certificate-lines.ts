@@ -75,7 +75,7 @@ export class CertificateLines {
     const again = this.planEnrollment(attestation, { token, peer: context.peer, afterReset })
     if (again.kind !== 'issue' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
     this.#registrar.locks.gate.requireIssuer(certificate)
-    return this.#registrar.enter(enrollmentOf(again, certificate, context))
+    return this.#registrar.enter(enrollmentOf(again, certificate, { ...context, at: this.#registrar.now() }))
   }
 
   /** @throws RegistryError */

@@ -19,7 +19,7 @@ import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
 import { isRepeatable } from './repeatable.js'
 import { anchorKey, type CertificateRecord, type Device, type RegistryState, type Token } from './state.js'
-import { continuesHistory } from './tpm-history.js'
+import { breaksHistory } from './tpm-history.js'
 
 /** A join token as its bearer proved it. */
 export interface TokenCredential {
@@ -74,8 +74,9 @@ export function planEnrollment(
   const instance = instanceIdOf(claim.id, attestation)
   const before = state.instances.get(instance)
   const pending = before?.pending === undefined ? undefined : state.certificates.get(before.pending)
-  const breaksHistory = !continues(state, attestation)
-  if (pending !== undefined && !breaksHistory && says(pending, attestation) && isRepeatable(pending, now)) {
+  // By what its EK was last seen with: a cleared TPM makes new keys, and so comes as a new instance.
+  const isBroken = breaksHistory(state.anchors.get(anchorKey(attestation.anchor))?.tpm, attestation)
+  if (pending !== undefined && !isBroken && says(pending, attestation) && isRepeatable(pending, now)) {
     return { kind: 'repeat', certificate: pending }
   }
 
@@ -88,7 +89,7 @@ export function planEnrollment(
     profile: attestation.profile,
     labels: claim.device?.labels ?? token?.labels ?? {},
     attestation,
-    breaksHistory,
+    breaksHistory: isBroken,
     ...(token !== undefined && credential !== undefined && { token: credential }),
   }
 }
@@ -97,7 +98,7 @@ export function planEnrollment(
 export function enrollmentOf(
   { device, instance, profile, labels, attestation, token }: EnrollmentIssue,
   certificate: CertificateFacts,
-  context: JoinContext,
+  { at, ...context }: JoinContext & { readonly at: number },
 ): RegistryEvent {
   return {
     event: 'device.enroll',
@@ -106,7 +107,7 @@ export function enrollmentOf(
     anchorHash: attestation.anchor.hash,
     binding: attestation.binding,
     ...(token !== undefined && { token: token.id }),
-    ...attestation.tpm,
+    ...(attestation.tpm !== undefined && { ...attestation.tpm, at }),
     ...context,
     ...factsOf(certificate),
   }
@@ -115,12 +116,6 @@ export function enrollmentOf(
 /** What is pending can come from a renewal, which may be for another key, or from a join that proved more or less. */
 function says(certificate: CertificateRecord, { spkiHash, tier }: AttestationResult): boolean {
   return certificate.spkiHash === spkiHash && certificate.tier === tier
-}
-
-/** By what its EK was last seen with: a cleared TPM makes new keys, and so comes as a new instance. */
-function continues(state: RegistryState, { anchor, tpm }: AttestationResult): boolean {
-  const before = state.anchors.get(anchorKey(anchor))?.tpm
-  return before === undefined || tpm === undefined || continuesHistory(before, tpm)
 }
 
 /** The device that this hardware is known as, by the anchor itself first. */

@@ -25,6 +25,7 @@ export type RegistryErrorCode =
   | 'CLONE_SUSPECTED'
   | 'KEY_NOT_CERTIFIED'
   | 'TPM_HISTORY_BROKEN'
+  | 'EVIDENCE_OVERTAKEN'
   | 'RUN_OVER'
   | 'RUN_FULL'
   | 'LOCKED'

@@ -182,6 +182,7 @@ const tpm = object({
   clock: count,
   safe: boolean,
   firmware: text(1024),
+  at: optional(time),
 })
 const anchor = object({ kind: word('ek', 'idevid', 'token', 'oidc'), hash: fingerprint })
 

@@ -60,7 +60,7 @@ export interface Instance {
   /** The join token that let it in. */
   readonly token?: TokenId
   /** The TPM as it was last attested, at the join or a renewal; only for instances whose key lives in one. */
-  readonly tpm?: TpmState
+  readonly tpm?: AttestedTpm
   /** What the device said of itself last, at the join or a renewal: shown, never matched on. */
   readonly reported?: Labels
   /** Grows with every promotion: 0 until the first certificate was used. */
@@ -154,13 +154,18 @@ export interface Attestation extends PcrVerdict {
   readonly at: number
 }
 
+/** A TPM as it was attested, and when; milliseconds since 1970, absent in what was written before that was noted. */
+export interface AttestedTpm extends TpmState {
+  readonly at?: number
+}
+
 /** How an anchor is found again: its kind and hash as one key. */
 export type AnchorKey = `${Anchor['kind']}.${string}`
 
 export interface OwnedAnchor extends Anchor {
   readonly device: DeviceId
   /** The TPM as it was last attested, whichever instance that was for: its history goes on from there. */
-  readonly tpm?: TpmState
+  readonly tpm?: AttestedTpm
 }
 
 export function anchorKey(anchor: Anchor): AnchorKey {

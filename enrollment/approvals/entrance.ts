@@ -1,6 +1,6 @@
 import type { AttestationResult, DeviceId, Fingerprint } from '#protocol'
 import type { IssueContext } from '#ca'
-import { type Registry, RegistryError } from '#registry'
+import { type Instance, type Registry, RegistryError } from '#registry'
 import type { EnrollmentProfile } from '../profile.js'
 import type { Approvals } from './approvals.js'
 
@@ -19,7 +19,7 @@ export interface Arriving {
   readonly context: IssueContext & { readonly peer: string }
 }
 
-/** What becomes of genuine hardware that is not simply let in: by its profile it is refused, or waits for an operator. */
+/** What becomes of genuine hardware that is not simply let in: by its profile it is refused, waits for an operator, or is locked. */
 export class Entrance {
   readonly #options: EntranceOptions
 
@@ -35,6 +35,21 @@ export class Entrance {
       return issued
     } catch (error) {
       throw error instanceof RegistryError ? this.#answerTo(error, arriving) : error
+    }
+  }
+
+  /** A TPM that was reset renews nothing; whether it may join anew is asked there. @throws what `issue` throws */
+  async letStay<T>(
+    { device, anchor }: Pick<Instance, 'device' | 'anchor'>,
+    profile: EnrollmentProfile | undefined,
+    issue: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await issue()
+    } catch (error) {
+      const isReset = error instanceof RegistryError && error.code === 'TPM_HISTORY_BROKEN'
+      if (isReset && profile?.virtualTpm === true) this.#lockCopy(anchor.hash, device, error)
+      throw error
     }
   }
 
@@ -59,18 +74,18 @@ export class Entrance {
   }
 
   #answerToReset(refusal: RegistryError, { method, attestation, profile, context }: Arriving): Error {
-    const { registry, approvals, lockTpm } = this.#options
+    const { registry, approvals } = this.#options
     const device = registry.ownerOf(attestation)
     if (device === undefined) return refusal
     if (profile.virtualTpm === true) {
-      lockTpm(
-        attestation.anchor.hash,
-        device,
-        `the virtual TPM of ${device} came with an older state: ${refusal.message}`,
-      )
+      this.#lockCopy(attestation.anchor.hash, device, refusal)
       return refusal
     }
     return approvals.ask({ ...shownBy(attestation), reason: 'tpm_reset', device, ...saidIn(context) }, method)
+  }
+
+  #lockCopy(ek: Fingerprint, device: DeviceId, { message }: RegistryError): void {
+    this.#options.lockTpm(ek, device, `the virtual TPM of ${device} came with an older state: ${message}`)
   }
 }
 

@@ -17,7 +17,7 @@ export function renew(
   channel: Channel,
   reading: CsrReading,
 ): Promise<JoinAnswer> {
-  const { reception, ca, registry, trustDomain, issuance, profiles, now } = desk
+  const { reception, ca, registry, trustDomain, issuance, entrance, profiles, now } = desk
   return reception.serve({ method: 'renew', channel, certificate }, async (known) => {
     const identity = readIdentity(certificate, trustDomain)
     known.serial = identity.serial
@@ -29,7 +29,8 @@ export function renew(
       const instance = requireInstance(registry, record)
       const key = await renewalKey(desk, instance, request, channel)
       const offline = profiles.offlineTermsOf(instance.profile)
-      return issuance.renew(identity, key, { ...contextOf(channel, request.reported), binding, offline })
+      const context = { ...contextOf(channel, request.reported), binding, offline }
+      return entrance.letStay(instance, profiles.find(instance.profile), () => issuance.renew(identity, key, context))
     })
   })
 }

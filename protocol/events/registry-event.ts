@@ -65,6 +65,8 @@ export type RegistryEvent =
       readonly clock?: number
       readonly safe?: boolean
       readonly firmware?: string
+      /** When the TPM was attested; where it was. */
+      readonly at?: number
       readonly reported?: Labels
       readonly peer?: string
     })
@@ -74,8 +76,9 @@ export type RegistryEvent =
       readonly device: DeviceId
       readonly instance: InstanceId
       readonly presentedSerial: CertificateSerial
-      /** The unused certificate for another key that it takes the place of, and when; absent where there was none. */
+      /** The unused certificate for another key that it takes the place of; absent where there was none. */
       readonly displaces?: CertificateSerial
+      /** Of what it displaces, and of the TPM's attestation: when. Absent where there is neither. */
       readonly at?: number
       /** What evidence or the request itself was bound by, and the TPM as it attested itself; absent where none came. */
       readonly binding?: Exclude<ChannelBinding, 'none'>

@@ -104,7 +104,7 @@ export function renewalOf(
     ...{ device, instance, presentedSerial: presented.serial },
     ...(displaces !== undefined && { displaces, at }),
     ...(binding !== 'none' && { binding }),
-    ...(attestation !== undefined && { binding: attestation.binding, ...attestation.tpm }),
+    ...(attestation !== undefined && { binding: attestation.binding, ...attestation.tpm, at }),
     ...(peer !== undefined && { peer }),
     ...factsOf(certificate),
   }

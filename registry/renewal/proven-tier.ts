@@ -1,14 +1,14 @@
-import type { RenewalAttestation, Tier, TpmState } from '#protocol'
+import type { RenewalAttestation, Tier } from '#protocol'
 import { RegistryError } from '../errors.js'
-import type { CertificateRecord } from '../state.js'
-import { continuesHistory } from '../tpm-history.js'
+import type { AttestedTpm, CertificateRecord } from '../state.js'
+import { breaksHistory } from '../tpm-history.js'
 import type { Line } from './line.js'
 import type { RenewalAsked } from './asked.js'
 
 /**
  * A renewal inherits no tier. Another key of a TPM must be certified anew by the attestation key that joined. The same
  * key still lives in its TPM and so keeps `tpm` without; what PCRs said then is not said now.
- * @throws RegistryError KEY_NOT_CERTIFIED, TPM_HISTORY_BROKEN, CERTIFICATE_EXPIRED
+ * @throws RegistryError KEY_NOT_CERTIFIED, TPM_HISTORY_BROKEN, EVIDENCE_OVERTAKEN, CERTIFICATE_EXPIRED
  */
 export function provenTier(line: Line, { spkiHash, attestation }: RenewalAsked): Tier {
   const { certificate, current, last, instance } = line
@@ -37,8 +37,8 @@ function isResident(tier: Tier): boolean {
 }
 
 /** Since the TPM was last attested it was neither cleared nor copied; if it was, the EK must be proven again by a join. */
-function requireHistory(certificate: CertificateRecord, known: TpmState | undefined, now: RenewalAttestation): void {
-  if (known !== undefined && continuesHistory(known, now.tpm)) return
+function requireHistory(certificate: CertificateRecord, known: AttestedTpm | undefined, now: RenewalAttestation): void {
+  if (known !== undefined && !breaksHistory(known, now)) return
   throw refused('TPM_HISTORY_BROKEN', certificate, 'is for a TPM whose counters went back')
 }
 

@@ -80,7 +80,7 @@ export class Runs {
     if (certificate === undefined || state.devices.has(issue.device)) throw conflict()
     locks.gate.requireJoin(issue, issue.attestation, context.peer)
     locks.gate.requireIssuer(certificate)
-    return this.#registrar.enter(enrollmentOf(issue, certificate, context))
+    return this.#registrar.enter(enrollmentOf(issue, certificate, { ...context, at: this.#registrar.now() }))
   }
 }
 

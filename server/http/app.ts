@@ -12,6 +12,7 @@ import Fastify, {
 } from 'fastify'
 import { joinLimits, type Route } from '#protocol'
 import { peerCertificateOf } from '#x509'
+import { noteConnections } from './connected-at.js'
 import { shareConnections } from './connection-shares.js'
 import { answerProblem, answerUnknownRoute } from './problems.js'
 
@@ -74,6 +75,7 @@ export async function createApp({ version, tls, log }: HttpOptions): Promise<App
   }).withTypeProvider<TypeBoxTypeProvider>()
   app.server.headersTimeout = limits.headersMilliseconds
   app.server.maxConnections = limits.maxConnections
+  noteConnections(app.server)
   shareConnections(app.server, limits.maxConnectionsOfSource)
   // Handlers are held to their answer's schema by the compiler; at run time plain JSON is the same and starts at once.
   app.setSerializerCompiler(() => (answer) => JSON.stringify(answer))

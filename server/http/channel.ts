@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { channelBindingLabel } from '#protocol'
 import { ServerError } from '../errors.js'
 import { peerOf } from './app.js'
+import { connectedAt } from './connected-at.js'
 import type { Channel } from './service.js'
 
 const exporterBytes = 32
@@ -9,7 +10,9 @@ const exporterBytes = 32
 /** What ties the request to its connection; both ends export the same bytes (RFC 9266 §4.2). */
 export function channelOf(request: FastifyRequest): Channel {
   const { socket, address } = peerOf(request)
-  return { peer: address, exporter: socket.exportKeyingMaterial(exporterBytes, channelBindingLabel, Buffer.alloc(0)) }
+  const exporter = socket.exportKeyingMaterial(exporterBytes, channelBindingLabel, Buffer.alloc(0))
+  const since = connectedAt(socket)
+  return { peer: address, exporter, ...(since !== undefined && { since }) }
 }
 
 /** DER, as the device has shown it in the handshake. @throws ServerError DEVICE_CERTIFICATE_REQUIRED */

@@ -43,6 +43,8 @@ import type { OperatorGate } from './operators.js'
 export interface Channel {
   readonly peer: string
   readonly exporter?: Uint8Array
+  /** Milliseconds since 1970: when the connection was made. */
+  readonly since?: number
 }
 
 /** The rules of joining, without their transport. */

@@ -102,7 +102,7 @@ export function pcrPolicyOf(registers: readonly number[], over: Partial<PcrPolic
 }
 
 /** A connection of its own. */
-export function newChannel(peer = '192.0.2.7'): Required<Channel> {
+export function newChannel(peer = '192.0.2.7'): Channel & Required<Pick<Channel, 'exporter'>> {
   return { peer, exporter: Uint8Array.from(randomBytes(32)) }
 }
 

@@ -5,8 +5,20 @@ import { join } from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { openSoftwareTpm } from '#simulators'
 import type { EnrollmentProfile } from '#enrollment'
-import { by } from '../../registry/world.js'
-import { createEnrollmentWorld, joinWithTpm, makeToken, openDevice, refusals, withFreshKey } from '../world.js'
+import { by, hour } from '../../registry/world.js'
+import {
+  answerTo,
+  createEnrollmentWorld,
+  derOf,
+  evidenceOf,
+  joinWithTpm,
+  makeToken,
+  newChannel,
+  openDevice,
+  refusals,
+  renewalOf,
+  withFreshKey,
+} from '../world.js'
 
 /** A machine that has joined, and the same chip as it was three resets before. */
 async function openWithPast(t: TestContext, profile: Partial<EnrollmentProfile>) {
@@ -65,4 +77,44 @@ test('who was denied after a reset stays out, and goes on as before with the TPM
   await approvals.deny(past.ekHash, by)
   await assert.rejects(joinWithTpm(world, past), { code: 'APPROVAL_DENIED' })
   assert.equal((await joinWithTpm(world, present)).deviceId, first.deviceId)
+})
+
+test('a virtual TPM that renews with an older state is locked at once', async (t) => {
+  const { world, first, present, locked } = await openWithPast(t, { virtualTpm: true })
+  const stale = newChannel()
+  const held = await renewalOf(present, { channel: stale.exporter }) // as a copy makes it that goes on from this state
+  world.clock.now += 1000
+  const channel = newChannel()
+  const renewed = derOf(
+    await world.enrollment.renew(derOf(first), await renewalOf(present, { channel: channel.exporter }), channel),
+  )
+  await assert.rejects(world.enrollment.renew(renewed, held, stale), { code: 'TPM_HISTORY_BROKEN' })
+  assert.deepEqual([locked, refusals(world)], [[present.ekHash], ['TPM_HISTORY_BROKEN']])
+})
+
+test('of two requests that are under way together the late one asks again: nobody is locked, and nobody waits', async (t) => {
+  const { world, first, present, locked, approvals } = await openWithPast(t, { virtualTpm: true })
+  world.clock.now += hour
+  const slow = { ...newChannel(), since: world.clock.now }
+  const [join, renewal] = [
+    await evidenceOf(present, { channel: slow.exporter }),
+    await renewalOf(present, { channel: slow.exporter }),
+  ]
+  const { nonce } = world.enrollment.createNonce()
+  const byNonce = await renewalOf(present, { channel: nonce, binding: 'nonce' })
+  world.clock.now += 1000
+  const quick = { ...newChannel(), since: world.clock.now }
+  const overtaking = await renewalOf(present, { channel: quick.exporter })
+  const der = derOf(await world.enrollment.renew(derOf(first), overtaking, quick))
+
+  const overtaken = { code: 'EVIDENCE_OVERTAKEN' }
+  await assert.rejects(world.enrollment.renew(der, renewal, slow), overtaken)
+  await assert.rejects(world.enrollment.renew(der, byNonce, newChannel()), overtaken)
+  const challenge = await world.enrollment.beginTpmJoin(join, slow)
+  await assert.rejects(world.enrollment.activateTpmJoin(await answerTo(present, challenge), slow), overtaken)
+  assert.deepEqual([locked, approvals.list()], [[], []])
+
+  const again = { ...newChannel(), since: world.clock.now }
+  const made = await renewalOf(present, { channel: again.exporter })
+  assert.ok(await world.enrollment.renew(der, made, again))
 })
