@@ -94,14 +94,19 @@ async function judgeWayBack(life: Life, lineage: Lineage): Promise<string | unde
 async function judgeReplay({ service: { records, rows, clock } }: Life): Promise<string | undefined> {
   const { store } = await openOn({ records, rows: new Map() }, clock)
   while (store.hasMore) store.sync()
-  const text = (map: ReadonlyMap<string, Uint8Array>) =>
-    [...map]
-      .filter(([key]) => key !== 'registry/applied')
-      .map(([key, row]) => `${key} ${sorted(Buffer.from(row).toString())}`)
-      .toSorted()
-  const [replayed, stored] = [text(store.rows), text(rows)]
-  const other = stored.find((row, at) => row !== replayed[at]) ?? replayed[stored.length]
-  return other === undefined ? undefined : `the log makes another registry than it was: ${other}`
+  const [replayed, stored] = [readable(store.rows), readable(rows)]
+  const keys = new Set([...replayed.keys(), ...stored.keys()].filter((key) => key !== 'registry/applied'))
+  const other = [...keys].find((key) => !saysTheSame(replayed.get(key), stored.get(key)))
+  if (other === undefined) return undefined
+  return `the log makes another registry than it was: ${other} is ${replayed.get(other)} and was ${stored.get(other)}`
+}
+
+function readable(rows: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, string> {
+  return new Map([...rows].map(([key, row]) => [key, Buffer.from(row).toString()]))
+}
+
+function saysTheSame(one: string | undefined, other: string | undefined): boolean {
+  return one === other || (one !== undefined && other !== undefined && sorted(one) === sorted(other))
 }
 
 /** The same for rows that say the same. */
