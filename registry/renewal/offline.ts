@@ -1,7 +1,7 @@
 import type { Fingerprint, Tier } from '#protocol'
-import { RegistryError } from '../errors.js'
 import type { CertificateRecord } from '../state.js'
 import type { Line } from './line.js'
+import { refused } from './refused.js'
 
 /** How long after its end a certificate may still be renewed, and how its holder comes back. */
 export interface OfflineTerms {
@@ -18,7 +18,8 @@ export function requireRenewable(
   terms?: OfflineTerms,
 ): void {
   if (notAfter > now) return
-  if (terms === undefined || now - notAfter > terms.mostMilliseconds) throw expired(certificate, 'has expired')
+  if (terms === undefined || now - notAfter > terms.mostMilliseconds)
+    throw refused('CERTIFICATE_EXPIRED', certificate, 'has expired')
 }
 
 /**
@@ -31,9 +32,9 @@ export function comesBackInQuarantine(line: Line, spkiHash: Fingerprint, now: nu
   const { certificate, last, instance } = line
   if (certificate.notAfter > now || isBoundToHardware(certificate.tier)) return false
   const isLast = certificate === last || last?.spkiHash === spkiHash
-  if (!isLast) throw expired(certificate, 'has expired, and is not the last of its line')
+  if (!isLast) throw refused('CERTIFICATE_EXPIRED', certificate, 'has expired, and is not the last of its line')
   if (instance.displaced?.generation === instance.generation) {
-    throw expired(certificate, 'has expired, and two keys have asked to follow it')
+    throw refused('CERTIFICATE_EXPIRED', certificate, 'has expired, and two keys have asked to follow it')
   }
   return terms?.recover !== 'trust'
 }
@@ -41,8 +42,4 @@ export function comesBackInQuarantine(line: Line, spkiHash: Fingerprint, now: nu
 /** Of a TPM that nobody vouches for it is not known whether it is one. */
 function isBoundToHardware(tier: Tier): boolean {
   return tier === 'tpm' || tier === 'tpm+pcr'
-}
-
-function expired({ serial, device }: Pick<CertificateRecord, 'serial' | 'device'>, problem: string): RegistryError {
-  return new RegistryError('CERTIFICATE_EXPIRED', `certificate ${serial} of ${device} ${problem}`)
 }

@@ -11,13 +11,13 @@ import type {
   Tier,
 } from '#protocol'
 import { factsOf } from '../certificate-facts.js'
-import { RegistryError } from '../errors.js'
 import { isRepeatable } from '../repeatable.js'
 import type { CertificateRecord, Displacement, RegistryState } from '../state.js'
 import type { RenewalAsked } from './asked.js'
 import { type Line, lineOf } from './line.js'
 import { comesBackInQuarantine, requireRenewable } from './offline.js'
 import { provenTier } from './proven-tier.js'
+import { refused } from './refused.js'
 
 /** What a renewal comes to: the certificate that the key already has, what a new one has to say, or two machines. */
 export type RenewalPlan = RenewalRepeat | RenewalIssue | RenewalClone
@@ -87,9 +87,9 @@ export function planRenewal(
         issue(line, presented, asked, now)
       )
     case 'superseded':
-      throw refuse('SUPERSEDED', certificate, 'was superseded')
+      throw refused('SUPERSEDED', certificate, 'was superseded')
     case 'revoked':
-      throw refuse('DEVICE_REVOKED', certificate, 'was revoked')
+      throw refused('DEVICE_REVOKED', certificate, 'was revoked')
   }
 }
 
@@ -153,8 +153,4 @@ function issue(line: Line, presented: DeviceIdentity, asked: RenewalAsked, now: 
 
 function isRecent(displacement: Displacement | undefined, now: number): boolean {
   return displacement !== undefined && now - displacement.at < displacedAgainMs
-}
-
-function refuse(code: RegistryError['code'], certificate: CertificateRecord, problem: string): RegistryError {
-  return new RegistryError(code, `certificate ${certificate.serial} of ${certificate.device} ${problem}`)
 }

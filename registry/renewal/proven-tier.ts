@@ -1,9 +1,9 @@
 import type { RenewalAttestation, Tier } from '#protocol'
-import { RegistryError } from '../errors.js'
 import type { AttestedTpm, CertificateRecord } from '../state.js'
 import { breaksHistory } from '../tpm-history.js'
 import type { Line } from './line.js'
 import type { RenewalAsked } from './asked.js'
+import { refused } from './refused.js'
 
 /**
  * A renewal inherits no tier. Another key of a TPM must be certified anew by the attestation key that joined. The same
@@ -40,8 +40,4 @@ function isResident(tier: Tier): boolean {
 function requireHistory(certificate: CertificateRecord, known: AttestedTpm | undefined, now: RenewalAttestation): void {
   if (known !== undefined && !breaksHistory(known, now)) return
   throw refused('TPM_HISTORY_BROKEN', certificate, 'is for a TPM whose counters went back')
-}
-
-function refused(code: RegistryError['code'], { serial, device }: CertificateRecord, problem: string): RegistryError {
-  return new RegistryError(code, `certificate ${serial} of ${device} ${problem}`)
 }
