@@ -21,6 +21,8 @@ const advice: Readonly<Record<string, string>> = {
   LOCKED: lockedOrCopied,
   CERTIFICATE_EXPIRED:
     'the device was away for longer than the service waits: join again with "touchmark-agent enroll --again"',
+  NOT_RENEWABLE:
+    'a simulated device is not renewed: begin a new run with "touchmark-agent join-oidc", an empty folder and a new token',
   KEY_NOT_CERTIFIED: 'join again with "touchmark-agent enroll --again"',
   TPM_HISTORY_BROKEN: 'the TPM was cleared, restored or copied: join again with "touchmark-agent enroll --again"',
   AK_MISMATCH: 'this is another TPM than the one that joined: join again with "touchmark-agent enroll --again"',

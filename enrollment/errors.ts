@@ -63,6 +63,7 @@ export type EnrollmentErrorCode =
   | 'DEVICE_REVOKED'
   | 'SUPERSEDED'
   | 'CERTIFICATE_EXPIRED'
+  | 'NOT_RENEWABLE' //          a simulated device, which lives as long as its run
   | 'KEY_NOT_CERTIFIED'
   | 'TPM_HISTORY_BROKEN' //     the TPM was cleared or copied since: a new TPM join is due
   | 'EVIDENCE_OVERTAKEN' //     other evidence of this TPM came in between, so that nobody can say which is newer: ask again

@@ -32,12 +32,18 @@ const toldAtRenewal: Told = {
   DEVICE_REVOKED: 'DEVICE_REVOKED',
   SUPERSEDED: 'SUPERSEDED',
   CERTIFICATE_EXPIRED: 'CERTIFICATE_EXPIRED',
+  NOT_RENEWABLE: 'NOT_RENEWABLE',
   KEY_NOT_CERTIFIED: 'KEY_NOT_CERTIFIED',
   TPM_HISTORY_BROKEN: 'TPM_HISTORY_BROKEN',
   EVIDENCE_OVERTAKEN: 'EVIDENCE_OVERTAKEN',
   CLONE_SUSPECTED: 'RENEWAL_REFUSED',
   LOCKED: 'RENEWAL_REFUSED',
   UNKNOWN_CERTIFICATE: 'RENEWAL_REFUSED',
+}
+
+/** Where the code alone does not say what to do. */
+const sentences: Partial<Record<EnrollmentErrorCode, string>> = {
+  NOT_RENEWABLE: 'a simulated device lives as long as its run and is not renewed: begin a new run with a new token',
 }
 
 /** A refusal twice: as the audit log has it, and as the other end hears it. */
@@ -55,10 +61,11 @@ export function refusalOf(error: unknown, method: JoinMethod): Refusal | undefin
   if (!(error instanceof RegistryError)) return undefined
   const code = (method === 'renew' ? toldAtRenewal : toldAtJoin)[error.code]
   if (code === undefined) return undefined
-  const told = new EnrollmentError(
-    code,
-    method === 'renew' ? 'this certificate is not renewed' : 'this join is refused',
-  )
+  const told = new EnrollmentError(code, sentences[code] ?? sentenceFor(method))
   const lock = error instanceof LockedError && error.lock !== 'unknown' && { lock: error.lock }
   return { reason: error.code, comment: error.message, ...lock, told }
+}
+
+function sentenceFor(method: JoinMethod): string {
+  return method === 'renew' ? 'this certificate is not renewed' : 'this join is refused'
 }

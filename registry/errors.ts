@@ -21,6 +21,7 @@ export type RegistryErrorCode =
   | 'LABEL_INVALID'
   | 'TOKEN_INVALID'
   | 'CERTIFICATE_EXPIRED'
+  | 'NOT_RENEWABLE'
   | 'SUPERSEDED'
   | 'CLONE_SUSPECTED'
   | 'KEY_NOT_CERTIFIED'

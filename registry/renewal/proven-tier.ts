@@ -8,7 +8,7 @@ import { refused } from './refused.js'
 /**
  * A renewal inherits no tier. Another key of a TPM must be certified anew by the attestation key that joined. The same
  * key still lives in its TPM and so keeps `tpm` without; what PCRs said then is not said now.
- * @throws RegistryError KEY_NOT_CERTIFIED, TPM_HISTORY_BROKEN, EVIDENCE_OVERTAKEN, CERTIFICATE_EXPIRED
+ * @throws RegistryError KEY_NOT_CERTIFIED, TPM_HISTORY_BROKEN, EVIDENCE_OVERTAKEN, NOT_RENEWABLE
  */
 export function provenTier(line: Line, { spkiHash, attestation }: RenewalAsked): Tier {
   const { certificate, current, last, instance } = line
@@ -28,7 +28,7 @@ export function provenTier(line: Line, { spkiHash, attestation }: RenewalAsked):
     case 'idevid':
       return 'token' // the new key is proven by the old one only
     case 'oidc-sim':
-      throw refused('CERTIFICATE_EXPIRED', certificate, 'is for one run and not renewable')
+      throw refused('NOT_RENEWABLE', certificate, 'is for one run of a CI job, and ends with it')
   }
 }
 

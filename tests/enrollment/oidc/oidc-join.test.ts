@@ -136,7 +136,7 @@ test('a simulated device is not renewed', async (t) => {
   const [device] = answer.devices
   assert.ok(device)
   const renewal = world.enrollment.renew(derOf({ ...answer, ...device }), { csr: key.csr }, newChannel())
-  await assert.rejects(renewal, { code: 'CERTIFICATE_EXPIRED' })
+  await assert.rejects(renewal, { code: 'NOT_RENEWABLE', message: /begin a new run/ })
 })
 
 test('when its certificates are over a run is forgotten with one record, and its token opens nothing more', async (t) => {
