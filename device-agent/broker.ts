@@ -50,7 +50,7 @@ export async function connectBroker(
 ): Promise<BrokerSession> {
   const { clientId, clean, keepAliveSeconds = 60, timeoutMs = 15_000, announce, heard } = options
   const endpoint = parseBroker(generation.facts.broker)
-  const { MqttClient } = await import('mqtt')
+  const { MqttClient } = await importMqtt()
   const { stream } = await key.connect({
     ...endpoint,
     ca: [],
@@ -95,6 +95,13 @@ export async function connectBroker(
     stream.destroy()
     throw error
   }
+}
+
+/** Without mqtt-packet's 65,536 buffers, one for each packet identifier, that it makes at the first packet and holds: 12 MB. */
+async function importMqtt(): Promise<typeof import('mqtt')> {
+  const [mqtt, { writeToStream }] = await Promise.all([import('mqtt'), import('mqtt-packet')])
+  writeToStream.cacheNumbers = false
+  return mqtt
 }
 
 const online = Buffer.from('{"online":true}')
