@@ -8,6 +8,7 @@ import { addDevices } from './commands/devices.js'
 import { addLocks } from './commands/locks.js'
 import { addOperators } from './commands/operators.js'
 import { addPolicy } from './commands/policy.js'
+import { addServices } from './commands/services.js'
 import { addSessions } from './commands/sessions.js'
 import { addStatus } from './commands/status.js'
 import { addTokens } from './commands/tokens.js'
@@ -59,6 +60,7 @@ export function createProgram(version: string): Command {
     addTokens,
     addOperators,
     addSessions,
+    addServices,
     addPolicy,
     addAttest,
     addAudit,

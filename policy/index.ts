@@ -14,7 +14,9 @@ export { everyRight, operatorRights, OperatorRights, Reach } from './operators/o
 export { parsePolicy } from './reading/parse.js'
 export {
   type DeviceAttributes,
+  type Discovering,
   type Message,
+  type Offer,
   policyLimits,
   type PolicyTest,
   type Qos,

@@ -1,4 +1,4 @@
-import type { DenyReason, DeviceId, Labels, Tier, TopicAction, TopicFilter, TopicName } from '#protocol'
+import type { DenyReason, DeviceId, Labels, OfferedService, Tier, TopicAction, TopicFilter, TopicName } from '#protocol'
 import type { Circumstances, Conditions } from './conditions/conditions.js'
 import type { OperatorPolicy } from './operators/operator-policy.js'
 
@@ -36,6 +36,8 @@ export interface Role {
   /** Both lists in the order of their ids, whatever the order in the file. */
   readonly allow: readonly AllowRule[]
   readonly deny: readonly Rule[]
+  /** In the same order. */
+  readonly discover: readonly DiscoverRule[]
 }
 
 export interface Rule {
@@ -63,6 +65,22 @@ export interface AllowRule extends Rule {
   /** Whoever is given a message that it allows may answer once, within this time (MQTT 5.0 §4.10). */
   readonly answerMs?: number
 }
+
+/** Lets a device see services that others offer. All that is said has to fit; something always is. */
+export interface DiscoverRule {
+  /** `role/rule`, in one set with those for topics. */
+  readonly id: string
+  /** `file:line:column`. */
+  readonly at: string
+  /** What the device that offers it must have, which operators gave; a variable stands for what the one who looks has. */
+  readonly labels: Readonly<Record<string, string | Variable>>
+  /** One of these names, or with a last `*` the beginning of one; default: any. As `protocols`. */
+  readonly services?: readonly string[]
+  readonly protocols?: readonly string[]
+}
+
+/** A service as far as a policy looks at it. */
+export type Offer = Pick<OfferedService, 'labels' | 'service' | 'protocol'>
 
 export type Qos = 0 | 1 | 2
 
@@ -98,7 +116,7 @@ export interface PolicyTest {
   readonly at: string
   readonly as: DeviceAttributes
   readonly circumstances: Circumstances
-  readonly question: Question
+  readonly question: Question | Discovering
   readonly expect: 'allow' | 'deny'
   /** `role/rule` or `rule` that must be among the deciding ones. */
   readonly by?: string
@@ -118,5 +136,8 @@ export type Question =
   | (Message & { readonly action: 'publish' | 'will' })
   | { readonly action: 'subscribe'; readonly filter: TopicFilter; readonly qos: Qos }
   | { readonly action: 'receive'; readonly topic: TopicName }
+
+/** Whether a device may know of a service. No question about a topic: nothing of it is sent, and no record asks it again. */
+export type Discovering = { readonly action: 'discover'; readonly offer: Offer }
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }

@@ -30,10 +30,21 @@ export function runPolicyTests(policy: TopicPolicy): TestReport {
 }
 
 function nameOf({ as, question, expect, by, reason }: PolicyTest): string {
-  const { action } = question
-  const topic = action === 'subscribe' ? question.filter : question.topic
   const because = by !== undefined ? ` by ${by}` : reason !== undefined ? ` because of ${reason}` : ''
-  return `${as.id} ${action} ${topic}: ${expect}${because}`
+  return `${as.id} ${question.action} ${subjectOf(question)}: ${expect}${because}`
+}
+
+function subjectOf(question: PolicyTest['question']): string {
+  switch (question.action) {
+    case 'subscribe':
+      return question.filter
+    case 'discover':
+      return `${question.offer.service} (${question.offer.protocol})`
+    case 'publish':
+    case 'will':
+    case 'receive':
+      return question.topic
+  }
 }
 
 function problemOf({ expect, by, reason }: PolicyTest, decision: Decision): string | undefined {

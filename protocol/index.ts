@@ -230,8 +230,19 @@ export {
   parseLockTarget,
 } from './lock.js'
 export { hasLabels, ownLabel } from './labels.js'
+export { patternOf } from './pattern.js'
 export { type QueryWord, queryWords } from './query-words.js'
 export { parseShare, type SubscriptionName } from './share.js'
+export {
+  decodeServicePage,
+  formatServicePlace,
+  type FoundService,
+  type OfferedService,
+  type ReportedService,
+  type ServicePage,
+  servicePageLimits,
+  servicesIn,
+} from './services.js'
 export { addressIn, sourceOf } from './source.js'
 export { parseSpan } from './span.js'
 export {

@@ -75,7 +75,10 @@ export class CertificateLines {
     const again = this.planEnrollment(attestation, { token, peer: context.peer, afterReset })
     if (again.kind !== 'issue' || again.device !== plan.device || again.instance !== plan.instance) throw conflict()
     this.#registrar.locks.gate.requireIssuer(certificate)
-    return this.#registrar.enter(enrollmentOf(again, certificate, { ...context, at: this.#registrar.now() }))
+    const facts = { ...context, at: this.#registrar.now() }
+    const done = this.#registrar.enter(enrollmentOf(again, certificate, facts))
+    this.#registrar.tell({ kind: 'reported', device: again.device })
+    return done
   }
 
   /** @throws RegistryError */

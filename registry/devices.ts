@@ -63,7 +63,10 @@ export class Devices {
 
   async recordReport(instance: InstanceId, reported: Labels, peer?: string): Promise<void> {
     const report = reportOf(this.#registrar.state, instance, reported, peer)
-    if (report !== undefined) return this.#registrar.enter(report)
+    if (report === undefined) return
+    const done = this.#registrar.enter(report)
+    this.#registrar.tell({ kind: 'reported', device: report.device })
+    return done
   }
 
   /** @throws RegistryError DEVICE_UNKNOWN */

@@ -5,8 +5,12 @@ import type { Locks } from './locks/locks.js'
 import type { RegistryState } from './state.js'
 
 export interface RegistryChange {
-  /** `promoted`: a certificate was used for the first time, so that others of the device are over. `cloned`: see device.clone. */
-  readonly kind: 'revoked' | 'labels' | 'promoted' | 'cloned'
+  /**
+   * `promoted`: a certificate was used for the first time, so that others of the device are over. `cloned`: see
+   * device.clone. `reported`: it says something new of itself, or a machine of its that joined does. `forgotten`: it is
+   * known no more.
+   */
+  readonly kind: 'revoked' | 'labels' | 'promoted' | 'cloned' | 'reported' | 'forgotten'
   readonly device: DeviceId
 }
 

@@ -3,7 +3,10 @@ import type { DeviceAttributes } from '#policy'
 import type { CertificateRecord, Device, Registry } from '#registry'
 
 /** Who a device is to a policy; undefined when it is not known, is kept out, or holds no certificate that admits it. */
-export function attributesOf(registry: Registry, id: DeviceId): DeviceAttributes | undefined {
+export function attributesOf(
+  registry: Pick<Registry, 'device' | 'certificatesOf' | 'locks'>,
+  id: DeviceId,
+): DeviceAttributes | undefined {
   if (registry.locks.keepsOut(id)) return undefined
   const device = registry.device(id)
   const inUse = device && certificateInUse(registry, device)

@@ -15,6 +15,9 @@ export type ServerErrorCode =
   | 'ACT_NOT_ALLOWED' //      an operator is known, and may not do this
   | 'LABELS_LOCKED' //        a lock goes by the labels that were to change
   | 'DEVICE_CERTIFICATE_REQUIRED'
+  | 'DEVICE_NOT_ADMITTED' //  one came, and it opens nothing now
+  | 'DISCOVERY_NOT_GRANTED'
+  | 'DISCOVERY_BUSY' //       the same device asks several times at once
   | 'TOKEN_REQUIRED'
   | 'OPERATOR_RESERVED' //    a name under which the service itself acts
   | 'OPERATOR_UNBOUND' //     a name that the policy gives nothing

@@ -25,6 +25,8 @@ export function followRegistry(
         return broker.rightsChanged(device) // of another tier it may have fewer
       case 'revoked':
       case 'cloned':
+      case 'reported':
+      case 'forgotten':
         return undefined
     }
   })

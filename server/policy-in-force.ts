@@ -4,6 +4,7 @@ import {
   type DeviceId,
   type ExplainRequest,
   type Explanation,
+  type OfferedService,
   type OperatorFacts,
   type OperatorName,
   type PolicyView,
@@ -34,6 +35,8 @@ export interface PolicyInForceOptions {
   readonly audit: AuditTrail
   /** Who a device is to a policy; undefined when the registry does not know it. */
   readonly attributesOf: (device: DeviceId) => DeviceAttributes | undefined
+  /** A service that a device offers now. Default: none */
+  readonly serviceOf?: (device: DeviceId, service: string) => OfferedService | undefined
   readonly now: () => number
   /** Default: in this thread. */
   readonly reader?: PolicyReader
@@ -166,7 +169,12 @@ export class PolicyInForce {
     const rates = known && this.#rates // what is left in the buckets tells how much a device has said
     const circumstances = circumstancesOf(request, this.#options.now())
     const { policy } = this.#switch.active
-    return renderPolicy(policy, subjectOf(request, known), circumstances, rates).explain(questionOf(request))
+    const serviceOf = (id: DeviceId, service: string) => {
+      const offered = this.#options.serviceOf?.(id, service)
+      return offered && seen.includes(offered.labels) ? offered : undefined
+    }
+    const question = questionOf(request, serviceOf)
+    return renderPolicy(policy, subjectOf(request, known), circumstances, rates).explain(question)
   }
 
   /** What an operator may do; the one who holds the data folder, everything, whatever a policy says. */

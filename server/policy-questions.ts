@@ -1,5 +1,20 @@
-import { type ExplainRequest, messageOf, parseTopicFilter, parseTopicName } from '#protocol'
-import { type Circumstances, type DeviceAttributes, parseAddress, parseTime, type Question } from '#policy'
+import {
+  type DeviceId,
+  type ExplainRequest,
+  messageOf,
+  type OfferedService,
+  parseDeviceId,
+  parseTopicFilter,
+  parseTopicName,
+} from '#protocol'
+import {
+  type Circumstances,
+  type DeviceAttributes,
+  type Discovering,
+  parseAddress,
+  parseTime,
+  type Question,
+} from '#policy'
 import { ServerError } from './errors.js'
 
 /*
@@ -22,8 +37,11 @@ export function circumstancesOf({ from, at }: ExplainRequest, now: number): Circ
   }
 }
 
-/** @throws ProtocolError INVALID_TOPIC */
-export function questionOf({ action, topic, qos = 0, retain = false, size = 0 }: ExplainRequest): Question {
+/** `serviceOf`: one that the operator may know of. @throws ProtocolError INVALID_TOPIC; ServerError NOT_FOUND */
+export function questionOf(
+  { action, topic, qos = 0, retain = false, size = 0 }: ExplainRequest,
+  serviceOf: (device: DeviceId, service: string) => OfferedService | undefined,
+): Question | Discovering {
   switch (action) {
     case 'publish':
     case 'will':
@@ -32,5 +50,19 @@ export function questionOf({ action, topic, qos = 0, retain = false, size = 0 }:
       return { action, filter: parseTopicFilter(topic), qos }
     case 'receive':
       return { action, topic: parseTopicName(topic) }
+    case 'discover':
+      return { action, offer: requireService(topic, serviceOf) }
   }
+}
+
+function requireService(
+  place: string,
+  serviceOf: (device: DeviceId, service: string) => OfferedService | undefined,
+): OfferedService {
+  const [device = '', service = '', ...rest] = place.split('/')
+  if (service === '' || rest.length > 0)
+    throw new ServerError('REQUEST_INVALID', 'to discover: expected DEVICE/SERVICE')
+  const offered = serviceOf(parseDeviceId(device), service)
+  if (offered !== undefined) return offered
+  throw new ServerError('NOT_FOUND', `${device} offers no service ${service} that could be found now`)
 }

@@ -7,6 +7,9 @@ import type { Registry } from '#registry'
 import { attributesOf } from './attributes.js'
 import type { Attesting } from './attesting.js'
 import type { AuditReads } from './audit-reads.js'
+import { Discovery } from './discovery/discovery.js'
+import type { ServiceDirectory } from './discovery/directory.js'
+import type { DiscoveryReads } from './discovery/reads.js'
 import { certificateHosts, publicHost } from './config.js'
 import { ServerError } from './errors.js'
 import { secured } from './http/app.js'
@@ -38,6 +41,8 @@ export interface ApiParts extends OpenLog, Pick<OpenBroker, 'broker'> {
   readonly upkeep: Upkeep
   readonly refusals: OperatorRefusals
   readonly auditReads: AuditReads
+  readonly directory: ServiceDirectory
+  readonly discoveryReads: DiscoveryReads
   readonly heard: LastHeard
   readonly requests: OpenRequests
   readonly status: () => StatusView
@@ -111,6 +116,13 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
       ...{ registry, now, elapsed },
       isOnline: (device) => broker.isOnline(device),
       heardAt: (device) => parts.heard.of(device),
+    }),
+    discovery: new Discovery({
+      ...{ elapsed, directory: parts.directory, reads: parts.discoveryReads },
+      identify: (der) => issuers.identifyDevice(der),
+      admit: (holder, address) => registry.admit(holder, address),
+      rightsOf: (device, from) => policy.effectiveFor(device, from),
+      isOnline: (device) => broker.isOnline(device),
     }),
     sessions: () => broker.sessions(),
     kick: (clientId, how) => broker.kick(clientId, how),

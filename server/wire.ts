@@ -9,6 +9,8 @@ import { ourselves, Registry } from '#registry'
 import { openLevelStore } from '#store'
 import { Attesting } from './attesting.js'
 import { AuditReads } from './audit-reads.js'
+import { ServiceDirectory } from './discovery/directory.js'
+import { DiscoveryReads } from './discovery/reads.js'
 import { attributesOf } from './attributes.js'
 import { Closing } from './closing.js'
 import { certificateHosts, publicHost, type ServerConfig } from './config.js'
@@ -108,8 +110,13 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
 
   const reader = new PolicyThread()
   closing.add(() => reader.close())
+  const directory = new ServiceDirectory(registry)
   const policy = await PolicyInForce.open(
-    { store, audit, attributesOf: (device) => attributesOf(registry, device), now, reader },
+    {
+      ...{ store, audit, now, reader },
+      attributesOf: (device) => attributesOf(registry, device),
+      serviceOf: (device, service) => directory.find(device, service),
+    },
     await firstPolicy(inData('policy.yaml'), inData('policy.schema.json')),
     ourselves,
   )
@@ -118,9 +125,11 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const retention = new Retention({ log: audit, retain: config.auditRetain, release, now, warn })
   const refusals = new OperatorRefusals(audit)
   const auditReads = new AuditReads(audit)
+  const discoveryReads = new DiscoveryReads(audit)
   closing.add(async () => {
     refusals.flush()
     auditReads.flush()
+    discoveryReads.flush()
     audit.append({ event: 'server.stop' })
     await registry.settled()
   })
@@ -157,7 +166,8 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const api = await openApi(wiring, {
     ...rooms,
     ...log,
-    ...{ broker, enrollment, approvals, attesting, refusals, auditReads, requests, status, handOutVerifierKey },
+    ...{ broker, enrollment, approvals, attesting, refusals, requests, status, handOutVerifierKey },
+    ...{ auditReads, directory, discoveryReads },
   })
 
   const metrics = createMetrics({

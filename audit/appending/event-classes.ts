@@ -58,6 +58,7 @@ const dispensable: ReadonlySet<AuditEventName> = new Set<AuditEventName>([
   'join.refuse',
   'join.pending',
   'operator.refuse',
+  'services.discover',
 ])
 
 /**

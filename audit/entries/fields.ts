@@ -224,6 +224,7 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'device.attest': 90,
   'pcr_policy.apply': 91,
   'pcr_policy.remove': 92,
+  'services.discover': 100,
   'join.oidc': 110,
   'run.forget': 111,
   'device.clone': 115,

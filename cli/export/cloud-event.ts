@@ -53,6 +53,7 @@ const ocsf = {
   'message.publish': [apiActivity, 1], // create
   'message.deliver': [apiActivity, 2], // read
   'audit.read': [apiActivity, 2],
+  'services.discover': [apiActivity, 2],
 } as const satisfies { readonly [Event in AuditEventName]?: readonly [classUid: number, activity: number] }
 
 function isClassified(event: string): event is keyof typeof ocsf {

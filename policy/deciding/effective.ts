@@ -9,9 +9,21 @@ import {
 } from '#protocol'
 import type { Term, Whereabouts } from '../conditions/conditions.js'
 import { covered, type Levels } from '../matching/containment.js'
+import { DiscoverList } from '../matching/discover-list.js'
 import { type Prepared, type Rendered, renderRule, type RuleList } from '../matching/rule-list.js'
 import { type Overlaps, remember, RuleTable } from '../matching/rule-table.js'
-import type { AllowRule, DeviceAttributes, Message, Qos, Question, Rule, TopicPolicy } from '../policy.js'
+import type {
+  AllowRule,
+  DeviceAttributes,
+  Discovering,
+  DiscoverRule,
+  Message,
+  Offer,
+  Qos,
+  Question,
+  Rule,
+  TopicPolicy,
+} from '../policy.js'
 import { nearestMiss } from './nearest.js'
 import type { RateLimiter } from './rate-limiter.js'
 
@@ -21,8 +33,9 @@ export interface Rights {
   /** All of these can be rendered for each of them. */
   readonly allow: readonly RuleList<AllowRule>[]
   readonly deny: readonly RuleList[]
+  readonly discover: readonly DiscoverList[]
   /** Of roles that are bound under conditions which do not hold: they decide nothing, and tell what was nearest. */
-  readonly withheld: Pick<Rights, 'allow' | 'deny'>
+  readonly withheld: Pick<Rights, 'allow' | 'deny' | 'discover'>
   /** While no time limit passes and the device stays where it is, these are its rights. */
   readonly term: Term
   /** Where that is; undefined where nothing depends on it. */
@@ -45,11 +58,11 @@ interface Judged {
 
 /** Somebody whose rule a decision names. */
 interface Naming {
-  readonly rule: Rule
+  readonly rule: Pick<Rule, 'id'>
 }
 
 type Constraint = Extract<DenyReason, 'qos' | 'retain' | 'size' | 'rate'>
-type Failure = Constraint | 'topic' | 'condition'
+type Failure = Constraint | 'topic' | 'service' | 'condition'
 
 /**
  * The rights of one device: any matching deny refuses; else any matching allow whose constraints all hold allows; else
@@ -68,6 +81,7 @@ export class EffectivePolicy {
   readonly #onOverlap: 'filter' | 'reject'
   readonly #rules: RuleTable
   readonly #withheld: RuleTable
+  readonly #discover: Record<'given' | 'withheld', readonly DiscoverList[]>
   readonly #rates: RateLimiter
   /** Decisions that were taken before and that nothing can change: the broker asks for every message and recipient. */
   #received: Map<TopicName, QosDecision> | undefined
@@ -87,6 +101,7 @@ export class EffectivePolicy {
     const { withheld } = rights
     const isNothingWithheld = withheld.allow.length + withheld.deny.length === 0
     this.#withheld = isNothingWithheld ? emptyTable : new RuleTable(withheld, device)
+    this.#discover = { given: rights.discover, withheld: withheld.discover }
     this.#rates = rates
   }
 
@@ -141,9 +156,26 @@ export class EffectivePolicy {
     return decision
   }
 
+  /** Whether there is any service that it may see. */
+  get discovers(): boolean {
+    return this.#discover.given.some(({ isEmpty }) => !isEmpty)
+  }
+
+  /** Whether the device may know of a service that another offers. */
+  discover(offer: Offer): Decision {
+    const rule = this.#discovering('given', offer)
+    if (rule !== undefined) return this.#allowed([{ rule }])
+    const withheld = this.#discovering('withheld', offer)
+    if (withheld !== undefined) return this.#denied('condition', [{ rule: withheld }])
+    if (this.quarantined) return this.#denied('quarantined', [])
+    return this.#denied(this.#rules.isEmpty && !this.discovers ? 'no_rights' : 'no_rule', [])
+  }
+
   /** The decision that would be taken, by the same code, without paying. */
-  judge(question: Question): Decision {
+  judge(question: Question | Discovering): Decision {
     switch (question.action) {
+      case 'discover':
+        return this.discover(question.offer)
       case 'publish':
       case 'will':
         return this.#judgeMessage(question.action, question).decision
@@ -155,7 +187,8 @@ export class EffectivePolicy {
   }
 
   /** The same, and what each rule had to do with it. */
-  explain(question: Question): Explanation {
+  explain(question: Question | Discovering): Explanation {
+    if (question.action === 'discover') return this.#explainDiscover(question.offer)
     const { action } = question
     const decision = this.judge(question)
     const reason = decision.effect === 'deny' ? decision.reason : undefined
@@ -185,6 +218,26 @@ export class EffectivePolicy {
           question,
         )
     return { decision, considered: looked, ...(nearest && { nearest }) }
+  }
+
+  #explainDiscover(offer: Offer): Explanation {
+    const look = (which: 'given' | 'withheld', failed: Failure | undefined): readonly Considered[] =>
+      this.#discover[which].flatMap((list) =>
+        list.rules.map((rule) => {
+          const isMatching = new DiscoverList([rule]).matching(offer, this.#device) !== undefined
+          return considered(rule, 'allow', isMatching ? failed : 'service')
+        }),
+      )
+    const looked = [...look('given', undefined), ...look('withheld', 'condition')]
+    return { decision: this.discover(offer), considered: looked }
+  }
+
+  #discovering(which: 'given' | 'withheld', offer: Offer): DiscoverRule | undefined {
+    for (const list of this.#discover[which]) {
+      const rule = list.matching(offer, this.#device)
+      if (rule !== undefined) return rule
+    }
+    return undefined
   }
 
   /** The rules that let through some of what a subscription matches, and those that withhold some. */
@@ -276,7 +329,7 @@ export class EffectivePolicy {
 const emptyTable = new RuleTable({ allow: [], deny: [] }, { id: parseDeviceId('nobody'), tier: 'token', labels: {} })
 
 /** The rules that have to do with the topic or filter of a question. */
-function involvedIn(rules: RuleTable, question: Question): ReadonlySet<Rule> {
+function involvedIn(rules: RuleTable, question: Question): ReadonlySet<Naming['rule']> {
   const { deny, allow } = matchesOf(rules, question)
   return new Set([...deny, ...allow].map(({ rule }) => rule))
 }
@@ -300,6 +353,6 @@ function filtersOf(rules: readonly Rendered[]): readonly Levels[] {
 
 type Considered = Explanation['considered'][number]
 
-function considered(rule: Rule, effect: 'allow' | 'deny', failed: Failure | undefined): Considered {
+function considered(rule: Pick<Rule, 'id' | 'at'>, effect: 'allow' | 'deny', failed: Failure | undefined): Considered {
   return { rule: rule.id, effect, at: rule.at, ...(failed === undefined ? {} : { failed }) }
 }

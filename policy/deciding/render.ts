@@ -1,7 +1,7 @@
 import { isName } from '#protocol'
 import { always, type Circumstances, termOf, whereaboutsOf } from '../conditions/conditions.js'
 import { listsOf } from '../matching/rule-list.js'
-import { type Binding, type DeviceAttributes, policyLimits, type TopicPolicy } from '../policy.js'
+import { type Binding, type DeviceAttributes, policyLimits, type Role, type TopicPolicy } from '../policy.js'
 import { bindingsOf, type BoundRole, boundRoles } from './bound-roles.js'
 import { EffectivePolicy, type Rights } from './effective.js'
 import { RateLimiter } from './rate-limiter.js'
@@ -43,24 +43,31 @@ function rightsOf(policy: TopicPolicy, device: DeviceAttributes, circumstances: 
   if (denyErrors.length > 0) return { ...nothing(denyErrors), ...extent } // elsewhere, or later, it may not be bound
 
   const allowing = roles.filter(({ bound }) => bound === 'yes')
-  const problems = allowing.map(({ role }) => listsOf(role).allow.problemsFor(device))
+  const problems = allowing.map(({ role }) => problemsOf(role, device))
   const given = allowing.filter((_, at) => problems[at]?.length === 0)
   return {
     ...extent,
     maxSessions: maxSessionsOf(given),
     allow: given.map(({ role }) => listsOf(role).allow),
     deny: denying.map(({ role }) => listsOf(role).deny),
+    discover: given.map(({ role }) => listsOf(role).discover),
     withheld: withheldFrom(roles, device),
     renderErrors: problems.flat(),
   }
 }
 
-const nothingWithheld = { allow: [], deny: [] }
+/** Of what the role gives; what it denies is looked at before. */
+function problemsOf(role: Role, device: DeviceAttributes): readonly string[] {
+  const { allow, discover } = listsOf(role)
+  return [...allow.problemsFor(device), ...discover.problemsFor(device)]
+}
+
+const nothingWithheld = { allow: [], deny: [], discover: [] }
 
 const unconditional = { withheld: nothingWithheld, term: always, whereabouts: undefined }
 
 function nothing(renderErrors: readonly string[]): Rights {
-  return { ...unconditional, maxSessions: 1, allow: [], deny: [], renderErrors }
+  return { ...unconditional, maxSessions: 1, allow: [], deny: [], discover: [], renderErrors }
 }
 
 /** By what binds them. */
@@ -87,15 +94,17 @@ function commonRights(policy: TopicPolicy, bindings: readonly Binding[]): Rights
     maxSessions: maxSessionsOf(roles),
     allow: roles.map(({ role }) => listsOf(role).allow),
     deny: roles.map(({ role }) => listsOf(role).deny),
+    discover: roles.map(({ role }) => listsOf(role).discover),
     renderErrors: [],
   }
   kinds.set(kind, rights)
   return rights
 }
 
-function isWholeFor(device: DeviceAttributes, { allow, deny }: Rights): boolean {
+function isWholeFor(device: DeviceAttributes, { allow, deny, discover }: Rights): boolean {
   for (const list of deny) if (list.problemsFor(device).length > 0) return false
   for (const list of allow) if (list.problemsFor(device).length > 0) return false
+  for (const list of discover) if (list.problemsFor(device).length > 0) return false
   return true
 }
 
@@ -111,5 +120,6 @@ function withheldFrom(roles: readonly BoundRole[], device: DeviceAttributes): Ri
   return {
     allow: allowing.map(({ role }) => listsOf(role).allow.renderableFor(device)),
     deny: denying.map(({ role }) => listsOf(role).deny.renderableFor(device)),
+    discover: allowing.map(({ role }) => listsOf(role).discover),
   }
 }

@@ -59,5 +59,5 @@ function formatWhen({ when }: Bound): string {
 /** To have a role that only denies is to have less. */
 function worthOf(role: Role | undefined): Brings {
   if (role === undefined || role.deny.length === 0) return 'more'
-  return role.allow.length === 0 ? 'less' : 'other'
+  return role.allow.length + role.discover.length === 0 ? 'less' : 'other'
 }

@@ -1,6 +1,7 @@
 import type { PolicyDifference } from '#protocol'
 import type { Role, TopicPolicy } from '../policy.js'
 import { diffBindings } from './bindings.js'
+import { diffDiscovers } from './discover.js'
 import { diffOperators } from './operators.js'
 import { diffAllows, diffDenies } from './rules.js'
 
@@ -48,13 +49,14 @@ function diffRole(name: string, from: TopicPolicy, to: TopicPolicy): readonly Po
     ...diffSessions(older, newer),
     ...diffAllows(older.allow, newer.allow),
     ...diffDenies(older.deny, newer.deny),
+    ...diffDiscovers(older.discover, newer.discover),
     ...diffBindings(name, from, to),
   ]
   return changes.map((change) => ({ about: 'role', role: name, ...change }))
 }
 
 /** What a role that is not there gives. */
-const noRole: Pick<Role, 'maxSessions' | 'allow' | 'deny'> = { maxSessions: 1, allow: [], deny: [] }
+const noRole: Omit<Role, 'name'> = { maxSessions: 1, allow: [], deny: [], discover: [] }
 
 function diffSessions(
   { maxSessions: from }: Pick<Role, 'maxSessions'>,

@@ -1,6 +1,7 @@
 import type { TopicAction } from '#protocol'
 import type { AllowRule, DeviceAttributes, Role, Rule, Variable } from '../policy.js'
 import type { Levels } from './containment.js'
+import { DiscoverList } from './discover-list.js'
 import { hasValue, renderTemplate } from './template.js'
 import { TopicMatcher } from './topic-matcher.js'
 
@@ -85,6 +86,7 @@ export class RuleList<R extends Rule = Rule> {
 interface Lists {
   readonly allow: RuleList<AllowRule>
   readonly deny: RuleList
+  readonly discover: DiscoverList
 }
 
 const known = new WeakMap<Role, Lists>()
@@ -92,7 +94,11 @@ const known = new WeakMap<Role, Lists>()
 export function listsOf(role: Role): Lists {
   const found = known.get(role)
   if (found) return found
-  const lists = { allow: new RuleList(role.allow, 'allow'), deny: new RuleList(role.deny, 'deny') }
+  const lists = {
+    allow: new RuleList(role.allow, 'allow'),
+    deny: new RuleList(role.deny, 'deny'),
+    discover: new DiscoverList(role.discover),
+  }
   known.set(role, lists)
   return lists
 }

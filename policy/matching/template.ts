@@ -40,7 +40,8 @@ function bytesOf(text: string): number {
   return new TextEncoder().encode(text).length
 }
 
-function parseVariable(level: string): Variable {
+/** `${device.id}` or `${device.labels.NAME}`. @throws TypeError */
+export function parseVariable(level: string): Variable {
   if (level === '${device.id}') return { device: 'id' }
   const label = /^\$\{device\.labels\.([^{}]+)\}$/.exec(level)?.[1]
   if (label === undefined || !isName(label)) {

@@ -5,6 +5,7 @@ import { type AllowRule, policyLimits, type Rate, type Role, type Rule, type Top
 import { type Node, plain, readDocument } from './document.js'
 import { Fields, flag, integer, list, named, parsed, type Read, word } from './fields.js'
 import { readBinding, readRoleName, requireFewRoles } from './read-binding.js'
+import { readDiscover } from './read-discover.js'
 import { readOperators } from './read-operators.js'
 import { readTest } from './read-test.js'
 import { actions, count, maxPayloadBytes, name, readQos } from './values.js'
@@ -62,13 +63,14 @@ function readQuarantine(roles: ReadonlyMap<string, Role>): Read<string> {
 
 function readRole(roleName: string, node: Node, keyAt: string): Role {
   if (!isName(roleName)) throw new PolicyError('POLICY_INVALID_VALUE', keyAt, 'not a role name')
-  const fields = new Fields(node, ['sessions', 'allow', 'deny'])
+  const fields = new Fields(node, ['sessions', 'allow', 'deny', 'discover'])
   const ids = new Set<string>()
   const role = {
     name: roleName,
     maxSessions: fields.optional('sessions', (sessions) => new Fields(sessions, ['max']).required('max', count), 1),
     allow: byId(fields.optional('allow', list(readAllow(roleName, ids)), [])),
     deny: byId(fields.optional('deny', list(readDeny(roleName, ids)), [])),
+    discover: byId(fields.optional('discover', list(readDiscover(roleName, ids)), [])),
   }
   if (ids.size > policyLimits.rulesPerRole) {
     throw new PolicyError('POLICY_LIMIT', keyAt, `a role has at most ${policyLimits.rulesPerRole} rules`)
@@ -121,7 +123,7 @@ function readRule(fields: Fields, role: string, ids: Set<string>): Rule {
   return { id: `${role}/${id}`, at: fields.at, actions: granted, topics }
 }
 
-function byId<R extends Rule>(rules: readonly R[]): readonly R[] {
+function byId<R extends Pick<Rule, 'id'>>(rules: readonly R[]): readonly R[] {
   return rules.toSorted((one, other) => (one.id < other.id ? -1 : 1))
 }
 

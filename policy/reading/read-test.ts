@@ -1,16 +1,20 @@
 import { type DenyReason, denyReasons, parseTopicFilter, parseTopicName, tiers, type TopicAction } from '#protocol'
 import type { Circumstances } from '../conditions/conditions.js'
 import { parseAddress } from '../conditions/networks.js'
-import type { PolicyTest, Question } from '../policy.js'
+import type { Discovering, Offer, PolicyTest, Question } from '../policy.js'
 import { Fields, flag, integer, mismatch, parsed, type Read, text, word } from './fields.js'
-import { actions, deviceId, maxPayloadBytes, readLabels, readQos, time } from './values.js'
+import { actions, deviceId, maxPayloadBytes, name, readLabels, readQos, time } from './values.js'
+
+/** What a test can ask about. */
+const asking = [...actions, 'discover'] as const
 
 /** A question with its answer. */
 export const readTest: Read<PolicyTest> = (node) => {
-  const fields = new Fields(node, ['as', 'from', 'at', ...actions, 'qos', 'retain', 'size', 'expect', 'by', 'reason'])
-  const asked = actions.filter((action) => fields.has(action))
+  const known = ['as', 'from', 'at', ...asking, 'qos', 'retain', 'size', 'expect', 'by', 'reason']
+  const fields = new Fields(node, known)
+  const asked = asking.filter((action) => fields.has(action))
   const [action] = asked
-  if (action === undefined || asked.length > 1) throw mismatch(node, `exactly one of ${actions.join(', ')}`)
+  if (action === undefined || asked.length > 1) throw mismatch(node, `exactly one of ${asking.join(', ')}`)
   return {
     at: node.at,
     as: fields.required('as', readAttributes),
@@ -40,7 +44,17 @@ function readCircumstances(fields: Fields): Circumstances {
   }
 }
 
-function readQuestion(fields: Fields, action: TopicAction): Question {
+/** A service that some device offers, `labels` being that device's. */
+const readOffer: Read<Offer> = (node) => {
+  const fields = new Fields(node, ['labels', 'service', 'protocol'])
+  return {
+    labels: fields.optional('labels', readLabels, {}),
+    service: fields.required('service', name),
+    protocol: fields.required('protocol', name),
+  }
+}
+
+function readQuestion(fields: Fields, action: TopicAction | 'discover'): Question | Discovering {
   const topicName = parsed(parseTopicName, 'POLICY_INVALID_TOPIC')
   const topicFilter = parsed(parseTopicFilter, 'POLICY_INVALID_TOPIC')
   const qos = fields.optional('qos', readQos, 0)
@@ -54,6 +68,8 @@ function readQuestion(fields: Fields, action: TopicAction): Question {
       return { action, filter: fields.required(action, topicFilter), qos }
     case 'receive':
       return { action, topic: fields.required(action, topicName) }
+    case 'discover':
+      return { action, offer: fields.required(action, readOffer) }
   }
 }
 

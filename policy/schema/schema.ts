@@ -73,6 +73,30 @@ const allow = {
   },
 }
 
+const pattern = { type: 'string', pattern: '^([A-Za-z0-9._-]{1,64}\\*?|\\*)$', examples: ['modbus', 'opc*'] }
+
+const discover = {
+  ...record(
+    {
+      id: rule.id,
+      labels: {
+        type: 'object',
+        minProperties: 1,
+        propertyNames: name,
+        additionalProperties: {
+          anyOf: [name, { type: 'string', pattern: '^\\$\\{device\\.(id|labels\\.[A-Za-z0-9._-]{1,64})\\}$' }],
+        },
+        description:
+          'Of the device that offers it. ${device.id} and ${device.labels.NAME} stand for what the one who looks has.',
+      },
+      services: { ...oneOrMore(pattern), description: 'Names of services; a last * stands for any end.' },
+      protocols: oneOrMore(pattern),
+    },
+    ['id'],
+  ),
+  minProperties: 2, // something is said besides the id
+}
+
 const role = record({
   sessions: {
     ...record({ max: whole(1, 64) }, ['max']),
@@ -83,6 +107,11 @@ const role = record({
     ...some(record(rule, ['id', 'actions', 'topics'])),
     maxItems: policyLimits.rulesPerRole,
     description: 'Any matching deny refuses, whatever allows it.',
+  },
+  discover: {
+    ...some(discover),
+    maxItems: policyLimits.rulesPerRole,
+    description: 'Which services of other devices may be seen: GET /v1/services.',
   },
 })
 
@@ -123,6 +152,10 @@ const test = {
       from: { type: 'string', maxLength: 64, description: 'The address of the client; without it, it is not known.' },
       at: { ...time, description: 'The moment; without it, it is not known.' },
       ...Object.fromEntries(actions.map((action) => [action, topic])),
+      discover: {
+        ...record({ labels, service: name, protocol: name }, ['service', 'protocol']),
+        description: 'A service that a device with these labels offers.',
+      },
       qos,
       retain: { type: 'boolean' },
       size: { ...whole(0, maxPayloadBytes), description: 'Bytes of payload.' },
@@ -132,7 +165,7 @@ const test = {
     },
     ['as', 'expect'],
   ),
-  oneOf: actions.map((action) => ({ required: [action] })),
+  oneOf: [...actions, 'discover'].map((asked) => ({ required: [asked] })),
 }
 
 /** JSON Schema, draft 2020-12, of a policy file. */

@@ -53,7 +53,8 @@ export interface KeptPolicyView extends PolicyVersionView {
 export interface ExplainRequest {
   /** A device that is known, or one described by its attributes. */
   readonly as: { readonly id: DeviceId; readonly tier?: Tier; readonly labels?: Labels }
-  readonly action: TopicAction
+  readonly action: TopicAction | 'discover'
+  /** To discover: `DEVICE/SERVICE`, one that is offered now. */
   readonly topic: string
   readonly qos?: 0 | 1 | 2
   readonly retain?: boolean
@@ -71,13 +72,13 @@ export interface Explanation {
     readonly rule: string
     readonly effect: 'allow' | 'deny'
     readonly at: string
-    readonly failed?: 'topic' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
+    readonly failed?: 'topic' | 'service' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
   }[]
   /** Of what nothing allows: the allow that comes closest, and what keeps it from deciding. */
   readonly nearest?: {
     readonly rule: string
     readonly at: string
-    readonly failed: 'topic' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
+    readonly failed: 'topic' | 'service' | 'qos' | 'retain' | 'size' | 'rate' | 'condition'
     /** Of its filters the one that is most like the topic, as it is for this device. */
     readonly filter?: string
   }

@@ -64,6 +64,8 @@ export const policyParts = [
     'payload',
     'rate',
     'respond',
+    'services',
+    'protocols',
   ] as const),
   ...(['binding', 'when', 'acts', 'labels', 'maxDevices'] as const),
 ] as const

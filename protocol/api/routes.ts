@@ -27,6 +27,7 @@ export const routes = {
   joinOidc: { method: 'POST', path: '/v1/join/oidc', open: true },
   renew: { method: 'POST', path: '/v1/renew', open: true },
   renewalInfo: { method: 'GET', path: '/v1/renewal-info/:id', open: true },
+  discoverServices: { method: 'GET', path: '/v1/services', open: true },
   joinOperator: { method: 'POST', path: '/v1/operators/join', open: true },
   listOperators: { method: 'GET', path: '/v1/operators', act: 'operators.read' },
   ownOperator: { method: 'GET', path: '/v1/operators/me', act: 'own' },

@@ -180,6 +180,19 @@ export type ServiceEvent =
       /** Default: 1 */
       readonly count?: number
     })
+  | {
+      /** A device asked which services of others it may see; what it asks again within 10 s is counted. */
+      readonly event: 'services.discover'
+      readonly device: DeviceId
+      readonly peer: string
+      /** As it was asked; absent where several questions are counted, or nothing was answered. */
+      readonly query?: string
+      /** Why it was refused; absent where it was answered. */
+      readonly reason?: string
+      readonly policyVersion?: number
+      /** Default: 1 */
+      readonly count?: number
+    }
   | (OperatorFacts & {
       /** An operator is about to destroy the keys of a day's payloads, of one device or of all. */
       readonly event: 'payload.erase'

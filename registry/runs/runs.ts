@@ -67,7 +67,10 @@ export class Runs {
     const { state, locks } = this.#registrar
     const devices = devicesOf(run).filter((id) => isOnlyOf(state, run, id))
     const entered = this.#registrar.enter({ event: 'run.forget', run: run.id, count: devices.length, at })
-    if (!state.runs.has(run.id)) locks.devicesForgotten(devices)
+    if (!state.runs.has(run.id)) {
+      locks.devicesForgotten(devices)
+      for (const device of devices) this.#registrar.tell({ kind: 'forgotten', device })
+    }
     await entered
     return devices
   }

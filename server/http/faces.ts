@@ -3,6 +3,7 @@ import { addApprovalRoutes } from './approval-routes.js'
 import { addAttestRoutes } from './attest-routes.js'
 import { addAuditRoutes } from './audit-routes.js'
 import { addDeviceRoutes } from './device-routes.js'
+import { addDiscoveryRoutes } from './discovery-routes.js'
 import { addEstRoutes } from './est-routes.js'
 import { addImportRoutes } from './import-routes.js'
 import { addLockRoutes } from './lock-routes.js'
@@ -44,6 +45,7 @@ export async function createFaces(service: Service, options: HttpOptions): Promi
   await app.register(async (strangers: App) => addJoinRoutes(strangers, service))
   await app.register(async (strangers: App) => addEstRoutes(strangers, service))
   await app.register(async (strangers: App) => addOidcRoutes(strangers, service))
+  await app.register(async (strangers: App) => addDiscoveryRoutes(strangers, service))
   await app.register(async (strangers: App) => addOperatorJoinRoute(strangers, service))
   await app.register(async (operators: App) => {
     operators.addHook('onRequest', async (request) => service.operators.admit(request))

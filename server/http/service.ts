@@ -31,6 +31,7 @@ import type { CsrReading } from '#enrollment'
 import type { Registry } from '#registry'
 import type { Attesting } from '../attesting.js'
 import type { AuditReads } from '../audit-reads.js'
+import type { Discovery } from '../discovery/discovery.js'
 import type { People } from '../people.js'
 import type { Inventory } from '../inventory/inventory.js'
 import type { PolicyStudy } from '../policy-study.js'
@@ -86,6 +87,7 @@ export interface Service {
   readonly authorities: () => readonly Uint8Array[]
   readonly requests: OpenRequests
   readonly inventory: Inventory
+  readonly discovery: Discovery
   readonly sessions: () => readonly SessionView[]
   /** Ends a session's connection, with `forget` the session; undefined when there is no such session. */
   readonly kick: (clientId: string, how: { readonly forget: boolean }) => Kicked | undefined

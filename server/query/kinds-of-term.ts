@@ -1,5 +1,4 @@
-import { parseSpan } from '#protocol'
-import { patternOf } from './pattern.js'
+import { parseSpan, patternOf } from '#protocol'
 import type { Term, Test } from './query.js'
 
 /* The kinds of words that a query has, each made of what it looks at. */

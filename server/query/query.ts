@@ -1,6 +1,5 @@
-import { hasLabels, type Labels, ownLabel, type QueryWord, queryWords } from '#protocol'
+import { hasLabels, type Labels, ownLabel, patternOf, type QueryWord, queryWords } from '#protocol'
 import { ServerError } from '../errors.js'
-import { patternOf } from './pattern.js'
 
 /** What a query can say of a thing. */
 export interface Terms<Thing> {

@@ -31,6 +31,10 @@ const rich = {
         { id: 's', actions: ['subscribe', 'receive'], topics: ['a/+/b', '$SYS/broker/#', '$share/g/a/#'] },
       ],
       deny: [{ id: 'n', actions: ['publish'], topics: ['f/+/+/firmware/#'] }],
+      discover: [
+        { id: 'v', labels: { site: '${device.labels.site}', kind: 'plc' }, services: ['opc*', 'm'], protocols: 'tcp' },
+        { id: 'w', services: '*' },
+      ],
     },
     empty: {},
   },

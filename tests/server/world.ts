@@ -28,6 +28,9 @@ import { createCertificate, createKeyPair, encodePem, fingerprintOf, oids, readS
 import { Attesting } from '../../server/attesting.js'
 import { AuditReads } from '../../server/audit-reads.js'
 import { EventLogs } from '../../server/event-logs.js'
+import { Discovery } from '../../server/discovery/discovery.js'
+import { ServiceDirectory } from '../../server/discovery/directory.js'
+import { DiscoveryReads } from '../../server/discovery/reads.js'
 import { Inventory } from '../../server/inventory/inventory.js'
 import { createFaces } from '../../server/http/faces.js'
 import { OpenRequests } from '../../server/http/open-requests.js'
@@ -131,6 +134,13 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
       ...{ registry, now, elapsed: now },
       isOnline: (id) => sessions.some(({ device, connected }) => connected && device === id),
       heardAt: (device) => heard.get(device),
+    }),
+    discovery: new Discovery({
+      ...{ elapsed: now, directory: new ServiceDirectory(registry), reads: new DiscoveryReads(audit) },
+      identify: (der) => issuers.identifyDevice(der),
+      admit: (holder, address) => registry.admit(holder, address),
+      rightsOf: (device, from) => policy.effectiveFor(device, from),
+      isOnline: () => false,
     }),
     sessions: () => sessions,
     kick: (clientId, { forget }) => {

@@ -55,6 +55,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'join.pending': ['method', 'reason', 'maker', 'hardwareSerial', 'anchorHash', 'peer'],
   'join.approve': ['reason', 'comment', 'operator'],
   'join.deny': ['reason', 'anchorHash', 'comment', 'operator'],
+  'services.discover': ['device', 'query', 'reason', 'count'],
   'audit.read': ['query', 'comment', 'operator', 'count'],
   'payload.erase': ['day', 'comment', 'operator'],
   'ca.create': ['subject'],

@@ -74,7 +74,7 @@ async function countOf(client: ApiClient, { query }: ListOptions): Promise<numbe
 }
 
 /** Page by page, as far as it was asked for. */
-async function listOf(
+export async function listOf(
   client: ApiClient,
   { query, order, limit = Infinity }: ListOptions,
 ): Promise<readonly DeviceView[]> {

@@ -7,7 +7,6 @@ import {
   parseDeviceId,
   type Tier,
   tiers,
-  type TopicAction,
 } from '#protocol'
 import type { Context } from '../../context.js'
 import { CliError } from '../../errors.js'
@@ -15,7 +14,9 @@ import type { Output } from '../../output.js'
 import { parseCount, parseLabel } from '../arguments.js'
 import { examples } from '../examples.js'
 
-const actions = ['publish', 'will', 'subscribe', 'receive'] as const satisfies readonly TopicAction[]
+const actions = ['publish', 'will', 'subscribe', 'receive', 'discover'] as const satisfies readonly Asked[]
+
+type Asked = ExplainRequest['action']
 
 interface CanOptions {
   readonly tier?: Tier
@@ -38,12 +39,13 @@ export function addCan(policy: Command, { client, output }: Context): void {
         'policy can pump-7 publish devices/pump-7/telemetry/t --explain',
         "policy can pump-7 subscribe 'devices/+/state'",
         'policy can new-pump publish plant/state --tier tpm --label site=oslo',
+        'policy can pump-7 discover plc-1/modbus',
         'policy can svc-1 publish plant/state --from 10.1.2.3 --at 2027-01-01T00:00:00Z',
       ),
     )
     .argument('<device>', 'one that is not known yet needs --tier')
     .addArgument(new Argument('<action>').choices(actions))
-    .argument('<topic>', 'topic name; to subscribe, a filter')
+    .argument('<topic>', 'topic name; to subscribe, a filter; to discover, DEVICE/SERVICE')
     .addOption(new Option('--tier <tier>', 'as if its key had been proven so').choices(tiers))
     .option('--label <key=value>', 'as if it had these labels; can be repeated', parseLabel)
     .addOption(new Option('--qos <qos>').choices(['0', '1', '2']))
@@ -52,14 +54,14 @@ export function addCan(policy: Command, { client, output }: Context): void {
     .option('--from <address>', 'with a client at this IP address')
     .option('--at <time>', 'at another moment than now, such as 2027-01-01T00:00:00Z')
     .option('--explain', 'every rule that was looked at, and what kept it from deciding')
-    .action(async (device: string, action: TopicAction, topic: string, options: CanOptions) => {
+    .action(async (device: string, action: Asked, topic: string, options: CanOptions) => {
       const explanation = await client().call('explainPolicy', { body: questionOf(device, action, topic, options) })
       printExplanation(output(), explanation, options.explain ?? false)
       if (explanation.decision.effect === 'deny') throw new CliError('DENIED', `${device} may not ${action} ${topic}`)
     })
 }
 
-function questionOf(device: string, action: TopicAction, topic: string, options: CanOptions): ExplainRequest {
+function questionOf(device: string, action: Asked, topic: string, options: CanOptions): ExplainRequest {
   const { tier, label, qos, retain, size, from, at } = options
   return {
     as: { id: parseDeviceId(device), ...(tier && { tier }), ...(label && { labels: label }) },

@@ -22,7 +22,6 @@ import {
   tier,
   time,
   topic,
-  topicAction,
   words,
 } from './fields.js'
 import { held } from './held.js'
@@ -77,7 +76,7 @@ export const versionParams = strict({ id: Type.String({ pattern: '^[1-9]\\d{0,15
 export const explainRequest = held<ExplainRequest>()(
   strict({
     as: strict({ id: deviceId, tier: Type.Optional(tier), labels: Type.Optional(labels) }),
-    action: topicAction,
+    action: words('publish', 'will', 'subscribe', 'receive', 'discover'),
     topic,
     qos: Type.Optional(qos),
     retain: Type.Optional(Type.Boolean()),
@@ -89,7 +88,7 @@ export const explainRequest = held<ExplainRequest>()(
 
 const rules = Type.Array(Type.String())
 
-const failure = words('topic', 'qos', 'retain', 'size', 'rate', 'condition')
+const failure = words('topic', 'service', 'qos', 'retain', 'size', 'rate', 'condition')
 
 export const explanation = held<Explanation>()(
   strict({
