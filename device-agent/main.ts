@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { CodedError } from '#protocol'
+import { CodedError, type Labels } from '#protocol'
 import type { EkTemplateName } from '#tpm'
 import type { DoctorOptions } from './doctor-command.js'
 import type { EkOptions } from './ek-command.js'
@@ -9,6 +9,7 @@ import type { JoinOidcOptions } from './oidc/join-oidc-command.js'
 import type { OutputsOptions } from './outputs-command.js'
 import type { RunOptions } from './run-command.js'
 import { usualSettingsFile } from './settings/usual-file.js'
+import type { ServicesOptions } from './services-command.js'
 import type { StatusOptions } from './status-command.js'
 import type { Surroundings } from './surroundings.js'
 import type { PublishOptions, Qos, SubscribeOptions } from './talk-command.js'
@@ -160,6 +161,19 @@ function createProgram(surroundings: Surroundings): Command {
     )
 
   program
+    .command('services')
+    .description('Print the services of other devices that the policy lets this device see, one a line.')
+    .option('--label <NAME=VALUE>', 'of devices that have this label; can be repeated', asLabel)
+    .option('--service <NAME>', 'with this name; a * at the end stands for any end')
+    .option('--protocol <NAME>', 'of this protocol, the same')
+    .addOption(folder())
+    .addOption(output())
+    .addHelpText('after', servicesNotes)
+    .action(async (options: ServicesOptions) =>
+      (await import('./services-command.js')).servicesCommand(options, surroundings),
+    )
+
+  program
     .command('outputs')
     .description(
       'Write key and certificates now where the settings want them for other programs; run does so by itself.',
@@ -243,6 +257,18 @@ function asQos(text: string): Qos {
   if (text === '0' || text === '1' || text === '2') return text === '0' ? 0 : text === '1' ? 1 : 2
   throw new InvalidArgumentError('expected 0, 1 or 2')
 }
+
+function asLabel(text: string, known: Labels = {}): Labels {
+  const [, name, value] = /^([^=]+)=(.+)$/.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new InvalidArgumentError('expected NAME=VALUE')
+  return { ...known, [name]: value }
+}
+
+const servicesNotes = `
+Example:
+  touchmark-agent services --label site=oslo --service 'opc*' -o json
+
+What this device offers itself stands in its settings: {"facts": {"service.opcua": "4840/tcp"}}.`
 
 const runNotes = `
 A device that never joined does so first, where command line, environment, credentials or settings say where and with

@@ -60,6 +60,29 @@ export interface DeviceEvents {
   log: [event: string, facts: Readonly<Record<string, string | number>>]
 }
 
+export interface ServicesWanted {
+  /** The same as for `enroll`. */
+  readonly folder: string
+  /** Of the devices that offer them. */
+  readonly labels?: Readonly<Record<string, string>>
+  /** A name, or the beginning of one and a `*`; as `protocol`. */
+  readonly service?: string
+  readonly protocol?: string
+}
+
+/** A service that another device says it offers. */
+export interface FoundService {
+  readonly device: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly service: string
+  readonly protocol: string
+  readonly port: number
+  /** Where the device says that it is reached. */
+  readonly host?: string
+  /** Whether the device is connected now. */
+  readonly online: boolean
+}
+
 /** A device that stays connected and certified until it is closed. */
 export interface Device {
   readonly deviceId: string

@@ -7,10 +7,11 @@ import { lockFolder } from '../lock.js'
 import { openClock } from '../open-clock.js'
 import type { Passenger } from '../passenger.js'
 import { Agent } from '../run.js'
+import { findServices } from '../services.js'
 import { StateFolder } from '../state-folder.js'
 import { notEnrolled } from '../status-command.js'
 import { tokenJoin } from '../token-join.js'
-import type { ConnectOptions, Device, EnrollOptions, Identity } from './api.js'
+import type { ConnectOptions, Device, EnrollOptions, FoundService, Identity, ServicesWanted } from './api.js'
 import { Conversation } from './conversation.js'
 import { Events } from './events.js'
 
@@ -20,9 +21,11 @@ export type {
   DeviceEvents,
   EnrollOptions,
   Failure,
+  FoundService,
   Identity,
   Message,
   PublishOptions,
+  ServicesWanted,
   Subscription,
 } from './api.js'
 
@@ -87,6 +90,14 @@ export async function connect({ folder, announce }: ConnectOptions): Promise<Dev
     await lock.release()
     throw error
   }
+}
+
+/**
+ * Services that other devices offer, as far as the policy lets this one see them. Rejects with `NOT_ENROLLED`,
+ * `UNREACHABLE`, `REFUSED` (the policy has no `discover` rule for it) and other codes of docs/device.md.
+ */
+export async function services({ folder, ...wanted }: ServicesWanted): Promise<readonly FoundService[]> {
+  return findServices(folder, wanted, openTpm)
 }
 
 class ConnectedDevice implements Device {
