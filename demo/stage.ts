@@ -35,10 +35,9 @@ export class Stage {
     return service
   }
 
-  /** Starts again what was open before, without waiting for it. */
+  /** The same without waiting for it; where it was open before, or on any free ports. */
   startService({ ekRootFiles = [] }: ServiceOptions = {}): RunningProgram {
-    if (this.#ports === undefined) throw new Error('the service has not been started')
-    const { https, mqtt, websocket, health } = this.#ports
+    const { https, mqtt, websocket, health } = this.#ports ?? { https: 0, mqtt: 0, websocket: 0, health: 0 }
     const listen = [
       '--host',
       '127.0.0.1',

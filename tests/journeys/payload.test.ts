@@ -113,16 +113,25 @@ async function byCoreutils(r: string, { proof, payload }: Handed): Promise<{ ofP
 }
 
 function isAnywhere({ serverData }: Stage, text: string): boolean {
-  const files = readdirSync(serverData, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  return files.some((file) => readFileSync(join(file.parentPath, file.name)).includes(text))
+  return contentsBelow(serverData).some((content) => content.includes(text))
+}
+
+/** All files as they are at one time: where one goes while they are read, as a partial tile does, all are read again. */
+function contentsBelow(folder: string): readonly Buffer[] {
+  for (;;) {
+    try {
+      const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+      return files.map(({ parentPath, name }) => readFileSync(join(parentPath, name)))
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+  }
 }
 
 /** An entry's commitment is its end, so behind it the next entry of the bundle begins, or nothing. */
 function entryEndsWith({ serverData }: Stage, commitment: string): boolean {
   const folder = join(serverData, 'audit', 'log', 'tile', 'entries')
-  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  return files.some(({ parentPath, name }) => {
-    const bundle = readFileSync(join(parentPath, name))
+  return contentsBelow(folder).some((bundle) => {
     for (let at = 0; at < bundle.length;) {
       at += 2 + bundle.readUInt16BE(at)
       if (bundle.toString('hex', at - 32, at) === commitment) return true
