@@ -105,54 +105,11 @@ export function changesOf(rows: Rows, applied: Applied): Changes {
 
 /** Puts one stored row back where it was. @throws RegistryError REGISTRY_CORRUPT when it is not what was written */
 export function restoreRow(state: RegistryState, key: string, value: Uint8Array): void {
-  switch (key.split('/')[1] ?? '') {
-    case 'device': {
-      const device = decodeRow(key, value, decodeDevice)
-      return state.devices.restore(device.id, device)
-    }
-    case 'instance': {
-      const instance = decodeRow(key, value, decodeInstance)
-      return state.instances.restore(instance.id, instance)
-    }
-    case 'certificate': {
-      const certificate = decodeRow(key, value, decodeCertificate)
-      return state.certificates.restore(certificate.fingerprint, certificate)
-    }
-    case 'token': {
-      const token = decodeRow(key, value, decodeToken)
-      return state.tokens.restore(token.id, token)
-    }
-    case 'anchor': {
-      const anchor = decodeRow(key, value, decodeOwnedAnchor)
-      return state.anchors.restore(anchorKey(anchor), anchor)
-    }
-    case 'operator': {
-      const operator = decodeRow(key, value, decodeOperator)
-      return state.operators.restore(operator.fingerprint, operator)
-    }
-    case 'invitation': {
-      const invitation = decodeRow(key, value, decodeInvitation)
-      return state.invitations.restore(invitation.id, invitation)
-    }
-    case 'lock': {
-      const lock = decodeRow(key, value, decodeLock)
-      return state.locks.restore(lock.id, lock)
-    }
-    case 'attestation': {
-      const attestation = decodeRow(key, value, decodeAttestation)
-      return state.attestations.restore(attestation.device, attestation)
-    }
-    case 'run': {
-      const run = decodeRow(key, value, decodeRun)
-      return state.runs.restore(run.id, run)
-    }
-    case 'job-token': {
-      const token = decodeRow(key, value, decodeJobToken)
-      return state.jobTokens.restore(token.id, token)
-    }
-    default:
-      throw new RegistryError('REGISTRY_CORRUPT', `${key}: no such table; was this folder written by a newer version?`)
+  const restore = restorers.get(key.split('/')[1] ?? '')
+  if (restore === undefined) {
+    throw new RegistryError('REGISTRY_CORRUPT', `${key}: no such table; was this folder written by a newer version?`)
   }
+  restore(state, key, value)
 }
 
 export function decodeApplied(value: Uint8Array): Applied {
@@ -324,3 +281,23 @@ const decodeLock: Decoder<Lock> = object({
   notAfter: optional(time),
   revision: count,
 })
+
+type Restorer = (state: RegistryState, key: string, value: Uint8Array) => void
+
+const restorers: ReadonlyMap<string, Restorer> = new Map([
+  ['device', restorer(decodeDevice, ({ devices }, row) => devices.restore(row.id, row))],
+  ['instance', restorer(decodeInstance, ({ instances }, row) => instances.restore(row.id, row))],
+  ['certificate', restorer(decodeCertificate, ({ certificates }, row) => certificates.restore(row.fingerprint, row))],
+  ['token', restorer(decodeToken, ({ tokens }, row) => tokens.restore(row.id, row))],
+  ['anchor', restorer(decodeOwnedAnchor, ({ anchors }, row) => anchors.restore(anchorKey(row), row))],
+  ['operator', restorer(decodeOperator, ({ operators }, row) => operators.restore(row.fingerprint, row))],
+  ['invitation', restorer(decodeInvitation, ({ invitations }, row) => invitations.restore(row.id, row))],
+  ['attestation', restorer(decodeAttestation, ({ attestations }, row) => attestations.restore(row.device, row))],
+  ['run', restorer(decodeRun, ({ runs }, row) => runs.restore(row.id, row))],
+  ['job-token', restorer(decodeJobToken, ({ jobTokens }, row) => jobTokens.restore(row.id, row))],
+  ['lock', restorer(decodeLock, ({ locks }, row) => locks.restore(row.id, row))],
+])
+
+function restorer<Row>(decoder: Decoder<Row>, restore: (state: RegistryState, row: Row) => void): Restorer {
+  return (state, key, value) => restore(state, decodeRow(key, value, decoder))
+}
