@@ -64,9 +64,14 @@ export class Checkpoints {
    * @throws AuditError RECORD_UNKNOWN, RECORD_UNCOVERED: no checkpoint came, AUDIT_GONE, AUDIT_CORRUPT
    */
   async prove(sequence: number, isAppended: boolean, problem: () => string | undefined): Promise<string> {
-    const isYoung = isAppended && sequence >= parseCheckpoint(this.#newest).size
-    if (!isYoung || (await this.#covered.reaches(sequence, coveredWithinMs)))
-      return await proveRecord(this.#directory, sequence)
+    if (isAppended) await this.cover(sequence, problem)
+    return await proveRecord(this.#directory, sequence)
+  }
+
+  /** Resolves when a checkpoint covers a record that is appended. @throws AuditError RECORD_UNCOVERED, see {@link prove} */
+  async cover(sequence: number, problem: () => string | undefined): Promise<void> {
+    if (sequence < parseCheckpoint(this.#newest).size) return
+    if (await this.#covered.reaches(sequence, coveredWithinMs)) return
     const why = problem() ?? 'none came in time'
     throw new AuditError('RECORD_UNCOVERED', `record ${sequence} waits for a checkpoint (${why}); try again later`)
   }

@@ -1,5 +1,7 @@
 export { AuditError, type AuditErrorCode } from './errors.js'
 export { type PlainRecord, plainRecord } from './entries/plain-record.js'
+export { beginWal } from './copying/begin-wal.js'
+export { LogCopy } from './copying/log-copy.js'
 export { AuditLog, type AuditLogOptions } from './log.js'
 export { createMemoryAudit, type MemoryAudit } from './memory.js'
 export { PayloadArchive, type PayloadDisclosure } from './payload/archive.js'

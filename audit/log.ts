@@ -1,6 +1,7 @@
 import type { AuditEvent, AuditMode, AuditRecord, AuditTrail } from '#protocol'
 import { Intake } from './appending/intake.js'
 import { Checkpoints } from './checkpoints.js'
+import { LogCopy } from './copying/log-copy.js'
 import type { KeysToErase, PayloadOptions } from './payload/options.js'
 import { requireSoundKeys } from './payload/wrapping-key.js'
 import { problemOf } from './problem.js'
@@ -206,6 +207,15 @@ export class AuditLog implements AuditTrail {
    */
   async prove(sequence: number): Promise<string> {
     return await this.#checkpoints.prove(sequence, sequence < this.size, () => this.problem)
+  }
+
+  /**
+   * The log for whoever copies it, by a checkpoint that covers all that was appended before. Nothing may be removed from
+   * it meanwhile, see {@link Retention.hold}. @throws AuditError RECORD_UNCOVERED: no checkpoint came
+   */
+  async copy(): Promise<LogCopy> {
+    await this.#checkpoints.cover(this.size - 1, () => this.problem)
+    return new LogCopy(this.#options.directory, this.checkpoint())
   }
 
   /** The records that are durable when it is called, from this sequence number on. @throws AuditError AUDIT_GONE */

@@ -229,6 +229,7 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'run.forget': 111,
   'device.clone': 115,
   'device.report': 120,
+  'backup.take': 130,
   'join.pending': 105,
   'join.approve': 106,
   'join.deny': 107,

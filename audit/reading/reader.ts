@@ -48,7 +48,7 @@ export class LogReader {
     for (let next = from; next >= to;) {
       const covered = await this.#covered()
       const first = Math.max(to, next >= covered ? covered : next - (next % tileWidth))
-      const entries = await this.#entriesBetween(first, next).catch(orNothingGone)
+      const entries = await this.entries(first, next).catch(orNothingGone)
       if (!entries) return
       for (const entry of entries.toReversed()) {
         if (next % tileWidth === 0) await setImmediate()
@@ -64,7 +64,8 @@ export class LogReader {
     throw new AuditError('AUDIT_CORRUPT', `cannot read record ${sequence}`, { sequence })
   }
 
-  async #entriesBetween(first: number, last: number): Promise<readonly Uint8Array[]> {
+  /** The same of several, both ends included. */
+  async entries(first: number, last: number): Promise<readonly Uint8Array[]> {
     const pieces: (readonly Uint8Array[])[] = []
     for (let at = first; at <= last;) {
       const piece = await this.#entriesFrom(at, last)

@@ -37,6 +37,7 @@ export class Retention {
   readonly #options: RetentionOptions
   #latest: Survey | undefined
   #looking: Promise<void> | undefined
+  #holders = 0
 
   constructor(options: RetentionOptions) {
     this.#options = options
@@ -62,12 +63,19 @@ export class Retention {
     await this.#looking
   }
 
+  /** Nothing goes from when it resolves until what it gives is called: somebody copies the log. */
+  async hold(): Promise<() => void> {
+    this.#holders++
+    await this.#looking
+    return () => this.#holders--
+  }
+
   async #look(): Promise<void> {
     const { log, retain, now } = this.#options
     const keep = keepOf(retain, now())
     this.#latest = await log.survey({ keep })
     const { minimumIndex, prunable } = this.#latest
-    if (!prunable) return
+    if (!prunable || this.#holders > 0) return
     const record = await this.#announce(minimumIndex, prunable)
     this.#latest = await log.survey({ keep, minimum: { index: prunable.to, record } })
   }

@@ -22,7 +22,7 @@ export interface Witnessed {
 }
 
 /** @throws AuditError AUDIT_CORRUPT for one that is no checkpoint */
-async function readWitnessed(directory: string): Promise<readonly Witnessed[]> {
+export async function readWitnessed(directory: string): Promise<readonly Witnessed[]> {
   const folder = layout.witnessed(directory)
   const names = (await readdir(folder).catch(orNothing([]))).filter((name) => /^[0-9a-f]{8}$/.test(name))
   return await Promise.all(

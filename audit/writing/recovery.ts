@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { KeyObject } from 'node:crypto'
 import { type TreeHead, verifierKeyOf, verifyCheckpoint } from '../tree/checkpoint.js'
@@ -6,10 +6,10 @@ import { sequenceOf } from '../entries/read-entry.js'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { readTextFile } from '../text-file.js'
-import { Frontier, type Hash, hashBytes } from '../tree/merkle.js'
 import { firstWholeBundle, type KeptSegment } from './segments.js'
-import { TiledTree } from '../tree/tiled-tree.js'
-import { hashesOf, partialWidth, tilePath, tileWidth } from '../tree/tiles.js'
+import type { TiledTree } from '../tree/tiled-tree.js'
+import { tileWidth } from '../tree/tiles.js'
+import { requireRoot, treeAt } from '../tree/tree-at.js'
 import { listSegments, readWal, type TornTail, type WalPosition } from './wal.js'
 
 export interface Recovered {
@@ -84,36 +84,6 @@ async function keptSegments(folder: string): Promise<readonly KeptSegment[]> {
   return kept
 }
 
-/**
- * A tree of whole bundles. Each hash of its incomplete tiles is the root of a complete tile one level below; partial files
- * would have them too, and nobody ever syncs those.
- */
-async function treeAt(directory: string, size: number): Promise<TiledTree> {
-  const tiles: (readonly Hash[])[] = [[]]
-  for (let level = 1; size >= tileWidth ** level; level++) {
-    const end = Math.floor(size / tileWidth ** level)
-    const hashes: Hash[] = []
-    for (let index = end - partialWidth(size, level); index < end; index++) {
-      hashes.push(await rootOfTile(directory, tilePath(level - 1, index)))
-    }
-    tiles.push(hashes)
-  }
-  return new TiledTree({ size, entries: [], tiles })
-}
-
-async function rootOfTile(directory: string, path: string): Promise<Hash> {
-  const tile = await readFile(join(layout.log(directory), path)).catch(missing(path))
-  if (tile.length !== tileWidth * hashBytes) throw corrupt(`${path} does not hold ${tileWidth} hashes`)
-  const frontier = new Frontier()
-  for (const hash of hashesOf(tile)) frontier.append(hash)
-  return frontier.root()
-}
-
-function requireRoot(tree: TiledTree, { size, root }: TreeHead): void {
-  if (Buffer.from(root).equals(tree.root())) return
-  throw corrupt(`tiles and records do not have the root of the checkpoint of size ${size}`)
-}
-
 function trusted(note: string, verifierKeys: readonly string[]): TreeHead {
   try {
     return verifyCheckpoint(note, ...verifierKeys)
@@ -124,12 +94,6 @@ function trusted(note: string, verifierKeys: readonly string[]): TreeHead {
 
 function requireSequence(entry: Uint8Array, sequence: number): void {
   if (sequenceOf(entry) !== sequence) throw corrupt(`the record at ${sequence} says another place`)
-}
-
-function missing(path: string): (cause: unknown) => never {
-  return (cause) => {
-    throw new AuditError('AUDIT_CORRUPT', `cannot read ${path}`, { cause })
-  }
 }
 
 function corrupt(problem: string): AuditError {

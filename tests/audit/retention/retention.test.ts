@@ -75,6 +75,21 @@ test('nothing goes before everyone has read it, and nothing at all where someone
   assert.deepEqual(asked, [512, [0, 1, 2]])
 })
 
+test('nothing goes while somebody copies the log, and what was to go goes when he is done', async (context) => {
+  const world = await createForgetfulWorld(context, [0, 0])
+  await world.reopen()
+  const retention = await world.look({ days: 1 })
+  world.clock.now = 100 * day
+  const letGo = [await retention.hold(), await retention.hold()]
+  for (const one of letGo) {
+    await retention.look()
+    assert.deepEqual(await world.bundles(), [0, 1, 2])
+    one()
+  }
+  await retention.look()
+  assert.deepEqual(await world.bundles(), [2])
+})
+
 test('who reads what has gone is told so, who asks for no beginning begins with what is kept', async (context) => {
   const world = await createForgetfulWorld(context, [0, 0, 0])
   const log = await world.reopen()
