@@ -1,0 +1,7 @@
+export { BackupError, type BackupErrorCode } from './errors.js'
+export { formatVersion, type Manifest } from './manifest.js'
+export type { Member } from './member.js'
+export { fileNames, isLogName, isRowsName, logPrefix } from './names.js'
+export { type ReadBackup, readBackup } from './read.js'
+export { packRows, type Row, unpackRows } from './rows.js'
+export { unfinished, writeBackup } from './write.js'
