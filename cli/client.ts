@@ -152,12 +152,19 @@ export class ApiClient {
     }
   }
 
+  /** What is no JSON, piece by piece. @throws ServerRefusal with the server's code; CliError UNREACHABLE, SERVER_NOT_TRUSTED */
+  async *pieces(name: RouteName, call: Call = {}): AsyncIterable<Buffer> {
+    const response = await this.#send(name, call)
+    if ((response.statusCode ?? 500) >= 400) throw refusal(response, await text(response))
+    for await (const piece of this.#chunks(response)) if (Buffer.isBuffer(piece)) yield piece
+  }
+
   /** One JSON document a line (NDJSON), as long as the server sends. @throws ServerRefusal, also from its last line */
   async *lines(name: RouteName, call: Call = {}): AsyncIterable<string> {
     const response = await this.#send(name, call)
     if ((response.statusCode ?? 500) >= 400) throw refusal(response, await text(response))
     let rest = ''
-    for await (const chunk of this.#chunks(response)) {
+    for await (const chunk of this.#chunks(response.setEncoding('utf8'))) {
       const lines = `${rest}${chunk}`.split('\n')
       rest = lines.pop() ?? ''
       for (const line of lines) {
@@ -167,9 +174,10 @@ export class ApiClient {
     }
   }
 
-  async *#chunks(response: IncomingMessage): AsyncIterable<string> {
+  async *#chunks(response: IncomingMessage): AsyncIterable<string | Buffer> {
     try {
-      for await (const chunk of response.setEncoding('utf8')) yield String(chunk)
+      // Typed as `any`; text where an encoding is set, else bytes.
+      for await (const chunk of response as AsyncIterable<string | Buffer>) yield chunk
     } catch (cause) {
       throw new CliError('UNREACHABLE', `${this.#server.origin} closed the connection midway`, { cause })
     } finally {

@@ -1,3 +1,4 @@
+import { BackupError } from '#backup'
 import { CodedError } from '#protocol'
 import { CliError, type CliErrorCode, ServerRefusal } from './errors.js'
 
@@ -53,6 +54,7 @@ export function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof ServerRefusal) return ofStatus.get(error.status) ?? exitCodes.error
   if (error instanceof CodedError && error.code === 'RECORD_UNKNOWN') return exitCodes.notFound
   if (error instanceof CodedError && error.code === 'AUDIT_GONE') return exitCodes.conflict
+  if (error instanceof BackupError) return exitCodes.checkFailed
   if (error instanceof CodedError && isMistake(error.code)) return exitCodes.usage
   return exitCodes.error
 }

@@ -3,6 +3,7 @@ import { CodedError, messageOf } from '#protocol'
 import { ApiClient } from './client.js'
 import { addApprovals } from './commands/approvals.js'
 import { addAttest } from './commands/attest.js'
+import { addBackup } from './commands/backup.js'
 import { addAudit } from './commands/audit.js'
 import { addDevices } from './commands/devices.js'
 import { addLocks } from './commands/locks.js'
@@ -64,6 +65,7 @@ export function createProgram(version: string): Command {
     addPolicy,
     addAttest,
     addAudit,
+    addBackup,
     addWitness,
   ])
     add(program, context)

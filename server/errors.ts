@@ -31,6 +31,7 @@ export type ServerErrorCode =
   | 'NOT_FOUND'
   | 'SESSION_AWAY'
   | 'KEY_CHANGING'
+  | 'BACKUP_UNDER_WAY' //     another one is being taken
   | 'QUERY_INVALID'
   | 'POLICY_TESTS_FAILED'
   | 'POLICY_VERSION'

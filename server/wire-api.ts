@@ -1,12 +1,14 @@
 import type { AddressInfo } from 'node:net'
-import { type AuditLog, encodeLines, PayloadArchive } from '#audit'
+import { type AuditLog, encodeLines, PayloadArchive, type Retention } from '#audit'
 import type { CertificateAuthority } from '#ca'
 import { type Approvals, createJoinToken, type Enrollment } from '#enrollment'
 import { type AuditRecord, encodeJoinUri, type JoinUri, type ProfileName, type StatusView } from '#protocol'
 import type { Registry } from '#registry'
+import type { Store } from '#store'
 import { attributesOf } from './attributes.js'
 import type { Attesting } from './attesting.js'
 import type { AuditReads } from './audit-reads.js'
+import { Backups } from './backup/backups.js'
 import { Discovery } from './discovery/discovery.js'
 import type { ServiceDirectory } from './discovery/directory.js'
 import type { DiscoveryReads } from './discovery/reads.js'
@@ -31,6 +33,8 @@ import type { OpenLog } from './wire-log.js'
 import type { Wiring } from './wiring.js'
 
 export interface ApiParts extends OpenLog, Pick<OpenBroker, 'broker'> {
+  readonly store: Store
+  readonly retention: Retention
   readonly registry: Registry
   readonly ca: CertificateAuthority
   readonly issuers: Issuers
@@ -88,6 +92,11 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
   const { place, joinUri, stopping } = surrounded
   const { audit, checkpointKeys, search, broker, registry, issuers, refusals } = parts
   const { policy, enrollment, approvals, attesting, auditReads, requests, status } = parts
+  const backups = new Backups({
+    ...{ dataFolder: config.dataFolder, store: parts.store, audit, retention: parts.retention, now },
+    identity: () => ({ version: config.version, trustDomain: config.trustDomain, rootSpki: parts.ca.root.spkiHash }),
+    epoch: () => registry.locks.epoch,
+  })
   return {
     registry,
     policy,
@@ -150,6 +159,7 @@ function serviceOf({ config, now, elapsed, inData }: Wiring, parts: ApiParts, su
     }),
     erasePayloadKeys: (keys) => audit.erasePayloadKeys(keys),
     checkpoint: () => ({ checkpoint: audit.checkpoint(), verifierKey: audit.verifierKey }),
+    takeBackup: (by) => backups.take(by),
     rotateAuditKey: async (request, by) => {
       const answer = await checkpointKeys.rotate(audit, request, by)
       await parts.handOutVerifierKey()

@@ -167,7 +167,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
     ...rooms,
     ...log,
     ...{ broker, enrollment, approvals, attesting, refusals, requests, status, handOutVerifierKey },
-    ...{ auditReads, directory, discoveryReads },
+    ...{ auditReads, directory, discoveryReads, retention },
   })
 
   const metrics = createMetrics({

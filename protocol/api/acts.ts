@@ -25,6 +25,7 @@ export const acts = {
   'audit.payloads': ['labels'],
   'audit.erase': ['labels'],
   'audit.keys': [],
+  'backup.take': [],
   'operators.read': [],
   'operators.invite': [],
   'operators.revoke': [],

@@ -75,6 +75,7 @@ export const routes = {
   erasePayloads: { method: 'POST', path: '/v1/audit/payloads/erase', act: 'audit.erase', scoped: true },
   auditCheckpoint: { method: 'GET', path: '/v1/audit/checkpoint', act: 'audit.read', scoped: true },
   rotateAuditKey: { method: 'POST', path: '/v1/audit/key', act: 'audit.keys' },
+  takeBackup: { method: 'POST', path: '/v1/backup', act: 'backup.take' },
   auditProof: { method: 'GET', path: '/v1/audit/records/:id/proof', act: 'audit.read', scoped: true },
 } as const satisfies Record<string, Route>
 

@@ -201,6 +201,10 @@ export type ServiceEvent =
       readonly device?: DeviceId
       readonly comment: string
     })
+  | (OperatorFacts & {
+      /** An operator is about to get a backup: this record, and what was durable before it, is in it. */
+      readonly event: 'backup.take'
+    })
   | {
       /** Nobody was admitted, or somebody was and may not do what was asked: then `operator` and `act` say who and what. */
       readonly event: 'operator.refuse'

@@ -88,6 +88,11 @@ export class Locks {
     return this.#acting.all()
   }
 
+  /** How many changes there were of who is kept out: the newest one's place among them. */
+  get epoch(): number {
+    return this.#state.epoch
+  }
+
   /** By whom each of them is found. */
   get index(): LockIndex {
     return this.#index

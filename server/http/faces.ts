@@ -1,5 +1,6 @@
 import { type App, createApp, type HttpOptions } from './app.js'
 import { addApprovalRoutes } from './approval-routes.js'
+import { addBackupRoutes } from './backup-routes.js'
 import { addAttestRoutes } from './attest-routes.js'
 import { addAuditRoutes } from './audit-routes.js'
 import { addDeviceRoutes } from './device-routes.js'
@@ -35,6 +36,7 @@ const operatorFaces = [
   addAttestRoutes,
   addAuditRoutes,
   addPayloadRoutes,
+  addBackupRoutes,
 ] as const
 
 /** Everything that is served over HTTPS: joining is open to strangers, all else to operators only. */

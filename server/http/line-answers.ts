@@ -45,7 +45,8 @@ export async function begun<Piece>(pieces: AsyncIterable<Piece>): Promise<AsyncI
   })()
 }
 
-async function* endingInWords<Piece, Words>(
+/** The same, and where it breaks off before one who still reads, what was wrong as its last piece. */
+export async function* endingInWords<Piece, Words>(
   pieces: AsyncIterable<Piece>,
   left: AbortSignal,
   explain: (error: unknown) => Words,

@@ -104,6 +104,8 @@ export interface Service {
   readonly payloads: PayloadArchive
   /** Destroys keys; resolves with how many there were. */
   readonly erasePayloadKeys: (keys: { readonly day: number; readonly device?: DeviceId | undefined }) => Promise<number>
+  /** To be read to its end, or returned. */
+  readonly takeBackup: (by: OperatorFacts) => AsyncGenerator<Uint8Array, void>
   readonly status: () => StatusView
   readonly createJoinToken: () => { readonly id: TokenId; readonly token: string; readonly secretHash: Fingerprint }
   readonly joinUri: (profile: ProfileName) => string

@@ -36,6 +36,7 @@ const acts: ReadonlyMap<RouteName, Tried> = new Map<RouteName, Tried>([
   ['kickSession', { event: 'session.kick', said: 'body', id: 'd1~pub', body: {} }],
   ['rollbackPolicy', { event: 'policy.activate', said: 'body', body: {} }],
   ['rotateAuditKey', { event: 'log.key_rotate', said: 'body', body: {} }],
+  ['takeBackup', { event: 'backup.take', said: 'body', body: {} }],
   ['erasePayloads', { event: 'payload.erase', said: 'body', body: { day: '2026-02-28' } }],
   [
     'addLock',

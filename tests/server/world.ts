@@ -184,6 +184,10 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
     },
     recordAt: async (sequence) => audit.records[sequence],
     proveRecord: async (sequence) => `proof of ${sequence}`,
+    takeBackup: async function* (by) {
+      audit.append({ event: 'backup.take', ...by })
+      yield new Uint8Array(512)
+    },
     status: () => {
       throw new TypeError('a fault of our own')
     },
