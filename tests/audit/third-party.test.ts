@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { proveRecord, verifyLog } from '#audit'
+import { AuditLog, proveRecord, verifyLog } from '#audit'
 import { parseCheckpoint, signCheckpoint, verifierKeyOf } from '../../audit/tree/checkpoint.js'
 import { orNothing } from '../../audit/or-nothing.js'
 import { needs } from '../needs.js'
@@ -78,6 +78,13 @@ test(
     })
   },
 )
+
+test('Go accepts a log without a record', needed, async () => {
+  const log = await AuditLog.open({ directory: inFolder('empty'), origin, signingKey, now: Date.now })
+  await log.close()
+  const expected = { accepted: true, said: 'ok: 0 records, 0 older checkpoints\n' }
+  assert.deepEqual(await check('log', inFolder('empty'), verifierKey), expected)
+})
 
 test('Go accepts the proof of each record, and no other record for it', needed, async () => {
   const file = inFolder('record.tlog-proof')
