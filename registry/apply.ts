@@ -55,6 +55,9 @@ export function applyEvent(state: RegistryState, event: RegistryEvent): void {
     case 'lock.expire':
       state.epoch = Math.max(state.epoch, event.revision)
       return state.locks.delete(event.lock)
+    case 'service.restore':
+      state.epoch = Math.max(state.epoch, event.epoch)
+      return
     case 'operator.invite':
     case 'operator.issue':
     case 'operator.revoke':
@@ -85,6 +88,7 @@ const registryEvents: Readonly<Record<RegistryEvent['event'], true>> = {
   'lock.add': true,
   'lock.remove': true,
   'lock.expire': true,
+  'service.restore': true,
   'operator.issue': true,
   'operator.invite': true,
   'operator.revoke': true,

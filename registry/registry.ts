@@ -36,6 +36,7 @@ import type { Clocks } from './locks/lock-times.js'
 import { type Locking, Locks } from './locks/locks.js'
 import { type OperatorIssue, Operators } from './operators.js'
 import { Registrar, type RegistryChange } from './registrar.js'
+import { epochAfterRestore, restoresIn } from './restores.js'
 import { planRegistration } from './registration.js'
 import type { RenewalAsked } from './renewal/asked.js'
 import type { RenewalClone, RenewalIssue, RenewalPlan } from './renewal/plan.js'
@@ -275,6 +276,21 @@ export class Registry {
   /** Ends the locks whose time is over. What cannot be recorded stays locked, until the next look. */
   async expireLocks(): Promise<void> {
     return this.locks.expire()
+  }
+
+  /** How often it was put back from a backup. */
+  get restores(): number {
+    return restoresIn(this.#state.epoch)
+  }
+
+  /**
+   * It was just put back from a backup that has `treeSize` records and was taken `at`, in milliseconds since 1970: what
+   * changes from here on has its place behind all that came after that backup.
+   */
+  async recordRestore(backup: { readonly treeSize: number; readonly at: number }): Promise<void> {
+    const { treeSize, at } = backup
+    const epoch = epochAfterRestore(this.#state.epoch)
+    return this.#journal.change({ event: 'service.restore', treeSize, at, epoch })
   }
 
   /** Resolves when all changes so far are durable. @throws RegistryError REGISTRY_FAILED */

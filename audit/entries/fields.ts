@@ -230,6 +230,7 @@ export const eventNumbers: Readonly<Record<AuditEventName, number>> = {
   'device.clone': 115,
   'device.report': 120,
   'backup.take': 130,
+  'service.restore': 131,
   'join.pending': 105,
   'join.approve': 106,
   'join.deny': 107,

@@ -201,6 +201,15 @@ export type RegistryEvent =
       /** How many known devices it was on when it was made. */
       readonly devices: number
     })
+  | {
+      /** The service was put back from a backup: what it did after that is known only as far as this log tells. */
+      readonly event: 'service.restore'
+      /** Records that the backup has, and when it was taken. */
+      readonly treeSize: number
+      readonly at: number
+      /** No change of who is kept out, also none that is not known any more, has had a place as high as this. */
+      readonly epoch: number
+    }
   | (OperatorFacts & { readonly event: 'lock.remove'; readonly lock: LockId; readonly revision: number })
   | {
       /** Its time was over. */

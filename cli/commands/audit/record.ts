@@ -58,6 +58,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'services.discover': ['device', 'query', 'reason', 'count'],
   'audit.read': ['query', 'comment', 'operator', 'count'],
   'payload.erase': ['day', 'comment', 'operator'],
+  'service.restore': ['treeSize', 'at', 'epoch'],
   'backup.take': ['comment', 'operator'],
   'ca.create': ['subject'],
   'server.start': ['version', 'runtime', 'node'],
