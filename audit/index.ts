@@ -1,6 +1,6 @@
 export { AuditError, type AuditErrorCode } from './errors.js'
 export { type PlainRecord, plainRecord } from './entries/plain-record.js'
-export { beginWal } from './copying/begin-wal.js'
+export { beginWal, copyWal } from './copying/begin-wal.js'
 export { LogCopy } from './copying/log-copy.js'
 export { AuditLog, type AuditLogOptions } from './log.js'
 export { createMemoryAudit, type MemoryAudit } from './memory.js'

@@ -6,5 +6,5 @@ import { readVersion } from './version.js'
 const argv = process.argv.slice(2)
 const isServer = argv[0] === 'up'
 onClosedOutput(() => isServer || argv[0] === 'witness' || process.exit())
-const { main } = isServer ? await import('#server') : await import('#cli')
+const { main } = isServer || argv[0] === 'restore' ? await import('#server') : await import('#cli')
 process.exitCode = await main(argv, readVersion())

@@ -42,7 +42,8 @@ export function createProgram(version: string): Command {
     .description('Device identity for fleets: who is it, what may it say, what did it say.')
     .addHelpText(
       'before',
-      'touchmark up starts the server ("touchmark up --help"). Everything else asks it, but for "witness":\n',
+      'touchmark up starts the server, touchmark restore makes its data folder out of a backup ("--help" behind either\n' +
+        'says more). Everything else asks the server, but for "witness":\n',
     )
     .version(version, '--version', 'version of this program')
     .option('--server <url>', 'address of the server (TOUCHMARK_SERVER; default: where "touchmark up" last listened)')

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AuditTrail, OperatorFacts, RotateKeyAnswer, RotateKeyRequest } from '#protocol'
+import type { AuditTrail, OperatorFacts, RotateKeyAnswer, RotateKeyRequest, TrustDomain } from '#protocol'
 import { type AuditLog, type SigningKeys, verifierKeyOf } from '#audit'
 import { ServerError } from './errors.js'
 import { readIfThere, writeDurably } from './files.js'
@@ -137,6 +137,11 @@ export class CheckpointKeys {
     const timer = setInterval(() => void look(), lookEveryMilliseconds).unref()
     return () => clearInterval(timer)
   }
+}
+
+/** What an installation's log is called in its checkpoints. */
+export function auditOrigin(trustDomain: TrustDomain): string {
+  return `${trustDomain}/audit`
 }
 
 /** A PEM file may begin with a word to its reader (RFC 7468 §5.2). */

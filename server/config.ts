@@ -83,8 +83,10 @@ export interface ServerConfig {
   readonly log: boolean
 }
 
+export const defaultDataFolder = 'touchmark-data'
+
 const defaults = {
-  dataFolder: 'touchmark-data',
+  dataFolder: defaultDataFolder,
   trustDomain: parseTrustDomain('touchmark.local'),
   host: '0.0.0.0',
   httpsPort: 8443,

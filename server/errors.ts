@@ -7,6 +7,9 @@ export type ServerErrorCode =
   | 'PORT_IN_USE'
   | 'CANNOT_LISTEN'
   | 'POLICY_MISSING'
+  | 'RESTORE_UNFINISHED' // the data folder is only a part of what was to be put back
+  | 'RESTORE_NOT_EMPTY' //  there is something where it was to go
+  | 'RESTORE_LOG_UNFIT' //  the newer log is none of this service, or not newer
   // why it does not answer as asked
   | 'OPERATOR_UNKNOWN' //     no client certificate came
   | 'OPERATOR_NOT_ADMITTED' // one came, and it opens nothing here

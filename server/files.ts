@@ -57,7 +57,8 @@ export function isErrno(error: unknown): error is NodeJS.ErrnoException & { read
   return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error
 }
 
-async function usable<T>(path: string, act: () => Promise<T>): Promise<T> {
+/** @throws ServerError FOLDER_UNUSABLE in words about this path */
+export async function usable<T>(path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act()
   } catch (cause) {

@@ -1,21 +1,28 @@
 import { once } from 'node:events'
 import { CommanderError } from 'commander'
+import { BackupError } from '#backup'
 import { CodedError } from '#protocol'
 import { readConfig, type ServerConfig } from './config.js'
 import { ServerError } from './errors.js'
 import { adviceFor } from './files.js'
 import { greet } from './greeting.js'
+import { runRestore } from './restore-command.js'
 import { openWhenThereIsRoom } from './room.js'
 
-/** `touchmark up`: runs until a signal ends it. The exit code is 0 when it ended in order, 1 when not, 2 for bad usage. */
+/**
+ * `touchmark up` runs until a signal ends it, `touchmark restore` until it is done. The exit code is 0 when it ended in
+ * order, 1 when not, 2 for bad usage, 8 for a backup that is none.
+ */
 export async function main(argv: readonly string[], version: string): Promise<number> {
   try {
-    const config = readConfig(argv.slice(1), process.env, version)
-    await run(config)
+    const [command, ...options] = argv
+    if (command === 'restore') process.stdout.write(await runRestore(options, process.env))
+    else await run(readConfig(options, process.env, version))
     return 0
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     process.stderr.write(`touchmark: ${describe(error)}\n`)
+    if (error instanceof BackupError) return 8
     return error instanceof ServerError && error.code === 'CONFIG_INVALID' ? 2 : 1
   }
 }

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { AuditLog, createPublished, LogSearch, OutsideCheckpoints, WitnessClient } from '#audit'
 import { type AuditEvent, CodedError } from '#protocol'
-import { CheckpointKeys } from './checkpoint-keys.js'
+import { auditOrigin, CheckpointKeys } from './checkpoint-keys.js'
 import { makeFolder } from './files.js'
 import type { OpenRequests } from './http/open-requests.js'
 import type { Wiring } from './wiring.js'
@@ -18,7 +18,7 @@ export interface OpenLog {
 export async function openLog(wiring: Wiring, requests: OpenRequests): Promise<OpenLog> {
   const { config, now, elapsed, warn, closing, inData } = wiring
   await makeFolder(inData('keys'))
-  const place = { directory: inData('audit'), origin: `${config.trustDomain}/audit`, now }
+  const place = { directory: inData('audit'), origin: auditOrigin(config.trustDomain), now }
   const checkpointKeys = await CheckpointKeys.open({ folder: inData('keys'), origin: place.origin, now })
   const audit = await AuditLog.open({
     ...place,

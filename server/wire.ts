@@ -25,6 +25,7 @@ import { OpenRequests } from './http/open-requests.js'
 import { Issuers } from './issuers.js'
 import { listening } from './listening.js'
 import { startExpiry } from './lock-expiry.js'
+import { requireRestored } from './backup/restoring.js'
 import { createMetrics } from './metrics.js'
 import { ensureOperatorCredential } from './operator-credential.js'
 import { oidcWarnings } from './oidc-settings.js'
@@ -87,9 +88,10 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   const { config, now, elapsed, warn, closing, inData } = wiring
   const startedAt = now()
   await makeFolder(config.dataFolder)
+  await requireRestored(config.dataFolder)
   const store = await openLevelStore(inData('store')) // locks the folder, so it comes before anything else is touched
   closing.add(() => store.close())
-  const firstRun = (await readIfThere(inData('operator', 'operator.crt'))) === undefined
+  const isNew = (await readIfThere(inData('operator', 'operator.crt'))) === undefined
 
   const requests = new OpenRequests()
   const log = await openLog(wiring, requests)
@@ -98,6 +100,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
 
   const { trustDomain } = config
   const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now, elapsed })
+  const firstRun = isNew && registry.restores === 0
   const ca = await CertificateAuthority.open({ directory: inData('ca'), trustDomain, registry, audit, now })
   const issuers = new Issuers(ca, trustDomain, now)
   const admitOperator = registry.admitOperator.bind(registry)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { AuditError } from '../errors.js'
 import { layout } from '../layout.js'
 import { LogReader } from '../reading/reader.js'
+import { readTextFile } from '../text-file.js'
 import { encodeMinimum, readMinimum } from '../retention/minimum.js'
 import { parseCheckpoint, type TreeHead } from '../tree/checkpoint.js'
 import { bundlePath, tilePath, tileWidth } from '../tree/tiles.js'
@@ -19,6 +20,13 @@ export class LogCopy {
   readonly #head: TreeHead
   /** The signed note. */
   readonly checkpoint: string
+
+  /** Of a log that nobody writes to. @throws AuditError AUDIT_CORRUPT, AUDIT_INVALID */
+  static async ofFolder(directory: string): Promise<LogCopy> {
+    const note = await readTextFile(layout.checkpoint(directory), 'log/checkpoint')
+    if (note === undefined) throw new AuditError('AUDIT_CORRUPT', 'log/ has no checkpoint')
+    return new LogCopy(directory, note)
+  }
 
   /** Of the log in a folder, by a checkpoint that it has, or had. @throws AuditError AUDIT_INVALID for what is none */
   constructor(directory: string, checkpoint: string) {
