@@ -42,12 +42,12 @@ export class Approvals {
     this.#resets = new Words(bounds, options.now)
   }
 
-  /** Has a machine wait, and says what it is to be told. It has proven its hardware. */
-  ask(applicant: Applicant, method: 'tpm' | 'idevid'): EnrollmentError {
+  /** Has a machine wait, and says what it is to be told, when that is on record. It has proven its hardware. */
+  async ask(applicant: Applicant, method: 'tpm' | 'idevid'): Promise<EnrollmentError> {
     const { hash } = applicant.anchor
     if (this.#denied.of(hash)) return new EnrollmentError('APPROVAL_DENIED', 'an operator has refused this machine')
     // Registered while this was on its way: the next try comes in, and nobody is to be asked any more.
-    if (!this.#isSettled(applicant)) this.#waiting.put(applicant, () => this.#recordPending(applicant, method))
+    if (!this.#isSettled(applicant)) await this.#queue(applicant, method)
     const problem = `this waits for an operator, who names it by ${applicant.anchor.kind} ${hash}`
     return new EnrollmentError('APPROVAL_PENDING', problem, { retryAfterSeconds: askAgainSeconds })
   }
@@ -129,9 +129,17 @@ export class Approvals {
     return applicant.device === undefined && this.#options.registry.ownerOf(applicant) !== undefined
   }
 
-  #recordPending(applicant: Applicant, method: 'tpm' | 'idevid'): void {
+  async #queue(applicant: Applicant, method: 'tpm' | 'idevid'): Promise<void> {
+    let recorded: number | undefined
+    this.#waiting.put(applicant, () => {
+      recorded = this.#appendPending(applicant, method)
+    })
+    if (recorded !== undefined) await this.#options.audit.whenDurable(recorded)
+  }
+
+  #appendPending(applicant: Applicant, method: 'tpm' | 'idevid'): number {
     const { anchor, reason, profile, tier, maker, hardwareSerial, device, peer } = applicant
-    this.#options.audit.append({
+    return this.#options.audit.append({
       event: 'join.pending',
       ...{ method, reason, profile, anchorKind: anchor.kind, anchorHash: anchor.hash, tier },
       ...(maker !== undefined && { maker }),

@@ -34,7 +34,7 @@ export class Entrance {
       this.#options.approvals.cameIn(arriving.attestation.anchor)
       return issued
     } catch (error) {
-      throw error instanceof RegistryError ? this.#answerTo(error, arriving) : error
+      throw error instanceof RegistryError ? await this.#answerTo(error, arriving) : error
     }
   }
 
@@ -59,21 +59,21 @@ export class Entrance {
     return profile.onTpmReset === 'accept' || this.#options.approvals.mayGoOn(attestation.anchor, attestation.spkiHash)
   }
 
-  #answerTo(refusal: RegistryError, arriving: Arriving): Error {
+  async #answerTo(refusal: RegistryError, arriving: Arriving): Promise<Error> {
     if (refusal.code === 'NOT_REGISTERED') return this.#answerToUnknown(refusal, arriving)
     if (refusal.code === 'TPM_HISTORY_BROKEN') return this.#answerToReset(refusal, arriving)
     return refusal
   }
 
   /** Only what a maker vouches for may ask; a token that came with it is the wrong one, and not a question. */
-  #answerToUnknown(refusal: RegistryError, { method, attestation, profile, context }: Arriving): Error {
+  async #answerToUnknown(refusal: RegistryError, { method, attestation, profile, context }: Arriving): Promise<Error> {
     const mayAsk = profile.unknown === 'approve' && attestation.tier !== 'tpm-unvouched' && context.token === undefined
     if (!mayAsk) return refusal
     this.#options.registry.locks.gate.requireStranger(attestation, context.peer)
     return this.#options.approvals.ask({ ...shownBy(attestation), reason: 'unknown', ...saidIn(context) }, method)
   }
 
-  #answerToReset(refusal: RegistryError, { method, attestation, profile, context }: Arriving): Error {
+  async #answerToReset(refusal: RegistryError, { method, attestation, profile, context }: Arriving): Promise<Error> {
     const { registry, approvals } = this.#options
     const device = registry.ownerOf(attestation)
     if (device === undefined) return refusal

@@ -6,16 +6,14 @@ import { type Anchor, parseDeviceId, parseLockId } from '#protocol'
 import { type CertificateSpec, createCertificate, createCsr, createKeyPair, oids, spkiHash, spkiOf } from '#x509'
 import { by, profile } from '../registry/world.js'
 import { type Authority, type Change, makeRoot } from '../x509/world.js'
+import { makeIdevid, makeMaker, named, never, since } from './idevid-maker.js'
 import { createEnrollmentWorld, derOf, newChannel, refusals, softwareKey } from './world.js'
 
 const pump = parseDeviceId('pump-7')
-/** IEEE 802.1AR §8.7: the certificate of a machine does not end. */
-const never = new Date('9999-12-31T23:59:59Z')
-const since = new Date('2020-01-01T00:00:00Z')
 
 /** A profile that trusts ACME, and with ACME's help anybody's machines. */
 async function open(t: TestContext, unknown: 'refuse' | 'approve' = 'refuse') {
-  const acme = await makeRoot({ ...named('ACME'), notBefore: since, notAfter: never })
+  const acme = await makeMaker()
   const world = await createEnrollmentWorld(t, { profiles: [{ unknown, idevidMakers: ['ACME'] }] })
   const maker = { id: 'ACME', roots: [acme.certificate], intermediates: [] }
   const enrollment = new Enrollment({ ...world.options, idevidMakers: [maker, { ...maker, id: 'trusted-by-nobody' }] })
@@ -76,7 +74,7 @@ test('the CSR is for a key of its own, never for the maker’s', async (t) => {
 
 test('chains that are not what a maker may give a machine are refused by their reasons', async (t) => {
   const { acme, join } = await open(t)
-  const foreign = await makeRoot({ ...named('ACME'), notBefore: since, notAfter: never })
+  const foreign = await makeMaker()
   const expired = await intermediate(acme, { notAfter: new Date('2026-01-01T00:00:00Z') })
   const one = await intermediate(acme)
   const two = await intermediate(one)
@@ -134,10 +132,6 @@ test('a lock on an instance keeps out the hardware with every other key', async 
   assert.deepEqual(refusals(world), ['LOCKED'])
 })
 
-function named(name: string): Pick<Required<Change>, 'subject'> {
-  return { subject: [{ type: oids.commonName, value: name }] }
-}
-
 /** A public key that looks like one: to find primes of that size would take longer than all tests here. */
 function rsaKeyOf(bits: number): KeyObject {
   const modulus = randomBytes(bits / 8)
@@ -153,26 +147,6 @@ async function intermediate(issuer: Authority, change: Change = {}): Promise<Aut
     ...{ notBefore: since, notAfter: never, keyUsage: ['keyCertSign'] as const, ...change },
   }
   return { privateKey, certificate: await createCertificate(spec, issuer) }
-}
-
-/** As a maker writes it (IEEE 802.1AR §8): no end, no extended key usage, the serial number in the subject. */
-async function makeIdevid(issuer: Authority, change: Change = {}) {
-  const { privateKey, publicKey } = createKeyPair('P-256')
-  const serial = '4711-0042'
-  const spec: CertificateSpec = {
-    subject: [{ type: oids.serialNumber, value: serial }],
-    spki: spkiOf(publicKey),
-    ...{ notBefore: since, notAfter: never, keyUsage: ['digitalSignature'] as const },
-    ...change,
-  }
-  const der = await createCertificate(spec, issuer)
-  return {
-    privateKey,
-    spki: spec.spki,
-    der,
-    serial,
-    anchor: { kind: 'idevid', hash: spkiHash(spkiOf(publicKey)) } as const,
-  }
 }
 
 async function selfSigned() {

@@ -5,8 +5,8 @@ import test, { type TestContext } from 'node:test'
 import type { RunningProgram } from '../../demo/programs.js'
 import type { StageDevice } from '../../demo/stage.js'
 import { needs } from '../needs.js'
-import { Cable } from './cable.js'
-import { connected, enroll, makeRenewalDue, next, openStage, runForeign, searchAudit } from './world.js'
+import { Line } from './line.js'
+import { connected, connectThrough, enroll, makeRenewalDue, next, openStage, runForeign, searchAudit } from './world.js'
 
 const paho = needs('/usr/bin/python3', '/usr/lib/python3/dist-packages/paho/mqtt/client.py')
 const options = needs('mosquitto_pub', 'mosquitto_sub')
@@ -56,7 +56,8 @@ test(
   options,
   async (t) => {
     const { stage, thermo, heard } = await openWorld(t)
-    const cable = await Cable.lay(t, thermo, stage.ports.mqtt)
+    const cable = await Line.lay(t, stage.ports.mqtt)
+    await connectThrough(thermo, cable)
     const first = await startBridge(thermo)
     cable.cut()
     await first.agent.line((line) => line.includes(' disconnected '))

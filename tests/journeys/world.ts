@@ -9,12 +9,15 @@ import type { TestContext } from 'node:test'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import type { Outcome } from '../../demo/programs.js'
 import { type ServiceOptions, Stage, type StageDevice } from '../../demo/stage.js'
+import type { Line } from './line.js'
 
 /** What a journey reads of an audit record. */
 export interface Entry {
   readonly sequence: number
+  readonly time: string
   readonly event: string
   readonly device?: string
+  readonly run?: string
   readonly topic?: string
   readonly decision?: string
   readonly dup?: boolean
@@ -72,10 +75,19 @@ export function filesOf(device: StageDevice) {
 
 /** Moves the renewal window that the service gave into the past, so that the agent renews as soon as it runs. */
 export async function makeRenewalDue(device: StageDevice): Promise<void> {
-  const file = join(device.data, 'current', 'meta.json')
-  const facts = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>
   const past = '2020-01-01T00:00:00.000Z'
-  await writeFile(file, JSON.stringify({ ...facts, renewal: { start: past, end: past } }))
+  await changeFacts(device, { renewal: { start: past, end: past } })
+}
+
+/** Has a device find its broker at the end of a line. */
+export async function connectThrough(device: StageDevice, { port }: Line): Promise<void> {
+  await changeFacts(device, { broker: `mqtts://localhost:${port}` })
+}
+
+async function changeFacts(device: StageDevice, changed: object): Promise<void> {
+  const file = join(device.data, 'current', 'meta.json')
+  const facts = JSON.parse(await readFile(file, 'utf8')) as object
+  await writeFile(file, JSON.stringify({ ...facts, ...changed }))
 }
 
 /** What TLS needs to connect to the broker with a device's certificate. */

@@ -161,7 +161,7 @@ async function openWorld(t: TestContext) {
   await quoted(world.registry, device)
   for (const one of unknown) {
     const shown = { profile, tier: 'tpm', spkiHash: hash('a key'), peer: '192.0.2.7:4000', reason: 'unknown' } as const
-    world.approvals.ask({ ...shown, anchor: { kind: 'ek', hash: one } }, 'tpm')
+    await world.approvals.ask({ ...shown, anchor: { kind: 'ek', hash: one } }, 'tpm')
   }
   const traffic = { in: 0, out: 0 }
   world.sessions.push({

@@ -20,8 +20,8 @@ async function open(t: TestContext) {
   const shown = { profile, tier: 'tpm', spkiHash: hash('a key'), peer: '192.0.2.7:4000' } as const
   const ask = (hash: typeof chip, over: Partial<Applicant> = {}) =>
     world.approvals.ask({ ...shown, anchor: { kind: 'ek', hash }, reason: 'unknown', maker: 'IFX', ...over }, 'tpm')
-  ask(chip, { reported: { model: 'RX-7' } })
-  ask(reset, { reason: 'tpm_reset', device })
+  await ask(chip, { reported: { model: 'RX-7' } })
+  await ask(reset, { reason: 'tpm_reset', device })
   const ada = await world.operator()
   const call = async <Answer>(who: Client, name: RouteName, options?: CallOptions) => {
     const answer = await world.call(name, who, options)

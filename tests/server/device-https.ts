@@ -26,7 +26,7 @@ export interface Sending {
 
 /** One request over a connection of its own, as a device that is no program of ours would send it. */
 export function send(options: Sending, body?: string): Promise<{ readonly status: number; readonly body: string }> {
-  const headers = { ...options.headers, ...(body !== undefined && { 'content-type': 'application/json' }) }
+  const headers = { ...(body !== undefined && { 'content-type': 'application/json' }), ...options.headers }
   return new Promise((resolve, reject) => {
     const sending = request({ ...options, host: 'localhost', agent: false, headers })
     sending.on('error', reject)
