@@ -10,7 +10,7 @@ import { isRepetition, repeatPubrec } from './release.js'
 import { questionOf, type Request } from './request.js'
 import type { Rights } from './rights.js'
 import type { Session } from './session.js'
-import { isSystemTopic } from './system-topics.js'
+import { isOwnTopic } from './system-topics.js'
 import { propertyBytes } from './wire/encode-properties.js'
 import type { MessageProperties, PublishPacket, Will } from './wire/packet.js'
 
@@ -114,7 +114,7 @@ export function createMessage(
 function judge(hub: Hub, session: Session, packet: NamedPublish): Decision {
   const { rights } = session
   const { topic, qos, retain, payload } = packet
-  if (isSystemTopic(topic)) return reserved(rights)
+  if (isOwnTopic(topic)) return reserved(rights)
   if (!mayHearAnswers(rights, packet.properties)) return unanswerable(rights)
   const begun = hub.statistics.beginDecision('publish')
   const decision = decide(rights.version, () => rights.publish({ topic, qos, retain, size: payload.length }))

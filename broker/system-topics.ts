@@ -1,12 +1,14 @@
-import { parseTopicName, type TopicName } from '#protocol'
+import { parseTopicName, serviceTopicRoot, type TopicName } from '#protocol'
 import type { Hub } from './hub.js'
 import { countConnections, type Levels, levelsOf } from './levels.js'
 import { Message } from './message.js'
 import type { Statistics } from './statistics.js'
 
-/** The tree in which the service speaks of itself, and nobody else speaks at all. */
-export function isSystemTopic(topic: string): boolean {
-  return topic === '$SYS' || topic.startsWith('$SYS/')
+/** The trees in which the service speaks, of itself and of services, and nobody else speaks at all. */
+export function isOwnTopic(topic: string): boolean {
+  if (!topic.startsWith('$')) return false
+  const [root] = topic.split('/', 1)
+  return root === '$SYS' || root === serviceTopicRoot
 }
 
 /**

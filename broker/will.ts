@@ -7,13 +7,13 @@ import type { Rights } from './rights.js'
 import { routeUnlessSilenced } from './route.js'
 import type { Session } from './session.js'
 import type { Silenced, Silencing, Speaker } from './speaker.js'
-import { isSystemTopic } from './system-topics.js'
+import { isOwnTopic } from './system-topics.js'
 import type { Waiting } from './trail.js'
 import type { Will } from './wire/packet.js'
 
 /** Asked at CONNECT, where a refusal refuses the connection, and again when the will is to be published. */
 export function judgeWill(rights: Rights, { topic, qos, retain, payload, properties }: Will): Decision {
-  if (isSystemTopic(topic)) return reserved(rights)
+  if (isOwnTopic(topic)) return reserved(rights)
   if (!mayHearAnswers(rights, properties)) return unanswerable(rights)
   return decide(rights.version, () => rights.will({ topic, qos, retain, size: payload.length }))
 }

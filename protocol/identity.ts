@@ -143,7 +143,7 @@ export const denyReasonTexts = {
   quota: 'the device keeps as much as it may', //              subscriptions, retained messages
   condition: 'a condition of the rule does not hold', //       a `when`
   quarantined: 'the device is in quarantine, and nothing else is allowed there',
-  reserved: 'a $ topic that no rule names',
+  reserved: 'a $ topic that no rule names, or where only the service speaks',
   no_rights: 'no role is bound to the device, or its rights cannot be rendered',
   response_topic: 'the device may not receive on the response topic that it gives', // MQTT 5.0 §4.10
   invalid_share: 'not the name of a shared subscription', //   MQTT 5.0 §4.8.2

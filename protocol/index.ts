@@ -234,6 +234,7 @@ export { patternOf } from './pattern.js'
 export { type QueryWord, queryWords } from './query-words.js'
 export { parseShare, type SubscriptionName } from './share.js'
 export {
+  asksForServices,
   decodeServicePage,
   formatServicePlace,
   type FoundService,
@@ -242,6 +243,8 @@ export {
   type ServicePage,
   servicePageLimits,
   servicesIn,
+  serviceTopicRoot,
+  topicOfService,
 } from './services.js'
 export { addressIn, sourceOf } from './source.js'
 export { parseSpan } from './span.js'

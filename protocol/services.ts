@@ -1,6 +1,7 @@
 import { boolean, type Decoder, integer, list, object, optional, parsed, record, text } from './decode.js'
 import type { Labels } from './identity.js'
 import { type DeviceId, isName, parseDeviceId, parseName } from './ids.js'
+import { parseTopicName, type TopicFilter, type TopicName } from './topics.js'
 
 /*
  * What devices say that they offer to others, and how those ask for it.
@@ -48,6 +49,20 @@ function readService(service: string, value: string): readonly ReportedService[]
 /** As it stands in the fact, without the name. */
 export function formatServicePlace({ host, port, protocol }: ReportedService): string {
   return `${host === undefined ? '' : `${host}:`}${port}/${protocol}`
+}
+
+/** The tree of topics in which devices are told of the services of others. Nobody but the service itself speaks there. */
+export const serviceTopicRoot = '$touchmark'
+
+/** Of its retained topic: `$touchmark/services/DEVICE/SERVICE`. */
+export function topicOfService({ device, service }: Pick<OfferedService, 'device' | 'service'>): TopicName {
+  return parseTopicName(`${serviceTopicRoot}/services/${device}/${service}`)
+}
+
+/** Whether the filter is one of that tree, which no wildcard at the beginning reaches [MQTT-4.7.2-1]. */
+export function asksForServices(filter: TopicFilter): boolean {
+  const [root, branch = ''] = filter.split('/', 2)
+  return root === serviceTopicRoot && ['services', '+', '#'].includes(branch)
 }
 
 export interface FoundService extends OfferedService {

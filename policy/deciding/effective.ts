@@ -1,4 +1,5 @@
 import {
+  asksForServices,
   type Decision,
   type DenyReason,
   type Explanation,
@@ -130,6 +131,7 @@ export class EffectivePolicy {
   subscribe(name: TopicFilter, requestedQos: Qos): QosDecision {
     const subscription = parseShare(name)
     if (!subscription.valid) return this.#denied('invalid_share', [])
+    if (asksForServices(subscription.filter)) return this.#judgeServiceTopics(subscription.share !== undefined)
     const requested = subscription.filter.split('/')
     const granting = subscription.share === undefined ? this.#rules.granting(requested, requestedQos) : undefined
     if (granting) return { ...this.#allowed([{ rule: granting }]), qos: requestedQos }
@@ -168,7 +170,7 @@ export class EffectivePolicy {
     const withheld = this.#discovering('withheld', offer)
     if (withheld !== undefined) return this.#denied('condition', [{ rule: withheld }])
     if (this.quarantined) return this.#denied('quarantined', [])
-    return this.#denied(this.#rules.isEmpty && !this.discovers ? 'no_rights' : 'no_rule', [])
+    return this.#denied(this.#isEmpty ? 'no_rights' : 'no_rule', [])
   }
 
   /** The decision that would be taken, by the same code, without paying. */
@@ -189,6 +191,7 @@ export class EffectivePolicy {
   /** The same, and what each rule had to do with it. */
   explain(question: Question | Discovering): Explanation {
     if (question.action === 'discover') return this.#explainDiscover(question.offer)
+    if (question.action === 'subscribe' && asksForServices(question.filter)) return this.#explainServiceTopics(question)
     const { action } = question
     const decision = this.judge(question)
     const reason = decision.effect === 'deny' ? decision.reason : undefined
@@ -230,6 +233,33 @@ export class EffectivePolicy {
       )
     const looked = [...look('given', undefined), ...look('withheld', 'condition')]
     return { decision: this.discover(offer), considered: looked }
+  }
+
+  #explainServiceTopics(question: Question): Explanation {
+    const look = (which: 'given' | 'withheld', failed: Failure | undefined): readonly Considered[] =>
+      this.#discoverRules(which).map((rule) => considered(rule, 'allow', failed))
+    return {
+      decision: this.judge(question),
+      considered: [...look('given', undefined), ...look('withheld', 'condition')],
+    }
+  }
+
+  /** Whoever may see any service may ask: which of them it hears of is decided one by one, by {@link discover}. */
+  #judgeServiceTopics(isShared: boolean): QosDecision {
+    if (isShared) return this.#denied('reserved', []) // what one may see is not for another of a group
+    if (this.discovers) return { ...this.#allowed(naming(this.#discoverRules('given'))), qos: 0 }
+    const withheld = this.#discoverRules('withheld')
+    if (withheld.length > 0) return this.#denied('condition', naming(withheld))
+    if (this.quarantined) return this.#denied('quarantined', [])
+    return this.#denied(this.#isEmpty ? 'no_rights' : 'reserved', [])
+  }
+
+  #discoverRules(which: 'given' | 'withheld'): readonly DiscoverRule[] {
+    return this.#discover[which].flatMap(({ rules }) => rules)
+  }
+
+  get #isEmpty(): boolean {
+    return this.#rules.isEmpty && !this.discovers
   }
 
   #discovering(which: 'given' | 'withheld', offer: Offer): DiscoverRule | undefined {
@@ -301,7 +331,7 @@ export class EffectivePolicy {
   #unmatched(topic: TopicName | TopicFilter, reason: 'no_rule' | 'not_contained', withheld: readonly Naming[]): Denied {
     if (withheld.length > 0) return this.#denied('condition', withheld)
     if (this.quarantined) return this.#denied('quarantined', [])
-    if (this.#rules.isEmpty) return this.#denied('no_rights', [])
+    if (this.#isEmpty) return this.#denied('no_rights', [])
     return this.#denied(topic.startsWith('$') ? 'reserved' : reason, [])
   }
 
@@ -327,6 +357,10 @@ export class EffectivePolicy {
 }
 
 const emptyTable = new RuleTable({ allow: [], deny: [] }, { id: parseDeviceId('nobody'), tier: 'token', labels: {} })
+
+function naming(rules: readonly DiscoverRule[]): readonly Naming[] {
+  return rules.map((rule) => ({ rule }))
+}
 
 /** The rules that have to do with the topic or filter of a question. */
 function involvedIn(rules: RuleTable, question: Question): ReadonlySet<Naming['rule']> {

@@ -1,4 +1,4 @@
-import { isName, type TopicAction } from '#protocol'
+import { isName, serviceTopicRoot, type TopicAction } from '#protocol'
 import { PolicyError } from '../errors.js'
 import { parseTemplate } from '../matching/template.js'
 import { type AllowRule, policyLimits, type Rate, type Role, type Rule, type TopicPolicy } from '../policy.js'
@@ -108,13 +108,20 @@ function readDeny(role: string, ids: Set<string>): Read<Rule> {
   return (node) => readRule(new Fields(node, ruleKeys), role, ids)
 }
 
-/** What the service says of itself is said by nobody else; and there are no topics in `$share`, only names of groups. */
+/**
+ * What the service says of itself is said by nobody else; and there are no topics in `$share`, only names of groups. Who
+ * hears of which service is for `discover` rules alone: with two places to say it, neither could be read by itself.
+ */
 function readRule(fields: Fields, role: string, ids: Set<string>): Rule {
   const id = fields.required('id', name)
   if (ids.has(id)) throw new PolicyError('POLICY_DUPLICATE', fields.atOf('id'), `${role}/${id} is there already`)
   ids.add(id)
   const granted = fields.required('actions', list(word(...actions)))
   const topics = fields.required('topics', list(parsed(parseTemplate, 'POLICY_INVALID_TOPIC')))
+  if (topics.some(([first]) => first === serviceTopicRoot)) {
+    const problem = `${serviceTopicRoot} is the service's own: nobody publishes there, and what a device hears there its "discover" rules say`
+    throw new PolicyError('POLICY_INVALID_TOPIC', fields.atOf('topics'), problem)
+  }
   const unspoken = topics.map(([first]) => first).find((first) => first === '$SYS' || first === '$share')
   if (unspoken !== undefined && granted.some((action) => action === 'publish' || action === 'will')) {
     const problem = `${unspoken} can be granted to subscribe and receive only`

@@ -137,14 +137,15 @@ test('nobody but the service speaks there, whatever a policy grants', async (t) 
   await liar.connect('d')
   liar.send(publishPacket(topic, '999', { qos: 1, messageId: 1, retain: true }))
   assert.equal((await liar.next('puback')).reasonCode, 0x87)
-  liar.send(publishPacket('$SYS', 'x', { qos: 1, messageId: 2 }))
-  assert.equal((await liar.next('puback', 2)).reasonCode, 0x87)
+  for (const [at, root] of ['$SYS', '$touchmark', '$touchmark/services/plc/opcua'].entries()) {
+    liar.send(publishPacket(root, 'x', { qos: 1, messageId: at + 2 }))
+    const { reasonCode, properties } = await liar.next('puback', at + 2)
+    assert.equal(reasonCode, 0x87)
+    assert.match(String(properties?.reasonString), /only the service speaks/)
+  }
   assert.deepEqual(
     world.records('message.publish').map(({ decision, reason }) => [decision, reason]),
-    [
-      ['deny', 'reserved'],
-      ['deny', 'reserved'],
-    ],
+    Array.from({ length: 4 }, () => ['deny', 'reserved']),
   )
   const testament = await world.raw('e')
   testament.send({

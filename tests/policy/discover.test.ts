@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { type Labels, parseDeviceId } from '#protocol'
+import { type Labels, parseDeviceId, parseTopicFilter } from '#protocol'
 import { diffPolicies, parsePolicy, PolicyError, renderPolicy, runPolicyTests } from '#policy'
 
 function parse(discover: string, more = '', binding = '') {
@@ -114,5 +114,53 @@ test('explain names every rule that was looked at, and decides as it is decided'
       ['r/s', undefined],
       ['r/t', 'service'],
     ],
+  )
+})
+
+test('who may see any service may subscribe to what is told of services, and nobody else; no rule on topics grants or widens it', () => {
+  const asked = (rights: ReturnType<typeof renderPolicy>, filter: string) => {
+    const decision = rights.subscribe(parseTopicFilter(filter), 2)
+    return decision.effect === 'allow' ? [...decision.rules, decision.qos] : decision.reason
+  }
+  const all = ', allow: [{ id: all, actions: [subscribe, receive], topics: ["#"] }]'
+  const rights = renderPolicy(parse(ofSite, all), gateway)
+  const onlyTopics = parsePolicy(
+    `{ apiVersion: touchmark/v1, kind: TopicPolicy, metadata: { name: p, version: 7 },
+      roles: { r: { sessions: { max: 1 }${all} } }, bindings: [{ role: r, match: { tier: [tpm] } }] }`,
+    'p.yaml',
+  )
+  for (const filter of ['$touchmark/#', '$touchmark/services/#', '$touchmark/services/+/opcua', '$touchmark/+/plc/#']) {
+    assert.deepEqual(asked(rights, filter), ['r/s', 0], filter)
+    assert.equal(asked(renderPolicy(onlyTopics, gateway), filter), 'reserved')
+  }
+  assert.equal(asked(rights, '$share/g/$touchmark/#'), 'reserved')
+  assert.equal(asked(rights, '$touchmark/other/#'), 'reserved')
+  assert.equal(asked(rights, '$touchmark'), 'reserved')
+  assert.equal(rights.receive('$touchmark/services/plc/opcua' as never).effect, 'deny')
+  assert.equal(asked(renderPolicy(parse(ofSite), { ...gateway, quarantined: true }), '$touchmark/#'), 'quarantined')
+  const conditional = parse(ofSite, '', ', when: { cidr: [10.0.0.0/8] }')
+  assert.equal(asked(renderPolicy(conditional, gateway, { from: '192.0.2.1' }), '$touchmark/#'), 'condition')
+  for (const action of ['publish', 'will', 'subscribe', 'receive']) {
+    assert.throws(
+      () => parse(ofSite, `, allow: [{ id: a, actions: [${action}], topics: ["$touchmark/services/#"] }]`),
+      (error: PolicyError) => error.code === 'POLICY_INVALID_TOPIC' && error.message.includes('"discover" rules'),
+    )
+  }
+})
+
+test('a role that only discovers has rights: what else it tries is refused because nothing allows it', () => {
+  const only = renderPolicy(parse(ofSite), gateway)
+  const publish = only.judge({ action: 'publish', topic: 'a' as never, qos: 0, retain: false, size: 0 })
+  assert.equal(publish.effect === 'deny' && publish.reason, 'no_rule')
+  const subscribe = only.subscribe(parseTopicFilter('a/#'), 0)
+  assert.equal(subscribe.effect === 'deny' && subscribe.reason, 'not_contained')
+  assert.equal(only.maxSessions, 1)
+  const { decision, considered } = only.explain({
+    ...{ action: 'subscribe', qos: 0, filter: parseTopicFilter('$touchmark/#') },
+  })
+  assert.equal(decision.effect, 'allow')
+  assert.deepEqual(
+    considered.map(({ rule, failed }) => [rule, failed]),
+    [['r/s', undefined]],
   )
 })

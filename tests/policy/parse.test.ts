@@ -149,6 +149,8 @@ test('refuses topics that are no filters, half variables and reserved trees', ()
     'a/${device.labels.x/y}',
     'a/${',
     '$SYS/#',
+    '$touchmark/#',
+    '$touchmark/services/a/b',
     '$share/g',
     '$share//a',
     '$share/+/a',
