@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
-import { Command, Option } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { CodedError, type DeviceId, parseDeviceId } from '#protocol'
 import { defaultDataFolder } from './config.js'
 import { ServerError } from './errors.js'
 import { adviceFor, isErrno } from './files.js'
@@ -9,6 +10,7 @@ import { type Restored, restore } from './backup/restore.js'
 interface Flags {
   readonly data?: string
   readonly log?: string
+  readonly revoked: readonly DeviceId[]
   readonly admit?: true
   readonly output: 'text' | 'json'
 }
@@ -16,12 +18,13 @@ interface Flags {
 /** `touchmark restore`; what stdout gets. @throws CommanderError; what {@link restore} throws */
 export async function runRestore(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
   const command = restoreCommand().parse(argv, { from: 'user' })
-  const { data, log, admit = false, output } = command.opts<Flags>()
+  const { data, log, revoked, admit = false, output } = command.opts<Flags>()
   const [file = ''] = command.args
   const restored = await restore({
     backup: read(file),
     dataFolder: resolve(data ?? env['TOUCHMARK_HOME'] ?? defaultDataFolder),
     ...(log !== undefined && { newerLog: resolve(log) }),
+    revoked,
     admit,
     now: Date.now,
   })
@@ -40,12 +43,20 @@ function restoreCommand(): Command {
       `the data folder to make: empty, or not there (TOUCHMARK_HOME; default ./${defaultDataFolder})`,
     )
     .option('--log <dir>', 'newer copy of the audit folder (log/, and wal/ where there is one), as new as there is')
-    .option('--admit', 'let devices in that the backup lets in, although nobody here knows who was revoked after it')
+    .addOption(
+      new Option('--revoked <device>', 'a device that was revoked after the backup: revoke it again; can be repeated')
+        .argParser((id: string, others: readonly DeviceId[]) => [...others, deviceId(id)])
+        .default([], 'none'),
+    )
+    .option(
+      '--admit',
+      'let other devices in that the backup lets in, although nobody here knows who was revoked after it',
+    )
     .addOption(new Option('-o, --output <format>', 'what to write on stdout').choices(['text', 'json']).default('text'))
     .addHelpText(
       'after',
       '\nExamples:\n  touchmark restore nightly.tar --data /var/lib/touchmark --log /mnt/old-disk/touchmark/audit\n' +
-        '  touchmark restore nightly.tar\n  touchmark up\n  touchmark locks ls',
+        '  touchmark restore nightly.tar --admit --revoked pump-7\n  touchmark restore nightly.tar\n  touchmark up\n  touchmark locks ls',
     )
     .exitOverride()
 }
@@ -59,25 +70,37 @@ async function* read(file: string): AsyncGenerator<Uint8Array, void> {
   }
 }
 
-function viewOf({ manifest, records, tokens, operators, locks, reason }: Restored) {
+function deviceId(text: string): DeviceId {
+  try {
+    return parseDeviceId(text)
+  } catch (error) {
+    if (error instanceof CodedError) throw new InvalidArgumentError(error.message)
+    throw error
+  }
+}
+
+function viewOf({ manifest, records, tokens, operators, devices, locks, reason }: Restored) {
   return {
     event: 'restored',
     trustDomain: manifest.trustDomain,
     at: new Date(manifest.at).toISOString(),
     treeSize: manifest.treeSize,
     records,
-    revoked: { tokens, operators },
+    revoked: { tokens, operators, devices },
     locks,
     ...(reason !== undefined && { reason }),
   }
 }
 
-function describe({ manifest, records, tokens, operators, locks, reason }: Restored): string {
+function describe({ manifest, records, tokens, operators, devices, locks, reason }: Restored): string {
   const newer = records - manifest.treeSize
   const rows = [
     ['restored', `${manifest.trustDomain}, as of ${new Date(manifest.at).toISOString()}`],
     ['audit log', `${manifest.treeSize} records of the backup${newer > 0 ? `, ${newer} newer ones` : ''}`],
-    ['revoked', `${tokens} open join tokens; operators: ${operators.join(', ') || 'none'}`],
+    [
+      'revoked',
+      `${tokens} open join tokens; operators: ${operators.join(', ') || 'none'}; devices: ${devices.join(', ') || 'none'}`,
+    ],
     ['locked', locks.map(({ lock, profile }) => `profile ${profile} (${lock})`).join(', ') || 'nobody'],
     ...(reason === undefined ? [] : [['because', reason]]),
   ]

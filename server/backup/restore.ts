@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { AuditLog, beginWal, copyWal, LogCopy, verifyLog, type VerifyReport } from '#audit'
 import { BackupError, isLogName, isRowsName, logPrefix, type Manifest, readBackup, unpackRows } from '#backup'
+import type { DeviceId } from '#protocol'
 import { Registry } from '#registry'
 import { openLevelStore, type Store } from '#store'
 import { auditOrigin, CheckpointKeys } from '../checkpoint-keys.js'
@@ -18,7 +19,9 @@ export interface RestoreOrder {
   readonly dataFolder: string
   /** Holds `log/` of the same audit log, newer than the backup, and its `wal/` where there is one. */
   readonly newerLog?: string
-  /** Whether everybody comes in whom the backup lets in, although nothing newer is known. */
+  /** Devices that were revoked after the backup, as far as somebody remembers. */
+  readonly revoked: readonly DeviceId[]
+  /** Whether everybody else comes in whom the backup lets in, although nothing newer is known. */
   readonly admit: boolean
   /** Milliseconds since 1970. */
   readonly now: () => number
@@ -106,7 +109,7 @@ async function shutOut(
   folder: RestoringFolder,
   { store, audit }: { readonly store: Store; readonly audit: AuditLog },
   manifest: Manifest,
-  { newerLog, admit, now }: RestoreOrder,
+  { newerLog, revoked, admit, now }: RestoreOrder,
 ): Promise<Restored> {
   const records = audit.size
   const registry = await Registry.open({ store, audit, replay: (from) => audit.records(from), now })
@@ -114,7 +117,11 @@ async function shutOut(
   const unknown = newerLog === undefined ? unknownSince(manifest) : await lostPolicies(store, audit, manifest.treeSize)
   const config = await readIfThere(folder.inside('touchmark.yaml'))
   const profiles = config === undefined ? [] : profilesIn(config)
-  return { manifest, records, ...(await closeDoors(registry, { profiles, reason: admit ? undefined : unknown })) }
+  return {
+    manifest,
+    records,
+    ...(await closeDoors(registry, { revoked, profiles, reason: admit ? undefined : unknown })),
+  }
 }
 
 function unknownSince({ at }: Manifest): string {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import test, { type TestContext } from 'node:test'
+import test, { after, type TestContext } from 'node:test'
 import { mustRun, run } from '../../demo/programs.js'
 import type { Stage, StageDevice } from '../../demo/stage.js'
 import { asRoot, fillDisk, mountSmallDisk } from '../small-disk.js'
@@ -11,8 +11,10 @@ import { connected, emptyStage, enroll, makeRenewalDue, searchAudit } from './wo
 
 /* The machine burns down some time after the backup: a device was revoked since, one locked, a token spent. */
 
+const burnt = burnDown()
+
 test('case 91: restored without a newer log nobody comes in before an operator has looked, and no token opens anything', async (t) => {
-  const { stage, backup, token, thermo, thief, checkpoint } = await burnedDown(t)
+  const { stage, backup, token, thermo, thief, checkpoint } = await afterTheFire()
   const said = await mustRun('touchmark', ['restore', backup, '--data', stage.serverData, '-o', 'json'])
   const { revoked, locks, reason } = JSON.parse(said) as Restored
   assert.deepEqual([revoked.tokens, revoked.operators], [2, ['admin']], 'and that of the first run')
@@ -31,12 +33,13 @@ test('case 91: restored without a newer log nobody comes in before an operator h
   await stage.operator('locks', 'rm', locks[0]?.lock ?? '')
   await requireOut(t, stage, thief)
   await requireIn(t, stage, thermo)
+  assert.deepEqual(await heardOf(t, stage), ['after'], 'what locked devices had retained is gone')
   await requireGoesOn(stage, checkpoint)
   assert.equal(await service.stop(), 0)
 })
 
 test('case 91: restored with a newer log it knows what came after the backup: both stay out, all others go on at once', async (t) => {
-  const { stage, backup, token, thermo, thief, checkpoint, lost } = await burnedDown(t)
+  const { stage, backup, token, thermo, thief, checkpoint, lost } = await afterTheFire()
   const options = ['--data', stage.serverData, '--log', join(lost, 'audit')]
   const said = await mustRun('touchmark', ['restore', backup, ...options, '-o', 'json'])
   const { treeSize, records, locks } = JSON.parse(said) as Restored
@@ -46,11 +49,24 @@ test('case 91: restored with a newer log it knows what came after the backup: bo
   const service = await stage.openService()
   for (const device of [thief, stage.device('pump-1')]) await requireOut(t, stage, device)
   await requireIn(t, stage, thermo)
+  assert.deepEqual(await heardOf(t, stage), ['before', 'after'], 'what was retained is retained')
   const again = await stage.device('again').tries('enroll', '--join', stage.joinUri, '--token', token)
   assert.match(again.stderr, /TOKEN_(SPENT|REVOKED|REFUSED)/)
   await requireGoesOn(stage, checkpoint)
   const against = join(lost, 'audit', 'log', 'checkpoint')
   await stage.operator('audit', 'verify', '--against', against) // not even a fork
+  assert.equal(await service.stop(), 0)
+})
+
+test('case 91: of whom the one who restores says that they were revoked, they are out, and nobody else waits', async (t) => {
+  const { stage, backup, thermo, thief } = await afterTheFire()
+  const options = ['--data', stage.serverData, '--admit', '--revoked', 'thief', '--revoked', 'pump-1']
+  const said = await mustRun('touchmark', ['restore', backup, ...options, '-o', 'json'])
+  assert.deepEqual((JSON.parse(said) as Restored).revoked.devices, ['thief', 'pump-1'])
+  const service = await stage.openService()
+  for (const device of [thief, stage.device('pump-1')]) await requireOut(t, stage, device)
+  await requireIn(t, stage, thermo)
+  assert.deepEqual(await heardOf(t, stage), ['before', 'after'])
   assert.equal(await service.stop(), 0)
 })
 
@@ -79,15 +95,10 @@ test('a policy that came into force after the backup is not in it: devices wait 
   await requireIn(t, stage, thermo)
 })
 
-test('what is no whole backup leaves no folder to start from, nor does a folder in the making', async (t) => {
-  const stage = emptyStage(t)
-  const service = await stage.openService()
-  await enroll(stage, 'thermo-1')
-  const backup = join(stage.folder, 'b.tar')
-  await stage.operator('backup', backup)
-  await service.stop()
+test('what is no whole backup leaves no folder to start from, nor does a folder in the making', async () => {
+  const { stage, backup, lost } = await afterTheFire()
   const foreign = join(stage.folder, 'foreign')
-  cpSync(join(stage.serverData, 'audit'), foreign, { recursive: true })
+  cpSync(join(lost, 'audit'), foreign, { recursive: true })
   truncateSync(join(foreign, 'log', 'checkpoint'), 40)
 
   const cut = join(stage.folder, 'cut.tar')
@@ -100,9 +111,10 @@ test('what is no whole backup leaves no folder to start from, nor does a folder 
   const cases: readonly (readonly [code: string, exitCode: number, ...args: string[]])[] = [
     ['BACKUP_UNFINISHED', 8, cut, '--data', to],
     ['BACKUP_INVALID', 8, bent, '--data', to],
-    ['BACKUP_INVALID', 8, join(stage.serverData, 'policy.yaml'), '--data', to],
+    ['BACKUP_INVALID', 8, join(lost, 'policy.yaml'), '--data', to],
     ['FOLDER_UNUSABLE', 1, join(stage.folder, 'nowhere.tar'), '--data', to],
-    ['RESTORE_NOT_EMPTY', 1, backup, '--data', stage.serverData],
+    ['RESTORE_NOT_EMPTY', 1, backup, '--data', lost],
+    ['DEVICE_UNKNOWN', 1, backup, '--data', to, '--admit', '--revoked', 'nobody'],
     ['RESTORE_LOG_UNFIT', 1, backup, '--data', to, '--log', foreign],
   ]
   for (const [code, exitCode, ...args] of cases) {
@@ -146,19 +158,25 @@ test('on a disk without room there is no backup, nor anything of a restore', asR
 interface Restored {
   readonly treeSize: number
   readonly records: number
-  readonly revoked: { readonly tokens: number; readonly operators: readonly string[] }
+  readonly revoked: {
+    readonly tokens: number
+    readonly operators: readonly string[]
+    readonly devices: readonly string[]
+  }
   readonly locks: readonly { readonly lock: string; readonly profile: string }[]
   readonly reason?: string
 }
 
 /** A service that is no more: its backup, taken under load, what happened after it, and its folder, which only a test has. */
-async function burnedDown(t: TestContext) {
-  const stage = emptyStage(t)
+async function burnDown() {
+  const stage = emptyStage({ after })
   const service = await stage.openService()
   const [thermo, thief] = [await enroll(stage, 'thermo-1'), await enroll(stage, 'thief')]
   await enroll(stage, 'pump-1')
+  await enroll(stage, 'gateway-1', 'role=gateway')
   const { token } = await stage.ask<{ token: string }>('tokens', 'create')
-  const speaker = await connected(t, stage, thermo, { clientId: 'thermo-1' })
+  const speaker = await connected({ after }, stage, thermo, { clientId: 'thermo-1' })
+  await speaker.publishAsync('devices/thermo-1/state', 'before', { qos: 1, retain: true })
   const load = keepPublishing(speaker, { prefix: 'devices/thermo-1/telemetry', qos: 1, atOnce: 50 })
   while (load.acknowledged.size < 1000) await load.progress()
   const backup = join(stage.folder, 'b.tar')
@@ -173,7 +191,18 @@ async function burnedDown(t: TestContext) {
   await stage.operator('locks', 'add', '--device', 'pump-1', '--reason', 'stolen')
   await stage.device('spender').does('enroll', '--join', stage.joinUri, '--token', token)
   const lost = await lose(stage, () => service.stop('SIGKILL'))
-  return { stage, backup, token, thermo, thief, checkpoint, lost }
+  const devices = join(stage.folder, 'devices')
+  cpSync(devices, `${devices}.then`, { recursive: true, verbatimSymlinks: true })
+  return { stage, backup, token, thermo, thief, checkpoint, lost, devices }
+}
+
+/** As it was when the service was lost: nothing restored yet, and no device has asked again. */
+async function afterTheFire() {
+  const { devices, ...all } = await burnt
+  rmSync(all.stage.serverData, { recursive: true, force: true })
+  rmSync(devices, { recursive: true })
+  cpSync(`${devices}.then`, devices, { recursive: true, verbatimSymlinks: true })
+  return all
 }
 
 /** Where the data folder is afterwards. */
@@ -197,6 +226,23 @@ async function requireIn(t: TestContext, stage: Stage, device: StageDevice): Pro
   const agent = device.starts('run')
   await agent.line((line) => line.includes(' connected ') && line.includes('generation=2'))
   await agent.stop()
+}
+
+/** What a gateway hears of a device: what was retained, and what it says now. */
+async function heardOf(t: TestContext, stage: Stage): Promise<readonly string[]> {
+  const gateway = await connected(t, stage, stage.device('gateway-1'), { clientId: 'gateway-1' })
+  const heard: string[] = []
+  const all = new Promise<void>((resolve) => {
+    gateway.on('message', (_topic, payload) => {
+      heard.push(payload.toString())
+      if (payload.toString() === 'after') resolve()
+    })
+  })
+  await gateway.subscribeAsync('devices/+/state', { qos: 1 })
+  const speaker = await connected(t, stage, stage.device('thermo-1'), { clientId: 'thermo-1' })
+  await speaker.publishAsync('devices/thermo-1/state', 'after', { qos: 1 })
+  await all
+  return heard
 }
 
 /** The log is the one of the backup, goes on behind it, and says where it was put back. */

@@ -34,6 +34,11 @@ export interface Entry {
   readonly akName?: string
 }
 
+/** A test, or a file of them: what is done when it ends. */
+export interface Ends {
+  after(end: () => Promise<void> | void): void
+}
+
 /** A service of the test's own, of real programs; ended and removed with it. */
 export async function openStage(t: TestContext, options?: ServiceOptions): Promise<Stage> {
   const stage = emptyStage(t)
@@ -42,7 +47,7 @@ export async function openStage(t: TestContext, options?: ServiceOptions): Promi
 }
 
 /** The same before its service has started. */
-export function emptyStage(t: TestContext): Stage {
+export function emptyStage(t: Ends): Stage {
   const stage = new Stage(mkdtempSync(join(tmpdir(), 'touchmark-journey-')))
   t.after(async () => {
     await stage.clear()
@@ -98,7 +103,7 @@ export function credentialOf(device: StageDevice) {
 
 /** An MQTT client with a device's certificate that has connected. */
 export async function connected(
-  t: TestContext,
+  t: Ends,
   stage: Stage,
   device: StageDevice,
   options: IClientOptions,
@@ -108,7 +113,7 @@ export async function connected(
     ...credentialOf(device),
     ...options,
   })
-  t.after(() => client.end(true))
+  t.after(() => void client.end(true))
   await new Promise<void>((resolve, reject) => {
     client.once('connect', () => resolve())
     client.once('error', reject)

@@ -20,8 +20,8 @@ test('after a restore no open token, operator or invitation opens anything; what
   }
   await world.registry.operators.invite(invitation, by)
 
-  const closed = await closeDoors(world.registry, { profiles: [], reason: undefined })
-  assert.deepEqual(closed, { tokens: 1, operators: ['ada', 'carol'], locks: [] })
+  const closed = await closeDoors(world.registry, { revoked: [], profiles: [], reason: undefined })
+  assert.deepEqual(closed, { tokens: 1, operators: ['ada', 'carol'], devices: [], locks: [] })
   assert.throws(() => world.registry.requireToken(credential('open')), { code: 'TOKEN_REVOKED' })
   assert.deepEqual(world.registry.operators.invitations(), [])
   assert.ok(world.registry.admit(device).admitted)
@@ -30,7 +30,11 @@ test('after a restore no open token, operator or invitation opens anything; what
 test('where a reason is given every profile is locked that a device has or that is configured, until the lock is removed', async () => {
   const world = await createWorld()
   const device = await joinByToken(world, 'key')
-  const { locks } = await closeDoors(world.registry, { profiles: ['plant', 'default'], reason: 'restored' })
+  const { locks } = await closeDoors(world.registry, {
+    revoked: [],
+    profiles: ['plant', 'default'],
+    reason: 'restored',
+  })
   assert.deepEqual(
     locks.map(({ profile }) => profile),
     ['default', 'plant'].map(parseProfileName),
