@@ -35,6 +35,7 @@ export type ServerErrorCode =
   | 'SESSION_AWAY'
   | 'KEY_CHANGING'
   | 'BACKUP_UNDER_WAY' //     another one is being taken
+  | 'BACKUP_NOT_READ' //      who takes it has stopped reading
   | 'QUERY_INVALID'
   | 'POLICY_TESTS_FAILED'
   | 'POLICY_VERSION'

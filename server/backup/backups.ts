@@ -17,6 +17,8 @@ export interface BackupsOptions {
   readonly epoch: () => number
   /** Milliseconds since 1970. */
   readonly now: () => number
+  /** Who asks for nothing more of it for so long keeps the service no longer from what waits for its end. Default: 60,000 */
+  readonly patienceMs?: number
 }
 
 /** Backups of a service that goes on meanwhile, one at a time. */
@@ -30,9 +32,28 @@ export class Backups {
 
   /**
    * A backup, piece by piece; its record is durable before the first. To be read to its end, or returned.
-   * @throws ServerError BACKUP_UNDER_WAY; what store, log or files fail with
+   * @throws ServerError BACKUP_UNDER_WAY; BACKUP_NOT_READ: its reader was too slow; what store, log or files fail with
    */
   async *take(by: OperatorFacts): AsyncGenerator<Uint8Array, void> {
+    const { patienceMs = 60_000 } = this.#options
+    const pieces = this.#take(by)
+    let isOver = false
+    const giveUp = (): void => {
+      isOver = true
+      void pieces.return().catch(() => undefined)
+    }
+    for await (const piece of pieces) {
+      const patience = setTimeout(giveUp, patienceMs)
+      try {
+        yield piece
+      } finally {
+        clearTimeout(patience)
+      }
+    }
+    if (isOver) throw new ServerError('BACKUP_NOT_READ', `nothing of it was read for ${patienceMs / 1000} s`)
+  }
+
+  async *#take(by: OperatorFacts): AsyncGenerator<Uint8Array, void> {
     const { audit, retention } = this.#options
     if (this.#isTaking) throw new ServerError('BACKUP_UNDER_WAY', 'a backup is being taken; come back when it is done')
     this.#isTaking = true

@@ -7,9 +7,6 @@ import { reportProblem } from './problems.js'
 import { act, strict } from './schemas/fields.js'
 import type { Service } from './service.js'
 
-/** Who takes nothing for so long has gone, and keeps the service no longer from what waits for the end of a backup. */
-const patienceMs = 60_000
-
 export function addBackupRoutes(app: App, service: Service): void {
   const { operators } = service
 
@@ -31,7 +28,6 @@ export function addBackupRoutes(app: App, service: Service): void {
         const { detail, title } = reportProblem(asError(error), request)
         return unfinished(detail ?? title)
       }
-      reply.raw.setTimeout(patienceMs, () => reply.raw.destroy())
       const pieces = Readable.from(endingInWords(allowed, leaving, explain), { highWaterMark: 1 })
       return reply.type('application/x-tar').send(pieces)
     },

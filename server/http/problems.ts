@@ -147,6 +147,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   CONFLICT: 409,
   KEY_CHANGING: 409,
   BACKUP_UNDER_WAY: 409,
+  BACKUP_NOT_READ: 503,
   POLICY_VERSION: 409,
   POLICY_LOCKS_OUT: 409,
   PCR_POLICY_OVERLAP: 409,

@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'n
 import { request } from 'node:https'
 import { dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { setImmediate } from 'node:timers/promises'
 import test, { type TestContext } from 'node:test'
 import { type AuditLog, verifyLog } from '#audit'
 import { readBackup } from '#backup'
@@ -83,6 +84,14 @@ test('of two at a time the second is refused, and when the reader of the first h
   assert.equal(held(), 0)
 })
 
+test('who stops reading holds nothing up for long, and has no backup', async (t) => {
+  const { backups, held } = await openBackups(t, { patienceMs: 1 })
+  const pieces = backups.take(by)
+  await pieces.next()
+  while (held() > 0) await setImmediate()
+  await assert.rejects(pieces.next(), { code: 'BACKUP_NOT_READ' })
+})
+
 test('nothing is given out that is not on record', async (t) => {
   const { backups, log, held } = await openBackups(t)
   await log.close()
@@ -110,7 +119,7 @@ test('what breaks off in the middle says why, and is no backup; nor is there one
 })
 
 /** Over a real log, with a store in memory. */
-async function openBackups(t: TestContext) {
+async function openBackups(t: TestContext, options: { readonly patienceMs?: number } = {}) {
   const world = await createLogWorld(t)
   const log: AuditLog = await world.open()
   const store = createMemoryStore()
@@ -122,7 +131,7 @@ async function openBackups(t: TestContext) {
     },
   }
   const backups = new Backups({
-    ...{ dataFolder: world.directory, store, audit: log, retention, epoch: () => 0, now: Date.now },
+    ...{ dataFolder: world.directory, store, audit: log, retention, epoch: () => 0, now: Date.now, ...options },
     identity: () => ({
       ...{ version: '0', trustDomain: parseTrustDomain('touchmark.test') },
       rootSpki: parseFingerprint('ab'.repeat(32)),
