@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { Document, Scalar, visit } from 'yaml'
 import { csvLine } from './csv.js'
 import { escaped, escapedLine, printable } from './printable.js'
@@ -95,6 +96,14 @@ export class Output {
   /** Data as it is. */
   text(text: string): void {
     if (text !== '') this.#streams.stdout.write(`${text}\n`)
+  }
+
+  /** Bytes as they are, no faster than they are taken, and given on. */
+  async *passOn(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+    for await (const piece of pieces) {
+      if (!this.#streams.stdout.write(piece)) await once(this.#streams.stdout, 'drain')
+      yield piece
+    }
   }
 
   /** For the person at the terminal; never data. */

@@ -34,10 +34,10 @@ export async function runRestore(argv: readonly string[], env: NodeJS.ProcessEnv
 function restoreCommand(): Command {
   return new Command('touchmark restore')
     .description(
-      'Make a data folder out of a backup. Nothing revoked comes back: open join tokens and certificates of operators are\n' +
+      'Make a data folder out of a backup. Nothing revoked comes back: open join tokens and certificates of operators are ' +
         'revoked, and all devices are locked until you have looked, unless --log tells what came after the backup.',
     )
-    .argument('<file>', 'what "touchmark backup" wrote')
+    .argument('<file>', 'what "touchmark backup" wrote; - is standard input')
     .option(
       '--data <dir>',
       `the data folder to make: empty, or not there (TOUCHMARK_HOME; default ./${defaultDataFolder})`,
@@ -63,7 +63,8 @@ function restoreCommand(): Command {
 
 async function* read(file: string): AsyncGenerator<Uint8Array, void> {
   try {
-    for await (const piece of createReadStream(file)) if (piece instanceof Uint8Array) yield piece
+    const source = file === '-' ? process.stdin : createReadStream(file)
+    for await (const piece of source) if (piece instanceof Uint8Array) yield piece
   } catch (cause) {
     if (!isErrno(cause)) throw cause
     throw new ServerError('FOLDER_UNUSABLE', `cannot read ${file}: ${adviceFor(cause) ?? cause.code}`, { cause })
@@ -96,7 +97,7 @@ function describe({ manifest, records, tokens, operators, devices, locks, reason
   const newer = records - manifest.treeSize
   const rows = [
     ['restored', `${manifest.trustDomain}, as of ${new Date(manifest.at).toISOString()}`],
-    ['audit log', `${manifest.treeSize} records of the backup${newer > 0 ? `, ${newer} newer ones` : ''}`],
+    ['audit log', `${manifest.treeSize} records of the backup${newer > 0 ? `, ${newer} newer` : ''}`],
     [
       'revoked',
       `${tokens} open join tokens; operators: ${operators.join(', ') || 'none'}; devices: ${devices.join(', ') || 'none'}`,

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { dirname, join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { setImmediate } from 'node:timers/promises'
 import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { type AuditLog, verifyLog } from '#audit'
 import { readBackup } from '#backup'
 import { type OperatorFacts, parseFingerprint, parseOperatorName, parseTrustDomain, routes } from '#protocol'
@@ -45,6 +46,14 @@ test('a backup holds what a service needs to go on, what only it may know to nob
   const { operator, comment, sequence } = JSON.parse(found.stdout) as Record<string, unknown>
   assert.deepEqual([operator, comment], ['admin', 'nightly'])
   assert.ok(Number(sequence) < records, 'its own record is in it')
+
+  const touchmark = `${process.execPath} ${fileURLToPath(new URL('../../bin/touchmark.js', import.meta.url))}`
+  const pipe = `${touchmark} backup - | ${touchmark} restore - --data piped --admit`
+  const piped = spawnSync('bash', ['-o', 'pipefail', '-c', pipe], {
+    ...{ cwd: folder, encoding: 'utf8' },
+    env: { ...process.env, TOUCHMARK_HOME: join(folder, 'data') },
+  })
+  assert.deepEqual([piped.status, /^restored +touchmark\.local/.test(piped.stdout)], [0, true], piped.stderr)
 
   const again = await run(folder, ['backup', join(folder, 'b.tar')])
   assert.deepEqual([again.code, /stays as it is/.test(again.stderr)], [1, true])
