@@ -15,6 +15,7 @@ const toldAtJoin: Told = {
   TOKEN_MISMATCH: 'TOKEN_REFUSED',
   TOKEN_REVOKED: 'TOKEN_REVOKED', // from here on the secret was proven
   TOKEN_EXPIRED: 'TOKEN_EXPIRED',
+  TOKEN_BOUND: 'JOIN_REFUSED', // who has stolen it is not told what for
   TOKEN_SPENT: 'TOKEN_SPENT',
   PROFILE_MISMATCH: 'JOIN_REFUSED',
   NOT_REGISTERED: 'JOIN_REFUSED',

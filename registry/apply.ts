@@ -13,6 +13,7 @@ import { applyClone } from './renewal/apply-clone.js'
 import { applyReport } from './reports.js'
 import { forgetRun, recordRun } from './runs/apply-runs.js'
 import { anchorKey, type RegistryState } from './state.js'
+import { bindingOf } from './token-binding.js'
 
 /**
  * What one event does to the state. Live changes and replay both come through here and nothing else changes the state,
@@ -106,6 +107,7 @@ function createToken(state: RegistryState, event: Event<'token.create'>): void {
     uses: { allowed: event.uses, spent: 0 },
     notAfter: event.notAfter,
     revoked: false,
+    ...bindingOf(event),
   })
 }
 

@@ -61,7 +61,7 @@ export class CertificateLines {
   /** @throws RegistryError */
   planEnrollment(attestation: AttestationResult, { token, peer, afterReset }: JoinFacts): EnrollmentPlan {
     const { state, locks, now } = this.#registrar
-    const plan = planEnrollment(state, attestation, token, now())
+    const plan = planEnrollment(state, attestation, token, now(), peer)
     locks.gate.requireJoin(plan, attestation, peer)
     if (plan.kind === 'issue' && plan.breaksHistory && !afterReset) {
       throw new RegistryError('TPM_HISTORY_BROKEN', `the counters of the TPM of ${plan.device} went back`)

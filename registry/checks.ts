@@ -10,10 +10,11 @@ import {
   type TokenId,
 } from '#protocol'
 import { RegistryError } from './errors.js'
-import { anchorKey, type RegistryState } from './state.js'
+import { anchorKey, type RegistryState, type TokenBinding } from './state.js'
+import { problemOfBinding } from './token-binding.js'
 
 /** A join token as its operator wants it; the secret itself never comes here. */
-export interface NewToken {
+export interface NewToken extends TokenBinding {
   readonly token: TokenId
   /** SHA-256 of the secret. */
   readonly secretHash: Fingerprint
@@ -54,6 +55,8 @@ export function checkNewToken(state: RegistryState, token: NewToken, now: number
   if (!(token.notAfter > now && token.notAfter <= now + limits.tokenLifeMs)) {
     throw invalidToken('it ends in the future and within 7 days')
   }
+  const problem = problemOfBinding(token)
+  if (problem !== undefined) throw invalidToken(problem)
   if (token.device !== undefined && state.devices.get(token.device)?.state === 'revoked') {
     throw new RegistryError('DEVICE_REVOKED', `device ${token.device} was revoked`)
   }

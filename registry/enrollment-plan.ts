@@ -19,6 +19,7 @@ import { factsOf } from './certificate-facts.js'
 import { RegistryError } from './errors.js'
 import { isRepeatable } from './repeatable.js'
 import { anchorKey, type CertificateRecord, type Device, type RegistryState, type Token } from './state.js'
+import { requireBound } from './token-binding.js'
 import { breaksHistory } from './tpm-history.js'
 
 /** A join token as its bearer proved it. */
@@ -66,8 +67,10 @@ export function planEnrollment(
   attestation: AttestationResult,
   credential: TokenCredential | undefined,
   now: number,
+  peer?: string,
 ): EnrollmentPlan {
   const claim = claimDevice(state, attestation, credential)
+  if (claim.token !== undefined) requireBound(claim.token, attestation, peer)
   if (claim.device?.state === 'revoked') {
     throw new RegistryError('DEVICE_REVOKED', `device ${claim.id} was revoked`)
   }

@@ -14,6 +14,7 @@ export type RegistryErrorCode =
   | 'TOKEN_EXPIRED'
   | 'TOKEN_REVOKED'
   | 'TOKEN_MISMATCH'
+  | 'TOKEN_BOUND'
   | 'PROFILE_MISMATCH'
   | 'DEVICE_REVOKED'
   | 'ID_TAKEN'

@@ -225,6 +225,8 @@ const decodeToken: Decoder<Token> = object({
   uses: object({ allowed: count, spent: count }),
   notAfter: time,
   revoked: boolean,
+  ekHash: optional(fingerprint),
+  addresses: optional(list(text(64), 16)),
 })
 
 const decodeOperator: Decoder<CertificateOfOperator> = object({

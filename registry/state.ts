@@ -106,7 +106,15 @@ export interface CertificateRecord extends CertificateFacts {
   readonly rotate?: boolean
 }
 
-export interface Token {
+/** To whom alone a token is of use (spec §1), beside its profile and its device. */
+export interface TokenBinding {
+  /** SHA-256 of the SubjectPublicKeyInfo of the endorsement key that has to be proven with it. */
+  readonly ekHash?: Fingerprint
+  /** Addresses and networks, one of which it has to come from: `192.0.2.7`, `192.0.2.0/24`, `2001:db8::/32`. */
+  readonly addresses?: readonly string[]
+}
+
+export interface Token extends TokenBinding {
   readonly id: TokenId
   readonly secretHash: Fingerprint
   readonly profile: ProfileName

@@ -150,6 +150,8 @@ export const fields: {
   tokenNotAfter: [164, 'integer'],
   displaces: [165, 'text'],
   sign: [166, 'text'],
+  ekHash: [185, 'text'],
+  addresses: [186, 'texts'],
   maker: [155, 'text'],
   hardwareSerial: [156, 'text'],
 }

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander'
-import { type Act, parseSpan } from '#protocol'
+import { type Act, type Fingerprint, parseFingerprint, parseSpan } from '#protocol'
 import { CliError } from '../errors.js'
 
 /** Of every command that changes something. */
@@ -20,6 +20,16 @@ export function parseDuration(text: string): number {
 export function parseCount(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('expected a whole number')
   return Number(text)
+}
+
+/** One of an option that can be repeated. */
+export function collect(value: string, previous: readonly string[] = []): readonly string[] {
+  return [...previous, value]
+}
+
+/** A SHA-256 in hex. */
+export function parseHash(text: string): Fingerprint {
+  return parseFingerprint(text.toLowerCase().replace(/^sha256:/, ''))
 }
 
 /** One of repeated `key=value`s; a later one wins over an earlier one of the same key. */

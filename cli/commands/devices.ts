@@ -8,7 +8,6 @@ import {
   type IdevidSerial,
   type Labels,
   parseDeviceId,
-  parseFingerprint,
   parseProfileName,
   type RegisterDeviceRequest,
   type RevocationReason,
@@ -20,7 +19,7 @@ import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
 import { enforcementRows, requireDone } from './enforcement.js'
 import { examples } from './examples.js'
-import { commented, commentOption, formatLabels, formatTime, parseLabel, parseLabels } from './arguments.js'
+import { commented, commentOption, formatLabels, formatTime, parseHash, parseLabel, parseLabels } from './arguments.js'
 import { addHistory } from './devices/history.js'
 import { addImport } from './devices/import.js'
 import { addList } from './devices/ls.js'
@@ -130,10 +129,6 @@ function registration(id: string, { profile, label, ...named }: RegisterOptions)
 }
 
 /** In hex, with or without `sha256:` before it. */
-function parseHash(text: string): Fingerprint {
-  return parseFingerprint(text.toLowerCase().replace(/^sha256:/, ''))
-}
-
 function parseIdevidSerial(text: string): IdevidSerial {
   const [, maker, serial] = /^([^:]+):(.+)$/.exec(text) ?? []
   if (maker === undefined || serial === undefined) throw new InvalidArgumentError('expected MAKER:SERIAL')

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import {
   type Act,
   type CreateTokenRequest,
+  type Fingerprint,
   type Labels,
   parseDeviceId,
   parseProfileName,
@@ -11,12 +12,14 @@ import type { Context } from '../context.js'
 import type { Column } from '../output.js'
 import { examples } from './examples.js'
 import {
+  collect,
   commented,
   commentOption,
   formatLabels,
   formatTime,
   parseCount,
   parseDuration,
+  parseHash,
   parseLabel,
 } from './arguments.js'
 
@@ -28,12 +31,15 @@ const columns: readonly Column<TokenView>[] = [
   { name: 'until', of: (token) => formatTime(token.notAfter) },
   { name: 'profile', of: (token) => token.profile, wide: true },
   { name: 'labels', of: (token) => formatLabels(token.labels) },
+  { name: 'bound to', of: boundTo, wide: true },
 ]
 
 interface CreateOptions extends Act {
   readonly device?: string
   readonly profile?: string
   readonly label?: Labels
+  readonly ekHash?: Fingerprint
+  readonly from?: readonly string[]
   readonly uses?: number
   readonly ttl?: number
 }
@@ -49,12 +55,14 @@ export function addTokens(program: Command, { client, output }: Context): void {
       examples(
         'tokens create',
         'tokens create --device pump-7 --label site=oslo --ttl 2h',
-        'tokens create --uses 50 --ttl 1d',
+        'tokens create --uses 50 --ttl 1d --from 10.20.0.0/16',
       ),
     )
     .option('--device <id>', 'the only device id it can make (default: the server names the device)')
     .option('--profile <name>', 'enrollment profile')
     .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
+    .option('--ek-hash <sha256>', 'the only TPM that may join with it: SHA-256 of its EK, in hex', parseHash)
+    .option('--from <network>', 'where the device has to come from (192.0.2.0/24); can be repeated', collect)
     .option('--uses <n>', 'how many devices may join with it (default 1)', parseCount)
     .option('--ttl <duration>', 'how long it is good, such as 30m or 7d (default 1h)', parseDuration)
     .option(...commentOption)
@@ -89,11 +97,17 @@ export function addTokens(program: Command, { client, output }: Context): void {
     })
 }
 
-function tokenRequest({ device, profile, label, uses, ttl, ...why }: CreateOptions): CreateTokenRequest {
+function boundTo({ ekHash, addresses = [] }: TokenView): string {
+  return [...(ekHash === undefined ? [] : [`ek ${ekHash}`]), ...addresses].join(', ')
+}
+
+function tokenRequest({ device, profile, label, ekHash, from, uses, ttl, ...why }: CreateOptions): CreateTokenRequest {
   return {
     ...(device !== undefined && { device: parseDeviceId(device) }),
     ...(profile !== undefined && { profile: parseProfileName(profile) }),
     ...(label !== undefined && { labels: label }),
+    ...(ekHash !== undefined && { ekHash }),
+    ...(from !== undefined && { addresses: from }),
     ...(uses !== undefined && { uses }),
     ...(ttl !== undefined && { ttlSeconds: ttl }),
     ...commented(why),

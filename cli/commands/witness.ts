@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Context } from '../context.js'
+import { collect } from './arguments.js'
 import { examples } from './examples.js'
 import { runWitness, type WitnessCommand } from './witness/run.js'
 
@@ -39,10 +40,6 @@ has cosigned. If that is lost, make a new witness with another name. All that it
 HTTP betrays nothing; who stands in between can only keep server and witness apart, which "touchmark status" shows.
 Two signed checkpoints of one size with different roots prove a fork; they are kept in forks/ in its folder.
 While a log changes its key ("touchmark audit rotate-key"), give the old key and the new one; later only the new one.`
-
-function collect(value: string, previous: readonly string[] = []): readonly string[] {
-  return [...previous, value]
-}
 
 function parsePort(text: string): number {
   if (!/^\d{1,5}$/.test(text) || Number(text) > 65_535)

@@ -29,6 +29,8 @@ export type RegistryEvent =
       readonly labels: Labels
       readonly uses: number
       readonly notAfter: number
+      readonly ekHash?: Fingerprint
+      readonly addresses?: readonly string[]
     })
   | (OperatorFacts & { readonly event: 'token.revoke'; readonly token: TokenId })
   | (OperatorFacts & {

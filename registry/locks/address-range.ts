@@ -7,18 +7,24 @@ import { RegistryError } from '../errors.js'
  * @throws RegistryError LOCK_INVALID
  */
 export function holdsAddress(range: string): (address: string) => boolean {
+  const holds = rangeOf(range)
+  if (holds === undefined)
+    throw new RegistryError('LOCK_INVALID', `not an address or network: ${JSON.stringify(range)}`)
+  return (address) => holds(address) ?? true
+}
+
+/** The same, which says nothing of what is no address; of what is no range there is nothing to ask. */
+export function rangeOf(range: string): ((address: string) => boolean | undefined) | undefined {
   const [, network = '', prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(range) ?? []
   const family = familyOf(network)
   const bits = family === 'ipv6' ? 128 : 32
-  if (family === undefined || Number(prefix ?? bits) > bits) {
-    throw new RegistryError('LOCK_INVALID', `not an address or network: ${JSON.stringify(range)}`)
-  }
+  if (family === undefined || Number(prefix ?? bits) > bits) return undefined
   const list = new BlockList()
   list.addSubnet(network, Number(prefix ?? bits), family)
   return (address) => {
     const [host = ''] = address.split('%') // without the name of the interface
     const family = familyOf(host)
-    return family === undefined || list.check(host, family)
+    return family && list.check(host, family)
   }
 }
 

@@ -74,6 +74,7 @@ const statuses: Readonly<Record<KnownCode, number>> = {
   TOKEN_EXPIRED: 403,
   TOKEN_REVOKED: 403,
   TOKEN_MISMATCH: 403,
+  TOKEN_BOUND: 403,
   PROFILE_MISMATCH: 403,
   // evidence that does not show what it should
   TPM_REQUIRED: 403,

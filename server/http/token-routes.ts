@@ -1,4 +1,5 @@
 import { parseProfileName, routes, type TokenId, type TokenView } from '#protocol'
+import { bindingOf } from '#registry'
 import { ServerError } from '../errors.js'
 import { type App, at } from './app.js'
 import { labelsOfToken } from './belongings.js'
@@ -41,7 +42,8 @@ export function addTokenRoutes(app: App, service: Service): void {
       mandate.requireAll(belongsTo, uses)
       const { id, secretHash, token } = service.createJoinToken()
       const notAfter = now() + ttlSeconds * 1000
-      const made = { token: id, secretHash, profile, labels, uses, notAfter, ...(device !== undefined && { device }) }
+      const terms = { profile, labels, uses, notAfter, ...bindingOf(request.body) }
+      const made = { token: id, secretHash, ...terms, ...(device !== undefined && { device }) }
       await registry.createToken(made, by)
       return reply.code(201).send({ ...view(id), token, joinUri: service.joinUri(profile) })
     },

@@ -1,6 +1,6 @@
 import type { CertificateView, DeviceView, InstanceView, TokenView } from '#protocol'
 import { viewVerdict } from '../attestation-view.js'
-import type { CertificateRecord, Registry, Token } from '#registry'
+import { bindingOf, type CertificateRecord, type Registry, type Token } from '#registry'
 import type { Sight } from '../inventory/sight.js'
 
 /** A device as operators see it. */
@@ -35,6 +35,7 @@ export function viewToken(token: Token, now: number): TokenView {
     state: tokenState(token, now),
     ...(device !== undefined && { device }),
     labels,
+    ...bindingOf(token),
     uses,
     notAfter: isoTime(notAfter),
   }

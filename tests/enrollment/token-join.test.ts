@@ -49,6 +49,38 @@ test('a stolen token is of no use for a second key', async (t) => {
   assert.deepEqual(refusals(world), ['TOKEN_SPENT'])
 })
 
+test('a token for one network is of no use elsewhere, and is not used up there', async (t) => {
+  const world = await createEnrollmentWorld(t)
+  const { id, text } = await makeToken(world, { addresses: ['198.51.100.7', '192.0.2.0/24', '2001:db8::/32'] })
+  const request = await onlyCsr()
+  const join = (peer: string) => world.enrollment.joinWithToken(text, request, newChannel(peer))
+  for (const peer of ['192.0.3.7:4000', '198.51.100.8', '[2001:db9::1]:4000', 'unknown']) {
+    await assert.rejects(join(peer), { code: 'JOIN_REFUSED' })
+  }
+  assert.equal(world.registry.token(id)?.uses.spent, 0)
+  const answer = await join('192.0.2.7:4000')
+  await assert.rejects(join('192.0.3.7:4000'), { code: 'JOIN_REFUSED' }, 'nor is its answer given again there')
+  assert.equal((await join('[::ffff:192.0.2.9]:4000')).certificate, answer.certificate)
+  assert.deepEqual(new Set(refusals(world)), new Set(['TOKEN_BOUND']))
+})
+
+test('a token for one TPM lets no other in, and no key in software', async (t) => {
+  const world = await createEnrollmentWorld(t)
+  const [own, other] = await Promise.all([openDevice(await world.openTpm()), openDevice(await world.openTpm())])
+  const { text } = await makeToken(world, { ekHash: own.ekHash })
+  await assert.rejects(world.enrollment.joinWithToken(text, await onlyCsr(), newChannel()), { code: 'JOIN_REFUSED' })
+  await assert.rejects(joinWithTpm(world, other, text), { code: 'JOIN_REFUSED' })
+  assert.deepEqual(refusals(world), ['TOKEN_BOUND', 'TOKEN_BOUND'])
+  assert.match((await joinWithTpm(world, own, text)).deviceId, /^tpm-/)
+})
+
+test('a token is bound to what can be held against a machine, or is not made', async (t) => {
+  const world = await createEnrollmentWorld(t)
+  for (const addresses of [[], ['oslo'], ['10.0.0.0/33'], Array.from({ length: 17 }, () => '192.0.2.1')]) {
+    await assert.rejects(makeToken(world, { addresses }), { code: 'TOKEN_INVALID' })
+  }
+})
+
 test('an unknown token and a wrong secret are one answer, and two reasons in the log', async (t) => {
   const world = await createEnrollmentWorld(t)
   const { id } = await makeToken(world)

@@ -6,7 +6,7 @@ import { CliError } from '../../errors.js'
 import { interruptible } from '../../interrupt.js'
 import { readNamedText } from '../../named-files.js'
 import type { Output } from '../../output.js'
-import { parseCount } from '../arguments.js'
+import { collect, parseCount } from '../arguments.js'
 import { examples } from '../examples.js'
 import { requireLogFolder } from './log-folder.js'
 import { readVerifierKeys, verifierKeyOption } from './verifier-keys.js'
@@ -24,7 +24,6 @@ interface VerifyCommandOptions {
 }
 
 export function addVerify(audit: Command, { output, settings }: Context): void {
-  const collect = (value: string, previous: readonly string[]) => [...previous, value]
   audit
     .command('verify')
     .argument('[dir]', 'folder of a log (default: the audit folder in the data folder)')

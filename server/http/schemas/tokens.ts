@@ -1,9 +1,14 @@
 import Type from 'typebox'
 import type { CreateTokenAnswer, CreateTokenRequest, TokenView } from '#protocol'
-import { act, count, deviceId, labels, profile, strict, time, tokenId, words } from './fields.js'
+import { act, count, deviceId, fingerprint, labels, profile, strict, time, tokenId, words } from './fields.js'
 import { held } from './held.js'
 
 export const tokenParams = strict({ id: tokenId })
+
+const binding = {
+  ekHash: Type.Optional(fingerprint),
+  addresses: Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 16 })),
+}
 
 const tokenFields = {
   id: tokenId,
@@ -11,6 +16,7 @@ const tokenFields = {
   state: words('usable', 'spent', 'expired', 'revoked'),
   device: Type.Optional(deviceId),
   labels,
+  ...binding,
   uses: strict({ allowed: count, spent: count }),
   notAfter: time,
 }
@@ -24,6 +30,7 @@ export const createTokenRequest = held<CreateTokenRequest>()(
     profile: Type.Optional(profile),
     device: Type.Optional(deviceId),
     labels: Type.Optional(labels),
+    ...binding,
     uses: Type.Optional(Type.Integer({ minimum: 1, maximum: 100_000 })),
     ttlSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: 7 * 86_400 })),
     ...act,
