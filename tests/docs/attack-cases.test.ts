@@ -15,10 +15,9 @@ const rows = tableRows(page, 'Case', 'Somebody tries').map(([number, , , tests =
 }))
 
 test('the page has a row for each case, once and in order', () => {
-  const expected = [...upTo(1, 77), 79, 80, 82, ...upTo(84, 105)]
   assert.deepEqual(
     rows.map(({ number }) => number),
-    expected,
+    Array.from({ length: 105 }, (_, at) => at + 1),
   )
 })
 
@@ -53,8 +52,4 @@ test('the page counts its cases as it lists them', () => {
 function numbersOf(title: string): readonly number[] {
   const [, first = '', second] = /^cases? (\d+)(?: and (\d+))?\b/.exec(title) ?? []
   return [first, second].flatMap((digits) => (digits ? [Number(digits)] : []))
-}
-
-function upTo(first: number, last: number): readonly number[] {
-  return Array.from({ length: last - first + 1 }, (_, at) => first + at)
 }

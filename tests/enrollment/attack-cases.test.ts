@@ -26,6 +26,7 @@ import {
   pcrPolicyOf,
   refusals,
   renewalOf,
+  softwareKey,
   withFreshKey,
 } from './world.js'
 
@@ -52,6 +53,32 @@ test('case 77: a certificate or a quote that is cut, longer or changed at any by
   for (const [name, hostile] of [...changed(cutOrExtended), ...changed(bitFlipped)]) {
     await assert.rejects(world.enrollment.beginTpmJoin({ ...good, ...hostile }, channel), isRefusal(name))
   }
+})
+
+test('case 83: a service whose clock goes back an hour, and comes right again, locks nobody out and lets nobody back in', async (t) => {
+  const world = await createEnrollmentWorld(t)
+  const { enrollment, registry, clock } = world
+  const join = async (device: string) => {
+    const { text } = await makeToken(world, { device: parseDeviceId(device) })
+    return derOf(await enrollment.joinWithToken(text, await softwareKey(), newChannel()))
+  }
+  const opens = (der: Uint8Array) => registry.admit(readDeviceIdentity(der, trustDomain)).admitted
+  const renew = async (der: Uint8Array) => derOf(await enrollment.renew(der, await softwareKey(), newChannel()))
+  const [pump, thief] = [await join('pump-1'), await join('thief')]
+  await registry.promote(readDeviceIdentity(pump, trustDomain))
+  await registry.revokeDevice(parseDeviceId('thief'), { ...by, reason: 'keyCompromise' }).done
+  clock.now += 2 * hour
+  const young = await join('pump-2')
+
+  clock.now -= hour
+  assert.deepEqual([pump, thief].map(opens), [true, false])
+  const [newcomer, renewed] = [await join('pump-3'), await renew(pump)]
+  await assert.rejects(renew(thief), { code: 'DEVICE_REVOKED' })
+  await assert.rejects(renew(young), { code: 'RENEWAL_REFUSED' }, 'not valid yet')
+
+  clock.now += hour
+  assert.deepEqual([newcomer, renewed, young, thief].map(opens), [true, true, true, false])
+  for (const der of [newcomer, renewed, young]) await renew(der)
 })
 
 test('case 84: a PCR that is no longer what the profile names is found at the renewal', async (t) => {
