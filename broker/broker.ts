@@ -1,4 +1,4 @@
-import type { DeviceId, SessionView } from '#protocol'
+import type { DeviceId, OfferChange, SessionView } from '#protocol'
 import type { LiveSession } from '#policy'
 import type { LockChange } from '#registry'
 import { Connection, type ConnectionEvents } from './connection.js'
@@ -163,6 +163,11 @@ export class Broker {
   rightsChanged(device: DeviceId): void {
     for (const session of this.#hub.sessions.of(device)) session.forgetRights()
     for (const session of this.#hub.sessions.of(device)) holdToRights(this.#hub, session)
+  }
+
+  /** A device offers other services than before, or can be found no more: whoever may see them hears of it. */
+  servicesChanged(change: OfferChange): void {
+    this.#hub.services.change(change)
   }
 
   /** False once the audit log or the store has failed: then every device is turned away until the process starts again. */

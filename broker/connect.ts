@@ -237,6 +237,7 @@ function open(
     connection.accept(connack, keepAliveSeconds)
     session.ready = true
     hub.delivery.resume(session)
+    hub.services.renew(session)
     connection.release()
   })
   afterSpeaking(hub, session, () => {

@@ -1,4 +1,3 @@
-import type { TopicFilter } from '#protocol'
 import type { Drops } from './drops.js'
 import { BrokerError } from './errors.js'
 import type { Handover, Hearing } from './handover.js'
@@ -8,7 +7,7 @@ import type { Outgoing } from './queue.js'
 import { Replays, replaysPerTurn } from './replays.js'
 import type { Link, Replay, Session } from './session.js'
 import type { SessionStore } from './storage/session-store.js'
-import type { Reception } from './subscription.js'
+import type { Reception, Subscription } from './subscription.js'
 import { isDue, sendPubrel, Window } from './window.js'
 import type { AckPacket, Qos } from './wire/packet.js'
 import { reasonCodes } from './wire/reason-codes.js'
@@ -23,6 +22,8 @@ export interface DeliveryOptions {
   readonly elapsed: () => number
   /** Ends a session and all its state because it cannot keep up. */
   readonly overflow: (session: Session) => void
+  /** Has the session hear of a service, if it may. */
+  readonly tell: (session: Session, message: Message, retain: boolean, identifiers: readonly number[]) => void
 }
 
 /**
@@ -48,6 +49,7 @@ export class Delivery {
     if (message.expiresAt !== undefined && message.isExpired(this.#options.elapsed())) return // [MQTT-3.3.2-5]
     const { identifiers, retainAsPublished } = reception
     const retain = retained || (retainAsPublished && message.retain) // [MQTT-3.3.1-8], [MQTT-3.3.1-12], [MQTT-3.3.1-13]
+    if (message.offer !== undefined) return this.#options.tell(session, message, retain, identifiers)
     const qos = lower(message.qos, reception.qos)
     if (qos === 0) this.#options.handover.handAtMostOnce(session, message, retain, identifiers)
     else this.#deliverAcknowledged(session, message, qos, retain, identifiers)
@@ -73,9 +75,10 @@ export class Delivery {
     }
   }
 
-  /** Gives a new subscription the retained messages that it matches, no faster than the client takes them. */
-  replay(session: Session, name: TopicFilter, replay: Replay): void {
-    this.replays.begin(session, name, replay)
+  /** Gives a subscription retained messages that it matches, no faster than the client takes them. */
+  replay(session: Session, { name, qos, noLocal, identifier }: Subscription, messages: Replay['messages']): void {
+    const reception = { qos, retainAsPublished: true, identifiers: identifier === undefined ? [] : [identifier] }
+    this.replays.begin(session, name, { messages, reception, noLocal })
     this.drain(session)
   }
 

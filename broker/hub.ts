@@ -17,6 +17,7 @@ import { RightsTerm } from './rights-term.js'
 import { Retained } from './routing/retained.js'
 import { Router } from './routing/router.js'
 import type { Member, Readiness, ShareGroup } from './routing/share-group.js'
+import { ServiceTopics } from './service-topics.js'
 import type { Session } from './session.js'
 import { Sessions } from './sessions.js'
 import { Statistics } from './statistics.js'
@@ -78,6 +79,7 @@ export class Hub implements Clocks {
   readonly router = new Router<Session>()
   readonly retained: Retained<Message>
   readonly delivery: Delivery
+  readonly services: ServiceTopics
   readonly drops: Drops
   readonly refusals: Refusals
   readonly filterRate: FilterRate
@@ -119,7 +121,10 @@ export class Hub implements Clocks {
     const { trail, decisions, store, statistics } = this
     this.drops = new Drops(trail, statistics)
     const handover = new Handover({ decisions, statistics, elapsed })
-    this.delivery = new Delivery({ handover, drops: this.drops, store, limits, elapsed, overflow: on.overflow })
+    const tell: ServiceTopics['tell'] = (...service) => this.services.tell(...service)
+    this.delivery = new Delivery({ handover, drops: this.drops, store, limits, elapsed, overflow: on.overflow, tell })
+    const route = (message: Message) => void this.route(message)
+    this.services = new ServiceTopics({ handover, delivery: this.delivery, retained: this.retained, route })
     this.filterRate = new FilterRate(limits, elapsed)
     this.refusals = new Refusals(trail, statistics, limits, elapsed)
   }

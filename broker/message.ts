@@ -1,4 +1,4 @@
-import type { DeviceId, TopicName } from '#protocol'
+import type { DeviceId, OfferedService, TopicName } from '#protocol'
 import type { Request } from './request.js'
 import { detached, encodeMessageProperties, propertyBytes } from './wire/encode-properties.js'
 import { encodePublish } from './wire/encode-publish.js'
@@ -21,6 +21,8 @@ export interface MessageFields {
   readonly expiresAt: number | undefined
   /** Where whoever is given it may answer; not kept over a restart. */
   readonly request?: Request | undefined
+  /** The service that the message is of: who may see it, hears it. */
+  readonly offer?: OfferedService | undefined
 }
 
 /** What differs from one receiver to the next. */
@@ -51,6 +53,7 @@ export class Message implements MessageFields {
   readonly properties: MessageProperties
   readonly expiresAt: number | undefined
   readonly request: Request | undefined
+  readonly offer: OfferedService | undefined
   /** Of its payload and properties: what counts where it is retained. */
   readonly keptBytes: number
   #payload: Uint8Array
@@ -74,6 +77,7 @@ export class Message implements MessageFields {
     this.keptBytes = this.#payload.length + propertyBytes(this.properties)
     this.expiresAt = fields.expiresAt
     this.request = fields.request
+    this.offer = fields.offer
   }
 
   get payload(): Uint8Array {

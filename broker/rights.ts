@@ -4,7 +4,16 @@ import type { EffectivePolicy } from '#policy'
 /** What the broker asks of a device's effective policy. */
 export type Rights = Pick<
   EffectivePolicy,
-  'version' | 'quarantined' | 'maxSessions' | 'onDenyPublish' | 'term' | 'publish' | 'will' | 'subscribe' | 'receive'
+  | 'version'
+  | 'quarantined'
+  | 'maxSessions'
+  | 'onDenyPublish'
+  | 'term'
+  | 'publish'
+  | 'will'
+  | 'subscribe'
+  | 'receive'
+  | 'discover'
 >
 
 /** Where sessions have their rights from. */
@@ -25,6 +34,6 @@ export function noRights({ version, term }: Rights): Rights {
   })
   return {
     ...{ version, term, quarantined: false, maxSessions: 0, onDenyPublish: 'disconnect' },
-    ...{ publish: denied, will: denied, subscribe: denied, receive: denied },
+    ...{ publish: denied, will: denied, subscribe: denied, receive: denied, discover: denied },
   }
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   type DeviceId,
   type Fingerprint,
+  type OfferedService,
   type SessionEndReason,
   type SessionFacts,
   sessionNameBytes,
@@ -9,6 +10,7 @@ import {
   type TopicFilter,
   type TopicName,
 } from '#protocol'
+import type { QosDecision } from '#policy'
 import type { OutgoingAliases } from './aliases.js'
 import type { Answers } from './answers.js'
 import type { Clocks } from './clocks.js'
@@ -63,6 +65,16 @@ export interface Replay {
   readonly noLocal: boolean
 }
 
+/** What a session was told of one service. */
+export interface Told {
+  readonly offer: OfferedService
+  /** Undefined: it has subscribed anew, and is to be told again. */
+  readonly message: Message | undefined
+  /** By what it was allowed to know. */
+  readonly hearing: Extract<QosDecision, { effect: 'allow' }>
+  readonly identifiers: readonly number[]
+}
+
 /**
  * The state of one client id (MQTT 5.0 §4.1): what it subscribed to, what waits for it and what it has not finished
  * saying. With an expiry interval it outlives its connections and, through the store, the process.
@@ -83,6 +95,8 @@ export class Session implements Speaker {
   readonly replays = new LazyMap<TopicFilter, Replay>()
   /** Whether a later turn goes on with these. */
   drainsLater = false
+  /** Services of which it was told, by topic, on this connection or the one before. */
+  readonly told = new LazyMap<TopicName, Told>()
   /** Subscriptions that were granted and begin when that is durable, with their weight: they count already. */
   readonly granted = new LazyMap<TopicFilter, number>()
   /** By packet identifier. */
@@ -255,6 +269,7 @@ export class Session implements Speaker {
   forget(): void {
     this.forgotten = true
     this.replays.clear()
+    this.told.clear()
     this.resending = []
     this.queue.clear()
     this.inflight.clear()

@@ -98,6 +98,7 @@ export function handleUnsubscribe(hub: Hub, connection: Connection, session: Ses
  */
 export function recheckSubscriptions(hub: Hub, session: Session): void {
   session.holdToRights()
+  hub.services.renew(session)
   if (session.rights.quarantined) return
   for (const [name, subscription] of session.subscriptions) {
     const decision = judge(session, { filter: name, qos: subscription.qos })
@@ -205,6 +206,7 @@ function removeSubscription(hub: Hub, session: Session, name: TopicFilter): Reas
   session.subscriptions.delete(name)
   session.replays.delete(name)
   hub.router.remove(subscription, session)
+  hub.services.forget(session, subscription.filter)
   if (session.persistent) hub.store.deleteSubscription(session, name)
   return reasonCodes.success
 }
@@ -215,11 +217,11 @@ function wantsRetained({ retainHandling }: SubscriptionRequest, { share }: Subsc
   return retainHandling === 0 || isNew
 }
 
-function sendRetained(hub: Hub, session: Session, { name, filter, qos, noLocal, identifier }: Subscription): void {
+function sendRetained({ retained, delivery, services }: Hub, session: Session, subscription: Subscription): void {
+  const { name, filter } = subscription
   if (!session.subscriptions.has(name)) return // unsubscribed in the same breath
-  const messages = hub.retained.matching(filter)
-  const reception = { qos, retainAsPublished: true, identifiers: identifier === undefined ? [] : [identifier] }
-  hub.delivery.replay(session, name, { messages, reception, noLocal })
+  services.repeat(session, filter)
+  delivery.replay(session, subscription, retained.matching(filter))
 }
 
 /** How many different filters a device may have subscribed to, over all its sessions, by weight; those that are not recorded yet count. */

@@ -238,6 +238,7 @@ export {
   decodeServicePage,
   formatServicePlace,
   type FoundService,
+  type OfferChange,
   type OfferedService,
   type ReportedService,
   type ServicePage,

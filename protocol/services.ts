@@ -22,6 +22,12 @@ export interface OfferedService extends ReportedService {
   readonly labels: Labels
 }
 
+/** What a device has offered until now, and what it offers from now on. */
+export interface OfferChange {
+  readonly before: readonly OfferedService[]
+  readonly after: readonly OfferedService[]
+}
+
 /** On a page, and how long a way it can be to say what is wanted of one. */
 export const servicePageLimits = { maxServices: 100, maxAnswerBytes: 1024 * 1024 } as const
 

@@ -5,6 +5,8 @@ import { leaseTerms, type Registry } from '#registry'
 import type { Store } from '#store'
 import { publicHost } from './config.js'
 import type { LastHeard } from './inventory/last-heard.js'
+import type { ServiceDirectory } from './discovery/directory.js'
+import { followDirectory } from './discovery/follow-directory.js'
 import { followRegistry } from './follow-registry.js'
 import type { Issuers } from './issuers.js'
 import { listening } from './listening.js'
@@ -23,6 +25,7 @@ export interface BrokerParts {
   readonly policy: PolicyInForce
   readonly upkeep: Upkeep
   readonly heard: LastHeard
+  readonly directory: ServiceDirectory
 }
 
 /** A broker that listens. */
@@ -37,7 +40,7 @@ export interface OpenBroker {
 /** Opens the broker and its listeners, and has it hear of each change of what devices may do. */
 export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<OpenBroker> {
   const { config, now, elapsed, closing } = wiring
-  const { store, audit, registry, ca, issuers, policy, upkeep, heard } = parts
+  const { store, audit, registry, ca, issuers, policy, upkeep, heard, directory } = parts
   const lease = new LockLease({ terms: leaseTerms(config.lease), elapsed })
   const broker = await Broker.open({
     ...{ lease, audit },
@@ -56,6 +59,7 @@ export async function openBroker(wiring: Wiring, parts: BrokerParts): Promise<Op
   closing.add(followLocks({ broker, lease, registry, audit, elapsed }))
   policy.onChange(() => broker.policyChanged())
   followRegistry(broker, registry)
+  followDirectory(broker, directory)
 
   const tls = () => ({ ...tlsOf(upkeep.server), ca: ca.chain })
   const listen = async (kind: 'tls' | 'websocket', what: string, port: number): Promise<number> => {

@@ -139,7 +139,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
 
   const heard = await LastHeard.open({ store, now, warn })
   closing.add(heard.start()) // before the broker, so that the last connections are kept when it has ended
-  const rooms = { store, audit, registry, ca, issuers, policy, upkeep, heard }
+  const rooms = { store, audit, registry, ca, issuers, policy, upkeep, heard, directory }
   const { broker, lease, ports, addresses } = await openBroker(wiring, rooms)
   // After the broker: what a lock takes back makes room for other messages, and those go by the new policy.
   policy.onChange(() => void registry.locks.policyChanged())
@@ -170,7 +170,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
     ...rooms,
     ...log,
     ...{ broker, enrollment, approvals, attesting, refusals, requests, status, handOutVerifierKey },
-    ...{ auditReads, directory, discoveryReads, retention },
+    ...{ auditReads, discoveryReads, retention },
   })
 
   const metrics = createMetrics({

@@ -61,10 +61,31 @@ export class Retained<Message extends Retainable> {
     return this.#ofDevice.get(publisher)?.topics.size ?? 0
   }
 
+  get(topic: TopicName): Message | undefined {
+    return this.#byTopic.get(topic)?.message
+  }
+
   /** Takes in what is not to be stored, or has been. */
   restore(message: Message): void {
-    this.#release(message.topic)
+    this.release(message.topic)
     this.#hold(message)
+  }
+
+  /** Takes out what is not stored. Whether there was one. */
+  release(topic: TopicName): boolean {
+    const held = this.#byTopic.get(topic)
+    if (!held) return false
+    const { keptBytes, publisher } = held.message
+    this.#byTopic.delete(topic)
+    this.#expiring.delete(held)
+    this.#size--
+    this.#bytes -= keptBytes
+    const holdings = this.#ofDevice.get(publisher)
+    if (!holdings) return true
+    holdings.topics.delete(topic)
+    holdings.bytes -= held.cost
+    if (holdings.topics.size === 0) this.#ofDevice.delete(publisher)
+    return true
   }
 
   /** Whether the device may have this one retained; replacing its own message frees what that took. */
@@ -86,7 +107,7 @@ export class Retained<Message extends Retainable> {
    */
   set(message: Message): void {
     const { store } = this.#options
-    const released = this.#release(message.topic)
+    const released = this.release(message.topic)
     if (message.payload.length > 0) {
       this.#hold(message)
       store.putRetained(message)
@@ -131,7 +152,7 @@ export class Retained<Message extends Retainable> {
   }
 
   #remove(topic: TopicName): void {
-    if (this.#release(topic)) this.#options.store.deleteRetained(topic)
+    if (this.release(topic)) this.#options.store.deleteRetained(topic)
   }
 
   #hold(message: Message): void {
@@ -145,23 +166,6 @@ export class Retained<Message extends Retainable> {
     if (!holdings) this.#ofDevice.set(publisher, (holdings = { topics: new Set(), bytes: 0 }))
     holdings.topics.add(topic)
     holdings.bytes += held.cost
-  }
-
-  /** Whether there was one. */
-  #release(topic: TopicName): boolean {
-    const held = this.#byTopic.get(topic)
-    if (!held) return false
-    const { keptBytes, publisher } = held.message
-    this.#byTopic.delete(topic)
-    this.#expiring.delete(held)
-    this.#size--
-    this.#bytes -= keptBytes
-    const holdings = this.#ofDevice.get(publisher)
-    if (!holdings) return true
-    holdings.topics.delete(topic)
-    holdings.bytes -= held.cost
-    if (holdings.topics.size === 0) this.#ofDevice.delete(publisher)
-    return true
   }
 }
 

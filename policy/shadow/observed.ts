@@ -1,4 +1,12 @@
-import { addressIn, CodedError, type DeviceId, parseDeviceId, parseTopicFilter, parseTopicName } from '#protocol'
+import {
+  addressIn,
+  CodedError,
+  type DeviceId,
+  parseDeviceId,
+  parseTopicFilter,
+  parseTopicName,
+  serviceTopicRoot,
+} from '#protocol'
 import type { Qos, Question } from '../policy.js'
 
 /** A decision on record, as a question that any policy can be asked. */
@@ -65,6 +73,7 @@ function questionOf(fields: Readonly<Record<string, unknown>>): Decided['questio
   const { event, topic, decision, reason, action, qos, retain, size } = fields
   if (decision === 'deny' && !reasonsOfPolicy.has(reason)) return 'notByPolicy'
   if (typeof topic !== 'string' || topic === '') return 'withoutTopic'
+  if (topic.startsWith(`${serviceTopicRoot}/`)) return 'notByPolicy' // which labels the offering device had is not on record
   switch (event) {
     case 'message.subscribe':
       return { action: 'subscribe', filter: parseTopicFilter(topic), qos: qosOf(qos) }

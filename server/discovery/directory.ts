@@ -1,14 +1,8 @@
-import { type DeviceId, type OfferedService, servicesIn } from '#protocol'
+import { type DeviceId, type OfferChange, type OfferedService, servicesIn } from '#protocol'
 import type { Registry } from '#registry'
 import { attributesOf, certificateInUse } from '../attributes.js'
 
 type Known = Pick<Registry, 'device' | 'devices' | 'instance' | 'certificatesOf' | 'locks' | 'onChange'>
-
-/** What a device has offered until now, and what it offers from now on. */
-export interface DirectoryChange {
-  readonly before: readonly OfferedService[]
-  readonly after: readonly OfferedService[]
-}
 
 /**
  * What devices offer now, as their machines in use report it: of those that could connect and are in no quarantine. Kept
@@ -17,7 +11,7 @@ export interface DirectoryChange {
 export class ServiceDirectory {
   readonly #registry: Known
   readonly #offered = new Map<DeviceId, readonly OfferedService[]>()
-  readonly #listeners = new Set<(change: DirectoryChange) => void>()
+  readonly #listeners = new Set<(change: OfferChange) => void>()
   /** Those that offer something; undefined after one has come or gone. */
   #order: readonly DeviceId[] | undefined
 
@@ -45,7 +39,7 @@ export class ServiceDirectory {
   }
 
   /** Called with each change when it acts. Listeners must not throw. */
-  onChange(listener: (change: DirectoryChange) => void): void {
+  onChange(listener: (change: OfferChange) => void): void {
     this.#listeners.add(listener)
   }
 

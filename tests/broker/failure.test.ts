@@ -229,6 +229,7 @@ test('a policy that throws denies each packet as internal, and costs nobody the 
     will: () => ask(allowed),
     subscribe: () => ask({ ...allowed, qos: 1 }),
     receive: () => ask({ ...allowed, qos: 1 }),
+    discover: () => ask(allowed),
   }
   const world = await makeWorld(t, { change: { policyFor: () => rights } })
   const [client, mourned] = [await world.raw('d1'), await world.raw('d2')]
