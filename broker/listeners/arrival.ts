@@ -24,6 +24,7 @@ export class Arrival {
   #peer: Peer
   #step: Step = 'handshake'
   #settled = false
+  readonly #halfOpen: HalfOpen
   readonly #place: Place | undefined
   readonly #refused: (refused: RefusedArrival) => void
 
@@ -31,6 +32,7 @@ export class Arrival {
     this.socket = socket
     this.#peer = peer
     this.#refused = refused
+    this.#halfOpen = halfOpen
     socket.on('error', ignore) // 'close' follows, and is all that matters here
     this.#place = halfOpen.enter(peer.address, (why) => this.#evict(why))
     if (this.#place) socket.once('close', this.#close)
@@ -61,7 +63,9 @@ export class Arrival {
   /** What comes now is the business of another, who has time limits too. */
   handOver(): void {
     this.#settled = true
-    if (this.#place) this.#place.deadline = Infinity
+    if (this.#place === undefined) return
+    this.#place.deadline = Infinity
+    this.#halfOpen.finished(this.#place)
   }
 
   /** It is established, or gone. The socket forgets all about its arrival: most of its life is still to come. */

@@ -13,6 +13,8 @@ export class HalfOpen {
   readonly #limits: BrokerLimits
   readonly #now: () => number
   readonly #bySource = new BySource()
+  /** How long a handshake takes that comes to its end, by the last few, in milliseconds. */
+  #usual = 0
 
   constructor(limits: BrokerLimits, now: () => number) {
     this.#limits = limits
@@ -24,15 +26,26 @@ export class HalfOpen {
     const place = new Place(this.#bySource, sourceOf(address), this.#now(), evicted)
     if (this.#bySource.size <= this.#limits.maxUnconnected) return place
     const oldest = this.#bySource.oldestOfGreediest
-    // Among equals the older ones are left the time that an honest handshake needs. Else a fleet that comes back all at
+    // Among equals the older ones are left the time that an honest handshake needs now. Else a fleet that comes back all at
     // once, behind one address or many, would push out those that are nearly done, for ever.
-    const isYoung = this.#now() - (oldest?.since ?? 0) < this.#limits.crowdedOutAfterSeconds * 1000
+    const isYoung = this.#now() - (oldest?.since ?? 0) < this.#patience
     if (oldest === place || (isYoung && this.#bySource.isGreediest(place.source))) {
       place.leave()
       return undefined
     }
     oldest?.lose('quota')
     return place
+  }
+
+  /** Its handshake is done. */
+  finished({ since }: Place): void {
+    this.#usual += (this.#now() - since - this.#usual) / 16
+  }
+
+  /** Twice what it usually takes: more where we are what they wait for, and never more than a handshake may take. */
+  get #patience(): number {
+    const { crowdedOutAfterSeconds, handshakeSeconds } = this.#limits
+    return Math.min(Math.max(2 * this.#usual, crowdedOutAfterSeconds * 1000), handshakeSeconds * 1000)
   }
 
   /** Ends those that take too long; called every now and then. */

@@ -47,17 +47,47 @@ test('a device renews from behind an address that floods us', async (t) => {
 })
 
 test('strangers cannot take the share of those who have proven something', async () => {
-  const limits = new Limits(now, { concurrent: 4, concurrentStrangers: 2 })
+  const limits = new Limits(now, { concurrent: 4, concurrentStrangers: 2, waiting: 2 })
   let open: () => void = () => undefined
   const gate = new Promise<void>((resolve) => (open = resolve))
-  const work = (caller: 'stranger' | 'proven') => limits.work(caller, () => gate)
+  let most = 0
+  let working = 0
+  const work = (caller: 'stranger' | 'proven') =>
+    limits.work(caller, async () => {
+      most = Math.max(most, ++working)
+      await gate
+      working--
+    })
   const running = [work('stranger'), work('stranger')]
   await assert.rejects(work('stranger'), { code: 'BUSY' })
-  running.push(work('proven'), work('proven'))
+  running.push(work('proven'), work('proven'), work('proven'), work('proven')) // of whom two wait
   await assert.rejects(work('proven'), { code: 'BUSY' })
   open()
   await Promise.all(running)
+  assert.equal(most, 4)
   await work('stranger')
+})
+
+test('who is turned away is told to come again after as long as all will take who were turned away', async () => {
+  const limits = new Limits(now, { concurrent: 1, concurrentStrangers: 1 })
+  const refused = async () => {
+    const error: unknown = await limits.work('stranger', async () => undefined).catch((error: unknown) => error)
+    return error instanceof EnrollmentError ? (error.retryAfterSeconds ?? 0) : 0
+  }
+  for (let at = 0; at < 20; at++) await limits.work('stranger', async () => undefined)
+  let open: () => void = () => undefined
+  const running = limits.work('stranger', () => new Promise<void>((resolve) => (open = resolve)))
+  const told: number[] = []
+  for (let at = 0; at < 400; at++) told.push(await refused())
+  assert.deepEqual(
+    [told[0], told[39], told[399]],
+    [1, 20, 60],
+    '2 a second are done: 40 take 20 s; never above a minute',
+  )
+  clock.now += 20_000
+  assert.equal(await refused(), 10, 'what was long ago counts no more, and nothing is done now')
+  open()
+  await running
 })
 
 test('a thousand joins at once from one address are bounded, and a device elsewhere still gets through', async (t) => {

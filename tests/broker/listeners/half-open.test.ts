@@ -31,6 +31,24 @@ test('among equals the older ones have the time of a handshake, then the newer o
   assert.deepEqual([lost.length, lost[0]], [2, ['first', 'quota']])
 })
 
+test('where handshakes take long because we are slow, the older ones have that long, and no longer than one may take', () => {
+  const { enter, lost, wait, places } = makePlaces(2)
+  for (let done = 0; done < 100; done++) {
+    const honest = enter('192.0.2.1', 'honest')
+    wait(4)
+    if (honest) places.finished(honest)
+    honest?.leave()
+  }
+  enter('192.0.2.1', 'first')
+  enter('192.0.2.2', 'second')
+  wait(7)
+  assert.equal(enter('192.0.2.3', 'one more'), undefined)
+  assert.deepEqual(lost, [])
+  wait(2)
+  assert.ok(enter('192.0.2.3', 'one more, later'))
+  assert.deepEqual(lost, [['first', 'quota']])
+})
+
 test('the addresses of one IPv6 subscriber are one source', () => {
   const { enter, lost, wait } = makePlaces(3)
   for (const address of ['2001:db8::1', '2001:db8::2', '2001:db8:0:1::1']) enter(address, address)
