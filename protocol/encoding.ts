@@ -1,8 +1,11 @@
 import { ProtocolError } from './errors.js'
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
-/** Two letters for each 12 bits: a join brings some thousands of letters, and text grows by pieces. */
-const pairs = Array.from({ length: 4096 }, (_, bits) => `${alphabet[bits >> 6] ?? ''}${alphabet[bits & 63] ?? ''}`)
+/**
+ * Two letters for each 12 bits: a join brings some thousands of letters, and text grows by pieces. Made as they are asked
+ * for: all at once would be so much work that V8 loads its optimising compiler for it, which costs an agent 3 MB for good.
+ */
+const pairs = new Array<string | undefined>(4096).fill(undefined)
 const sextets = valuesByCode((character) => alphabet.indexOf(character))
 const nibbles = valuesByCode((character) => '0123456789abcdef'.indexOf(character.toLowerCase()))
 /** Of a character that is none of the alphabet: more bits than any value has. */
@@ -14,9 +17,13 @@ export function encodeBase64url(bytes: Uint8Array): string {
   let text = ''
   for (let at = 0; at < bytes.length; at += 3) {
     const group = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
-    text += `${pairs[group >> 12] ?? ''}${pairs[group & 4095] ?? ''}`
+    text += pairOf(group >> 12) + pairOf(group & 4095)
   }
   return text.slice(0, Math.ceil((bytes.length * 4) / 3))
+}
+
+function pairOf(bits: number): string {
+  return (pairs[bits] ??= `${alphabet[bits >> 6] ?? ''}${alphabet[bits & 63] ?? ''}`)
 }
 
 /** Accepts the canonical form only: no padding, no white space, no stray bits at the end. @throws ProtocolError INVALID_ENCODING */
