@@ -1,9 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import {
   type Act,
-  type CertificateView,
-  type CloneView,
-  type DeviceView,
   type Fingerprint,
   type IdevidSerial,
   type Labels,
@@ -19,10 +16,12 @@ import { CliError } from '../errors.js'
 import type { Output } from '../output.js'
 import { enforcementRows, requireDone } from './enforcement.js'
 import { examples } from './examples.js'
-import { commented, commentOption, formatLabels, formatTime, parseHash, parseLabel, parseLabels } from './arguments.js'
+import { commented, commentOption, parseHash, parseLabel } from './arguments.js'
 import { addHistory } from './devices/history.js'
 import { addImport } from './devices/import.js'
+import { addLabel } from './devices/label.js'
 import { addList } from './devices/ls.js'
+import { showDevice } from './devices/show.js'
 import { addRotate } from './rotate.js'
 
 interface RegisterOptions extends Act {
@@ -49,7 +48,7 @@ export function addDevices(program: Command, context: Context): void {
     .argument('<id>')
     .description('one device with its instances and certificates')
     .addHelpText('after', examples('devices show pump-7'))
-    .action(async (id: string) => show(output(), await client().call('getDevice', { id })))
+    .action(async (id: string) => showDevice(output(), await client().call('getDevice', { id })))
 
   addHistory(devices, context)
 
@@ -76,25 +75,10 @@ export function addDevices(program: Command, context: Context): void {
     .option('--label <key=value>', 'label the device gets; can be repeated', parseLabel)
     .option(...commentOption)
     .action(async (id: string, options: RegisterOptions) =>
-      show(output(), await client().call('registerDevice', { body: registration(id, options) })),
+      showDevice(output(), await client().call('registerDevice', { body: registration(id, options) })),
     )
 
-  devices
-    .command('label')
-    .argument('<id>')
-    .argument('<key=value...>')
-    .description('set labels; KEY= takes one away')
-    .addHelpText(
-      'after',
-      examples(
-        'devices label pump-7 site=oslo role=gateway',
-        "devices label pump-7 role= --comment 'gateway-2 does it now'",
-      ),
-    )
-    .option(...commentOption)
-    .action(async (id: string, pairs: readonly string[], { comment }: Act) =>
-      show(output(), await label(client(), id, parseLabels(pairs), comment)),
-    )
+  addLabel(devices, context)
 
   devices
     .command('revoke')
@@ -135,13 +119,6 @@ function parseIdevidSerial(text: string): IdevidSerial {
   return { maker, serial }
 }
 
-/** The server replaces all labels at once; here the ones that are not named stay. */
-async function label(client: ApiClient, id: string, changes: Labels, comment?: string): Promise<DeviceView> {
-  const { labels } = await client.call('getDevice', { id })
-  const kept = Object.entries({ ...labels, ...changes }).filter(([, value]) => value !== '')
-  return client.call('labelDevice', { id, query: { comment }, body: Object.fromEntries(kept) })
-}
-
 async function revoke(client: ApiClient, output: Output, id: string, options: RevokeOptions): Promise<void> {
   const answer = await client.call('revokeDevice', { id, body: { reason: options.reason, ...commented(options) } })
   output.one(answer, [['device', answer.device], ...enforcementRows(answer)])
@@ -161,44 +138,4 @@ async function previewRevocation(client: ApiClient, output: Output, id: string):
     ['would revoke certificates', String(open.length)],
   ])
   output.note('Nothing was changed (--dry-run).')
-}
-
-function show(output: Output, device: DeviceView): void {
-  const { revoked, verdict } = device
-  output.one(device, [
-    ['id', device.id],
-    ['state', device.state],
-    ['kept back', device.standing && `${device.standing}; touchmark locks ls says by what`],
-    ['online', device.online ? 'yes' : 'no'],
-    ['seen', device.seen === undefined ? 'never' : formatTime(device.seen)],
-    ['profile', device.profile],
-    ['labels', formatLabels(device.labels) || '-'],
-    ...device.anchors.map(({ kind, hash }) => ['anchor', `${kind} ${hash}`] as const),
-    ...device.instances.flatMap((instance) =>
-      instance.certificates.map((certificate) => ['certificate', describe(certificate, instance.id)] as const),
-    ),
-    ...device.instances.flatMap(({ id, clone }) => (clone ? [['copied', describeClone(id, clone)] as const] : [])),
-    ...Object.entries(device.reported ?? {}).map(([name, value]) => [`says ${name}`, value] as const),
-    ['PCRs', verdict && `${verdict.outcome}, quoted ${formatTime(verdict.at)}`],
-    ...(verdict?.reasons ?? []).map((reason) => ['because', reason] as const),
-    ['revoked', revoked && `${formatTime(revoked.at)} by ${revoked.by}: ${revoked.reason}`],
-    ['comment', revoked?.comment],
-  ])
-}
-
-function describeClone(instance: string, { at, presentedSerial, peer, lock }: CloneView): string {
-  const from = peer === undefined ? '' : ` from ${peer}`
-  return `a second copy of instance ${instance} showed ${presentedSerial}${from}, ${formatTime(at)}; lock ${lock}`
-}
-
-function describe({ serial, state, tier, notAfter, issuer, rotate }: CertificateView, instance: string): string {
-  const parts = [
-    `${serial} ${state}`,
-    tier,
-    `until ${formatTime(notAfter)}`,
-    `instance ${instance}`,
-    ...(issuer === undefined ? [] : [`by ${issuer}`]),
-    ...(rotate ? ['to be replaced'] : []),
-  ]
-  return parts.join(', ')
 }

@@ -44,6 +44,18 @@ test('an operator registers, labels, finds, previews and revokes a device', asyn
   assert.equal(((await json('devices', 'ls', '-q', 'label.site=rome is:registered')) as unknown[]).length, 1)
   assert.equal(((await json('devices', 'ls', '-q', '-label.site=rome')) as unknown[]).length, 0)
 
+  await json('devices', 'register', 'd2', '--ek-hash', 'cd'.repeat(32), '--label', 'site=rome', '--label', 'line=9')
+  await json('devices', 'register', 'd3', '--ek-hash', 'ef'.repeat(32), '--label', 'site=oslo')
+  const many = ['devices', 'label', '--query', 'label.site=rome', 'line=9'] as const
+  assert.deepEqual(await json(...many, '--dry-run'), [
+    { id: 'd1', before: { site: 'rome' }, labels: { site: 'rome', line: '9' } },
+  ])
+  assert.deepEqual(await json(...many), { found: 2, labelled: 1 })
+  assert.deepEqual(await json(...many), { found: 2, labelled: 0 })
+  const ofLine = (await json('devices', 'ls', '-q', 'label.line=9')) as readonly { id: string }[]
+  assert.deepEqual(ofLine.map(({ id }) => id).toSorted(), ['d1', 'd2'])
+  assert.equal(await code('devices', 'label', '--query', ' ', 'line=9'), 2)
+
   const preview = await touchmark('devices', 'revoke', 'd1', '--reason', 'keyCompromise', '--dry-run')
   assert.deepEqual([preview.code, /Nothing was changed/.test(preview.stderr)], [0, true])
   assert.equal(((await json('devices', 'show', 'd1')) as { state: string }).state, 'registered')
