@@ -8,6 +8,7 @@ import type { PcrPolicyFor } from './pcr-policy/policy.js'
 import { Verdicts } from './pcr-policy/verdicts.js'
 import { Profiles } from './profile.js'
 import { Reception } from './reception.js'
+import { Turnstile } from './turnstile.js'
 import { type Verifier, verifyHere } from './verifier/verifier.js'
 
 /** What every way in works with. */
@@ -28,12 +29,13 @@ export function openDesk(options: EnrollmentOptions): Desk {
   const { pcrPolicyFor = () => undefined, openVerifier = verifyHere } = options
   const verifier = openVerifier({ ek: options.ekMakers, idevid: options.idevidMakers ?? [] })
   const verdicts = new Verdicts({ ...options, pcrPolicyFor })
+  const turnstile = new Turnstile()
   return {
     ...{ trustDomain, ca, registry, now, pcrPolicyFor, verifier, verdicts },
     profiles: new Profiles(options.profiles),
-    reception: new Reception(options),
+    reception: new Reception({ ...options, turnstile }),
     challenges: new Challenges({ trustDomain, verifier, pcrPolicyFor, cookieKey, now, random }),
-    issuance: new Issuance({ ...options, verdicts }),
+    issuance: new Issuance({ ...options, verdicts, turnstile }),
     entrance: new Entrance(options),
     oidc: new OidcJoins({ issuers: [], ...options.oidc, trustDomain, registry, verifier, now }),
   }

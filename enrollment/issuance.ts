@@ -13,9 +13,11 @@ import { encodePem } from '#x509'
 import type { Channel } from './channel.js'
 import type { EnrollmentOptions } from './options.js'
 import type { Verdicts } from './pcr-policy/verdicts.js'
+import type { Turnstile } from './turnstile.js'
 
 export interface IssuanceOptions extends Pick<EnrollmentOptions, 'ca' | 'broker' | 'now'> {
   readonly verdicts: Verdicts
+  readonly turnstile: Turnstile
 }
 
 /** The key that a renewal is for, and what evidence shows of it and of the machine, where some came. */
@@ -27,7 +29,7 @@ export interface RenewalKey extends Pick<RenewContext, 'attestation'> {
 
 type FromPeer<Context> = Context & Pick<Channel, 'peer'>
 
-/** From what was proven to the certificate, and to all that a device is told with it. */
+/** From what was proven to the certificate, and to all that a device is told with it; no two in one turn of the event loop. */
 export class Issuance {
   readonly #options: IssuanceOptions
 
@@ -41,17 +43,21 @@ export class Issuance {
     context: FromPeer<IssueContext>,
     eventLog?: Uint8Array,
   ): Promise<JoinAnswer> {
-    const { ca, verdicts } = this.#options
+    const { ca, verdicts, turnstile } = this.#options
+    await turnstile.pass()
     const issued = await ca.issue(attestation, context)
+    await turnstile.pass()
     await verdicts.note(attestation.pcr, { ...issued, peer: context.peer, eventLog })
     return this.#answer(issued)
   }
 
   /** @throws RegistryError, CaError */
   async renew(identity: DeviceIdentity, key: RenewalKey, context: FromPeer<RenewContext>): Promise<JoinAnswer> {
-    const { ca, verdicts } = this.#options
+    const { ca, verdicts, turnstile } = this.#options
     const { spki, pcr, eventLog, ...proven } = key
+    await turnstile.pass()
     const issued = await ca.renew(identity, spki, { ...context, ...proven })
+    await turnstile.pass()
     await verdicts.note(pcr, { ...issued, peer: context.peer, eventLog })
     return this.#answer(issued)
   }

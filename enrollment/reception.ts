@@ -7,6 +7,7 @@ import { type Caller, Limits } from './limits.js'
 import type { EnrollmentOptions } from './options.js'
 import { type JoinMethod, refusalOf } from './refusal.js'
 import { type RefusedJoin, Refusals } from './refusals.js'
+import type { Turnstile } from './turnstile.js'
 
 /** A request that has come in. */
 export interface Arrival {
@@ -21,16 +22,20 @@ export type Known = {
   -readonly [Name in 'device' | 'token' | 'anchorHash' | 'serial']?: NonNullable<RefusedJoin[Name]>
 }
 
-export type ReceptionOptions = Pick<EnrollmentOptions, 'registry' | 'audit' | 'now' | 'limits'>
+export interface ReceptionOptions extends Pick<EnrollmentOptions, 'registry' | 'audit' | 'now' | 'limits'> {
+  readonly turnstile: Turnstile
+}
 
 /** Through here every request goes, from arrival to answer: it is counted, its work has a bound, its refusal a record. */
 export class Reception {
   readonly #registry: Pick<EnrollmentOptions['registry'], 'certificate' | 'requireToken'>
   readonly #limits: Limits
   readonly #refusals: Refusals
+  readonly #turnstile: Turnstile
 
-  constructor({ registry, audit, now, limits }: ReceptionOptions) {
+  constructor({ registry, audit, now, limits, turnstile }: ReceptionOptions) {
     this.#registry = registry
+    this.#turnstile = turnstile
     this.#limits = new Limits(now, limits)
     this.#refusals = new Refusals(audit)
   }
@@ -53,7 +58,10 @@ export class Reception {
 
   /** What costs us: signatures to check or to make. @throws EnrollmentError BUSY, and what the work throws */
   work<T>(caller: Caller, work: () => Promise<T>): Promise<T> {
-    return this.#limits.work(caller, work)
+    return this.#limits.work(caller, async () => {
+      await this.#turnstile.pass()
+      return await work()
+    })
   }
 
   /** A share of the work is kept for those who hold a token's secret; an unknown token is no reason to refuse yet. */

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { createEkAuthority } from '#simulators'
 import { inPace, type Pace } from '../in-pace.js'
 import { createDevice, type Device, type Kind } from './devices.js'
@@ -24,7 +25,11 @@ export interface Arrived {
   readonly cpuSeconds: number
 }
 
+/** Devices have processors of their own: here they take what the service and its neighbours leave of this machine's. */
+const niceness = 19
+
 /** Devices that come to the door: a process of its own, which does one thing after the other. */
+setPriority(niceness)
 const setting = JSON.parse(process.argv[2] ?? '') as Setting
 let devices: readonly Device[] = []
 let come = 0

@@ -6,7 +6,7 @@ import { createWork } from './work.js'
 
 /* A thread that verifies, started by thread.ts. It holds no key of ours, and the broker goes before it. */
 
-const niceness = 5
+const niceness = 10
 
 const makers: TrustedMakers = workerData
 const port = parentPort
