@@ -27,6 +27,7 @@ import {
   type PayloadDisclosureView,
   type PcrPolicySourceView,
   type PcrPolicyView,
+  type TpmMakerView,
   type PolicyDiff,
   type PolicyVersionView,
   type PolicyView,
@@ -80,6 +81,7 @@ export interface Answers {
   readonly diffPolicy: PolicyDiff
   readonly rollbackPolicy: RollbackPolicyAnswer
   readonly explainPolicy: Explanation
+  readonly listTpmMakers: readonly TpmMakerView[]
   readonly listPcrPolicies: readonly PcrPolicyView[]
   readonly getPcrPolicy: PcrPolicySourceView
   readonly applyPcrPolicy: ApplyPcrPolicyAnswer

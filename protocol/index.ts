@@ -16,6 +16,8 @@ export type {
   LearnPcrsRequest,
   PcrPolicySourceView,
   PcrPolicyView,
+  TpmMakerView,
+  TpmRootView,
   QuotedPcrView,
   TpmFactsView,
   VerdictView,

@@ -43,6 +43,7 @@ export function enrollDevice(state: RegistryState, event: Event<'device.enroll'>
     anchor,
     binding: event.binding,
     ...(token !== undefined && { token }),
+    ...(event.maker !== undefined && { maker: event.maker }),
     ...(tpm !== undefined && { tpm }),
     ...(event.reported !== undefined && { reported: event.reported }),
   })

@@ -110,6 +110,8 @@ export function enrollmentOf(
     anchorHash: attestation.anchor.hash,
     binding: attestation.binding,
     ...(token !== undefined && { token: token.id }),
+    ...(attestation.maker !== undefined && { maker: attestation.maker }),
+    ...(attestation.hardwareSerial !== undefined && { hardwareSerial: attestation.hardwareSerial }),
     ...(attestation.tpm !== undefined && { ...attestation.tpm, at }),
     ...context,
     ...factsOf(certificate),

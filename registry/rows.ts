@@ -181,6 +181,7 @@ const decodeInstance: Decoder<Instance> = object({
   anchor,
   binding: word('exporter', 'nonce', 'none'),
   token: optional(parsed(parseTokenId)),
+  maker: optional(text(1024)),
   tpm: optional(tpm),
   reported: optional(record(text(1024), 64)),
   generation: count,

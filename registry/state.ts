@@ -59,6 +59,8 @@ export interface Instance {
   readonly binding: ChannelBinding
   /** The join token that let it in. */
   readonly token?: TokenId
+  /** Whose certificate vouched for the hardware at the join; absent where nobody did, and in what was written before that was noted. */
+  readonly maker?: string
   /** The TPM as it was last attested, at the join or a renewal; only for instances whose key lives in one. */
   readonly tpm?: AttestedTpm
   /** What the device said of itself last, at the join or a renewal: shown, never matched on. */

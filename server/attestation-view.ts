@@ -22,6 +22,7 @@ export function viewAttestation(
     device: id,
     ...(tier !== undefined && { tier }),
     ...(ek !== undefined && { ek }),
+    ...(instance?.maker !== undefined && { maker: instance.maker }),
     ...('firmware' in tpm && { tpm }),
     ...(attestation !== undefined && { verdict: viewVerdict(attestation) }),
     pcrs: viewPcrs(attestation, log),

@@ -1,4 +1,4 @@
-import { type PcrPolicy, reasonsAgainst } from '#enrollment'
+import { type EkMaker, type PcrPolicy, reasonsAgainst } from '#enrollment'
 import type { ApplyPcrPolicyAnswer, DeviceId, LearnPcrsAnswer, LearnPcrsRequest, OperatorFacts } from '#protocol'
 import type { Attestation, Registry } from '#registry'
 import { ServerError } from './errors.js'
@@ -7,6 +7,7 @@ import { firstDocument, learn } from './pcr-policies/learn.js'
 import type { ApplyPcrPolicy, PcrPolicies } from './pcr-policies/pcr-policies.js'
 
 export interface AttestingOptions {
+  readonly makers: readonly EkMaker[]
   readonly policies: PcrPolicies
   readonly eventLogs: EventLogs
   readonly registry: Registry
@@ -15,12 +16,15 @@ export interface AttestingOptions {
 
 /** How operators say what devices have to prove, with what is known of the devices at hand. */
 export class Attesting {
+  /** Whose word about TPMs counts. */
+  readonly makers: readonly EkMaker[]
   readonly policies: PcrPolicies
   readonly eventLogs: EventLogs
   readonly #registry: Registry
   readonly #now: () => number
 
-  constructor({ policies, eventLogs, registry, now }: AttestingOptions) {
+  constructor({ makers, policies, eventLogs, registry, now }: AttestingOptions) {
+    this.makers = makers
     this.policies = policies
     this.eventLogs = eventLogs
     this.#registry = registry

@@ -1,6 +1,8 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { EkMaker, EkMakerHabits } from '#enrollment'
-import { decodePem } from '#x509'
+import type { TpmMakerView, TpmRootView } from '#protocol'
+import { decodePem, fingerprintOf } from '#x509'
 
 /** A manufacturer of TPMs whose CA certificates come with this package. */
 interface KnownMaker {
@@ -44,4 +46,30 @@ export function readKnownMakers(ids: readonly TpmMakerId[]): readonly EkMaker[] 
 function readBundled(id: TpmMakerId, file: 'roots' | 'intermediates'): readonly Uint8Array[] {
   const path = new URL(`../../tpm-makers/${id}/${file}.pem`, import.meta.url)
   return decodePem(readFileSync(path, 'utf8'), 'CERTIFICATE')
+}
+
+/** As operators see them: whom the service trusts, and until when; without those of whom nothing is there. */
+export function viewMakers(makers: readonly EkMaker[]): readonly TpmMakerView[] {
+  return makers
+    .filter(({ roots }) => roots.length > 0)
+    .map(({ id, roots, intermediates, habits }) => ({
+      id,
+      ...(isKnown(id) ? { name: knownMakers[id].name, kind: knownMakers[id].kind } : { kind: 'own' as const }),
+      roots: roots.map(viewRoot),
+      intermediates: intermediates.length,
+      forgiven: (['ekUsageMissing', 'expiredAuthorities'] as const).filter((habit) => habits?.[habit] === true),
+    }))
+}
+
+function viewRoot(der: Uint8Array): TpmRootView {
+  const { subject, validTo } = new X509Certificate(der)
+  return {
+    subject: subject.replaceAll('\n', ', '),
+    fingerprint: fingerprintOf(der),
+    notAfter: new Date(validTo).toISOString(),
+  }
+}
+
+function isKnown(id: string): id is TpmMakerId {
+  return Object.hasOwn(knownMakers, id)
 }

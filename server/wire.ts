@@ -145,7 +145,7 @@ async function wire(wiring: Wiring): Promise<OpenServer> {
   policy.onChange(() => void registry.locks.policyChanged())
   const policies = await PcrPolicies.open({ store, audit, now })
   const eventLogs = new EventLogs(store)
-  const attesting = new Attesting({ policies, eventLogs, registry, now })
+  const attesting = new Attesting({ makers: config.ekMakers, policies, eventLogs, registry, now })
   const approvals = new Approvals({ registry, audit, now })
   const enrollment = new Enrollment({
     ...{ trustDomain, ca, registry, audit, approvals, now },

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { Context } from '../context.js'
+import { addAuthorities } from './attest/authorities.js'
 import { addLearn } from './attest/learn.js'
 import { addPolicies } from './attest/policies.js'
 import { addShowAttestation } from './attest/show.js'
@@ -11,4 +12,5 @@ export function addAttest(program: Command, context: Context): void {
   addShowAttestation(attest, context)
   addPolicies(attest, context)
   addLearn(attest, context)
+  addAuthorities(attest, context)
 }

@@ -3,6 +3,26 @@ import type { Tier } from '../identity.js'
 import type { DeviceId, Fingerprint, OperatorName, ProfileName } from '../ids.js'
 import type { Act } from './act.js'
 
+/** A manufacturer whose word about TPMs counts here. */
+export interface TpmMakerView {
+  /** Its id in the TCG's vendor registry; `ekRoots` for what the operator trusts beside them. */
+  readonly id: string
+  readonly name?: string
+  readonly kind: 'chip' | 'virtual' | 'own'
+  readonly roots: readonly TpmRootView[]
+  /** How many certificates help to find the way to a root. */
+  readonly intermediates: number
+  /** What is forgiven it and nobody else. */
+  readonly forgiven: readonly ('ekUsageMissing' | 'expiredAuthorities')[]
+}
+
+export interface TpmRootView {
+  readonly subject: string
+  /** SHA-256 of the certificate. */
+  readonly fingerprint: Fingerprint
+  readonly notAfter: string
+}
+
 /** A PCR policy that holds now. */
 export interface PcrPolicyView {
   readonly name: string
@@ -63,6 +83,8 @@ export interface AttestationView {
   readonly tier?: Tier
   /** SHA-256 of its EK's SubjectPublicKeyInfo. */
   readonly ek?: Fingerprint
+  /** Whose certificate vouched for that key when the device joined last. */
+  readonly maker?: string
   readonly tpm?: TpmFactsView
   readonly verdict?: VerdictView
   /** Quoted values of the SHA-256 bank. */

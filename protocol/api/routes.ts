@@ -63,6 +63,7 @@ export const routes = {
   suggestPolicy: { method: 'GET', path: '/v1/policy/suggestion', act: 'audit.read' },
   shadowPolicy: { method: 'POST', path: '/v1/policy/shadow', act: 'policy.apply' },
   explainPolicy: { method: 'POST', path: '/v1/policy/can', act: 'policy.read' },
+  listTpmMakers: { method: 'GET', path: '/v1/attest/authorities', act: 'attest.read' },
   listPcrPolicies: { method: 'GET', path: '/v1/attest/policies', act: 'attest.read' },
   getPcrPolicy: { method: 'GET', path: '/v1/attest/policies/:id', act: 'attest.read' },
   applyPcrPolicy: { method: 'PUT', path: '/v1/attest/policies', act: 'attest.apply' },

@@ -61,6 +61,9 @@ export type RegistryEvent =
       readonly anchorHash: Fingerprint
       readonly binding: ChannelBinding
       readonly token?: TokenId
+      /** Whose certificate vouches for the hardware, and the serial number that it gives it. */
+      readonly maker?: string
+      readonly hardwareSerial?: string
       readonly akName?: Uint8Array
       readonly resetCount?: number
       readonly restartCount?: number

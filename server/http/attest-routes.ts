@@ -1,6 +1,7 @@
 import { routes } from '#protocol'
 import { ServerError } from '../errors.js'
 import { viewAttestation } from '../attestation-view.js'
+import { viewMakers } from '../tpm-makers.js'
 import { type App, at, bodyLimits } from './app.js'
 import {
   applyPcrPolicyAnswer,
@@ -12,6 +13,7 @@ import {
   pcrPolicyParams,
   pcrPolicySource,
   pcrPolicySourceView,
+  tpmMakerList,
 } from './schemas/attest.js'
 import { deviceParams } from './schemas/devices.js'
 import { actQuery } from './schemas/fields.js'
@@ -22,6 +24,12 @@ const tags = ['attestation']
 /** What devices have proven of themselves, and what they are held to. */
 export function addAttestRoutes(app: App, { attesting, operators, registry }: Service): void {
   const { policies, eventLogs } = attesting
+
+  app.route({
+    ...at(routes.listTpmMakers),
+    schema: { tags, summary: 'Every manufacturer whose TPMs are trusted', response: { 200: tpmMakerList } },
+    handler: async () => viewMakers(attesting.makers),
+  })
 
   app.route({
     ...at(routes.listPcrPolicies),

@@ -241,10 +241,13 @@ export function answerProblem(error: FastifyError | Error, request: FastifyReque
   void reply.code(problem.status).type('application/problem+json').send(JSON.stringify(problem))
 }
 
-/** What is told to the caller; to the log goes what is not the caller's fault. */
+/** Answers by design, for which to come again is all that is to be done; each is counted or recorded where it is made. */
+const expected: ReadonlySet<string> = new Set<KnownCode>(['BUSY', 'EVIDENCE_OVERTAKEN'])
+
+/** What is told to the caller; to the log goes what went wrong here. */
 export function reportProblem(error: FastifyError | Error, request: FastifyRequest): Problem {
   const problem = problemOf(asCoded(error))
-  if (problem.status >= 500) request.log.error({ event: 'http.failed', err: error })
+  if (problem.status >= 500 && !expected.has(problem.code)) request.log.error({ event: 'http.failed', err: error })
   return problem
 }
 

@@ -10,6 +10,7 @@ import { by, profile } from '../registry/world.js'
 import {
   answerTo,
   createEnrollmentWorld,
+  type EnrollmentWorld,
   evidenceOf,
   joinWithTpm,
   makeToken,
@@ -36,6 +37,22 @@ for (const template of ['ecc-p256', 'ecc-p384', 'rsa-2048', 'rsa-3072'] satisfie
     assert.ok(instance.tpm && instance.tpm.akName.length === 34)
   })
 }
+
+test('a record names the maker that vouched for a TPM, and nobody where nobody did', async (t) => {
+  const world = await createEnrollmentWorld(t, { profiles: [{ allowUnvouchedTpm: true }] })
+  const vouched = await openDevice(await world.openTpm())
+  const { text } = await makeToken(world)
+  const { instanceId } = await joinWithTpm(world, vouched, text)
+  assert.equal(enrollmentIn(world).maker, 'TMRK')
+  assert.equal(world.registry.instance(instanceId)?.maker, 'TMRK')
+
+  const bare = await openDevice(await world.openTpm())
+  const anchor = { kind: 'ek', hash: bare.ekHash } as const
+  await world.registry.registerDevice({ device: parseDeviceId('pump-1'), profile, labels: {}, anchor }, by)
+  const answer = await joinWithTpm(world, { ...bare, ek: { ...bare.ek, certificates: [] } })
+  assert.equal(enrollmentIn(world).maker, undefined)
+  assert.equal(world.registry.instance(answer.instanceId)?.maker, undefined)
+})
 
 test('the same TPM and key get the same certificate again, and a new key makes a new instance of the same device', async (t) => {
   const world = await createEnrollmentWorld(t)
@@ -195,3 +212,9 @@ test('a profile that insists on the exporter takes no nonce', async (t) => {
   const request = await evidenceOf(device, { channel: nonce, binding: 'nonce' })
   await assert.rejects(world.enrollment.beginTpmJoin(request, newChannel()), { code: 'BINDING_REQUIRED' })
 })
+
+/** The newest join on record. */
+function enrollmentIn({ audit }: EnrollmentWorld) {
+  const record = audit.records.findLast(({ event }) => event === 'device.enroll')
+  return record?.event === 'device.enroll' ? record : assert.fail('nobody has joined')
+}

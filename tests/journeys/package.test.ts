@@ -83,6 +83,14 @@ for (const compiler of ['with', 'without'] as const) {
         joining.stderr,
         compiler === 'with' ? /\[TPM_UNREACHABLE\]/ : /doctor --build-addon.*\[KEY_UNAVAILABLE\]/,
       )
+      if (compiler === 'with') return
+
+      const building = ['--offline', 'touchmark-agent', 'doctor', '--build-addon', '--tpm', 'swtpm:none', ...state]
+      const inVain = await run('npx', ...building, '-o', 'json')
+      assert.match(inVain.stderr, /apt-get install.*\n.*could not be built; see above.*\[KEY_UNAVAILABLE\]/s)
+      const later = await runForeign('npx', [...building, '-o', 'json'], { cwd: application, timeout: 60_000 })
+      const found = JSON.parse(later.stdout) as readonly { readonly name: string; readonly result: string }[]
+      assert.equal(found.find(({ name }) => name === 'addon')?.result, 'ok', later.stderr)
     },
   )
 }

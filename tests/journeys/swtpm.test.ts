@@ -129,6 +129,25 @@ test('or with a fresh key of the same TPM, which others on the device go on usin
   assert.deepEqual(filesWithAPrivateKey(device.data), [])
 })
 
+test(
+  'a device whose TPM evidence is bound by a nonce renews with one, and is told apart on record',
+  options,
+  async (t) => {
+    const { stage, swtpm } = await openWorld(t)
+    const device = stage.device('chip-1')
+    await stage.operator('devices', 'register', 'chip-1', '--ek-hash', await endorsementKeyOf(swtpm))
+    await device.does('enroll', '--join', stage.joinUri, '--tpm', swtpm.spec, '--binding', 'nonce')
+    await makeRenewalDue(device)
+    const running = device.starts('run')
+    await running.line((line) => line.includes(' connected ') && line.includes('generation=2'))
+    await running.stop()
+    for (const event of ['device.enroll', 'device.renew']) {
+      const [record] = await searchAudit(stage, '--event', event)
+      assert.deepEqual([record?.device, record?.tier, record?.binding], ['chip-1', 'tpm', 'nonce'], event)
+    }
+  },
+)
+
 /** A service that trusts the maker of one swtpm, and that swtpm. */
 async function openWorld(t: TestContext, template?: EkTemplateName) {
   const stage = emptyStage(t)

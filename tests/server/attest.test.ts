@@ -9,6 +9,7 @@ import {
   type LearnPcrsAnswer,
   type PcrPolicyView,
   type Problem,
+  type TpmMakerView,
 } from '#protocol'
 import { PcrPolicies } from '../../server/pcr-policies/pcr-policies.js'
 import { boot, booted, joined, quoted } from './attested-device.js'
@@ -108,6 +109,25 @@ test('a policy that is not there is made of what a device has quoted, to observe
   assert.equal((await call('learnPcrs', ada, { body: { device: pump } })).status, 404)
   const learnt = (await call('learnPcrs', ada, { body: { device: pump, policy: 'pumps' } })).json() as LearnPcrsAnswer
   assert.deepEqual([learnt.policy.mode, learnt.policy.profiles, learnt.learned], ['observe', ['default'], [0, 7]])
+})
+
+test('operators see whose TPMs are trusted, and what is forgiven whom', async (t) => {
+  const { call, ada } = await openWorld(t)
+  const makers = (await call('listTpmMakers', ada)).json() as readonly TpmMakerView[]
+  assert.deepEqual(
+    makers.map(({ id, name, kind, forgiven }) => [id, name, kind, forgiven]),
+    [
+      ['ekRoots', undefined, 'own', []],
+      ['IFX', 'Infineon', 'chip', []],
+      ['GOOG', 'Google Compute Engine', 'virtual', ['ekUsageMissing']],
+    ],
+  )
+  const roots = makers.flatMap((maker) => maker.roots)
+  assert.ok(roots.every(({ notAfter, fingerprint }) => Date.parse(notAfter) > 0 && fingerprint.length === 64))
+  assert.ok(
+    roots.some(({ subject }) => subject.includes('O=Infineon Technologies AG')),
+    JSON.stringify(roots),
+  )
 })
 
 test('what a device has proven is shown with its verdict, and its event log in words', async (t) => {

@@ -38,6 +38,7 @@ import { OperatorGate } from '../../server/http/operators.js'
 import type { Channel, Service } from '../../server/http/service.js'
 import { Issuers } from '../../server/issuers.js'
 import { PcrPolicies } from '../../server/pcr-policies/pcr-policies.js'
+import { readKnownMakers } from '../../server/tpm-makers.js'
 import { PolicyInForce } from '../../server/policy-in-force.js'
 import { People } from '../../server/people.js'
 import { OperatorRefusals } from '../../server/refusals.js'
@@ -71,8 +72,9 @@ export async function createWorld(t: TestContext, differently: Partial<Service> 
   const registry = await Registry.open({ store, audit, replay: (from) => fromLog(audit.records, from), now })
   const policy = await PolicyInForce.open({ store, audit, attributesOf: attributes(registry), now }, defaultPolicy, by)
   const approvals = new Approvals({ registry, audit, now })
+  const makers = [{ id: 'ekRoots', roots: [root.certificate], intermediates: [] }, ...readKnownMakers(['IFX', 'GOOG'])]
   const policies = await PcrPolicies.open({ store, audit, now })
-  const attesting = new Attesting({ policies, eventLogs: new EventLogs(store), registry, now })
+  const attesting = new Attesting({ makers, policies, eventLogs: new EventLogs(store), registry, now })
   const refusals = new OperatorRefusals(audit)
   const auditReads = new AuditReads(audit)
   const issuers = new Issuers(authorityOf(root, issuing), trustDomain, now)

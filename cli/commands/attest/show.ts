@@ -39,6 +39,7 @@ function show(output: Output, view: AttestationView): void {
     ['device', view.device],
     ['tier', view.tier],
     ['EK', view.ek],
+    ['vouched by', view.maker],
     ['TPM firmware', tpm?.firmware],
     ['resets', tpm && `${tpm.resetCount}, restarts ${tpm.restartCount}`],
     ['PCRs', verdict === undefined ? 'never quoted' : verdict.outcome],

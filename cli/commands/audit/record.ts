@@ -16,7 +16,7 @@ const told: Readonly<{ [Event in AuditEventName]: readonly string[] }> = {
   'token.create': ['token', 'uses', 'notAfter', 'labels', 'comment', 'operator'],
   'token.revoke': ['token', 'comment', 'operator'],
   'device.register': ['anchorKind', 'anchorHash', 'labels', 'comment', 'operator'],
-  'device.enroll': ['tier', 'token', 'notAfter', 'peer'],
+  'device.enroll': ['tier', 'token', 'maker', 'notAfter', 'peer'],
   'join.oidc': ['run', 'count', 'issuerUrl', 'subject', 'notAfter', 'peer'],
   'run.forget': ['run', 'count'],
   'device.renew': ['tier', 'binding', 'notAfter', 'peer'],

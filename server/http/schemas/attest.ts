@@ -8,6 +8,7 @@ import {
   pcrPolicyModes,
   type PcrPolicySourceView,
   type PcrPolicyView,
+  type TpmMakerView,
 } from '#protocol'
 import { act, comment, count, deviceId, fingerprint, operatorName, profile, strict, tier, time, words } from './fields.js'
 import { held } from './held.js'
@@ -16,6 +17,18 @@ const policyName = Type.String({ pattern: '^[a-z0-9][a-z0-9-]{0,63}$' })
 const mode = words(...pcrPolicyModes)
 const pcr = Type.Integer({ minimum: 0, maximum: 23 })
 const text = Type.String()
+
+const tpmMaker = held<TpmMakerView>()(
+  strict({
+    id: text,
+    name: Type.Optional(text),
+    kind: words('chip', 'virtual', 'own'),
+    roots: Type.Array(strict({ subject: text, fingerprint, notAfter: time })),
+    intermediates: count,
+    forgiven: Type.Array(words('ekUsageMissing', 'expiredAuthorities')),
+  }),
+)
+export const tpmMakerList = Type.Unsafe<readonly TpmMakerView[]>(Type.Array(tpmMaker))
 
 export const pcrPolicyParams = strict({ id: policyName })
 
@@ -77,6 +90,7 @@ export const attestationView = held<AttestationView>()(
     device: deviceId,
     tier: Type.Optional(tier),
     ek: Type.Optional(fingerprint),
+    maker: Type.Optional(text),
     tpm: Type.Optional(
       strict({ firmware: text, resetCount: count, restartCount: count, clock: count, safe: Type.Boolean() }),
     ),
