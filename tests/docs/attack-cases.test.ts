@@ -28,6 +28,15 @@ test('every test that an attack case is held by exists under that name', () => {
   }
 })
 
+test('what is sent in a TPM’s name has a test in each row, and each exists under that name', () => {
+  const sent = tableRows(page, 'Evidence', 'What comes of it').map(([, , tests = '']) => namedTests(tests))
+  assert.ok(sent.length > 0)
+  for (const [at, tests] of sent.entries()) {
+    assert.notEqual(tests.length, 0, `row ${at + 1}`)
+    for (const named of tests) assert.ok(isThere(named), `row ${at + 1}: ${named.file} › ${named.title}`)
+  }
+})
+
 test('a test that says its number is of a case of the page, and stands in no row of others alone', () => {
   for (const path of testFiles) {
     const file = path.replace(/\.test\.ts$/, '')

@@ -15,6 +15,9 @@ const refusal = hasCode('STRUCTURE_INVALID', 'STRUCTURE_UNSUPPORTED')
 const invalid = hasCode('STRUCTURE_INVALID')
 const unsupported = hasCode('STRUCTURE_UNSUPPORTED')
 
+/** Some hundred times what the structures have together; a size of two bytes that is believed comes to this within 128 reads. */
+const mostReservedBytes = 8 * 1024 * 1024
+
 /** Each structure, encoded, and what reading and writing it again gives. */
 const structures: readonly { name: string; bytes: Uint8Array; again: (bytes: Uint8Array) => Uint8Array }[] = [
   ...[eccSample('P-256'), eccSample('P-384', { nameAlg: 'sha384' }), rsaSample(), ekSample()].map(
@@ -59,6 +62,16 @@ for (const { name, bytes, again } of structures) {
     }
   })
 }
+
+test('a size that lies is refused or ends where the bytes end, and nothing is reserved for what is not there', () => {
+  const before = process.memoryUsage().arrayBuffers
+  for (const { bytes, again } of structures) {
+    for (let at = 0; at + 2 <= bytes.length; at++) {
+      assertReadFaithfully(Uint8Array.from(bytes).fill(0xff, at, at + 2), again)
+      assert.ok(process.memoryUsage().arrayBuffers - before < mostReservedBytes, 'a size was believed')
+    }
+  }
+})
 
 test('refuses SHA-1 as nameAlg, as hash of a scheme, of a signature and of a PCR bank', () => {
   const sha1 = [0x00, 0x04]
