@@ -27,7 +27,6 @@ import {
   type PayloadDisclosureView,
   type PcrPolicySourceView,
   type PcrPolicyView,
-  type TpmMakerView,
   type PolicyDiff,
   type PolicyVersionView,
   type PolicyView,
@@ -42,6 +41,7 @@ import {
   type SessionView,
   type StatusView,
   type TokenView,
+  type TpmMakerView,
 } from '#protocol'
 import type { Credential } from './credential.js'
 import { CliError, ServerRefusal } from './errors.js'

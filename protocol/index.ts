@@ -16,10 +16,10 @@ export type {
   LearnPcrsRequest,
   PcrPolicySourceView,
   PcrPolicyView,
-  TpmMakerView,
-  TpmRootView,
   QuotedPcrView,
   TpmFactsView,
+  TpmMakerView,
+  TpmRootView,
   VerdictView,
 } from './api/attest.js'
 export type {

@@ -83,7 +83,7 @@ export interface AttestationView {
   readonly tier?: Tier
   /** SHA-256 of its EK's SubjectPublicKeyInfo. */
   readonly ek?: Fingerprint
-  /** Whose certificate vouched for that key when the device joined last. */
+  /** Whose certificate vouched for the hardware when the device joined last. */
   readonly maker?: string
   readonly tpm?: TpmFactsView
   readonly verdict?: VerdictView
